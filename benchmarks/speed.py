@@ -1,0 +1,165 @@
+"""Steady-state speed of encoding and decoding, in one command.
+
+    python benchmarks/speed.py [--image FILE] [--repeats 10]
+
+Medians over the repeats after warm-up, from uint8 pixels in memory to bytes in memory and
+back. Model loading, compilation and file reading are outside and timed apart. Pillow's JPEG
+and AVIF on the same pixels and machine give the scale, as ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+import rdc_jax
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation import baselines
+from rdc_jax.evaluation.report import hardware, table, write_results
+from rdc_jax.image_io import read_image
+
+WIDTH, HEIGHT = 768, 512
+CLASSICAL = {"jpeg": 75, "avif": 75}
+
+
+def synthetic_picture(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """uint8 [height,width,3]: grey 1/f noise, the spectrum of photographs, and a little colour.
+
+    The same each time; about a photograph's bits at a codec's middle qualities.
+    """
+    rng = np.random.default_rng(0)
+    row = np.fft.fftfreq(height)[:, None] * height
+    column = np.fft.fftfreq(width)[None] * width
+    radius = np.maximum(np.hypot(row, column), 1.0)[..., None]
+    noise = rng.normal(size=(height, width, 1)) + 0.2 * rng.normal(size=(height, width, 3))
+    spectrum = np.fft.fft2(noise, axes=(0, 1)) / radius**1.4
+    plane = np.fft.ifft2(spectrum, axes=(0, 1)).real
+    return np.clip(128 + 45 * plane / plane.std(), 0, 255).astype(np.uint8)
+
+
+def median_seconds(function: Callable, repeats: int, warm_up: int = 1) -> float:
+    """Median wall time of a call after `warm_up` calls that do not count."""
+    times = []
+    for trial in range(warm_up + repeats):
+        start = time.perf_counter()
+        function()
+        if trial >= warm_up:
+            times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def stage_seconds(call: partial) -> dict[str, float]:
+    """Seconds of each stage of one call, if the codec's report holds them, else nothing."""
+    if "return_report" not in inspect.signature(call.func).parameters:
+        return {}
+    _, report = call(return_report=True)
+    return dict(getattr(report, "stage_seconds", None) or {})
+
+
+def run(arguments: argparse.Namespace) -> dict:
+    pixels = synthetic_picture() if arguments.image is None else read_image(arguments.image).pixels
+    start = time.perf_counter()
+    codec = rdc_jax.load(arguments.model)
+    load = time.perf_counter() - start
+
+    encode = partial(codec.encode, pixels, quality=arguments.quality, importance=None)
+    start = time.perf_counter()
+    data = encode()
+    first_encode = time.perf_counter() - start
+    decode = partial(codec.decode, data, steps=arguments.steps)
+    start = time.perf_counter()
+    decode()
+    first_decode = time.perf_counter() - start
+
+    results = {
+        "hardware": hardware(),
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
+        "bpp": 8 * len(data) / (pixels.shape[0] * pixels.shape[1]),
+        "steps": arguments.steps,
+        "repeats": arguments.repeats,
+        "load_seconds": load,
+        "first_call_seconds": {"encode": first_encode, "decode": first_decode},
+        "median_seconds": {
+            "rdc": {
+                "encode": median_seconds(encode, arguments.repeats),
+                "decode": median_seconds(decode, arguments.repeats),
+            }
+        },
+        "stage_seconds": {"encode": stage_seconds(encode), "decode": stage_seconds(decode)},
+    }
+    for name, quality in CLASSICAL.items():
+        if name in baselines.names():
+            file = baselines.encode(name, pixels, quality)
+            results["median_seconds"][name] = {
+                "encode": median_seconds(
+                    partial(baselines.encode, name, pixels, quality), arguments.repeats
+                ),
+                "decode": median_seconds(partial(baselines.decode, name, file), arguments.repeats),
+            }
+    write_results(arguments.out, results)
+    print_summary(results)
+    return results
+
+
+def print_summary(results: dict) -> None:
+    medians = results["median_seconds"]
+    ours = medians["rdc"]
+    print(
+        f"{results['width']}x{results['height']}, {results['bpp']:.3f} bpp, {results['steps']} "
+        f"step(s), median of {results['repeats']} after warm-up; {results['hardware']}\n"
+    )
+    rows = [
+        (
+            name,
+            f"{seconds['encode']:.4f}",
+            f"{seconds['decode']:.4f}",
+            f"{ours['encode'] / seconds['encode']:.3g}",
+            f"{ours['decode'] / seconds['decode']:.3g}",
+        )
+        for name, seconds in medians.items()
+    ]
+    header = ("steady state", "encode s", "decode s", "rdc / it, encode", "rdc / it, decode")
+    print(table(header, rows))
+    for direction, stages in results["stage_seconds"].items():
+        total = sum(stages.values())
+        if total:
+            shares = ", ".join(f"{stage} {100 * s / total:.0f} %" for stage, s in stages.items())
+            print(f"{direction}: {shares}")
+    first = results["first_call_seconds"]
+    print(
+        f"\noutside the medians: model load {results['load_seconds']:.2f} s, first encode "
+        f"{first['encode']:.2f} s, first decode {first['decode']:.2f} s (compilation included)"
+    )
+    print(json.dumps({"encode_s": ours["encode"], "decode_s": ours["decode"]}))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--image", default=None, help="default: 768x512 noise like a photograph")
+    parser.add_argument("--model", default=None, help="name or folder; default: the shipped one")
+    parser.add_argument("--quality", type=float, default=50.0)
+    parser.add_argument("--steps", type=int, default=1, help="sampler steps of the decoder")
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--out", default=None, help="results as JSON")
+    arguments = parser.parse_args(argv)
+    try:
+        run(arguments)
+    except RdcError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

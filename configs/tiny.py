@@ -1,0 +1,72 @@
+"""`tiny`, the shipped default: about 5 M parameters, trained on two CPU cores.
+
+    rdc train --config configs/tiny.py data.path=FOLDER workdir=runs/tiny
+
+Stage "joint" trains autoencoder, entropy model and one-step denoiser together, at random
+importance maps. About 1.2 s a step on two CPU cores; see docs/model_card.md for what the shipped
+weights cost and reach. Variant `configs/tiny.py:smoke` is a few-second version for tests.
+"""
+
+import ml_collections
+
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    config = ml_collections.ConfigDict()
+    config.name = "tiny"
+    config.stage = "joint"  # joint (stage 0) | diffusion (stage 1) | entropy (stage 2)
+    config.workdir = "runs/tiny"
+    config.init_from = ""  # weights folder to start from; required by stages 1 and 2
+    config.seed = 0
+
+    config.model = ml_collections.ConfigDict(
+        dict(
+            latent_channels=33,
+            num_levels=8,  # importance levels of a map
+            cell_size=16,  # image pixels per map cell
+            timestep_range=(212, 830),  # of quality 100 and 0; Delta 1.4 to 28
+            prediction="v",
+            prior_conditioning=True,
+            schedule=dict(kind="geometric", step_min=0.5, step_max=64.0),
+            autoencoder=dict(
+                kind="transform", luma=21, chroma=6, fine_width=48, width=96, blocks=2
+            ),
+            hyperprior=dict(hyper_channels=32, width=96),
+            unet=dict(channels=(96, 144, 192), layers=1, heads=(0, 0, 0), mid_heads=0,
+                      norm="pixel"),
+        )
+    )  # fmt: skip
+
+    config.data = ml_collections.ConfigDict(
+        dict(path="photos", kind="folder", batch_size=16, crop_size=128, num_threads=1, held_out=8)
+    )
+    config.training = ml_collections.ConfigDict(
+        dict(
+            total_steps=6000,
+            warmup_steps=100,
+            decay_fraction=0.3,  # of total_steps, linear to zero at the end
+            muon_learning_rate=5e-3,
+            adam_learning_rate=1e-3,
+            gradient_clip=1.0,
+            ema_half_life=4000,  # images
+            distortion_weight=0.08,
+            latent_weight=0.1,
+            uniform_map_share=0.3,
+            timestep_gap=400,  # largest difference between background and region of interest
+            log_every=20,
+            checkpoint_every=200,
+            keep_checkpoints=3,
+            sample_every=500,
+        )
+    )
+    if variant == "smoke":
+        config.name = "tiny-smoke"
+        config.model.autoencoder.update(fine_width=8, width=16, blocks=1)
+        config.model.hyperprior.update(hyper_channels=4, width=16)
+        config.model.unet.update(channels=(16, 16, 16))
+        config.data.update(kind="synthetic", batch_size=8, crop_size=64, held_out=2)
+        config.training.update(
+            total_steps=4, warmup_steps=1, log_every=1, checkpoint_every=2, sample_every=4
+        )
+    elif variant:
+        raise ValueError(f"unknown variant {variant!r} of configs/tiny.py; known: smoke")
+    return config

@@ -1,0 +1,325 @@
+"""The codec: image + importance -> bytes -> image. The only place where networks meet the coder.
+
+    codec = rdc_jax.load()
+    data  = codec.encode(pixels, quality=40, importance=mask)      bytes of an .rdc file
+    image = codec.decode(data)                                     uint8 [H,W,3]
+
+Encoding: pixels -> latent (network) -> symbols under the timesteps of the map -> container.
+Decoding: container -> the same symbols, means, scales (integers) -> denoiser -> pixels.
+"""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdc_jax import importance as importance_maps
+from rdc_jax import model_folder, rate_control, tiling
+from rdc_jax.diffusion import sampling
+from rdc_jax.entropy import bitstream, importance_coding, latent_coding
+from rdc_jax.entropy.bitstream import SectionType
+from rdc_jax.errors import RdcError
+from rdc_jax.models.networks import Networks
+from rdc_jax.models.timesteps import level_timesteps
+
+DOWNSAMPLING = 8
+TILE = 40  # latent pixels; every network call sees this size
+OVERLAP = 8
+DEFAULT_QUALITY = 50.0
+DEFAULT_ROI_GAIN = 300.0  # timesteps between background and region of interest
+MAX_STEPS = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What encoding did. Sizes in bytes, ideal_bits without container, bits_map [h,w] in bits."""
+
+    bytes: int
+    bpp: float
+    quality: float
+    timesteps: tuple[int, int]  # background, region of interest
+    ideal_bits: float
+    section_bytes: dict[str, int]
+    bits_map: np.ndarray
+    levels: np.ndarray  # importance levels on the latent grid, uint8 [h,w]
+    symbol_hash: str
+
+
+class Codec:
+    """A model ready to encode and decode; see `rdc_jax.load`."""
+
+    def __init__(self, model: model_folder.Model):
+        self.model = model
+        self._networks = Networks.from_config(model.config)
+        expected = jax.eval_shape(self._networks.init, jax.random.key(0))
+        _check_parameters(model.params, expected)
+        self._params = jax.device_put({k: model.params[k] for k in ("autoencoder", "unet")})
+        self._entropy = latent_coding.EntropyModel.from_arrays(model.entropy)
+        self._num_levels = int(model.config["num_levels"])
+        self._cell_size = int(model.config["cell_size"])
+        self._timestep_range = tuple(model.config["timestep_range"])
+
+    # Encoding
+
+    def encode(
+        self,
+        pixels: np.ndarray,
+        *,
+        quality: float | None = None,
+        target_bpp: float | None = None,
+        importance: np.ndarray | None = None,
+        levels: np.ndarray | None = None,
+        roi_gain: float = DEFAULT_ROI_GAIN,
+        seed: int = 0,
+        steps: int = 1,
+        grey: bool = False,
+        return_report: bool = False,
+    ) -> Any:
+        """Bytes of an `.rdc` file for uint8 pixels [H,W,3] (or [H,W] for grey).
+
+        quality 0..100 (default 50) or target_bpp (bits per pixel of the whole file) sets the
+        rate. importance [H,W]: bool, uint8 (255 = important) or float in [0,1]; or `levels`, a
+        ready grid as made by `rdc_jax.importance`. roi_gain: timesteps between importance 0 and
+        1. seed: of the dither. steps: sampler steps a decoder uses by default. With
+        return_report, returns (bytes, Report). Raises RdcError for unusable input.
+        """
+        pixels, grey = _checked_pixels(pixels, grey)
+        height, width = pixels.shape[:2]
+        grid = self._importance_grid(height, width, importance, levels)
+        if not 0 <= seed < 2**32:
+            raise RdcError(f"seed {seed} must be between 0 and {2**32 - 1}")
+        if not 1 <= steps <= MAX_STEPS:
+            raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
+        if quality is not None and target_bpp is not None:
+            raise RdcError("give quality or target_bpp, not both")
+        latent = self._analyse(pixels)
+
+        def code(quality):
+            gain = 0.0 if grid is None else roi_gain
+            background, roi = importance_maps.quality_to_timesteps(
+                quality, gain, *self._timestep_range
+            )
+            header = bitstream.Header(
+                width=width,
+                height=height,
+                model_id=self.model.model_id,
+                num_levels=1 if grid is None else self._num_levels,
+                timestep_background=background,
+                timestep_roi=roi,
+                cell_size=self._cell_size,
+                dither_seed=seed,
+                default_steps=steps,
+                default_tau=0,
+                colour_mode=bitstream.ColourMode.GREY if grey else bitstream.ColourMode.RGB,
+            )
+            return self._code(latent, grid, header, quality)
+
+        if target_bpp is not None:
+            if not target_bpp > 0:
+                raise RdcError(f"target bits per pixel {target_bpp} must be above 0")
+            quality = rate_control.search_quality(
+                lambda q: 8.0 * len(code(q)[0]), target_bpp * height * width
+            )
+        data, report = code(DEFAULT_QUALITY if quality is None else quality)
+        return (data, report) if return_report else data
+
+    def _importance_grid(self, height, width, importance, levels) -> np.ndarray | None:
+        """The coded map uint8 [gh,gw]; None when the whole picture is equally important."""
+        if importance is not None and levels is not None:
+            raise RdcError("give importance or levels, not both")
+        if importance is not None:
+            levels = importance_maps.from_mask_array(
+                importance, height, width, self._cell_size, self._num_levels
+            )
+        if levels is None:
+            return None
+        expected = importance_maps.grid_shape(height, width, self._cell_size)
+        if levels.shape != expected or levels.dtype != np.uint8 or levels.max() >= self._num_levels:
+            raise RdcError(f"levels must be uint8 {expected} below {self._num_levels}")
+        return levels
+
+    def _analyse(self, pixels: np.ndarray) -> np.ndarray:
+        """Clean latent float32 [h,w,C] of uint8 [H,W,3]; edges continued to multiples of 8."""
+        missing = [(0, -n % DOWNSAMPLING) for n in pixels.shape[:2]]
+        padded = np.pad(pixels, [*missing, (0, 0)], mode="edge")
+        return tiling.apply_tiled(
+            lambda tile: np.asarray(_analysis(self._networks, self._params, tile)),
+            [padded],
+            input_scale=DOWNSAMPLING,
+            output_scale=1,
+            tile=TILE,
+            overlap=OVERLAP,
+        )
+
+    def _code(self, latent, grid, header, quality) -> tuple[bytes, Report]:
+        conditions = self._conditions(header, grid)
+        hyper, body, coded = latent_coding.encode_latent(self._entropy, latent, conditions)
+        coded_map = b"" if grid is None else importance_coding.encode_importance(
+            grid, header.num_levels
+        )  # fmt: skip
+        sections = [
+            (SectionType.IMPORTANCE, coded_map),
+            (SectionType.HYPER_LATENT, hyper),
+            (SectionType.LATENT, body),
+        ]
+        data = bitstream.pack(header, sections)
+        report = Report(
+            bytes=len(data),
+            bpp=8 * len(data) / (header.width * header.height),
+            quality=quality,
+            timesteps=(header.timestep_background, header.timestep_roi),
+            ideal_bits=8 * len(coded_map) + coded.hyper_bits + coded.latent_bits,
+            section_bytes={kind.name.lower(): len(payload) for kind, payload in sections},
+            bits_map=coded.bits_map,
+            levels=conditions.levels[: conditions.height, : conditions.width],
+            symbol_hash=coded.symbol_hash,
+        )
+        return data, report
+
+    def _conditions(self, header: bitstream.Header, grid: np.ndarray | None):
+        """What encoder and decoder both know before the latent; from header and decoded map."""
+        height, width = (-(-n // DOWNSAMPLING) for n in (header.height, header.width))
+        if grid is None:
+            grid = np.zeros((1, 1), np.uint8)
+        padded = latent_coding.padded_size(height), latent_coding.padded_size(width)
+        return latent_coding.Conditions(
+            height=height,
+            width=width,
+            levels=importance_maps.cells_to_latent(
+                grid, *padded, header.cell_size // DOWNSAMPLING
+            ),
+            timesteps=importance_maps.level_timesteps(
+                header.timestep_background, header.timestep_roi, header.num_levels
+            ),
+            dither_seed=header.dither_seed,
+        )
+
+    # Decoding
+
+    def decode(
+        self,
+        data: bytes,
+        *,
+        steps: int | None = None,
+        clock: sampling.Clock = "proportional",
+        max_pixels: int = bitstream.DEFAULT_MAX_PIXELS,
+    ) -> np.ndarray:
+        """Pixels uint8 [H,W,3] of an `.rdc` file's bytes.
+
+        steps: sampler steps; None uses the file's own. One step gives the faithful (MMSE-like)
+        picture. Raises RdcError for a damaged file or one made by another model.
+        """
+        header, coded, conditions = self.decode_latent(data, max_pixels=max_pixels)
+        steps = header.default_steps if steps is None else steps
+        if not 1 <= steps <= MAX_STEPS:
+            raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
+        timesteps = np.full(self._num_levels, conditions.timesteps[-1], np.float32)
+        timesteps[: len(conditions.timesteps)] = conditions.timesteps
+        levels = conditions.levels[: conditions.height, : conditions.width]
+        clocks = np.asarray(sampling.clock_timesteps(jnp.asarray(timesteps), steps, clock))
+
+        def reconstruct(yhat, mean, scale, levels):
+            arguments = (mean, scale, levels)
+            for now, after in zip(clocks[:-2], clocks[1:-1], strict=True):
+                yhat = _sampler_step(self._networks, self._params, yhat, *arguments, now, after)
+            return _finish(self._networks, self._params, yhat, *arguments, clocks[-2])
+
+        image = tiling.apply_tiled(
+            reconstruct,
+            [coded.yhat, coded.mean, coded.scale, levels],
+            input_scale=1,
+            output_scale=DOWNSAMPLING,
+            tile=TILE,
+            overlap=OVERLAP,
+        )
+        pixels = np.rint(np.clip(image[: header.height, : header.width], 0, 255)).astype(np.uint8)
+        if header.colour_mode == bitstream.ColourMode.GREY:
+            pixels = np.repeat(np.rint(pixels.mean(-1, keepdims=True)).astype(np.uint8), 3, -1)
+        return pixels
+
+    def decode_latent(
+        self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS
+    ) -> tuple[bitstream.Header, latent_coding.CodedLatent, latent_coding.Conditions]:
+        """The entropy stage alone: header, noisy latent with its prior, and map. No network."""
+        header, sections = bitstream.unpack(data, max_pixels=max_pixels)
+        if header.model_id != self.model.model_id:
+            raise RdcError(
+                f"the file needs model {header.model_id.hex()}, but {self.model.path} is "
+                f"{self.model.model_id.hex()}; give the right one with --model"
+            )
+        if header.num_levels > self._num_levels or header.cell_size % DOWNSAMPLING:
+            raise RdcError("the file's importance map does not fit its model; the file is damaged")
+        payloads = {section.type: section.payload for section in sections}
+        grid = None
+        if header.num_levels > 1:
+            grid = importance_coding.decode_importance(
+                payloads[SectionType.IMPORTANCE], header.map_shape, header.num_levels
+            )
+        conditions = self._conditions(header, grid)
+        coded = latent_coding.decode_latent(
+            self._entropy,
+            payloads[SectionType.HYPER_LATENT],
+            payloads[SectionType.LATENT],
+            conditions,
+        )
+        return header, coded, conditions
+
+
+def load(model: str | Path | None = None) -> Codec:
+    """A codec from a shipped model's name, a model folder, or (None) the default model.
+
+    Raises RdcError when the model is missing or damaged.
+    """
+    return Codec(model_folder.load(model))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _analysis(networks: Networks, params: Any, pixels: jax.Array) -> jax.Array:
+    return networks.encode(params, pixels[None].astype(jnp.float32) / 127.5 - 1.0)[0]
+
+
+def _denoise(networks, params, yhat, mean, scale, levels, now):
+    timesteps = level_timesteps(now[None], levels[None].astype(jnp.int32))
+    clean = networks.denoise(params, yhat[None], timesteps, mean[None], scale[None])
+    return clean, timesteps
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _sampler_step(networks, params, yhat, mean, scale, levels, now, after) -> jax.Array:
+    """One DDIM step of a tile; now and after: timesteps per level [L]."""
+    clean, timesteps = _denoise(networks, params, yhat, mean, scale, levels, now)
+    snr = (timesteps.at_pixels(networks.schedule.log_snr(t)[None]) for t in (now, after))
+    return sampling.ddim_step(clean, yhat[None], *snr)[0]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _finish(networks, params, yhat, mean, scale, levels, now) -> jax.Array:
+    """Last denoising of a tile and synthesis; pixels in 0..255, not rounded or clipped."""
+    clean, _ = _denoise(networks, params, yhat, mean, scale, levels, now)
+    return 127.5 * (networks.decode(params, clean)[0] + 1.0)
+
+
+def _checked_pixels(pixels: np.ndarray, grey: bool) -> tuple[np.ndarray, bool]:
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        raise RdcError(f"pixels must be uint8 [H,W,3], not {pixels.dtype} {pixels.shape}")
+    if pixels.ndim == 2:
+        return np.repeat(pixels[..., None], 3, axis=-1), True
+    if pixels.shape[-1] != 3:
+        raise RdcError(f"pixels must have 3 channels, not {pixels.shape[-1]}")
+    return pixels, grey
+
+
+def _check_parameters(params: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Strict: every parameter present, none left over, all shapes right."""
+    have = {k: v.shape for k, v in model_folder.flatten(params).items()}
+    want = {k: v.shape for k, v in model_folder.flatten(expected).items()}
+    for key in sorted(have.keys() | want.keys()):
+        if have.get(key) != want.get(key):
+            raise RdcError(
+                f"weights do not fit their config: {key} is {have.get(key)}, not {want.get(key)}"
+            )

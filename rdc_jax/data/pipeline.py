@@ -1,0 +1,147 @@
+"""The training pipeline: source -> random crop and its importance map -> batches.
+
+The only module that imports grain, whose interface still moves.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import grain
+import numpy as np
+from PIL import Image
+
+from rdc_jax.data.masks import DEFAULT_MIXTURE, random_importance
+from rdc_jax.data.sources import SubsetSource
+from rdc_jax.errors import RdcError
+
+WHOLE_SIDE_PROBABILITY = 0.1
+"""How often a crop covers the whole short side of its image instead of a box near its own size."""
+
+
+def training_iterator(
+    source,
+    *,
+    batch_size: int,
+    crop_size: int,
+    cell_size: int = 16,
+    num_levels: int = 8,
+    seed: int,
+    exclude: Sequence[int] = (),
+    mixture: Mapping[str, float] = DEFAULT_MIXTURE,
+    process_index: int = 0,
+    process_count: int = 1,
+    num_threads: int = 2,
+    prefetch: int = 16,
+):
+    """An endless, deterministic iterator over training batches.
+
+    Example i of the run depends on (source, seed, i) only: not on the batch size, the number of
+    threads, or the number of processes, which take every process_count-th example each.
+
+    Args:
+        source: has `__len__` and `__getitem__(i) -> {"image": uint8 [height, width, 3]}`.
+        batch_size: examples per batch of this process.
+        crop_size: side of the crops in pixels, a multiple of `cell_size`.
+        cell_size: side of a cell of the importance map in pixels.
+        num_levels: number of importance levels, 1 to 256.
+        seed: non-negative integer below 2**32.
+        exclude: indices of the source that are never drawn (see `held_out_split`).
+        mixture: probability of each kind of map (see `masks.random_importance`).
+        process_index, process_count: which share of the examples this process reads.
+        num_threads: reading threads, 0 for none.
+        prefetch: batches prepared in advance.
+
+    Returns:
+        A grain DatasetIterator of {"image": uint8 [batch_size, crop_size, crop_size, 3],
+        "importance": uint8 [batch_size, cells, cells]} with cells = crop_size / cell_size;
+        `get_state` / `set_state` save and restore its position.
+
+    Raises:
+        RdcError: when a size does not fit, or nothing is left of the source.
+    """
+    if crop_size < 1 or cell_size < 1 or crop_size % cell_size:
+        raise RdcError(
+            f"data.crop_size {crop_size} must be a positive multiple of the map's cell size "
+            f"{cell_size}"
+        )
+    if not 1 <= num_levels <= 256:
+        raise RdcError(f"the number of importance levels must be 1 to 256, got {num_levels}")
+    if not 0 <= process_index < process_count:
+        raise RdcError(f"process_index {process_index} is not below process_count {process_count}")
+    if len(exclude):
+        source = without(source, exclude)
+    if len(source) == 0:
+        raise RdcError("data.path: no image is left for training; hold out fewer images")
+    cells = crop_size // cell_size
+
+    def make_example(example: dict, rng: np.random.Generator) -> dict:
+        image = random_crop(rng, example["image"], crop_size)
+        importance = random_importance(
+            rng, cells, cells, num_levels=num_levels, image=image, mixture=mixture
+        )
+        return {"image": image, "importance": importance}
+
+    examples = (
+        grain.MapDataset.source(source).seed(seed).shuffle().repeat().random_map(make_example)
+    )
+    batches = examples[process_index::process_count].batch(batch_size, drop_remainder=True)
+    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
+    return iter(batches.to_iter_dataset(options))
+
+
+def random_crop(rng: np.random.Generator, image: np.ndarray, size: int) -> np.ndarray:
+    """A random square of the image at a random scale, flipped and turned at random.
+
+    The square's side is size * 2**u, u uniform in [0, 1), at most the image's short side; now and
+    then it is the whole short side. Images smaller than the crop are enlarged: every output pixel
+    is interpolated from real ones, nothing is padded.
+
+    Args:
+        rng: source of all randomness.
+        image: uint8 [height, width, 3].
+        size: side of the crop in pixels.
+
+    Returns:
+        uint8 [size, size, 3].
+    """
+    height, width = image.shape[:2]
+    short = min(height, width)
+    side = round(size * 2.0 ** rng.uniform(0.0, 1.0))
+    if side > short or rng.random() < WHOLE_SIDE_PROBABILITY:
+        side = short
+    top = int(rng.integers(height - side + 1))
+    left = int(rng.integers(width - side + 1))
+    box = image[top : top + side, left : left + side]
+    if side != size:
+        kernel = Image.Resampling.LANCZOS if side > size else Image.Resampling.BICUBIC
+        picture = Image.fromarray(np.ascontiguousarray(box))
+        box = np.asarray(picture.resize((size, size), kernel, reducing_gap=3.0))
+    turn, flip = int(rng.integers(4)), rng.random() < 0.5
+    box = np.rot90(box, turn)  # with the four turns, one flip gives all eight symmetries
+    return np.ascontiguousarray(box[:, ::-1] if flip else box)
+
+
+def held_out_split(source_len: int, count: int, seed: int) -> np.ndarray:
+    """Which images of a source to keep for validation: sorted int64 [count], the same every run.
+
+    Pass the result as `exclude` to `training_iterator`.
+
+    Raises:
+        RdcError: when the source has no more than `count` images.
+    """
+    if not 0 <= count < source_len:
+        raise RdcError(
+            f"cannot hold out {count} of {source_len} images; hold out fewer or add images"
+        )
+    return np.sort(np.random.default_rng(seed).permutation(source_len)[:count])
+
+
+def only(source, indices: Sequence[int]):
+    """The source restricted to these indices, in this order."""
+    if hasattr(source, "subset"):
+        return source.subset(indices)
+    return SubsetSource(source, indices)
+
+
+def without(source, indices: Sequence[int]):
+    """The source without these indices."""
+    return only(source, np.setdiff1d(np.arange(len(source)), np.asarray(indices)))

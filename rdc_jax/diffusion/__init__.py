@@ -1,0 +1,1 @@
+"""Mathematics only: schedule, universal quantisation, preconditioning, sampling, losses."""

@@ -1,0 +1,67 @@
+"""What a denoiser sees and predicts, with or without the entropy model's knowledge.
+
+The decoder of a codec knows more about the clean latent than a plain diffusion model does: the
+entropy model's mean mu and scale s. In the coordinates standardised by that prior,
+
+    y' = (y - mu) / s,      kappa = Delta / sqrt(12)  (std of the noise on yhat)
+    alpha' = s / sqrt(s^2 + kappa^2),   sigma' = kappa / sqrt(s^2 + kappa^2)
+    y'_t   = (yhat - mu) / sqrt(s^2 + kappa^2) = alpha' y' + sigma' u
+
+y'_t is an ordinary diffusion sample with a noise level of its own per element, so eps-, v- and
+x0-prediction mean what they always mean. An output of zero under v-prediction is the Wiener
+estimate mu + s^2 / (s^2 + kappa^2) (yhat - mu). With mu = 0 and s = 1 all of this reduces to the
+usual y_t, alpha(t), sigma(t) [ours; cf. the preconditioning of Karras et al. 2022, where the
+data's variance is a constant].
+"""
+
+import math
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Prediction = Literal["eps", "v", "x0"]
+
+
+class Standardized(NamedTuple):
+    """A noisy latent in the prior's coordinates; every field broadcasts to [B,h,w,C]."""
+
+    noisy: jax.Array  # y'_t, about unit variance
+    alpha: jax.Array
+    sigma: jax.Array
+    mean: jax.Array
+    scale: jax.Array
+
+
+def standardize(
+    yhat: jax.Array, step: jax.Array, mean: jax.Array | float = 0.0, scale: jax.Array | float = 1.0
+) -> Standardized:
+    """Standardises yhat [B,h,w,C] (latent units) by the prior (mean, scale), noise from `step`."""
+    mean, scale = jnp.asarray(mean, yhat.dtype), jnp.asarray(scale, yhat.dtype)
+    mean, scale = jnp.broadcast_to(mean, yhat.shape), jnp.broadcast_to(scale, yhat.shape)
+    kappa = jnp.broadcast_to(step / math.sqrt(12.0), yhat.shape)
+    inverse_norm = jax.lax.rsqrt(jnp.square(scale) + jnp.square(kappa))
+    return Standardized(
+        noisy=(yhat - mean) * inverse_norm,
+        alpha=scale * inverse_norm,
+        sigma=kappa * inverse_norm,
+        mean=mean,
+        scale=scale,
+    )
+
+
+def target(clean: jax.Array, z: Standardized, prediction: Prediction) -> jax.Array:
+    """What the network should output for the clean latent (latent units), [B,h,w,C]."""
+    x0 = (clean - z.mean) / z.scale
+    eps = (z.noisy - z.alpha * x0) / z.sigma
+    return {"x0": x0, "eps": eps, "v": z.alpha * eps - z.sigma * x0}[prediction]
+
+
+def clean_estimate(output: jax.Array, z: Standardized, prediction: Prediction) -> jax.Array:
+    """The clean latent (latent units) that a network output stands for, [B,h,w,C]."""
+    x0 = {
+        "x0": lambda: output,
+        "eps": lambda: (z.noisy - z.sigma * output) / z.alpha,
+        "v": lambda: z.alpha * z.noisy - z.sigma * output,
+    }[prediction]()
+    return z.mean + z.scale * x0

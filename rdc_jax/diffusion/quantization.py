@@ -1,0 +1,37 @@
+"""Universal (dithered) quantisation as the forward process of a diffusion model.
+
+With a dither d ~ U[-1/2, 1/2) shared by both sides,
+
+    k    = round((y - mu) / Delta - d)        the coded symbol
+    yhat = mu + Delta (k + d)                 what both sides see
+
+the error yhat - y is uniform on [-Delta/2, Delta/2] and independent of y and mu (Ziv 1985;
+Zamir & Feder 1992), for every map of steps. Scaled by alpha(t), yhat is a sample of a diffusion
+process whose noise is uniform with variance sigma(t)^2 (2504.02579). Training therefore adds
+exactly the noise that coding adds.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def quantize(y: jax.Array, mean: jax.Array, step: jax.Array, dither: jax.Array) -> jax.Array:
+    """Symbols k, int32. All arguments broadcast; y, mean, step in latent units, |dither| <= 1/2."""
+    return jnp.round((y - mean) / step - dither).astype(jnp.int32)
+
+
+def dequantize(
+    symbols: jax.Array, mean: jax.Array, step: jax.Array, dither: jax.Array
+) -> jax.Array:
+    """The dithered reconstruction yhat = mean + step (k + d), float32, in latent units."""
+    return mean + step * (symbols.astype(jnp.float32) + dither)
+
+
+def add_uniform_noise(key: jax.Array, y: jax.Array, step: jax.Array) -> jax.Array:
+    """y plus noise uniform on [-step/2, step/2): the law of `dequantize(quantize(y))`."""
+    return y + step * jax.random.uniform(key, y.shape, y.dtype, -0.5, 0.5)
+
+
+def round_straight_through(x: jax.Array) -> jax.Array:
+    """Rounds forward, identity backward; used for the hyper-latent, which has no dither."""
+    return x + jax.lax.stop_gradient(jnp.round(x) - x)

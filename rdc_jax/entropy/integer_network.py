@@ -1,0 +1,203 @@
+"""The entropy model's network in exact fixed-point arithmetic, NumPy only.
+
+The network of `rdc_jax.models.hyperprior`, layer for layer, on integers held in float64: weights
+are integers below 2**15, activations integers with FRACTION_BITS fractional bits clipped to
++-2**22, and a sum of at most 2**15 products stays below 2**53. Every partial sum is therefore an
+integer that float64 holds exactly, so the order of summation, fused multiply-add, the BLAS and
+the number of threads cannot change a single bit of the result (format.md, requirement 3).
+
+    activation  a: value a / 2**10
+    weight      w: value w / 2**shift, per layer; bias at 2**(10 + shift)
+    layer       out = clip(floor((sum w a + b + 2**(shift - 1)) / 2**shift)), then ReLU if hidden
+
+Encoder and decoder both run this; the float network exists for training alone.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from rdc_jax.errors import RdcError
+
+FRACTION_BITS = 10
+ONE = 1 << FRACTION_BITS
+ACTIVATION_LIMIT = 1 << 22
+WEIGHT_LIMIT = 1 << 15
+EXACT_LIMIT = 1 << 53
+MAX_SHIFT = 20
+TIMESTEP_HATS = 12
+IMPORTANCE_HATS = 4
+HYPER_GAIN_BITS = 2  # z = 2**2 x network units
+HYPER_DOWNSAMPLING = 4
+LAYERS = (
+    "analysis_0 analysis_1 analysis_2 hyper_prior synthesis_0 synthesis_1 synthesis_2 synthesis_3 "
+    "anchor_0 anchor_1 context other_0 other_1 other_2"
+).split()
+_STRIPE_ROWS = 64  # a convolution's patches are gathered this many rows at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class IntegerConv:
+    """One convolution: integer weight float64 [k,k,c_in,c_out], bias float64 [c_out], shift."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    shift: int
+
+    def accumulate(self, x: np.ndarray, stride: int = 1) -> np.ndarray:
+        """Exact sums (not yet shifted) over x [h,w,c_in], zero padding k // 2; [h',w',c_out]."""
+        k, _, c_in, c_out = self.weight.shape
+        if k == 1:
+            flat = x.reshape(-1, c_in) @ self.weight[0, 0]
+            return (flat + self.bias).reshape(*x.shape[:-1], c_out)
+        h, w, _ = x.shape
+        padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+        out = np.empty((-(-h // stride), -(-w // stride), c_out))
+        kernel = self.weight.reshape(k * k * c_in, c_out)
+        rows = _STRIPE_ROWS // stride
+        for top in range(0, out.shape[0], rows):
+            stripe = padded[top * stride : (top + rows) * stride + k - stride]
+            windows = np.lib.stride_tricks.sliding_window_view(stripe, (k, k), (0, 1))
+            windows = windows[::stride, ::stride].transpose(0, 1, 3, 4, 2)
+            patches = windows.reshape(-1, k * k * c_in)
+            out[top : top + rows] = (patches @ kernel + self.bias).reshape(-1, *out.shape[1:])
+        return out
+
+    def rescale(self, total: np.ndarray) -> np.ndarray:
+        """Sums -> activations: rounded shift, clipped."""
+        rounded = np.floor((total + 2.0 ** (self.shift - 1)) * 2.0**-self.shift)
+        return np.clip(rounded, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+
+    def __call__(self, x: np.ndarray, stride: int = 1) -> np.ndarray:
+        return self.rescale(self.accumulate(x, stride))
+
+
+def quantize_convolution(kernel: np.ndarray, bias: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Float kernel [k,k,c_in,c_out] and bias -> integer arrays to store with the weights.
+
+    The shift is the largest (at most MAX_SHIFT) that keeps every weight below 2**15.
+    """
+    kernel = np.asarray(kernel, np.float64)
+    peak = max(float(np.max(np.abs(kernel))), 2.0**-30)
+    shift = int(np.clip(np.floor(np.log2((WEIGHT_LIMIT - 1) / peak)), 1, MAX_SHIFT))
+    bias = np.zeros(kernel.shape[-1]) if bias is None else np.asarray(bias, np.float64)
+    return {
+        "weight": np.rint(kernel * 2.0**shift).astype(np.int16),
+        "bias": np.rint(bias * 2.0 ** (shift + FRACTION_BITS)).astype(np.int64),
+        "shift": np.array([shift], np.int16),
+    }
+
+
+def quantize_hyperprior(params: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The float hyperprior's parameter tree -> {"layer.weight", "layer.bias", "layer.shift"}."""
+    arrays = {}
+    for layer in LAYERS:
+        quantized = quantize_convolution(params[layer]["kernel"], params[layer].get("bias"))
+        arrays |= {f"{layer}.{name}": array for name, array in quantized.items()}
+    return arrays
+
+
+def hat_functions(position: np.ndarray, count: int) -> np.ndarray:
+    """Piecewise-linear basis at fixed-point positions (units of knots): int64 [..., count]."""
+    knots = np.arange(count, dtype=np.int64) * ONE
+    return np.maximum(0, ONE - np.abs(position[..., None] - knots))
+
+
+def condition_table(timesteps: np.ndarray, num_levels: int) -> np.ndarray:
+    """Condition features of each importance level, int64 [L,16].
+
+    timesteps: int64 [L] in 0..1000. Level l of L has importance l / (L - 1), or 1 when L = 1.
+    """
+    t = timesteps.astype(np.int64) * ((TIMESTEP_HATS - 1) * ONE) // 1000
+    level = np.arange(num_levels, dtype=np.int64)
+    m = (IMPORTANCE_HATS - 1) * ONE
+    m = level * m // (num_levels - 1) if num_levels > 1 else np.array([m])
+    features = hat_functions(t, TIMESTEP_HATS), hat_functions(m, IMPORTANCE_HATS)
+    return np.concatenate(features, axis=-1)
+
+
+def area_pool(x: np.ndarray, factor: int) -> np.ndarray:
+    """Rounded mean over factor x factor areas of integers in float64, [h,w,c]."""
+    h, w, c = x.shape
+    total = x.reshape(h // factor, factor, w // factor, factor, c).sum((1, 3))
+    count = factor * factor
+    return np.floor((total + count / 2) / count)
+
+
+def depth_to_space(x: np.ndarray, factor: int) -> np.ndarray:
+    """[h,w,f*f*c] -> [h*f,w*f,c]."""
+    h, w, _ = x.shape
+    x = x.reshape(h, w, factor, factor, -1).transpose(0, 2, 1, 3, 4)
+    return x.reshape(h * factor, w * factor, -1)
+
+
+class IntegerHyperprior:
+    """The network; all activations are integers (10 fractional bits) held in float64 [h,w,c].
+
+    Latents and means are in units of latent_unit (their float values divided by it).
+    Raises RdcError for arrays that are incomplete or could overflow exact arithmetic.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]):
+        expected = {f"{layer}.{part}" for layer in LAYERS for part in ("weight", "bias", "shift")}
+        if set(arrays) != expected:
+            wrong = sorted(expected ^ set(arrays))[0]
+            raise RdcError(f"the integer network of these weights is damaged: check {wrong!r}")
+        self._layers = {layer: _checked_layer(layer, arrays) for layer in LAYERS}
+        self.latent_channels = self._layers["anchor_1"].bias.size // 2
+        self.hyper_channels = self._layers["hyper_prior"].bias.size // 2
+
+    def _hidden(self, layer: str, x: np.ndarray, stride: int = 1) -> np.ndarray:
+        return np.maximum(self._layers[layer](x, stride), 0.0)
+
+    def hyper_analysis(self, latent: np.ndarray, condition: np.ndarray) -> np.ndarray:
+        """latent (fixed point) [h,w,C], h and w multiples of 4 -> integer z [h/4,w/4,Cz]."""
+        x = np.clip(latent, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        x = self._hidden("analysis_0", np.concatenate([x, condition], axis=-1))
+        x = self._layers["analysis_2"](self._hidden("analysis_1", x, 2), 2)
+        return np.floor((x * 2**HYPER_GAIN_BITS + ONE / 2) / ONE)
+
+    def hyper_latent_prior(self, condition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of z and log2 of its scale, fixed point int64 [h/4,w/4,Cz]."""
+        x = self._layers["hyper_prior"](area_pool(condition, 4)).astype(np.int64)
+        mean, log2_scale = np.split(x, 2, axis=-1)
+        return mean << HYPER_GAIN_BITS, log2_scale
+
+    def hyper_synthesis(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
+        """Integer z [h/4,w/4,Cz] -> features [h,w,width + 16]."""
+        x = np.clip(z * 2.0 ** (FRACTION_BITS - HYPER_GAIN_BITS), -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        x = self._hidden("synthesis_0", np.concatenate([x, area_pool(condition, 4)], axis=-1))
+        x = depth_to_space(self._hidden("synthesis_1", x), 2)
+        x = self._hidden("synthesis_2", np.concatenate([x, area_pool(condition, 2)], axis=-1))
+        x = depth_to_space(self._hidden("synthesis_3", x), 2)
+        return np.concatenate([x, condition], axis=-1)
+
+    def anchor_parameters(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and log2 scale (fixed point int64) at features [..., width + 16]: pointwise."""
+        x = self._layers["anchor_1"](self._hidden("anchor_0", features))
+        mean, log2_scale = np.split(x.astype(np.int64), 2, axis=-1)
+        return mean, log2_scale
+
+    def other_parameters(
+        self, features: np.ndarray, anchors: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `anchor_parameters`, given the decoded anchors (fixed point, 0 elsewhere) [h,w,C]."""
+        x = np.clip(anchors, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        x = self._layers["context"](x) + self._layers["other_0"](features)
+        x = self._hidden("other_1", np.clip(x, 0.0, ACTIVATION_LIMIT))
+        mean, log2_scale = np.split(self._layers["other_2"](x).astype(np.int64), 2, axis=-1)
+        return mean, log2_scale
+
+
+def _checked_layer(layer: str, arrays: Mapping[str, np.ndarray]) -> IntegerConv:
+    """A layer after proof that no sum over activations within the clip can reach 2**53."""
+    weight, bias, shift = (arrays[f"{layer}.{part}"] for part in ("weight", "bias", "shift"))
+    shapes_fit = weight.ndim == 4 and bias.shape == weight.shape[-1:] and shift.shape == (1,)
+    if not shapes_fit or weight.shape[0] not in (1, 3) or not 1 <= int(shift[0]) <= MAX_SHIFT:
+        raise RdcError(f"the integer network of these weights is damaged: check {layer!r}")
+    reach = np.abs(weight.astype(np.int64)).sum((0, 1, 2)) * ACTIVATION_LIMIT
+    reach = reach + np.abs(bias) + (1 << MAX_SHIFT)
+    if int(reach.max()) >= EXACT_LIMIT or int(reach.min()) < 0:
+        raise RdcError(f"layer {layer!r} of these weights could overflow exact arithmetic")
+    return IntegerConv(weight.astype(np.float64), bias.astype(np.float64), int(shift[0]))

@@ -1,0 +1,255 @@
+"""From a clean latent to bytes and back: the one place that decides a symbol's probability.
+
+    map + timesteps -> condition -> z (coded first) -> features
+    pass 0, even checkerboard pixels: mean, scale from features            -> symbols
+    pass 1, odd pixels:               mean, scale from features + pass 0   -> symbols
+
+Encoder and decoder run the same `_code`; they differ only in a callback that turns table indexes
+into symbols (by quantising and writing, or by reading). Everything here is exact integer
+arithmetic, so a file decodes to the same symbols, means and scales on every machine.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from rdc_jax.entropy import tables
+from rdc_jax.entropy.coder import SymbolDecoder, SymbolEncoder
+from rdc_jax.entropy.dither import dither_phases, symbols_plus_dither_numerator
+from rdc_jax.entropy.integer_network import (
+    FRACTION_BITS,
+    HYPER_DOWNSAMPLING,
+    ONE,
+    IntegerHyperprior,
+    condition_table,
+)
+from rdc_jax.errors import RdcError
+
+STEP_BITS = 20  # fractional bits of a quantiser step in units of latent_unit
+DITHER_BITS = 6  # k + d is a multiple of 2**-6
+MAX_HYPER_SYMBOL = 1 << 13
+
+
+@dataclasses.dataclass(frozen=True)
+class EntropyModel:
+    """Everything the entropy path needs; integers only.
+
+    latent_unit: power of two. step_fixed: int64 [1001], Delta(t) / latent_unit at 20 fractional
+    bits. log2_step_fixed: int64 [1001], log2 Delta(t) at 10 fractional bits.
+    """
+
+    bank: tables.TableBank
+    network: IntegerHyperprior
+    latent_unit: int
+    step_fixed: np.ndarray
+    log2_step_fixed: np.ndarray
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, np.ndarray]) -> "EntropyModel":
+        """From the arrays of `export_arrays`; raises RdcError for anything else."""
+        groups: dict[str, dict[str, np.ndarray]] = {"tables": {}, "network": {}, "schedule": {}}
+        for key, array in arrays.items():
+            group, _, name = key.partition("/")
+            if group not in groups:
+                raise RdcError(f"the entropy model of these weights is damaged: unknown {key!r}")
+            groups[group][name] = array
+        schedule = groups["schedule"]
+        if set(schedule) != {"latent_unit", "step_fixed", "log2_step_fixed"}:
+            raise RdcError("the entropy model of these weights is damaged: schedule incomplete")
+        return EntropyModel(
+            bank=tables.TableBank.from_arrays(groups["tables"]),
+            network=IntegerHyperprior(groups["network"]),
+            latent_unit=int(schedule["latent_unit"][0]),
+            step_fixed=schedule["step_fixed"],
+            log2_step_fixed=schedule["log2_step_fixed"],
+        )
+
+
+def schedule_arrays(step_table: np.ndarray, latent_unit: float) -> dict[str, np.ndarray]:
+    """Delta(0..1000), float64 [1001] -> the integer arrays of the schedule, made once at export."""
+    return {
+        "latent_unit": np.array([int(latent_unit)], np.int64),
+        "step_fixed": np.rint(step_table / latent_unit * 2**STEP_BITS).astype(np.int64),
+        "log2_step_fixed": np.rint(np.log2(step_table) * ONE).astype(np.int64),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """What both sides know before any latent symbol: sizes, map, timesteps, seed.
+
+    levels: uint8 [h4,w4], importance level per latent pixel on the padded grid (h4, w4: latent
+    height and width rounded up to multiples of 4). timesteps: int64 [num_levels].
+    """
+
+    height: int
+    width: int
+    levels: np.ndarray
+    timesteps: np.ndarray
+    dither_seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CodedLatent:
+    """The latent as both sides see it; float32 [h,w,C] arrays in latent units.
+
+    bits: ideal code length (continuous model) of hyper-latent and latent. symbol_hash: sha256 of
+    all symbols in coding order; equal on every machine that reads the same file. bits_map:
+    float64 [h,w], ideal bits of each latent pixel (hyper-latent not included).
+    """
+
+    yhat: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+    hyper_bits: float
+    latent_bits: float
+    bits_map: np.ndarray
+    symbol_hash: str
+
+
+# (scale_index, phase, offset) -> symbols; offset is the float the symbol must cancel: (mean, step)
+SymbolSource = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+def padded_size(size: int) -> int:
+    """Latent rows or columns rounded up to what the hyper-latent covers."""
+    return -(-size // HYPER_DOWNSAMPLING) * HYPER_DOWNSAMPLING
+
+
+def encode_latent(
+    model: EntropyModel, latent: np.ndarray, conditions: Conditions
+) -> tuple[bytes, bytes, CodedLatent]:
+    """Codes a clean latent, float [h,w,C] in latent units.
+
+    Returns the hyper-latent's bytes, the latent's bytes, and what the decoder will see. Raises
+    RdcError when the latent is not finite.
+    """
+    if not np.all(np.isfinite(latent)):
+        raise RdcError("the encoder network produced non-finite values; check the weights")
+    y = np.asarray(latent, np.float64) / model.latent_unit
+    h4, w4 = conditions.levels.shape
+    padding = ((0, h4 - y.shape[0]), (0, w4 - y.shape[1]), (0, 0))
+    table = condition_table(conditions.timesteps, len(conditions.timesteps))
+    condition = table[conditions.levels].astype(np.float64)
+    fixed = np.rint(np.pad(y, padding, mode="edge") * ONE)
+    limit = MAX_HYPER_SYMBOL - 1
+    z = np.clip(model.network.hyper_analysis(fixed, condition), -limit, limit).astype(np.int64)
+    hyper_encoder, encoder = SymbolEncoder(model.bank), SymbolEncoder(model.bank)
+
+    def write_hyper(scale_index, phase, shift):
+        symbols = (z.reshape(shift.shape) + shift).astype(np.int32)
+        hyper_encoder.encode(symbols, scale_index, phase)
+        return symbols
+
+    def write(where, mean_fixed, step_fixed, scale_index, phase):
+        residual = (y[where] - mean_fixed / ONE) * (2**STEP_BITS / step_fixed)
+        dither = (2 * phase.astype(np.float64) + 1 - tables.NUM_PHASES) / (2 * tables.NUM_PHASES)
+        limit = tables.MAX_ABS_SYMBOL
+        symbols = np.clip(np.rint(residual - dither), -limit, limit).astype(np.int32)
+        encoder.encode(symbols.reshape(-1), scale_index.reshape(-1), phase.reshape(-1))
+        return symbols
+
+    coded = _code(model, conditions, write_hyper, write)
+    return hyper_encoder.finish(), encoder.finish(), coded
+
+
+def decode_latent(
+    model: EntropyModel, hyper_data: bytes, latent_data: bytes, conditions: Conditions
+) -> CodedLatent:
+    """Inverse of `encode_latent`, from the bytes alone. Raises RdcError for damaged data."""
+    hyper_decoder = SymbolDecoder(model.bank, hyper_data)
+    decoder = SymbolDecoder(model.bank, latent_data)
+
+    def read_hyper(scale_index, phase, shift):
+        symbols = hyper_decoder.decode(scale_index, phase)
+        if np.any(np.abs(symbols - shift) >= MAX_HYPER_SYMBOL):
+            raise RdcError("section hyper-latent is damaged: a value is out of range")
+        return symbols
+
+    def read(where, mean_fixed, step_fixed, scale_index, phase):
+        symbols = decoder.decode(scale_index.reshape(-1), phase.reshape(-1))
+        return symbols.reshape(scale_index.shape)
+
+    coded = _code(model, conditions, read_hyper, read)
+    hyper_decoder.finish()
+    decoder.finish()
+    return coded
+
+
+def estimate_bits(model: EntropyModel, latent: np.ndarray, conditions: Conditions) -> float:
+    """Bits of `encode_latent` without its bytes: ideal length of hyper-latent and latent."""
+    coded = encode_latent(model, latent, conditions)[2]
+    return coded.hyper_bits + coded.latent_bits
+
+
+def _code(model: EntropyModel, conditions: Conditions, code_hyper, code_pass) -> CodedLatent:
+    """Walks through all symbols in coding order; see the module docstring."""
+    network, c = model.network, model.network.latent_channels
+    h, w = conditions.height, conditions.width
+    table = condition_table(conditions.timesteps, len(conditions.timesteps))
+    condition = table[conditions.levels].astype(np.float64)
+    digest = hashlib.sha256()
+
+    # Hyper-latent: z is an integer; the fractional part of its mean plays the role of a dither.
+    z_mean, z_log2_scale = network.hyper_latent_prior(condition)
+    scale_index = tables.scale_index_from_log2(z_log2_scale, FRACTION_BITS).reshape(-1)
+    shift, phase = split_hyper_mean(z_mean.reshape(-1))
+    symbols = code_hyper(scale_index, phase, shift)
+    digest.update(np.ascontiguousarray(symbols, "<i4").tobytes())
+    hyper_bits = float(tables.ideal_bits(symbols, scale_index, phase).sum())
+    z = (symbols - shift).reshape(z_mean.shape).astype(np.float64)
+    features = network.hyper_synthesis(z, condition)[:h, :w]
+
+    # Latent in two passes. Exact values carry 26 fractional bits, in units of latent_unit.
+    levels = conditions.levels[:h, :w]
+    step_fixed = model.step_fixed[conditions.timesteps][levels][..., None]
+    log2_step = model.log2_step_fixed[conditions.timesteps][levels][..., None]
+    phases = dither_phases(conditions.dither_seed, h, w, c)
+    exact = np.zeros((h, w, c), np.int64)
+    mean = np.zeros((h, w, c), np.int64)
+    log2_scale = np.zeros((h, w, c), np.int64)
+    bits_map = np.zeros((h, w))
+    parity = (np.arange(h)[:, None] + np.arange(w)[None, :]) % 2
+    for turn in (0, 1):
+        where = parity == turn
+        if not where.any():
+            continue
+        if turn == 0:
+            mean[where], log2_scale[where] = network.anchor_parameters(features[where])
+        else:
+            anchors = (exact + (1 << 15) >> 16).astype(np.float64)
+            pass_mean, pass_scale = network.other_parameters(features, anchors)
+            mean[where], log2_scale[where] = pass_mean[where], pass_scale[where]
+        scale_index = tables.scale_index_from_log2(
+            log2_scale[where] - log2_step[where], FRACTION_BITS
+        )
+        symbols = code_pass(where, mean[where], step_fixed[where], scale_index, phases[where])
+        digest.update(np.ascontiguousarray(symbols, "<i4").tobytes())
+        bits_map[where] = tables.ideal_bits(symbols, scale_index, phases[where]).sum(-1)
+        numerator = symbols_plus_dither_numerator(symbols, phases[where])
+        exact[where] = (mean[where] << 16) + step_fixed[where] * numerator
+
+    unit = float(model.latent_unit)
+    low, high = tables.MIN_LOG2_SCALE, tables.MIN_LOG2_SCALE + tables.NUM_SCALES / 6
+    ratio = np.clip((log2_scale - log2_step) / ONE, low, high)
+    return CodedLatent(
+        yhat=(exact * (unit / 2 ** (STEP_BITS + DITHER_BITS))).astype(np.float32),
+        mean=(mean * (unit / ONE)).astype(np.float32),
+        scale=np.exp2(ratio + log2_step / ONE).astype(np.float32),
+        hyper_bits=hyper_bits,
+        latent_bits=float(bits_map.sum()),
+        bits_map=bits_map,
+        symbol_hash=digest.hexdigest(),
+    )
+
+
+def split_hyper_mean(mean_fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Writes -mean as n + d_j, d_j a dither value: z = symbol - n is coded with phase j.
+
+    mean_fixed int64, 10 fractional bits -> (n int64, phase uint8). With q = floor(-32 mean),
+    n = (q + 16) div 32 and j = (q + 16) mod 32; |n + d_j + mean| <= 1/64.
+    """
+    q = (-mean_fixed * 32) >> FRACTION_BITS
+    return (q + 16) >> 5, ((q + 16) & 31).astype(np.uint8)

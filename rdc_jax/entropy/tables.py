@@ -1,0 +1,229 @@
+"""Bank of integer probability tables over (scale index, dither phase).
+
+A symbol k is the universally quantised, dithered residual of a Gaussian of standard deviation s
+with step Delta. With r = s / Delta and dither d on [-1/2, 1/2),
+
+    P(k | r, d) = Phi((k + d + 1/2) / r) - Phi((k + d - 1/2) / r),     Phi unit Gaussian CDF
+
+(Ziv 1985 for the dithered quantiser; docs/bitstream.md for the stored layout). r is one of 80
+log-spaced values, d one of 32 phases. P(k | r, d) = P(-k | r, -d) and d_{31-j} = -d_j, so only
+phases 0..15 are stored: table number = 16 * scale_index + min(phase, 31 - phase).
+
+The bank is built once, at model export, stored with the weights, and never rebuilt at load.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import heapq
+
+import numpy as np
+
+from rdc_jax.errors import RdcError
+
+NUM_SCALES = 80
+SCALES_PER_OCTAVE = 6
+MIN_LOG2_SCALE = -7
+NUM_PHASES = 32
+PRECISION = 16
+NUM_TABLES = NUM_SCALES * NUM_PHASES // 2
+MAX_ABS_SYMBOL = 2**20 - 1
+
+_TOTAL = 1 << PRECISION
+_MAX_TABLE_REACH = 1023
+_HASH_TAG = b"rdc table bank 1"
+_LAYOUT = {"lowest": np.int16, "offsets": np.int32, "counts": np.uint16}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TableBank:
+    """Integer tables; each array is read-only.
+
+    Table n covers the symbols lowest[n] .. lowest[n] + size - 2 and, last, one escape symbol,
+    where size = offsets[n + 1] - offsets[n]. Its counts are counts[offsets[n]:offsets[n + 1]],
+    each >= 1, sum exactly 2**16.
+
+    lowest: int16 [1280]; offsets: int32 [1281]; counts: uint16 [offsets[1280]].
+    """
+
+    lowest: np.ndarray
+    offsets: np.ndarray
+    counts: np.ndarray
+
+    def table(self, number: int) -> tuple[int, np.ndarray]:
+        """(lowest symbol, counts uint16 [size], escape last) of one table, number in 0..1279."""
+        begin, end = self.offsets[number : number + 2]
+        return int(self.lowest[number]), self.counts[begin:end]
+
+    @functools.cached_property
+    def sizes(self) -> np.ndarray:
+        """int32 [1280]: symbols per table, the escape symbol included."""
+        return np.diff(self.offsets)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The three arrays, to be stored with the weights."""
+        return {name: getattr(self, name) for name in _LAYOUT}
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, np.ndarray]) -> "TableBank":
+        """Inverse of to_arrays; raises RdcError for anything that is not a complete bank."""
+        if set(arrays) != set(_LAYOUT):
+            raise _damaged(f"arrays {sorted(arrays)} instead of {sorted(_LAYOUT)}")
+        checked = {}
+        for name, dtype in _LAYOUT.items():
+            array = np.asarray(arrays[name])
+            if array.dtype != dtype or array.ndim != 1:
+                raise _damaged(f"{name} is {array.dtype} of rank {array.ndim}")
+            checked[name] = array.copy()
+            checked[name].setflags(write=False)
+        lowest, offsets, counts = checked["lowest"], checked["offsets"], checked["counts"]
+        if lowest.size != NUM_TABLES or offsets.size != NUM_TABLES + 1:
+            raise _damaged(f"{lowest.size} tables instead of {NUM_TABLES}")
+        sizes = np.diff(offsets.astype(np.int64))
+        if offsets[0] != 0 or offsets[-1] != counts.size or sizes.min() < 2:
+            raise _damaged("offsets do not partition the counts")
+        highest = lowest + sizes - 2
+        if lowest.min() < -_MAX_TABLE_REACH or highest.max() > _MAX_TABLE_REACH:
+            raise _damaged(f"a table reaches beyond +-{_MAX_TABLE_REACH}")
+        totals = np.add.reduceat(counts, offsets[:-1], dtype=np.int64)
+        if counts.min() < 1 or np.any(totals != _TOTAL):
+            raise _damaged(f"the counts of a table do not sum to {_TOTAL}")
+        return TableBank(lowest, offsets, counts)
+
+    def sha256(self) -> str:
+        """Hex digest over a tag and the little-endian bytes of lowest, offsets, counts."""
+        digest = hashlib.sha256(_HASH_TAG)
+        for name, dtype in _LAYOUT.items():
+            digest.update(getattr(self, name).astype(np.dtype(dtype).newbyteorder("<")).tobytes())
+        return digest.hexdigest()
+
+
+def _damaged(what: str) -> RdcError:
+    return RdcError(f"probability tables are damaged ({what}): install the model's weights again")
+
+
+def relative_scale(scale_index) -> np.ndarray:
+    """r = s / Delta, float64, of scale indexes in 0..79."""
+    return np.exp2(MIN_LOG2_SCALE + np.asarray(scale_index, np.float64) / SCALES_PER_OCTAVE)
+
+
+def phase_dither(phase) -> np.ndarray:
+    """Dither d in (-1/2, 1/2), float64 and exact, of phases in 0..31."""
+    return (2 * np.asarray(phase, np.float64) + 1) / (2 * NUM_PHASES) - 0.5
+
+
+def scale_index_from_log2(log2_ratio_fixed, fraction_bits: int) -> np.ndarray:
+    """Scale index of log2(s / Delta), integers only.
+
+    log2_ratio_fixed: integer array x * 2**fraction_bits, fraction_bits in 0..50. Returns
+    uint8, clip(floor(6 * (x + 7) + 1/2), 0, 79): halves round up.
+    """
+    if not 0 <= fraction_bits <= 50:
+        raise RdcError(f"fraction_bits is {fraction_bits}: choose 0..50")
+    fixed = np.asarray(log2_ratio_fixed)
+    if not np.issubdtype(fixed.dtype, np.integer):
+        raise RdcError(f"log2 ratios are {fixed.dtype}: pass fixed-point integers")
+    bound = 64 << fraction_bits
+    fixed = np.clip(fixed.astype(np.int64), -bound, bound)
+    doubled = 2 * SCALES_PER_OCTAVE * (fixed - (MIN_LOG2_SCALE << fraction_bits))
+    index = (doubled + (1 << fraction_bits)) >> (fraction_bits + 1)
+    return np.clip(index, 0, NUM_SCALES - 1).astype(np.uint8)
+
+
+def table_number(scale_index: np.ndarray, phase: np.ndarray) -> np.ndarray:
+    """uint16 table number, 16 * scale_index + min(phase, 31 - phase), same shape as the input."""
+    folded = np.minimum(phase, NUM_PHASES - 1 - phase).astype(np.uint16)
+    return scale_index.astype(np.uint16) * np.uint16(NUM_PHASES // 2) + folded
+
+
+def fold_symbols(symbols: np.ndarray, phase: np.ndarray) -> np.ndarray:
+    """Mirror image of symbols whose phase is not stored: -k where phase >= 16. Its own inverse."""
+    return np.where(phase >= NUM_PHASES // 2, -symbols, symbols)
+
+
+def escape_distance(folded: np.ndarray, lowest: np.ndarray, highest: np.ndarray) -> np.ndarray:
+    """int64: 0.. how far beyond the table an escaped symbol lies, less one."""
+    return np.where(folded > highest, folded - highest, lowest - folded).astype(np.int64) - 1
+
+
+def ideal_bits(symbols, scale_index, phase) -> np.ndarray:
+    """-log2 P(k | i, j) of the continuous model, float64 bits per symbol, finite in the tails.
+
+    symbols: integers; scale_index: 0..79; phase: 0..31; arrays of one shape.
+    """
+    from scipy.special import log_ndtr
+
+    centre = np.abs(np.asarray(symbols, np.float64) + phase_dither(phase))
+    scale = relative_scale(scale_index)
+    log_upper = log_ndtr((0.5 - centre) / scale)
+    log_lower = log_ndtr((-0.5 - centre) / scale)
+    return -(log_upper + np.log1p(-np.exp(log_lower - log_upper))) / np.log(2)
+
+
+def table_bits(bank: TableBank, symbols, scale_index, phase) -> np.ndarray:
+    """Code length under the integer counts, escape codes included, float64 bits per symbol."""
+    scale_index, phase = np.asarray(scale_index), np.asarray(phase)
+    number = table_number(scale_index, phase)
+    folded = fold_symbols(np.asarray(symbols, np.int64), phase)
+    lowest = bank.lowest[number].astype(np.int64)
+    escape = bank.sizes[number].astype(np.int64) - 1
+    place = folded - lowest
+    escaped = (place < 0) | (place >= escape)
+    place = np.where(escaped, escape, place)
+    bits = PRECISION - np.log2(bank.counts[bank.offsets[number] + place].astype(np.float64))
+    distance = np.where(escaped, escape_distance(folded, lowest, lowest + escape - 1), 0)
+    golomb = 2 + 2 * (np.frexp((distance + 1).astype(np.float64))[1] - 1)
+    return bits + np.where(escaped, golomb, 0)
+
+
+def build_table_bank() -> TableBank:
+    """The bank of the module's formula; floats and scipy are used here and nowhere else."""
+    lowest, sizes, counts = [], [], []
+    for scale in relative_scale(np.arange(NUM_SCALES)):
+        for dither in phase_dither(np.arange(NUM_PHASES // 2)):
+            low, table = _build_table(float(scale), float(dither))
+            lowest.append(low)
+            sizes.append(table.size)
+            counts.append(table)
+    return TableBank.from_arrays(
+        {
+            "lowest": np.array(lowest, np.int16),
+            "offsets": np.cumsum([0, *sizes]).astype(np.int32),
+            "counts": np.concatenate(counts),
+        }
+    )
+
+
+def _build_table(scale: float, dither: float) -> tuple[int, np.ndarray]:
+    """(lowest symbol, uint16 counts): symbols worth at least half a count, then the escape."""
+    from scipy.special import ndtr
+
+    reach = int(np.ceil(6 * scale)) + 1
+    symbols = np.arange(-reach, reach + 1)
+    centre = np.abs(symbols + dither)
+    probability = ndtr((0.5 - centre) / scale) - ndtr((-0.5 - centre) / scale)
+    kept = np.flatnonzero(probability * _TOTAL >= 0.5)
+    symbols, probability = symbols[kept], probability[kept]
+    below = ndtr((symbols[0] + dither - 0.5) / scale)
+    above = ndtr(-(symbols[-1] + dither + 0.5) / scale)
+    return int(symbols[0]), _integer_counts(np.append(probability, below + above))
+
+
+def _integer_counts(probability: np.ndarray) -> np.ndarray:
+    """uint16 counts >= 1 of sum 2**16: floors, then the counts whose change pays most, one by one."""
+    counts = np.maximum(np.floor(probability * _TOTAL), 1).astype(np.int64)
+    missing = _TOTAL - int(counts.sum())
+    step = 1 if missing > 0 else -1
+
+    def cost(place: int) -> float:
+        if counts[place] + step < 1:
+            return np.inf
+        return -probability[place] * np.log((counts[place] + step) / counts[place])
+
+    heap = [(cost(place), place) for place in range(counts.size)]
+    heapq.heapify(heap)
+    for _ in range(abs(missing)):
+        _, place = heap[0]
+        counts[place] += step
+        heapq.heapreplace(heap, (cost(place), place))
+    return counts.astype(np.uint16)

@@ -1,0 +1,172 @@
+"""Distortion of a decoded picture: PSNR, PSNR inside a mask, MS-SSIM. NumPy and SciPy only.
+
+Every metric takes two 8-bit pictures, that is after the rounding that a viewer sees. Floats
+are refused: a metric of unrounded pixels is not comparable with the literature.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from rdc_jax.errors import RdcError
+
+PEAK = 255.0
+
+# Wang, Simoncelli, Bovik: Multi-scale structural similarity for image quality assessment,
+# 2003; the weight of each scale, finest first.
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+WINDOW_SIZE = 11
+WINDOW_SIGMA = 1.5
+C1 = (0.01 * PEAK) ** 2
+C2 = (0.03 * PEAK) ** 2
+
+# ITU-R BT.601, as in JPEG.
+LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])
+
+
+def psnr(reference: np.ndarray, decoded: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB over all samples; infinite for equal pictures.
+
+    Args:
+      reference: uint8 [h,w] or [h,w,c].
+      decoded: uint8, the same shape.
+
+    Raises:
+      RdcError: the pictures are not uint8, differ in shape or are empty.
+    """
+    reference, decoded = _as_pair(reference, decoded)
+    return _psnr_of_error(np.mean((reference - decoded) ** 2))
+
+
+def masked_psnr(reference: np.ndarray, decoded: np.ndarray, mask: np.ndarray) -> float:
+    """PSNR in dB of a region: squared errors averaged with the mask as weight.
+
+    A soft mask weighs; for the background pass `1 - mask`.
+
+    Args:
+      reference: uint8 [h,w] or [h,w,c].
+      decoded: uint8, the same shape.
+      mask: bool or float [h,w] in [0,1], 1 inside the region.
+
+    Raises:
+      RdcError: as `psnr`; the mask has another size, another range or is empty.
+    """
+    reference, decoded = _as_pair(reference, decoded)
+    weight = np.asarray(mask, dtype=np.float64)
+    if weight.shape != reference.shape[:2]:
+        raise RdcError(f"mask is {weight.shape}, the picture is {reference.shape[:2]}")
+    if not (weight.min() >= 0.0 and weight.max() <= 1.0):
+        raise RdcError("mask values must lie in [0,1]")
+    if weight.sum() == 0.0:
+        raise RdcError("the mask selects nothing")
+    error = np.mean((reference - decoded) ** 2, axis=-1)
+    return _psnr_of_error(np.sum(weight * error) / np.sum(weight))
+
+
+def ms_ssim(reference: np.ndarray, decoded: np.ndarray, luma: bool = False) -> float:
+    """Multi-scale structural similarity in [0,1], 1 for equal pictures.
+
+    Each channel by itself, then the mean over the channels, as the learned-compression
+    literature reports MS-SSIM of RGB; or of the luma alone. 11x11 Gaussian window of sigma
+    1.5 without padding, five scales by 2x2 means. An odd side is padded with one row of zeros
+    at both ends before the mean, which is what pytorch-msssim (CompressAI's tool) does.
+
+    Small pictures: five scales need more than 160 pixels on the shorter side. Below that the
+    coarsest scales are left out and the remaining weights are rescaled to sum to one; below
+    11 pixels there is one scale and the window is the largest odd one that fits. Such values
+    compare with each other only at the same size.
+
+    Args:
+      reference: uint8 [h,w] or [h,w,c].
+      decoded: uint8, the same shape.
+      luma: compare the BT.601 luma (not rounded) of three-channel pictures.
+
+    Raises:
+      RdcError: as `psnr`; `luma` of a picture without three channels.
+    """
+    reference, decoded = _as_pair(reference, decoded)
+    if luma:
+        if reference.shape[-1] != 3:
+            raise RdcError(f"luma needs three channels, not {reference.shape[-1]}")
+        reference = (reference @ LUMA_WEIGHTS)[..., None]
+        decoded = (decoded @ LUMA_WEIGHTS)[..., None]
+    shorter = min(reference.shape[:2])
+    scales = ms_ssim_scales(shorter)
+    weights = np.array(MS_SSIM_WEIGHTS[:scales])
+    if scales < len(MS_SSIM_WEIGHTS):  # the published five add up to 1.0001 and stay so
+        weights /= weights.sum()
+    window = _gaussian_window(min(WINDOW_SIZE, shorter - (shorter + 1) % 2))
+
+    product = np.ones(reference.shape[-1])
+    for scale, weight in enumerate(weights):
+        structure, similarity = _ssim_means(reference, decoded, window)
+        term = similarity if scale == scales - 1 else structure
+        product *= np.maximum(term, 0.0) ** weight
+        if scale < scales - 1:
+            reference, decoded = _halve(reference), _halve(decoded)
+    return float(product.mean())
+
+
+def ms_ssim_scales(shorter_side: int) -> int:
+    """Number of scales `ms_ssim` uses: the most at which the window still fits, at most 5."""
+    scales = 1
+    while scales < len(MS_SSIM_WEIGHTS) and shorter_side > (WINDOW_SIZE - 1) * 2**scales:
+        scales += 1
+    return scales
+
+
+def _as_pair(reference: np.ndarray, decoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both pictures as float64 [h,w,c], checked."""
+    reference, decoded = np.asarray(reference), np.asarray(decoded)
+    if reference.dtype != np.uint8 or decoded.dtype != np.uint8:
+        raise RdcError(f"metrics need 8-bit pictures, not {reference.dtype}, {decoded.dtype}")
+    if reference.shape != decoded.shape:
+        raise RdcError(f"pictures differ in shape: {reference.shape} and {decoded.shape}")
+    if reference.ndim not in (2, 3) or reference.size == 0:
+        raise RdcError(f"not a picture: an array of shape {reference.shape}")
+    if reference.ndim == 2:
+        reference, decoded = reference[..., None], decoded[..., None]
+    return reference.astype(np.float64), decoded.astype(np.float64)
+
+
+def _psnr_of_error(mean_squared_error: float) -> float:
+    if mean_squared_error == 0.0:
+        return float("inf")
+    return float(10.0 * np.log10(PEAK**2 / mean_squared_error))
+
+
+def _gaussian_window(size: int) -> np.ndarray:
+    """float64 [size], sums to one."""
+    position = np.arange(size) - size // 2
+    window = np.exp(-(position**2) / (2.0 * WINDOW_SIGMA**2))
+    return window / window.sum()
+
+
+def _blur(image: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Separable filter of [h,w,c], only where the window lies inside."""
+    margin = len(window) // 2
+    for axis in (0, 1):
+        image = ndimage.correlate1d(image, window, axis=axis)
+    height, width = image.shape[:2]
+    return image[margin : height - margin, margin : width - margin]
+
+
+def _ssim_means(x: np.ndarray, y: np.ndarray, window: np.ndarray) -> tuple:
+    """Mean contrast-structure term and mean SSIM per channel, each float64 [c]."""
+    mean_x, mean_y = _blur(x, window), _blur(y, window)
+    variance_x = _blur(x * x, window) - mean_x**2
+    variance_y = _blur(y * y, window) - mean_y**2
+    covariance = _blur(x * y, window) - mean_x * mean_y
+    structure = (2.0 * covariance + C2) / (variance_x + variance_y + C2)
+    luminance = (2.0 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
+    return structure.mean(axis=(0, 1)), (luminance * structure).mean(axis=(0, 1))
+
+
+def _halve(image: np.ndarray) -> np.ndarray:
+    """2x2 means of [h,w,c]; an odd side is first padded with zeros at both ends."""
+    odd_rows, odd_columns = (side % 2 for side in image.shape[:2])
+    image = np.pad(image, ((odd_rows, odd_rows), (odd_columns, odd_columns), (0, 0)))
+    height, width = (side // 2 * 2 for side in image.shape[:2])
+    image = image[:height, :width]
+    return (image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]) / 4.0

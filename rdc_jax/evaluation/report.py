@@ -1,0 +1,98 @@
+"""What every comparison needs beside numbers: pictures, a results file, a table, the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from rdc_jax.errors import RdcError
+from rdc_jax.image_io import atomic_write
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def image_files(folder: str | Path, limit: int | None = None) -> list[Path]:
+    """The PNG and JPEG files directly in a folder, by name, at most `limit`.
+
+    Raises:
+      RdcError: no such folder, or no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RdcError(f"no such folder: '{folder}'")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise RdcError(f"no PNG or JPEG files in '{folder}'")
+    return files[:limit]
+
+
+def read_results(path: str | Path | None, settings: dict) -> dict:
+    """The results to go on with: those of an earlier run at the same settings, or none yet.
+
+    Returns {"settings": settings, "images": {name: ...}}; `settings` must be plain JSON.
+
+    Raises:
+      RdcError: the file is no results file, or was made at other settings.
+    """
+    if path is None or not Path(path).exists():
+        return {"settings": settings, "images": {}}
+    try:
+        results = json.loads(Path(path).read_text(encoding="utf-8"))
+        earlier, images = results["settings"], results["images"]
+    except (ValueError, KeyError, TypeError):
+        raise RdcError(f"'{path}' is not a results file; name another with --out") from None
+    if earlier != settings:
+        different = [k for k in {*earlier, *settings} if earlier.get(k) != settings.get(k)]
+        raise RdcError(
+            f"'{path}' was made with another {', '.join(sorted(different))}; "
+            "name another file with --out or remove it"
+        )
+    return {"settings": settings, "images": images}
+
+
+def write_results(path: str | Path | None, results: dict) -> None:
+    """Writes JSON through a temporary file, so that a stopped run leaves the last good one."""
+    if path is not None:
+        text = json.dumps(results, indent=1)
+        atomic_write(path, text.encode("utf-8"), overwrite=True)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Aligned columns: the first to the left, the others to the right; floats as they come."""
+    cells = [[str(cell) for cell in row] for row in [header, *rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def hardware() -> str:
+    """One line: processor, usable cores, accelerators if jax is at work, versions."""
+    import jax
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    parts = [f"{_processor()}, {cores} cores"]
+    kinds = [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+    parts += [f"{kinds.count(kind)} x {kind}" for kind in sorted(set(kinds))]
+    versions = [f"{name} {metadata.version(name)}" for name in ("jax", "flax", "numpy", "pillow")]
+    return "; ".join([*parts, f"Python {platform.python_version()}, " + ", ".join(versions)])
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,224 @@
+"""Importance maps from what a user gives, and the timesteps that a map stands for.
+
+A map is a grid of cells, `cell_size` pixels on a side, of level indices: uint8 [rows, columns]
+with 0 = least and num_levels - 1 = most important. Cells at the right and bottom edge may be
+only partly inside the image; they speak for the pixels they have.
+"""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from rdc_jax.errors import RdcError
+from rdc_jax.image_io import read_image
+
+Box = tuple[int, int, int, int]
+"""A rectangle in pixels: left, top, width, height."""
+
+
+def grid_shape(height: int, width: int, cell_size: int) -> tuple[int, int]:
+    """(rows, columns) of the map of an image, in cells."""
+    if height < 1 or width < 1 or cell_size < 1:
+        raise RdcError(f"an image of {width} x {height} has no map with cells of {cell_size}")
+    return -(-height // cell_size), -(-width // cell_size)
+
+
+def uniform(
+    height: int, width: int, cell_size: int, num_levels: int, level: int | None = None
+) -> np.ndarray:
+    """A map of one level, by default the highest: uint8 [rows, columns]."""
+    _check_levels(num_levels)
+    level = num_levels - 1 if level is None else level
+    if not 0 <= level < num_levels:
+        raise RdcError(f"importance level {level} is not in 0 to {num_levels - 1}")
+    return np.full(grid_shape(height, width, cell_size), level, np.uint8)
+
+
+def from_mask_file(
+    path: str | Path, height: int, width: int, cell_size: int, num_levels: int
+) -> np.ndarray:
+    """A map from a mask image: white is important, black is not, greys lie between.
+
+    The mask has exactly the image's size. Colours count by their luma, transparent parts as
+    black.
+
+    Returns:
+        uint8 [rows, columns].
+
+    Raises:
+        RdcError: the file is not readable (see `read_image`) or has another size.
+    """
+    picture = read_image(path, background=0)
+    if picture.pixels.shape[:2] != (height, width):
+        mask_height, mask_width = picture.pixels.shape[:2]
+        raise RdcError(
+            f"mask '{path}' is {mask_width} x {mask_height} pixels but the image is "
+            f"{width} x {height}; resize the mask to the image's size"
+        )
+    luma = np.asarray(Image.fromarray(picture.pixels).convert("L"))
+    return from_mask_array(luma, height, width, cell_size, num_levels)
+
+
+def from_mask_array(
+    mask: np.ndarray, height: int, width: int, cell_size: int, num_levels: int
+) -> np.ndarray:
+    """A map from a mask of the image's size, averaged over each cell and rounded to levels.
+
+    Args:
+        mask: [height, width]; bool, uint8 in [0, 255], or float in [0, 1].
+        height, width: size of the image in pixels.
+        cell_size: side of a cell in pixels.
+        num_levels: number of levels, 1 to 256.
+
+    Returns:
+        uint8 [rows, columns].
+
+    Raises:
+        RdcError: wrong size or dtype, or values that are not numbers or out of range.
+    """
+    _check_levels(num_levels)
+    mask = np.asarray(mask)
+    if mask.shape != (height, width):
+        raise RdcError(
+            f"the mask has shape {mask.shape} but the image is {height} rows x {width} columns; "
+            f"resize the mask to the image's size"
+        )
+    rows, columns = grid_shape(height, width, cell_size)
+    if mask.dtype == np.uint8:
+        scale = 255.0
+    elif mask.dtype == bool or np.issubdtype(mask.dtype, np.floating):
+        scale = 1.0
+    else:
+        raise RdcError(f"the mask is {mask.dtype}; give bool, uint8 (0 to 255) or float (0 to 1)")
+    if scale == 1.0 and not np.all((mask >= 0) & (mask <= 1)):  # false for NaN too
+        raise RdcError("the mask has values that are not in 0 to 1; scale or clip it")
+    tops, lefts = np.arange(rows) * cell_size, np.arange(columns) * cell_size
+    sums = np.add.reduceat(mask, tops, axis=0, dtype=np.float64)
+    sums = np.add.reduceat(sums, lefts, axis=1)
+    counts = np.outer(np.diff(np.append(tops, height)), np.diff(np.append(lefts, width)))
+    levels = np.floor(sums / (scale * counts) * (num_levels - 1) + 0.5)
+    return np.clip(levels, 0, num_levels - 1).astype(np.uint8)
+
+
+def from_boxes(
+    boxes: Iterable[Box], height: int, width: int, cell_size: int, num_levels: int
+) -> np.ndarray:
+    """A map whose important part is the union of boxes.
+
+    Args:
+        boxes: (left, top, width, height) in pixels; what reaches outside the image is cut off.
+        height, width, cell_size, num_levels: as in `from_mask_array`.
+
+    Returns:
+        uint8 [rows, columns]; cells that a box covers in part get a level in between.
+
+    Raises:
+        RdcError: a box is empty or lies outside the image.
+    """
+    mask = np.zeros((height, width), bool)
+    for left, top, box_width, box_height in boxes:
+        name = f"box {left},{top},{box_width},{box_height}"
+        if box_width < 1 or box_height < 1:
+            raise RdcError(f"{name} is empty; width and height must be at least 1")
+        right, bottom = left + box_width, top + box_height
+        if left >= width or top >= height or right <= 0 or bottom <= 0:
+            raise RdcError(f"{name} lies outside the image of {width} x {height} pixels")
+        mask[max(top, 0) : bottom, max(left, 0) : right] = True
+    return from_mask_array(mask, height, width, cell_size, num_levels)
+
+
+def parse_box(text: str) -> Box:
+    """Reads "x,y,w,h" (left, top, width, height in whole pixels)."""
+    try:
+        left, top, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise RdcError(f"cannot read box '{text}'; write x,y,w,h in whole pixels") from None
+    if width < 1 or height < 1:
+        raise RdcError(f"box '{text}' is empty; width and height must be at least 1")
+    return left, top, width, height
+
+
+def level_timesteps(timestep_background: int, timestep_roi: int, num_levels: int) -> np.ndarray:
+    """Timesteps of the levels, linear between background (level 0) and region (highest level).
+
+    t_l = round_half_up(background + (roi - background) l / (num_levels - 1)) in integers only, so
+    that every decoder finds the same. One level stands for the region.
+
+    Returns:
+        int64 [num_levels].
+    """
+    _check_levels(num_levels)
+    background, roi = int(timestep_background), int(timestep_roi)
+    if background < 0 or roi < 0:
+        raise RdcError(f"timesteps must not be negative, got {background} and {roi}")
+    if num_levels == 1:
+        return np.array([roi], np.int64)
+    steps = num_levels - 1
+    numerators = background * steps + (roi - background) * np.arange(num_levels, dtype=np.int64)
+    return (2 * numerators + steps) // (2 * steps)
+
+
+def importance_values(num_levels: int) -> np.ndarray:
+    """Importance of the levels, l / (num_levels - 1), 1 for a single level: float32 [levels]."""
+    _check_levels(num_levels)
+    if num_levels == 1:
+        return np.ones(1, np.float32)
+    return np.arange(num_levels, dtype=np.float32) / np.float32(num_levels - 1)
+
+
+def cells_to_latent(levels: np.ndarray, height: int, width: int, factor: int) -> np.ndarray:
+    """The level of each latent pixel.
+
+    Args:
+        levels: uint8 [rows, columns].
+        height, width: size of the latent. A latent that reaches beyond the map, because the image
+            was padded, continues its last row and column.
+        factor: latent pixels per cell along a side, at least 1.
+
+    Returns:
+        uint8 [height, width].
+    """
+    if factor < 1:
+        raise RdcError(f"cells must span at least one latent pixel, got {factor}")
+    rows = np.minimum(np.arange(height) // factor, levels.shape[0] - 1)
+    columns = np.minimum(np.arange(width) // factor, levels.shape[1] - 1)
+    return levels[rows[:, None], columns[None, :]]
+
+
+def quality_to_timesteps(
+    quality: float, roi_gain: float, t_min: int, t_max: int
+) -> tuple[int, int]:
+    """(background, roi) timesteps for a quality setting.
+
+    t(quality) is linear: t_max at 0, t_min at 100. The region gets t - roi_gain / 2 and the
+    background t + roi_gain / 2, rounded and limited to [t_min, t_max]. Use a gain of 0 when the
+    whole image is equally important.
+
+    Args:
+        quality: 0 (smallest file) to 100 (closest to the original).
+        roi_gain: how many timesteps the region lies below the background, at least 0.
+        t_min, t_max: smallest and largest usable timestep, 0 <= t_min <= t_max.
+
+    Raises:
+        RdcError: when an argument is out of range.
+    """
+    if not 0 <= quality <= 100:
+        raise RdcError(f"quality {quality} is not in 0 to 100")
+    if not (roi_gain >= 0 and math.isfinite(roi_gain)):
+        raise RdcError(f"roi gain {roi_gain} must be a number of timesteps, 0 or more")
+    if not 0 <= t_min <= t_max:
+        raise RdcError(f"timestep range {t_min} to {t_max} is empty or negative")
+    centre = t_max + (t_min - t_max) * quality / 100
+
+    def nearest(timestep: float) -> int:
+        return min(max(math.floor(timestep + 0.5), t_min), t_max)
+
+    return nearest(centre + roi_gain / 2), nearest(centre - roi_gain / 2)
+
+
+def _check_levels(num_levels: int) -> None:
+    if not 1 <= num_levels <= 256:
+        raise RdcError(f"the number of importance levels must be 1 to 256, got {num_levels}")

@@ -1,0 +1,156 @@
+"""A trained model on disk: config, weights, integer tables, and a manifest that pins their hashes.
+
+    config.json              the `model` section of the training config
+    autoencoder.safetensors  float16 parameters, one file per sub-model
+    unet.safetensors
+    hyperprior.safetensors   float weights, for further training only
+    entropy.safetensors      integer network, tables and schedule: all that decides a symbol
+    manifest.json            sha256 of each file above
+
+The model id in every `.rdc` file is the first 8 bytes of the manifest's sha256. NumPy only: a
+decoder without JAX loads models with this module.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from rdc_jax.entropy.integer_network import quantize_hyperprior
+from rdc_jax.entropy.latent_coding import schedule_arrays
+from rdc_jax.entropy.tables import build_table_bank
+from rdc_jax.errors import RdcError
+
+SHIPPED = Path(__file__).parent / "weights"
+DEFAULT_MODEL = "tiny"
+FORMAT = 1
+ID_BYTES = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What a folder holds. params: nested dict of float32; entropy: flat dict of integer arrays."""
+
+    name: str
+    path: Path
+    config: dict[str, Any]
+    params: dict[str, Any]
+    entropy: dict[str, np.ndarray]
+    model_id: bytes
+
+
+def entropy_arrays(
+    hyperprior: Mapping[str, Any], step_table: np.ndarray, latent_unit: float
+) -> dict[str, np.ndarray]:
+    """All integer arrays of the entropy path: {"tables/...", "network/...", "schedule/..."}."""
+    groups = {
+        "tables": build_table_bank().to_arrays(),
+        "network": quantize_hyperprior(hyperprior),
+        "schedule": schedule_arrays(step_table, latent_unit),
+    }
+    return {f"{group}/{k}": v for group, arrays in groups.items() for k, v in arrays.items()}
+
+
+def save(
+    folder: str | Path,
+    name: str,
+    config: Mapping[str, Any],
+    params: Mapping[str, Any],
+    entropy: Mapping[str, np.ndarray],
+) -> bytes:
+    """Writes a model folder (replacing its files) and returns the model id.
+
+    params: nested dict of arrays, {"autoencoder", "unet", "hyperprior"}; stored as float16.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"config.json": _json({"name": name, "format": FORMAT, "model": dict(config)})}
+    for part, tree in params.items():
+        arrays = {k: np.asarray(v).astype(np.float16) for k, v in flatten(tree).items()}
+        if not all(np.all(np.isfinite(a)) for a in arrays.values()):
+            raise RdcError(f"the {part} has weights that are not finite or overflow float16")
+        files[f"{part}.safetensors"] = safetensors.numpy.save(arrays)
+    contiguous = {k: np.ascontiguousarray(v) for k, v in entropy.items()}
+    files["entropy.safetensors"] = safetensors.numpy.save(contiguous)
+    hashes = {file: hashlib.sha256(data).hexdigest() for file, data in sorted(files.items())}
+    files["manifest.json"] = _json({"sha256": hashes})
+    for file, data in files.items():
+        (folder / file).write_bytes(data)
+    return hashlib.sha256(files["manifest.json"]).digest()[:ID_BYTES]
+
+
+def find(model: str | Path | None) -> Path:
+    """Folder of a shipped model (by name), of a path, or of the default (None)."""
+    name = DEFAULT_MODEL if model is None else str(model)
+    candidates = [SHIPPED / name] if "/" not in name else []
+    candidates.append(Path(name))
+    for folder in candidates:
+        if (folder / "manifest.json").is_file():
+            return folder
+    looked = " and ".join(str(folder) for folder in candidates)
+    raise RdcError(f"no model {name!r} (looked in {looked}); give a name from `rdc models` or a path")
+
+
+def load(model: str | Path | None = None) -> Model:
+    """Loads a model folder strictly: every file present, every hash right.
+
+    Raises RdcError naming the file otherwise.
+    """
+    folder = find(model)
+    manifest = _read(folder / "manifest.json")
+    try:
+        hashes = json.loads(manifest)["sha256"]
+        contents = {name: _read(folder / Path(name).name) for name in hashes}
+    except (ValueError, KeyError, TypeError) as error:
+        raise RdcError(f"{folder}/manifest.json is damaged; install the model again") from error
+    for name, data in contents.items():
+        if hashlib.sha256(data).hexdigest() != hashes[name]:
+            raise RdcError(f"{folder}/{name} does not match its hash; install the model again")
+    config = json.loads(contents.pop("config.json"))
+    if config["format"] != FORMAT:
+        raise RdcError(f"{folder} has model format {config['format']}; this version reads {FORMAT}")
+    arrays = {Path(name).stem: safetensors.numpy.load(data) for name, data in contents.items()}
+    entropy = arrays.pop("entropy")
+    params = {part: unflatten(flat) for part, flat in arrays.items()}
+    model_id = hashlib.sha256(manifest).digest()[:ID_BYTES]
+    return Model(config["name"], folder, config["model"], params, entropy, model_id)
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": x}} -> {"a/b": x}."""
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}/")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Inverse of `flatten`, values as float32."""
+    tree: dict[str, Any] = {}
+    for key, value in flat.items():
+        node = tree
+        *parents, leaf = key.split("/")
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = value.astype(np.float32)
+    return tree
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RdcError(f"cannot read {path}: {error.strerror}; install the model again") from error

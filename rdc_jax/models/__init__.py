@@ -1,0 +1,1 @@
+"""Networks only: Flax modules that hold parameters and nothing else."""

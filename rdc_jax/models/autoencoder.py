@@ -1,0 +1,140 @@
+"""The small, fast autoencoder of the shipped models: a learnt transform that starts as a DCT.
+
+    analysis:  y = gain * (A s2d8(x) + f(x))       A = lowest 8x8 DCT coefficients of Y, Cb, Cr
+    synthesis: x = d2s8(S y / gain) + g(y / gain)  S = its pseudo-inverse
+
+A and S are dense layers on 8x8 blocks; f and g are residual conv nets whose last layer starts at
+zero, so training starts at the level of JPEG. The gain stands outside the kernels (an optimiser
+moves a weight of 30 too slowly) and puts latents in units of about four 8-bit grey levels, so
+that quantiser steps of 1 to 30 span the useful rates [ours].
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdc_jax.models.layers import conv, depth_to_space, space_to_depth
+
+LATENT_GAIN = 32.0
+DOWNSAMPLING = 8
+RGB_TO_YCBCR = np.array(  # ITU-R BT.601, full range
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
+)
+
+
+def dct_analysis_matrix(luma: int, chroma: int) -> np.ndarray:
+    """[192, luma + 2 chroma]: an 8x8 RGB block, flattened (row, column, colour), -> coefficients.
+
+    Orthonormal 2-D DCT-II of Y (the `luma` lowest frequencies by index sum), Cb and Cr.
+    """
+    n = np.arange(8)
+    basis = np.cos(np.pi * (2 * n[None] + 1) * n[:, None] / 16) * np.sqrt(2 / 8)
+    basis[0] /= np.sqrt(2)
+    order = sorted(((u, v) for u in n for v in n), key=lambda uv: (sum(uv), max(uv), uv))
+    columns = []
+    for colour, count in enumerate((luma, chroma, chroma)):
+        for u, v in order[:count]:
+            plane = np.outer(basis[u], basis[v])
+            columns.append((plane[..., None] * RGB_TO_YCBCR[colour]).reshape(-1))
+    return np.stack(columns, axis=1)
+
+
+class ConvBlock(nn.Module):
+    """conv - silu - conv + identity; no norm, so it is fast and local."""
+
+    channels: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        h = conv(self.channels, dtype=self.dtype, name="conv1")(nn.silu(x))
+        return x + conv(self.channels, dtype=self.dtype, name="conv2")(nn.silu(h))
+
+
+class Analysis(nn.Module):
+    """Image [B,H,W,3] in [-1,1] -> latent / gain [B,H/8,W/8,luma + 2 chroma]."""
+
+    luma: int
+    chroma: int
+    fine_width: int
+    width: int
+    blocks: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, image: jax.Array) -> jax.Array:
+        def dct(key, shape, dtype):
+            return jnp.asarray(dct_analysis_matrix(self.luma, self.chroma), dtype)
+
+        out = self.luma + 2 * self.chroma
+        linear = nn.Dense(out, use_bias=False, kernel_init=dct, name="linear")(
+            space_to_depth(image, DOWNSAMPLING)
+        )
+        x = conv(self.fine_width, dtype=self.dtype, name="conv_in")(space_to_depth(image, 4))
+        for i in range(self.blocks):
+            x = ConvBlock(self.fine_width, self.dtype, name=f"fine_{i}")(x)
+        x = conv(self.width, dtype=self.dtype, name="down")(space_to_depth(x, 2))
+        for i in range(self.blocks):
+            x = ConvBlock(self.width, self.dtype, name=f"coarse_{i}")(x)
+        zeros = nn.initializers.zeros
+        x = conv(out, dtype=self.dtype, name="conv_out", kernel_init=zeros)(nn.silu(x))
+        return linear + x.astype(jnp.float32)
+
+
+class Synthesis(nn.Module):
+    """Latent / gain [B,h,w,C] -> image [B,8h,8w,3], not clipped."""
+
+    luma: int
+    chroma: int
+    fine_width: int
+    width: int
+    blocks: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, y: jax.Array) -> jax.Array:
+        def inverse_dct(key, shape, dtype):
+            matrix = dct_analysis_matrix(self.luma, self.chroma)
+            return jnp.asarray(np.linalg.pinv(matrix), dtype)
+
+        pixels = 3 * DOWNSAMPLING**2
+        linear = nn.Dense(pixels, use_bias=False, kernel_init=inverse_dct, name="linear")(y)
+        x = conv(self.width, dtype=self.dtype, name="conv_in")(y)
+        for i in range(self.blocks):
+            x = ConvBlock(self.width, self.dtype, name=f"coarse_{i}")(x)
+        x = depth_to_space(conv(4 * self.fine_width, 1, dtype=self.dtype, name="up")(x), 2)
+        for i in range(self.blocks):
+            x = ConvBlock(self.fine_width, self.dtype, name=f"fine_{i}")(x)
+        zeros = nn.initializers.zeros
+        x = conv(48, dtype=self.dtype, name="conv_out", kernel_init=zeros)(nn.silu(x))
+        return depth_to_space(linear, DOWNSAMPLING) + depth_to_space(x.astype(jnp.float32), 4)
+
+
+class TransformAutoencoder(nn.Module):
+    """Analysis and synthesis under one name; same interface as `AutoencoderKL`."""
+
+    luma: int = 21
+    chroma: int = 6
+    fine_width: int = 48
+    width: int = 96
+    blocks: int = 2
+    dtype: Any = jnp.float32
+
+    def setup(self) -> None:
+        fields = (self.luma, self.chroma, self.fine_width, self.width, self.blocks, self.dtype)
+        self.analysis = Analysis(*fields)
+        self.synthesis = Synthesis(*fields)
+
+    def encode(self, images: jax.Array) -> jax.Array:
+        """images [B,H,W,3] in [-1,1], H and W multiples of 8 -> latent [B,H/8,W/8,C]."""
+        return LATENT_GAIN * self.analysis(images)
+
+    def decode(self, latent: jax.Array) -> jax.Array:
+        """latent [B,h,w,C] -> images [B,8h,8w,3], about [-1,1], not clipped."""
+        return self.synthesis(latent / LATENT_GAIN)
+
+    def __call__(self, images: jax.Array) -> jax.Array:
+        return self.decode(self.encode(images))

@@ -1,0 +1,132 @@
+"""The entropy model: a mean-scale hyperprior with checkerboard context, told timesteps and map.
+
+    y -> hyper_analysis -> z (rounded, coded) -> hyper_synthesis -> features
+    features                      -> mean, log2 scale of the anchors (even checkerboard pixels)
+    features + decoded anchors    -> mean, log2 scale of the others
+
+(Balle et al. 2018; Minnen et al. 2018; He et al. 2021 for the checkerboard.) Mean and scale are
+those of the *clean* latent; the quantiser step is known exactly and enters the probability of a
+symbol, not the network (method.md). Timestep and importance enter every stage as hat functions
+(piecewise linear bases), which integers reproduce exactly.
+
+Everything after z runs twice in the project: here in float32 for training, and in
+`rdc_jax.entropy.integer_network` in exact fixed point for coding. That is why this network has
+only 1x1 and 3x3 convolutions, ReLUs and depth-to-space. Keep the two in step.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from rdc_jax.models.layers import area_pool, conv, depth_to_space
+
+TIMESTEP_HATS = 12
+IMPORTANCE_HATS = 4
+CONDITION_CHANNELS = TIMESTEP_HATS + IMPORTANCE_HATS
+HYPER_DOWNSAMPLING = 4
+HYPER_GAIN = 4.0
+
+
+def hats(x: jax.Array, count: int) -> jax.Array:
+    """Piecewise-linear basis on [0,1] with `count` knots: [...] -> [..., count], sums to 1."""
+    knots = jnp.arange(count, dtype=jnp.float32).reshape((1,) * x.ndim + (-1,))
+    return jax.nn.relu(1.0 - jnp.abs(x[..., None] * (count - 1) - knots))
+
+
+def condition_features(timesteps: jax.Array, importance: jax.Array) -> jax.Array:
+    """timesteps (0..1000) and importance (0..1), both [B,h,w,1] -> [B,h,w,CONDITION_CHANNELS]."""
+    t = hats(timesteps[..., 0] / 1000.0, TIMESTEP_HATS)
+    return jnp.concatenate([t, hats(importance[..., 0], IMPORTANCE_HATS)], axis=-1)
+
+
+def anchor_mask(height: int, width: int) -> jax.Array:
+    """1.0 where row + column is even (coded first), float32 [1,h,w,1]."""
+    parity = (jnp.arange(height)[:, None] + jnp.arange(width)[None, :]) % 2
+    return (1.0 - parity.astype(jnp.float32))[None, :, :, None]
+
+
+class Hyperprior(nn.Module):
+    """Fields: `latent_channels` C, `hyper_channels` Cz, `width` of the hidden layers.
+
+    `latent_unit`, a power of two: latents are divided by it on the way in, means multiplied by it
+    on the way out, so that kernels see numbers of order one.
+    """
+
+    latent_channels: int
+    hyper_channels: int = 32
+    width: int = 96
+    latent_unit: float = 32.0
+
+    def setup(self) -> None:
+        w, c = self.width, self.latent_channels
+        zeros = nn.initializers.zeros
+        self.analysis_0 = conv(w)
+        self.analysis_1 = conv(w, 3, 2)
+        self.analysis_2 = conv(self.hyper_channels, 3, 2)
+        self.hyper_prior = conv(2 * self.hyper_channels, 1, kernel_init=zeros)
+        self.synthesis_0 = conv(w)
+        self.synthesis_1 = conv(4 * w, 1)
+        self.synthesis_2 = conv(w)
+        self.synthesis_3 = conv(4 * w, 1)
+        self.anchor_0 = conv(w, 1)
+        self.anchor_1 = conv(2 * c, 1, kernel_init=zeros)
+        self.context = conv(w, use_bias=False)
+        self.other_0 = conv(w, 1)
+        self.other_1 = conv(w, 1)
+        self.other_2 = conv(2 * c, 1, kernel_init=zeros)
+
+    def hyper_analysis(self, latent: jax.Array, condition: jax.Array) -> jax.Array:
+        """latent [B,h,w,C], condition [B,h,w,16] -> z [B,h/4,w/4,Cz], not yet rounded."""
+        x = jnp.concatenate([latent / self.latent_unit, condition], axis=-1)
+        x = nn.relu(self.analysis_0(x))
+        x = nn.relu(self.analysis_1(x))
+        return HYPER_GAIN * self.analysis_2(x)
+
+    def hyper_latent_prior(self, condition: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Mean and log2 scale of z, each [B,h/4,w/4,Cz], from the condition alone."""
+        mean, log2_scale = jnp.split(self.hyper_prior(area_pool(condition, 4)), 2, axis=-1)
+        return HYPER_GAIN * mean, log2_scale
+
+    def hyper_synthesis(self, z: jax.Array, condition: jax.Array) -> jax.Array:
+        """Rounded z -> features [B,h,w,width + 16]."""
+        x = jnp.concatenate([z / HYPER_GAIN, area_pool(condition, 4)], axis=-1)
+        x = nn.relu(self.synthesis_0(x))
+        x = nn.relu(depth_to_space(self.synthesis_1(x), 2))
+        x = jnp.concatenate([x, area_pool(condition, 2)], axis=-1)
+        x = nn.relu(self.synthesis_2(x))
+        x = nn.relu(depth_to_space(self.synthesis_3(x), 2))
+        return jnp.concatenate([x, condition], axis=-1)
+
+    def anchor_parameters(self, features: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Mean and log2 scale for the anchors (valid there), each [B,h,w,C]."""
+        mean, log2_scale = jnp.split(self.anchor_1(nn.relu(self.anchor_0(features))), 2, axis=-1)
+        return self.latent_unit * mean, log2_scale
+
+    def other_parameters(
+        self, features: jax.Array, anchors: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Mean and log2 scale for the other pixels; anchors [B,h,w,C] is yhat, 0 at non-anchors."""
+        x = nn.relu(self.other_0(features) + self.context(anchors / self.latent_unit))
+        x = self.other_2(nn.relu(self.other_1(x)))
+        mean, log2_scale = jnp.split(x, 2, axis=-1)
+        return self.latent_unit * mean, log2_scale
+
+    def parameters_given(
+        self, z: jax.Array, noisy_latent: jax.Array, condition: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Mean and log2 scale of every latent element, given z and yhat (used as context only)."""
+        features = self.hyper_synthesis(z, condition)
+        mask = anchor_mask(*noisy_latent.shape[1:3])
+        first = self.anchor_parameters(features)
+        second = self.other_parameters(features, mask * noisy_latent)
+        mean, log2_scale = (mask * a + (1 - mask) * b for a, b in zip(first, second, strict=True))
+        return mean, log2_scale
+
+    def __call__(
+        self, latent: jax.Array, noisy_latent: jax.Array, condition: jax.Array
+    ) -> tuple[jax.Array, ...]:
+        """Touches every parameter (for init): returns z, its prior, mean and log2 scale."""
+        z = self.hyper_analysis(latent, condition)
+        return z, *self.hyper_latent_prior(condition), *self.parameters_given(
+            z, noisy_latent, condition
+        )

@@ -1,0 +1,81 @@
+"""Layers shared by the networks: convolutions, norms, resampling."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from einops import rearrange, reduce
+
+Norm = Literal["group", "pixel"]
+
+
+def conv(
+    features: int,
+    kernel: int = 3,
+    stride: int = 1,
+    *,
+    name: str | None = None,
+    dtype: Any = jnp.float32,
+    use_bias: bool = True,
+    kernel_init: Callable[..., jax.Array] = nn.initializers.lecun_normal(),
+) -> nn.Conv:
+    """A square convolution padded by kernel // 2 on every side (the PyTorch convention)."""
+    return nn.Conv(
+        features,
+        (kernel, kernel),
+        (stride, stride),
+        padding=kernel // 2,
+        name=name,
+        dtype=dtype,
+        use_bias=use_bias,
+        kernel_init=kernel_init,
+    )
+
+
+class PixelNorm(nn.Module):
+    """RMS norm over the channels of each pixel with a learnt gain: local, so tiles agree."""
+
+    epsilon: float = 1e-6
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        gain = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
+        power = jnp.mean(jnp.square(x.astype(jnp.float32)), axis=-1, keepdims=True)
+        gain = gain.reshape((1,) * (x.ndim - 1) + (-1,))
+        return (x * jax.lax.rsqrt(power + self.epsilon) * gain).astype(self.dtype)
+
+
+def normalization(kind: Norm, groups: int, epsilon: float, dtype: Any, name: str) -> nn.Module:
+    """Group norm as in Stable Diffusion, or the per-pixel norm of the small models."""
+    if kind == "group":
+        return nn.GroupNorm(groups, epsilon=epsilon, dtype=dtype, name=name)
+    if kind == "pixel":
+        return PixelNorm(dtype=dtype, name=name)
+    raise ValueError(f"norm must be 'group' or 'pixel', got {kind!r}")
+
+
+def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
+    """[B,h,w,f*f*c] -> [B,h*f,w*f,c]."""
+    return rearrange(x, "b h w (i j c) -> b (h i) (w j) c", i=factor, j=factor)
+
+
+def space_to_depth(x: jax.Array, factor: int) -> jax.Array:
+    """[B,H,W,c] -> [B,H/f,W/f,f*f*c]; H and W must be multiples of f."""
+    return rearrange(x, "b (h i) (w j) c -> b h w (i j c)", i=factor, j=factor)
+
+
+def area_pool(x: jax.Array, factor: int) -> jax.Array:
+    """[B,h,w,c] -> [B,h/f,w/f,c] by averaging f x f areas."""
+    if factor == 1:
+        return x
+    return reduce(x, "b (h i) (w j) c -> b h w c", "mean", i=factor, j=factor)
+
+
+def nearest_upsample(x: jax.Array, factor: int = 2) -> jax.Array:
+    """[B,h,w,c] -> [B,h*f,w*f,c] by repetition."""
+    b, h, w, c = x.shape
+    x = jnp.broadcast_to(x[:, :, None, :, None, :], (b, h, factor, w, factor, c))
+    return x.reshape(b, h * factor, w * factor, c)

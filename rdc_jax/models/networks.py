@@ -1,0 +1,136 @@
+"""The codec's networks under one roof, built from a config, with the few functions that join them.
+
+    networks = Networks.from_config(config.model)
+    params   = networks.init(jax.random.key(0))     {"autoencoder", "hyperprior", "unet"}
+
+The same code serves every size: `tiny` pairs the transform autoencoder with an attention-free
+U-Net, `sd21` the layout of Stable Diffusion 2.1.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from rdc_jax.diffusion import preconditioning, schedule
+from rdc_jax.models.autoencoder import TransformAutoencoder
+from rdc_jax.models.autoencoder_kl import AutoencoderKL
+from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior
+from rdc_jax.models.timesteps import LevelTimesteps, Timesteps
+from rdc_jax.models.unet import UNet
+
+AUTOENCODERS = {"transform": TransformAutoencoder, "kl": AutoencoderKL}
+SCHEDULES = {"scaled_linear": schedule.scaled_linear, "geometric": schedule.geometric}
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """Modules and the constants they share; holds no parameters."""
+
+    autoencoder: nn.Module
+    hyperprior: Hyperprior
+    unet: UNet
+    schedule: schedule.NoiseSchedule
+    latent_channels: int
+    prediction: preconditioning.Prediction
+    prior_conditioning: bool  # the U-Net is told the entropy model's mean and scale
+    context_shape: tuple[int, int] | None  # (tokens, width) of a constant cross-attention context
+
+    @classmethod
+    def from_config(cls, model: Mapping[str, Any], dtype: Any = jnp.float32) -> "Networks":
+        """`model`: the `model` section of a config (plain mapping), see configs/tiny.py."""
+        autoencoder = dict(model["autoencoder"])
+        noise = dict(model["schedule"])
+        unet = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in model["unet"].items()}
+        channels = int(model["latent_channels"])
+        context = model.get("context_shape")
+        return cls(
+            autoencoder=AUTOENCODERS[autoencoder.pop("kind")](**autoencoder, dtype=dtype),
+            hyperprior=Hyperprior(channels, **model["hyperprior"]),
+            unet=UNet(out_channels=channels, **unet, dtype=dtype),
+            schedule=SCHEDULES[noise.pop("kind")](**noise),
+            latent_channels=channels,
+            prediction=model["prediction"],
+            prior_conditioning=bool(model["prior_conditioning"]),
+            context_shape=tuple(context) if context else None,
+        )
+
+    def init(self, key: jax.Array) -> dict[str, Any]:
+        """Fresh parameters, plain nested dicts of float32 (works under eval_shape and jit)."""
+        keys = jax.random.split(key, 3)
+        image = jnp.zeros((1, 64, 64, 3))
+        latent = jnp.zeros((1, 8, 8, self.latent_channels))
+        condition = jnp.zeros((1, 8, 8, CONDITION_CHANNELS))
+        unet_input = jnp.zeros((1, 8, 8, self.unet_channels))
+        context = jnp.zeros((1, *self.context_shape)) if self.context_shape else None
+        params = {
+            "autoencoder": self.autoencoder.init(keys[0], image)["params"],
+            "hyperprior": self.hyperprior.init(keys[1], latent, latent, condition)["params"],
+            "unet": self.unet.init(keys[2], unet_input, jnp.zeros((1,)), context)["params"],
+        }
+        if self.context_shape:
+            params["context"] = {"empty_prompt": jnp.zeros(self.context_shape)}
+        return params
+
+    @property
+    def unet_channels(self) -> int:
+        """Input channels of the U-Net: y'_t, and with the prior also Wiener estimate and SNR."""
+        return self.latent_channels * (3 if self.prior_conditioning else 1)
+
+    def encode(self, params: Mapping[str, Any], images: jax.Array) -> jax.Array:
+        """images [B,H,W,3] in [-1,1] -> clean latent [B,H/8,W/8,C]."""
+        return self.autoencoder.apply({"params": params["autoencoder"]}, images, method="encode")
+
+    def decode(self, params: Mapping[str, Any], latent: jax.Array) -> jax.Array:
+        """latent [B,h,w,C] -> images [B,8h,8w,3], about [-1,1], not clipped."""
+        return self.autoencoder.apply({"params": params["autoencoder"]}, latent, method="decode")
+
+    def steps_at_pixels(self, timesteps: Timesteps) -> jax.Array:
+        """Quantiser step Delta of every latent pixel, [B,h,w,1] ([B,1,1,1] for scalars)."""
+        if isinstance(timesteps, LevelTimesteps):
+            return timesteps.at_pixels(self.schedule.step(timesteps.values))
+        step = self.schedule.step(timesteps)
+        return step if step.ndim == 4 else step[:, None, None, None]
+
+    def run_unet(
+        self,
+        params: Mapping[str, Any],
+        yhat: jax.Array,
+        timesteps: Timesteps,
+        mean: jax.Array,
+        scale: jax.Array,
+    ) -> tuple[jax.Array, preconditioning.Standardized]:
+        """Raw U-Net output [B,h,w,C] and the coordinates it is expressed in.
+
+        yhat: clean latent + uniform noise of the steps that `timesteps` stand for. mean, scale:
+        the entropy model's prior of the clean latent, ignored without `prior_conditioning`.
+        """
+        if not self.prior_conditioning:
+            mean, scale = jnp.zeros(()), jnp.ones(())
+        z = preconditioning.standardize(yhat, self.steps_at_pixels(timesteps), mean, scale)
+        inputs = z.noisy
+        if self.prior_conditioning:
+            wiener = preconditioning.clean_estimate(jnp.zeros_like(z.noisy), z, "v")
+            snr = jnp.log2(z.alpha / z.sigma)
+            inputs = jnp.concatenate([z.noisy, wiener / self.hyperprior.latent_unit, snr / 4.0], axis=-1)
+        context = None
+        if self.context_shape:
+            tokens = params["context"]["empty_prompt"][None]
+            context = jnp.broadcast_to(tokens, (yhat.shape[0], *self.context_shape))
+        output = self.unet.apply({"params": params["unet"]}, inputs, timesteps, context)
+        return output, z
+
+    def denoise(
+        self,
+        params: Mapping[str, Any],
+        yhat: jax.Array,
+        timesteps: Timesteps,
+        mean: jax.Array,
+        scale: jax.Array,
+    ) -> jax.Array:
+        """The U-Net's estimate of the clean latent, [B,h,w,C]; arguments as `run_unet`."""
+        output, z = self.run_unet(params, yhat, timesteps, mean, scale)
+        return preconditioning.clean_estimate(output, z, self.prediction)

@@ -1,0 +1,172 @@
+"""The denoiser: a U-Net in the layout of Stable Diffusion 2.x that takes a map of timesteps.
+
+    conv_in -> down blocks (resnets [+ transformer], stride-2 conv)
+            -> mid (resnet, transformer, resnet)
+            -> up blocks (skip concat, resnets [+ transformer], nearest + conv) -> conv_out
+
+Module names follow diffusers' `UNet2DConditionModel`, so weights map key by key. Self- and
+cross-attention are per level and optional: the small models have none. The timestep enters each
+residual block through that block's own projection, resized to its resolution (models/timesteps).
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from rdc_jax.models.layers import Norm, conv, nearest_upsample, normalization
+from rdc_jax.models.timesteps import TimeMLP, TimestepEmbedding, Timesteps
+
+
+class ResnetBlock(nn.Module):
+    """norm-silu-conv, + timestep, norm-silu-conv, + skip."""
+
+    channels: int
+    norm: Norm
+    groups: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array, time: TimestepEmbedding) -> jax.Array:
+        def norm(name):
+            return normalization(self.norm, self.groups, 1e-5, self.dtype, name)
+
+        h = conv(self.channels, name="conv1", dtype=self.dtype)(nn.silu(norm("norm1")(x)))
+        h = h + time.project(nn.Dense(self.channels, self.dtype, name="time_emb_proj"), x.shape[1])
+        h = conv(self.channels, name="conv2", dtype=self.dtype)(nn.silu(norm("norm2")(h)))
+        if x.shape[-1] != self.channels:
+            x = conv(self.channels, 1, name="conv_shortcut", dtype=self.dtype)(x)
+        return x + h
+
+
+class Attention(nn.Module):
+    """Multi-head attention of x [B,n,c] to context [B,m,d] (to itself when None)."""
+
+    heads: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array, context: jax.Array | None = None) -> jax.Array:
+        context = x if context is None else context
+        channels = x.shape[-1]
+
+        def project(value, name):
+            y = nn.Dense(channels, use_bias=False, dtype=self.dtype, name=name)(value)
+            return y.reshape(*y.shape[:-1], self.heads, channels // self.heads)
+
+        y = jax.nn.dot_product_attention(
+            project(x, "to_q"), project(context, "to_k"), project(context, "to_v")
+        )
+        return nn.Dense(channels, dtype=self.dtype, name="to_out_0")(y.reshape(x.shape))
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, cross-attention (if there is a context), gated feed-forward."""
+
+    heads: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array, context: jax.Array | None) -> jax.Array:
+        def norm(name):
+            return nn.LayerNorm(epsilon=1e-5, dtype=self.dtype, name=name)
+
+        x = x + Attention(self.heads, self.dtype, name="attn1")(norm("norm1")(x))
+        if context is not None:
+            x = x + Attention(self.heads, self.dtype, name="attn2")(norm("norm2")(x), context)
+        h = nn.Dense(8 * x.shape[-1], dtype=self.dtype, name="ff_net_0_proj")(norm("norm3")(x))
+        h, gate = jnp.split(h, 2, axis=-1)
+        h = h * nn.gelu(gate, approximate=False)
+        return x + nn.Dense(x.shape[-1], dtype=self.dtype, name="ff_net_2")(h)
+
+
+class SpatialTransformer(nn.Module):
+    """Group norm, linear in, one transformer block over all positions, linear out, residual."""
+
+    heads: int
+    groups: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array, context: jax.Array | None) -> jax.Array:
+        b, h, w, c = x.shape
+        y = nn.GroupNorm(self.groups, epsilon=1e-6, dtype=self.dtype, name="norm")(x)
+        y = nn.Dense(c, dtype=self.dtype, name="proj_in")(y.reshape(b, h * w, c))
+        y = TransformerBlock(self.heads, self.dtype, name="transformer_blocks_0")(y, context)
+        y = nn.Dense(c, dtype=self.dtype, name="proj_out")(y)
+        return x + y.reshape(b, h, w, c)
+
+
+class UNet(nn.Module):
+    """Predicts eps, v or x0 (by config) from a noisy latent.
+
+    Fields: `out_channels` C; `channels` per resolution level, finest first; `layers` residual
+    blocks per level on the way down (one more on the way up); `heads` per level, 0 for a level
+    without transformer; `norm`; `dtype` of the computation (parameters stay float32).
+    """
+
+    out_channels: int
+    channels: tuple[int, ...] = (320, 640, 1280, 1280)
+    layers: int = 2
+    heads: tuple[int, ...] = (5, 10, 20, 0)
+    mid_heads: int = 20
+    norm: Norm = "group"
+    groups: int = 32
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, noisy: jax.Array, timesteps: Timesteps, context: jax.Array | None = None
+    ) -> jax.Array:
+        """noisy [B,h,w,Cin] float; timesteps [B], [B,h,w,1] or LevelTimesteps, in 0..1000.
+
+        h and w must be multiples of 2 ** (number of levels - 1). context [B,m,d] feeds the
+        cross-attention where there are transformers. Returns float32 [B,h,w,out_channels].
+        """
+        stride = 2 ** (len(self.channels) - 1)
+        if noisy.shape[1] % stride or noisy.shape[2] % stride:
+            raise ValueError(f"latent size {noisy.shape[1:3]} must be a multiple of {stride}")
+        time = TimeMLP(self.channels[0], 4 * self.channels[0], self.dtype, name="time_embedding")(
+            timesteps
+        )
+
+        def resnet(x, channels, name):
+            return ResnetBlock(channels, self.norm, self.groups, self.dtype, name=name)(x, time)
+
+        def transformer(x, heads, name):
+            if not heads:
+                return x
+            return SpatialTransformer(heads, self.groups, self.dtype, name=name)(x, context)
+
+        x = conv(self.channels[0], name="conv_in", dtype=self.dtype)(noisy.astype(self.dtype))
+        skips = [x]
+        last = len(self.channels) - 1
+        for level, (channels, heads) in enumerate(zip(self.channels, self.heads, strict=True)):
+            for i in range(self.layers):
+                x = resnet(x, channels, f"down_blocks_{level}_resnets_{i}")
+                x = transformer(x, heads, f"down_blocks_{level}_attentions_{i}")
+                skips.append(x)
+            if level < last:
+                name = f"down_blocks_{level}_downsamplers_0_conv"
+                x = conv(channels, 3, 2, name=name, dtype=self.dtype)(x)
+                skips.append(x)
+
+        x = resnet(x, self.channels[-1], "mid_block_resnets_0")
+        x = transformer(x, self.mid_heads, "mid_block_attentions_0")
+        x = resnet(x, self.channels[-1], "mid_block_resnets_1")
+
+        for block, level in enumerate(reversed(range(len(self.channels)))):
+            for i in range(self.layers + 1):
+                x = jnp.concatenate([x, skips.pop()], axis=-1)
+                x = resnet(x, self.channels[level], f"up_blocks_{block}_resnets_{i}")
+                x = transformer(x, self.heads[level], f"up_blocks_{block}_attentions_{i}")
+            if level > 0:
+                name = f"up_blocks_{block}_upsamplers_0_conv"
+                x = conv(self.channels[level], name=name, dtype=self.dtype)(nearest_upsample(x))
+
+        x = nn.silu(normalization(self.norm, self.groups, 1e-5, self.dtype, "conv_norm_out")(x))
+        zeros = nn.initializers.zeros
+        return conv(self.out_channels, name="conv_out", dtype=self.dtype, kernel_init=zeros)(
+            x
+        ).astype(jnp.float32)

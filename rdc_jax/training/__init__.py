@@ -1,0 +1,1 @@
+"""Training: one loop, three stages, explicit state."""

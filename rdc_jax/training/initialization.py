@@ -1,0 +1,28 @@
+"""Data-dependent start of the entropy model."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdc_jax.diffusion.losses import PIXEL_RANGE
+from rdc_jax.models.networks import Networks
+
+
+def match_empirical_scales(
+    networks: Networks, params: dict[str, Any], images: np.ndarray
+) -> dict[str, Any]:
+    """Sets the output biases to each latent channel's mean and log2 standard deviation.
+
+    images uint8 [N,H,W,3]. Latent channels of a transform differ a hundredfold in scale, and an
+    optimiser needs long to move log-scales there from zero.
+    """
+    x = jnp.asarray(images, jnp.float32) / PIXEL_RANGE - 1.0
+    latent = jax.jit(networks.encode)(params, x)
+    mean = jnp.mean(latent, (0, 1, 2)) / networks.hyperprior.latent_unit
+    bias = jnp.concatenate([mean, jnp.log2(jnp.std(latent, (0, 1, 2)) + 1e-3)])
+    hyperprior = dict(params["hyperprior"])
+    for layer in ("anchor_1", "other_2"):
+        hyperprior[layer] = hyperprior[layer] | {"bias": jnp.copy(bias)}
+    return params | {"hyperprior": hyperprior}

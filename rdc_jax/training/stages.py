@@ -1,0 +1,193 @@
+"""The three losses: joint (stage 0), diffusion (stage 1), entropy (stage 2).
+
+Each is a pure function (trained, frozen, batch, key) -> (loss, metrics). The noise it adds is
+exactly the noise that coding adds, at timesteps drawn per example and spread over the example's
+importance map.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rdc_jax.diffusion import losses, preconditioning
+from rdc_jax.diffusion.quantization import add_uniform_noise, round_straight_through
+from rdc_jax.models.autoencoder import DOWNSAMPLING
+from rdc_jax.models.hyperprior import condition_features
+from rdc_jax.models.layers import nearest_upsample
+from rdc_jax.models.networks import Networks
+from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
+
+Params = Mapping[str, Any]
+Loss = Callable[[Params, Params, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict]]
+
+TRAINED = {
+    "joint": ("autoencoder", "hyperprior", "unet"),
+    "diffusion": ("unet",),
+    "entropy": ("hyperprior",),
+}
+LOG2_RATIO_RANGE = (-7.0, 6.0)  # log2(scale / step) that the coder's tables cover
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Numbers of a config that the losses need; see configs/tiny.py for meaning and defaults."""
+
+    num_levels: int
+    timestep_range: tuple[int, int]
+    timestep_gap: float
+    uniform_map_share: float
+    distortion_weight: float
+    latent_weight: float
+
+
+def draw_levels(
+    key: jax.Array, importance: jax.Array, recipe: Recipe, cells_to_latent: int
+) -> tuple[LevelTimesteps, jax.Array]:
+    """Random timesteps for a batch of importance maps.
+
+    importance: uint8 [B,gh,gw] level indices. Every example gets a mean timestep (one uniform
+    draw shifted across the batch, so a batch always covers the range) and a gap between
+    background and region of interest (none for a share of the examples). Returns the
+    timesteps and the importance values [B,h,w,1] in [0,1] at latent resolution.
+    """
+    batch = importance.shape[0]
+    shift_key, gap_key, uniform_key = jax.random.split(key, 3)
+    low, high = recipe.timestep_range
+    u = (jax.random.uniform(shift_key) + jnp.arange(batch) / batch) % 1.0
+    middle = low + (high - low) * u
+    gap = recipe.timestep_gap * jax.random.uniform(gap_key, (batch,))
+    uniform = jax.random.uniform(uniform_key, (batch,)) < recipe.uniform_map_share
+    gap = jnp.where(uniform, 0.0, gap)
+    value = jnp.arange(recipe.num_levels, dtype=jnp.float32) / max(1, recipe.num_levels - 1)
+    t = middle[:, None] - gap[:, None] * (value[None, :] - 0.5)
+    levels = nearest_upsample(importance.astype(jnp.int32)[..., None], cells_to_latent)
+    # The ends may leave the range a little, so that the range itself is never an edge.
+    margin = 60.0
+    timesteps = level_timesteps(jnp.clip(t, low - margin, high + margin), levels[..., 0])
+    return timesteps, value[levels]
+
+
+def entropy_bits(
+    networks: Networks,
+    params: Params,
+    latent: jax.Array,
+    yhat: jax.Array,
+    timesteps: LevelTimesteps,
+    importance: jax.Array,
+    key: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Bits per image of latent and hyper-latent [B], and the prior (mean, scale) [B,h,w,C]."""
+    variables = {"params": params["hyperprior"]}
+    apply = networks.hyperprior.apply
+    condition = condition_features(timesteps.at_pixels(timesteps.values), importance)
+    z = apply(variables, latent, condition, method="hyper_analysis")
+    z_mean, z_log2_scale = apply(variables, condition, method="hyper_latent_prior")
+    z_noisy = add_uniform_noise(key, z, jnp.ones((1, 1, 1, 1)))
+    z_bits = losses.gaussian_bits(z_noisy - z_mean, jnp.ones(()), bounded_scale(z_log2_scale, 0.0))
+    mean, log2_scale = apply(
+        variables, round_straight_through(z), yhat, condition, method="parameters_given"
+    )
+    step = networks.steps_at_pixels(timesteps)
+    scale = bounded_scale(log2_scale, jnp.log2(step))
+    bits = losses.gaussian_bits(yhat - mean, step, scale)
+    return jnp.sum(bits, (1, 2, 3)), jnp.sum(z_bits, (1, 2, 3)), mean, scale
+
+
+def bounded_scale(log2_scale: jax.Array, log2_step: jax.Array | float) -> jax.Array:
+    """The scale (not its logarithm), kept where the coder's tables are; gradient passes through."""
+    low, high = LOG2_RATIO_RANGE
+    bounded = jnp.clip(log2_scale, low + log2_step, high + log2_step)
+    return jnp.exp2(log2_scale + jax.lax.stop_gradient(bounded - log2_scale))
+
+
+def joint_loss(networks: Networks, recipe: Recipe) -> Loss:
+    """Stage 0: rate + lambda(Delta) distortion of autoencoder, entropy model and denoiser."""
+
+    def loss(trained, frozen, batch, key):
+        params = {**frozen, **trained}
+        level_key, noise_key, z_key = jax.random.split(key, 3)
+        x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
+        ratio = x.shape[1] // DOWNSAMPLING // batch["importance"].shape[1]
+        timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
+        step = networks.steps_at_pixels(timesteps)
+        y = networks.encode(params, x)
+        yhat = add_uniform_noise(noise_key, y, step)
+        y_bits, z_bits, mean, scale = entropy_bits(
+            networks, params, y, yhat, timesteps, importance, z_key
+        )
+        x0 = networks.denoise(params, yhat, timesteps, mean, scale)
+        error = losses.squared_error(x, networks.decode(params, x0))
+        total, metrics = losses.rate_distortion(
+            y_bits + z_bits, error, nearest_upsample(step, DOWNSAMPLING), recipe.distortion_weight
+        )
+        # Keeps the denoiser's output a clean latent, which sampling in several steps relies on.
+        latent_error = jnp.square((x0 - jax.lax.stop_gradient(y)) / step)
+        latent_error = jnp.mean(jnp.sum(latent_error, -1)) / DOWNSAMPLING**2
+        per_unit = recipe.distortion_weight * (losses.PIXEL_RANGE / 32.0) ** 2
+        total += recipe.latent_weight * per_unit * latent_error
+        metrics |= {
+            "z_bpp": jnp.mean(z_bits) / x.shape[1] / x.shape[2],
+            "latent_error": latent_error,
+        }
+        return total, metrics
+
+    return loss
+
+
+def diffusion_loss(networks: Networks, recipe: Recipe) -> Loss:
+    """Stage 1: prediction error of the U-Net under uniform noise, at and below coding timesteps.
+
+    Half of the examples see the noise of coding (the one-step task), half a later point of the
+    proportional clock. Where the entropy model's prior conditions the U-Net, it is the prior
+    that decoding has: that of the coding timesteps. Autoencoder and entropy model are frozen.
+    """
+
+    def loss(trained, frozen, batch, key):
+        params = {**frozen, **trained}
+        level_key, noise_key, z_key, clock_key, later_key = jax.random.split(key, 5)
+        x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
+        ratio = x.shape[1] // DOWNSAMPLING // batch["importance"].shape[1]
+        timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
+        y = networks.encode(params, x)
+        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(timesteps))
+        mean, scale = jnp.zeros(()), jnp.ones(())
+        if networks.prior_conditioning:
+            mean, scale = entropy_bits(
+                networks, params, y, yhat, timesteps, importance, z_key
+            )[2:]  # fmt: skip
+        remaining = jax.random.uniform(clock_key, (x.shape[0], 1))
+        remaining = jnp.where(jnp.arange(x.shape[0])[:, None] % 2 == 0, 1.0, remaining)
+        now = timesteps._replace(values=timesteps.values * remaining)
+        noisy = add_uniform_noise(later_key, y, networks.steps_at_pixels(now))
+        first = (remaining == 1.0)[:, :, None, None]
+        noisy = jax.lax.stop_gradient(jnp.where(first, yhat, noisy))
+        output, z = networks.run_unet(params, noisy, now, mean, scale)
+        error = losses.prediction_error(output, preconditioning.target(y, z, networks.prediction))
+        return error, {"prediction_error": error}
+
+    return loss
+
+
+def entropy_loss(networks: Networks, recipe: Recipe) -> Loss:
+    """Stage 2: rate alone; the distortion is fixed by the timesteps."""
+
+    def loss(trained, frozen, batch, key):
+        params = {**frozen, **trained}
+        level_key, noise_key, z_key = jax.random.split(key, 3)
+        x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
+        ratio = x.shape[1] // DOWNSAMPLING // batch["importance"].shape[1]
+        timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
+        y = jax.lax.stop_gradient(networks.encode(params, x))
+        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(timesteps))
+        y_bits, z_bits, _, _ = entropy_bits(networks, params, y, yhat, timesteps, importance, z_key)
+        pixels = x.shape[1] * x.shape[2]
+        bpp = jnp.mean(y_bits + z_bits) / pixels
+        return bpp, {"bpp": bpp, "z_bpp": jnp.mean(z_bits) / pixels}
+
+    return loss
+
+
+LOSSES = {"joint": joint_loss, "diffusion": diffusion_loss, "entropy": entropy_loss}

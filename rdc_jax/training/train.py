@@ -1,0 +1,173 @@
+"""The training loop, in chapters: data, networks, state, step, loop.
+
+    rdc train --config configs/tiny.py data.path=FOLDER workdir=runs/tiny
+
+Interrupting (Ctrl-C) saves; starting again with the same workdir resumes exactly, data included.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from rdc_jax import model_folder
+from rdc_jax.data import pipeline, sources
+from rdc_jax.errors import RdcError
+from rdc_jax.models.networks import Networks
+from rdc_jax.training import optimizer as optimizers
+from rdc_jax.training import partitioning, stages, state, validation
+from rdc_jax.training.checkpoints import Checkpoints
+from rdc_jax.training.initialization import match_empirical_scales
+from rdc_jax.training.metric_writer import MetricWriter
+
+
+def train(config: ml_collections.ConfigDict) -> Path:
+    """Runs the configured stage to `training.total_steps`; returns the exported model folder.
+
+    Raises RdcError naming the setting for anything the user can mend, and for a non-finite loss
+    (the last good checkpoint stays).
+    """
+    # Data: one source, a few of its images held out for validation.
+    model, training = config.model.to_dict(), config.training.to_dict()
+    source = open_source(config)
+    held_out = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
+    batches = pipeline.training_iterator(
+        source,
+        batch_size=config.data.batch_size,
+        crop_size=config.data.crop_size,
+        cell_size=model["cell_size"],
+        num_levels=model["num_levels"],
+        seed=config.seed,
+        exclude=held_out,
+        num_threads=config.data.num_threads,
+    )
+    crops = validation.validation_crops(source, held_out, size=2 * config.data.crop_size)
+
+    # Networks and parameters: fresh, or from a weights folder; split into trained and frozen.
+    networks = Networks.from_config(model)
+    params = initial_parameters(config, networks, crops)
+    if config.stage not in stages.TRAINED:
+        raise RdcError(f"stage must be one of {', '.join(stages.TRAINED)}, not {config.stage!r}")
+    trained = {k: params[k] for k in stages.TRAINED[config.stage]}
+    frozen = {k: v for k, v in params.items() if k not in trained}
+
+    # State: placed on the mesh, restored if this workdir has a checkpoint.
+    mesh = partitioning.make_mesh()
+    optimizer = optimizers.build(training)
+    train_state = state.create(trained, optimizer)
+    train_state = jax.device_put(train_state, partitioning.parameter_sharding(mesh, train_state))
+    frozen = jax.device_put(frozen, partitioning.parameter_sharding(mesh, frozen))
+    checkpoints = Checkpoints(config.workdir, training["keep_checkpoints"])
+    start = 0
+    if checkpoints.latest_step() is not None:
+        start, train_state = checkpoints.restore(train_state, batches)
+        print(f"resumed from step {start} of {config.workdir}", flush=True)
+
+    # Step: loss, gradient, update; the state is donated.
+    recipe = make_recipe(model, training)
+    step_fn = make_step(stages.LOSSES[config.stage](networks, recipe), optimizer, config)
+
+    # Loop: next batch, step, log, validate, save. Saving precedes the next move of the iterator.
+    writer = MetricWriter(config.workdir)
+    validate = validation.make_validate(networks)
+    key = jax.random.key(config.seed)
+    step, total, log_every = start, training["total_steps"], training["log_every"]
+    last_log, window = time.perf_counter(), []
+    try:
+        while step < total:
+            batch = partitioning.global_batch(mesh, next(batches))
+            train_state, metrics = step_fn(train_state, frozen, batch, jax.random.fold_in(key, step))
+            window.append(metrics)
+            step += 1
+            if step % log_every == 0 or step == total:
+                values = mean_metrics(jax.device_get(window), step, config.workdir)
+                seconds = (time.perf_counter() - last_log) / len(window)
+                writer.write_scalars(step, values | {"seconds_per_step": seconds})
+                last_log, window = time.perf_counter(), []
+            if step % training["sample_every"] == 0 or step == total:
+                scalars, sheet = validation.run(validate, frozen | train_state.ema_params, crops)
+                writer.write_scalars(step, scalars)
+                writer.write_images(step, {"validation": sheet})
+            if step % training["checkpoint_every"] == 0 or step == total:
+                checkpoints.save(step, train_state, batches)
+    except KeyboardInterrupt:
+        print(f"interrupted: saving step {step}", flush=True)
+        checkpoints.save(step, train_state, batches)
+        raise
+    finally:
+        checkpoints.close()
+        writer.close()
+    return export(config, networks, frozen | train_state.ema_params)
+
+
+def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -> Path:
+    """Writes `workdir/model`, the folder that `rdc encode --model` takes."""
+    folder = Path(config.workdir) / "model"
+    params = jax.device_get(params)
+    entropy = model_folder.entropy_arrays(
+        params["hyperprior"], networks.schedule.step_table(), networks.hyperprior.latent_unit
+    )
+    model_folder.save(folder, config.name, config.model.to_dict(), params, entropy)
+    return folder
+
+
+def open_source(config: ml_collections.ConfigDict) -> Any:
+    """The image source named by `data.kind`: a folder of photographs, or synthetic images."""
+    if config.data.kind == "folder":
+        return sources.FolderSource(config.data.path)
+    if config.data.kind == "synthetic":
+        return sources.SyntheticSource(64, 2 * config.data.crop_size, seed=config.seed)
+    raise RdcError(f"data.kind must be folder or synthetic, not {config.data.kind!r}")
+
+
+def initial_parameters(
+    config: ml_collections.ConfigDict, networks: Networks, crops: np.ndarray
+) -> dict[str, Any]:
+    """Fresh parameters (joint stage) or those of the weights folder `init_from`."""
+    if config.init_from:
+        return model_folder.load(config.init_from).params
+    if config.stage != "joint":
+        raise RdcError(f"stage {config.stage} needs init_from=FOLDER with trained weights")
+    params = jax.jit(networks.init)(jax.random.key(config.seed))
+    return match_empirical_scales(networks, params, crops)
+
+
+def make_recipe(model: dict[str, Any], training: dict[str, Any]) -> stages.Recipe:
+    """The numbers the losses need, from the config's two sections."""
+    return stages.Recipe(
+        num_levels=model["num_levels"],
+        timestep_range=tuple(model["timestep_range"]),
+        timestep_gap=training["timestep_gap"],
+        uniform_map_share=training["uniform_map_share"],
+        distortion_weight=training["distortion_weight"],
+        latent_weight=training["latent_weight"],
+    )
+
+
+def make_step(loss: stages.Loss, optimizer: Any, config: ml_collections.ConfigDict) -> Callable:
+    """The jitted train step (state, frozen, batch, key) -> (state, metrics)."""
+    decay = state.ema_decay(config.training.ema_half_life, config.data.batch_size)
+
+    def train_step(train_state, frozen, batch, key):
+        gradient = jax.value_and_grad(loss, has_aux=True)
+        (value, metrics), grads = gradient(train_state.params, frozen, batch, key)
+        new_state = state.apply_gradients(train_state, grads, optimizer, decay)
+        return new_state, {"loss": value} | metrics
+
+    return jax.jit(train_step, donate_argnums=0)
+
+
+def mean_metrics(window: list[dict[str, Any]], step: int, workdir: str) -> dict[str, float]:
+    """Averages of the last steps; a non-finite loss ends the run with a message."""
+    means = {k: float(np.mean([m[k] for m in window])) for k in window[0]}
+    if not np.isfinite(means["loss"]):
+        raise RdcError(
+            f"loss is not finite at step {step}: lower training.muon_learning_rate and start "
+            f"again, the last good checkpoint is in {workdir}"
+        )
+    return means

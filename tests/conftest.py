@@ -1,0 +1,59 @@
+"""One strict environment for every test.
+
+Set before the first `import jax` anywhere, through the environment, so that the tests of the
+NumPy rooms need no jax: eight simulated CPU devices, strict dtype promotion, no silent rank
+promotion. Warnings are errors (pyproject.toml). A child process inherits these variables;
+one that must run as a user's does takes the fixture `user_environment`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+STRICTNESS = {
+    "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+}
+DEVICE_COUNT = 8
+DEVICE_FLAG = f"--xla_force_host_platform_device_count={DEVICE_COUNT}"
+
+_flags_of_the_user = os.environ.get("XLA_FLAGS", "")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["XLA_FLAGS"] = f"{_flags_of_the_user} {DEVICE_FLAG}".strip()
+os.environ.update(STRICTNESS)
+
+import hypothesis  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from absl import flags  # noqa: E402
+
+# grain's worker processes read absl flags, which only absl's own main function parses.
+flags.FLAGS.mark_as_parsed()
+
+# The same examples in every run; a first call may compile for seconds.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds():
+    """Seeds the global generators before each test."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  for libraries that draw from the global generator
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A NumPy generator with a fixed seed."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def user_environment() -> dict[str, str]:
+    """The environment of a user's shell: CPU, but no simulated devices and no strictness."""
+    environment = {name: v for name, v in os.environ.items() if name not in STRICTNESS}
+    environment["XLA_FLAGS"] = _flags_of_the_user
+    if not _flags_of_the_user:
+        del environment["XLA_FLAGS"]
+    return environment

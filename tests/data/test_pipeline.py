@@ -1,0 +1,175 @@
+import numpy as np
+import pytest
+
+from rdc_jax.data.masks import local_contrast
+from rdc_jax.data.pipeline import held_out_split, only, random_crop, training_iterator, without
+from rdc_jax.data.sources import SubsetSource, SyntheticSource
+from rdc_jax.errors import RdcError
+
+SIZES = {"batch_size": 3, "crop_size": 64, "seed": 5}
+
+
+def take(iterator, count):
+    return [next(iterator) for _ in range(count)]
+
+
+def assert_same(left, right):
+    assert len(left) == len(right)
+    for a, b in zip(left, right, strict=True):
+        assert a.keys() == b.keys()
+        for name in a:
+            np.testing.assert_array_equal(a[name], b[name])
+
+
+class FlatSource:
+    """Image i has the grey value i everywhere."""
+
+    def __init__(self, count, size=70):
+        self.count, self.size = count, size
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        return {"image": np.full((self.size, self.size + 9, 3), index, np.uint8)}
+
+
+class HalfTexturedSource:
+    """Noise on the left, a flat colour on the right."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        image = np.full((128, 128, 3), 90, np.uint8)
+        image[:, :64] = np.random.default_rng(index).integers(0, 256, (128, 64, 3))
+        return {"image": image}
+
+
+def test_batches_have_the_promised_shapes():
+    batch = next(training_iterator(SyntheticSource(5, 100), cell_size=8, num_levels=4, **SIZES))
+    assert batch["image"].shape == (3, 64, 64, 3) and batch["image"].dtype == np.uint8
+    assert batch["importance"].shape == (3, 8, 8) and batch["importance"].dtype == np.uint8
+    assert batch["importance"].max() < 4
+
+
+def test_same_seed_same_batches_whatever_the_threads():
+    source = SyntheticSource(5, 100)
+    first = take(training_iterator(source, **SIZES), 4)
+    assert_same(first, take(training_iterator(source, num_threads=0, **SIZES), 4))
+    other = next(training_iterator(source, **(SIZES | {"seed": 6})))
+    assert (other["image"] != first[0]["image"]).any()
+
+
+def test_examples_do_not_depend_on_batch_size_or_process_count():
+    source = SyntheticSource(5, 100)
+    whole = take(training_iterator(source, **(SIZES | {"batch_size": 12})), 1)[0]
+    small = take(training_iterator(source, **SIZES), 4)
+    joined = {name: np.concatenate([b[name] for b in small]) for name in whole}
+    assert_same([whole], [joined])
+    for process in range(2):
+        sliced = training_iterator(source, process_index=process, process_count=2, **SIZES)
+        joined = {
+            name: np.concatenate([b[name] for b in batches])
+            for batches in [take(sliced, 2)]
+            for name in whole
+        }
+        assert_same([{name: whole[name][process::2] for name in whole}], [joined])
+
+
+def test_epochs_differ_in_order_and_in_augmentation():
+    batches = take(training_iterator(FlatSource(6), **(SIZES | {"batch_size": 6})), 4)
+    orders = [tuple(b["image"][:, 0, 0, 0]) for b in batches]
+    assert all(sorted(order) == list(range(6)) for order in orders)
+    assert len(set(orders)) > 1
+    crops = take(training_iterator(SyntheticSource(1, 100), **SIZES), 1)[0]["image"]
+    assert (crops[0] != crops[1]).any()
+
+
+def test_processes_share_an_epoch_without_overlap():
+    seen = []
+    for process in range(3):
+        iterator = training_iterator(
+            FlatSource(12), process_index=process, process_count=3, **(SIZES | {"batch_size": 2})
+        )
+        seen.append({int(v) for b in take(iterator, 2) for v in b["image"][:, 0, 0, 0]})
+    assert all(len(s) == 4 for s in seen)
+    assert set.union(*seen) == set(range(12))
+
+
+def test_restored_state_continues_bit_for_bit():
+    source = SyntheticSource(5, 100)
+    iterator = training_iterator(source, **SIZES)
+    take(iterator, 3)
+    state = iterator.get_state()
+    expected = take(iterator, 3)
+    fresh = training_iterator(source, **SIZES)
+    fresh.set_state(state)
+    assert_same(expected, take(fresh, 3))
+    iterator.set_state(state)
+    assert_same(expected, take(iterator, 3))
+
+
+def test_content_map_follows_the_flips_of_its_image():
+    iterator = training_iterator(
+        HalfTexturedSource(), num_levels=8, mixture={"content": 1.0}, cell_size=8, **SIZES
+    )
+    agreements, sides = [], set()
+    for batch in take(iterator, 12):
+        for image, levels in zip(batch["image"], batch["importance"], strict=True):
+            contrast = local_contrast(image, 8, 8)
+            if np.ptp(levels) < 3 or contrast.min() > 1 or contrast.max() < 10:
+                continue
+            agreements.append(abs(np.corrcoef(levels.ravel(), contrast.ravel())[0, 1]))
+            sides.add((contrast[:, 0].mean() > 10, contrast[0].mean() > 10))
+    assert len(agreements) > 8 and len(sides) > 1
+    assert np.mean(agreements) > 0.8 and min(agreements) > 0.3
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (70, 400), (65, 64), (128, 100)])
+def test_crops_of_small_images_are_enlarged_without_padding(shape):
+    image = np.full((*shape, 3), 77, np.uint8)
+    for seed in range(10):
+        crop = random_crop(np.random.default_rng(seed), image, 128)
+        assert crop.shape == (128, 128, 3) and crop.flags.c_contiguous
+        assert (crop == 77).all()
+
+
+def test_crops_reach_all_eight_symmetries():
+    y, x = np.mgrid[0:64, 0:64]
+    image = np.stack([3 * y, 2 * x, y + x], -1).astype(np.uint8)
+    seen = set()
+    for seed in range(100):
+        crop = random_crop(np.random.default_rng(seed), image, 64).astype(int)
+        seen.add(
+            (tuple(np.sign(crop[-1, 0] - crop[0, 0])), tuple(np.sign(crop[0, -1] - crop[0, 0])))
+        )
+    assert len(seen) == 8
+
+
+def test_held_out_images_are_fixed_and_never_drawn():
+    held_out = held_out_split(10, 4, seed=0)
+    np.testing.assert_array_equal(held_out, held_out_split(10, 4, seed=0))
+    assert len(set(held_out.tolist())) == 4 and 0 <= held_out.min() and held_out.max() < 10
+    iterator = training_iterator(FlatSource(10), exclude=held_out, **SIZES)
+    drawn = {int(v) for b in take(iterator, 8) for v in b["image"][:, 0, 0, 0]}
+    assert drawn == set(range(10)) - set(held_out.tolist())
+    assert isinstance(only(FlatSource(3), [0]), SubsetSource)
+    assert len(without(FlatSource(3), [0])) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crop_size": 60},
+        {"num_levels": 0},
+        {"num_levels": 257},
+        {"process_index": 1},
+        {"exclude": range(5)},
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(change):
+    with pytest.raises(RdcError):
+        training_iterator(SyntheticSource(5, 100), **(SIZES | change))
+    with pytest.raises(RdcError):
+        held_out_split(3, 3, 0)

@@ -1,0 +1,97 @@
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rdc_jax.data import sources
+from rdc_jax.data.sources import FolderSource, SubsetSource, SyntheticSource
+from rdc_jax.errors import RdcError
+
+
+def save(path, value, size=(80, 70), **options):
+    path.parent.mkdir(exist_ok=True, parents=True)
+    Image.new("RGB", size, (value, value, value)).save(path, **options)
+
+
+def value(source, index):
+    return int(source[index]["image"][0, 0, 0])
+
+
+def test_folder_is_recursive_sorted_and_ignores_other_files(tmp_path):
+    save(tmp_path / "b" / "second.PNG", 20)
+    save(tmp_path / "a.png", 10)
+    save(tmp_path / "c" / "d" / "third.webp", 30, lossless=True)
+    (tmp_path / "notes.txt").write_text("no image")
+    source = FolderSource(tmp_path)
+    assert [value(source, i) for i in range(len(source))] == [10, 20, 30]
+    image = source[0]["image"]
+    assert image.shape == (70, 80, 3) and image.dtype == np.uint8
+    with pytest.raises(IndexError):
+        source[3]
+
+
+def test_bad_images_are_reported_once_and_replaced(tmp_path, caplog):
+    save(tmp_path / "0.png", 10)
+    (tmp_path / "1.png").write_bytes((tmp_path / "0.png").read_bytes()[:60])
+    save(tmp_path / "2.png", 20, size=(63, 100))
+    save(tmp_path / "3.png", 30)
+    (tmp_path / "4.png").write_text("not an image")
+    source = FolderSource(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            assert [value(source, i) for i in range(5)] == [10, 30, 30, 30, 10]
+    assert len(caplog.records) == 3 == len(source.skipped)
+
+
+def test_errors_name_the_setting(tmp_path):
+    with pytest.raises(RdcError, match=r"data\.path"):
+        FolderSource(tmp_path / "missing")
+    with pytest.raises(RdcError, match=r"data\.path"):
+        FolderSource(tmp_path)
+    (tmp_path / "a.png").write_text("not an image")
+    with pytest.raises(RdcError, match=r"data\.path.*none of the 1 images"):
+        FolderSource(tmp_path)[0]
+
+
+def test_cache_is_bounded_and_shared_between_threads(tmp_path, monkeypatch):
+    for i in range(4):
+        save(tmp_path / f"{i}.png", i)
+    reads = []
+    read_image = sources.read_image
+    monkeypatch.setattr(sources, "read_image", lambda p: reads.append(p.name) or read_image(p))
+    source = FolderSource(tmp_path, cache_bytes=2 * 80 * 70 * 3)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: value(source, i % 4), range(40)))
+    assert found == [i % 4 for i in range(40)]
+    reads.clear()
+    for i in range(4):
+        source[i]
+    assert len(reads) == 2
+    uncached = FolderSource(tmp_path, cache=False)
+    reads.clear()
+    assert value(uncached, 1) == value(uncached, 1) == 1
+    assert reads == ["1.png", "1.png"]
+
+
+def test_subset_replaces_bad_images_from_the_subset_only(tmp_path):
+    for i in range(4):
+        save(tmp_path / f"{i}.png", i)
+    (tmp_path / "1.png").write_text("not an image")
+    chosen = FolderSource(tmp_path).subset([1, 3])
+    assert len(chosen) == 2
+    assert [value(chosen, 0), value(chosen, 1)] == [3, 3]
+
+
+def test_synthetic_images_depend_on_seed_and_index_only():
+    source = SyntheticSource(3, 64, seed=1)
+    assert source[2]["image"].shape == (64, 64, 3) and source[2]["image"].dtype == np.uint8
+    np.testing.assert_array_equal(source[2]["image"], SyntheticSource(9, 64, seed=1)[2]["image"])
+    assert (source[0]["image"] != source[1]["image"]).any()
+    assert (source[0]["image"] != SyntheticSource(3, 64, seed=2)[0]["image"]).any()
+    np.testing.assert_array_equal(SubsetSource(source, [2])[0]["image"], source[2]["image"])
+    with pytest.raises(IndexError):
+        source[3]
+    with pytest.raises(RdcError):
+        SyntheticSource(0, 64)
