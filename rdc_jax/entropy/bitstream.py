@@ -178,7 +178,7 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header
 def _read_header(data: bytes) -> tuple[Header, int, int]:
     """(header, number of sections, position after the header)."""
     if data[: len(SIGNATURE)] != SIGNATURE:
-        if data and SIGNATURE.startswith(data):
+        if SIGNATURE.startswith(data):
             raise _truncated("header")
         raise BitstreamError("not an rdc file: it does not begin with the rdc signature")
     if len(data) < len(SIGNATURE) + 2:

@@ -210,7 +210,7 @@ def _build_table(scale: float, dither: float) -> tuple[int, np.ndarray]:
 
 
 def _integer_counts(probability: np.ndarray) -> np.ndarray:
-    """uint16 counts >= 1 of sum 2**16: floors, then the counts whose change pays most, one by one."""
+    """uint16 counts >= 1 of sum 2**16: floors, then one by one the count whose change pays most."""
     counts = np.maximum(np.floor(probability * _TOTAL), 1).astype(np.int64)
     missing = _TOTAL - int(counts.sum())
     step = 1 if missing > 0 else -1
