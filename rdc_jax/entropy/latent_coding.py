@@ -97,7 +97,8 @@ class CodedLatent:
 
     bits: ideal code length (continuous model) of hyper-latent and latent. symbol_hash: sha256 of
     all symbols in coding order; equal on every machine that reads the same file. bits_map:
-    float64 [h,w], ideal bits of each latent pixel (hyper-latent not included).
+    float64 [h,w], ideal bits of each latent pixel (hyper-latent not included). Bits are counted
+    when encoding only; a decoder has 0.0 and None.
     """
 
     yhat: np.ndarray
@@ -105,7 +106,7 @@ class CodedLatent:
     scale: np.ndarray
     hyper_bits: float
     latent_bits: float
-    bits_map: np.ndarray
+    bits_map: np.ndarray | None
     symbol_hash: str
 
 
@@ -151,7 +152,7 @@ def encode_latent(
         encoder.encode(symbols.reshape(-1), scale_index.reshape(-1), phase.reshape(-1))
         return symbols
 
-    coded = _code(model, conditions, write_hyper, write)
+    coded = _code(model, conditions, write_hyper, write, count_bits=True)
     return hyper_encoder.finish(), encoder.finish(), coded
 
 
@@ -172,7 +173,7 @@ def decode_latent(
         symbols = decoder.decode(scale_index.reshape(-1), phase.reshape(-1))
         return symbols.reshape(scale_index.shape)
 
-    coded = _code(model, conditions, read_hyper, read)
+    coded = _code(model, conditions, read_hyper, read, count_bits=False)
     hyper_decoder.finish()
     decoder.finish()
     return coded
@@ -184,7 +185,9 @@ def estimate_bits(model: EntropyModel, latent: np.ndarray, conditions: Condition
     return coded.hyper_bits + coded.latent_bits
 
 
-def _code(model: EntropyModel, conditions: Conditions, code_hyper, code_pass) -> CodedLatent:
+def _code(
+    model: EntropyModel, conditions: Conditions, code_hyper, code_pass, *, count_bits: bool
+) -> CodedLatent:
     """Walks through all symbols in coding order; see the module docstring."""
     network, c = model.network, model.network.latent_channels
     h, w = conditions.height, conditions.width
@@ -198,7 +201,10 @@ def _code(model: EntropyModel, conditions: Conditions, code_hyper, code_pass) ->
     shift, phase = split_hyper_mean(z_mean.reshape(-1))
     symbols = code_hyper(scale_index, phase, shift)
     digest.update(np.ascontiguousarray(symbols, "<i4").tobytes())
-    hyper_bits = float(tables.ideal_bits(symbols, scale_index, phase).sum())
+    hyper_bits, bits_map = 0.0, None
+    if count_bits:
+        hyper_bits = float(tables.ideal_bits(symbols, scale_index, phase).sum())
+        bits_map = np.zeros((h, w))
     z = (symbols - shift).reshape(z_mean.shape).astype(np.float64)
     features = network.hyper_synthesis(z, condition)[:h, :w]
 
@@ -210,7 +216,6 @@ def _code(model: EntropyModel, conditions: Conditions, code_hyper, code_pass) ->
     exact = np.zeros((h, w, c), np.int64)
     mean = np.zeros((h, w, c), np.int64)
     log2_scale = np.zeros((h, w, c), np.int64)
-    bits_map = np.zeros((h, w))
     parity = (np.arange(h)[:, None] + np.arange(w)[None, :]) % 2
     for turn in (0, 1):
         where = parity == turn
@@ -227,7 +232,8 @@ def _code(model: EntropyModel, conditions: Conditions, code_hyper, code_pass) ->
         )
         symbols = code_pass(where, mean[where], step_fixed[where], scale_index, phases[where])
         digest.update(np.ascontiguousarray(symbols, "<i4").tobytes())
-        bits_map[where] = tables.ideal_bits(symbols, scale_index, phases[where]).sum(-1)
+        if count_bits:
+            bits_map[where] = tables.ideal_bits(symbols, scale_index, phases[where]).sum(-1)
         numerator = symbols_plus_dither_numerator(symbols, phases[where])
         exact[where] = (mean[where] << 16) + step_fixed[where] * numerator
 
@@ -239,7 +245,7 @@ def _code(model: EntropyModel, conditions: Conditions, code_hyper, code_pass) ->
         mean=(mean * (unit / ONE)).astype(np.float32),
         scale=np.exp2(ratio + log2_step / ONE).astype(np.float32),
         hyper_bits=hyper_bits,
-        latent_bits=float(bits_map.sum()),
+        latent_bits=float(bits_map.sum()) if count_bits else 0.0,
         bits_map=bits_map,
         symbol_hash=digest.hexdigest(),
     )

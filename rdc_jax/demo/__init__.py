@@ -1,0 +1,137 @@
+"""`rdc demo`: one photograph, one mask, two files of equal size, decoded by a second process.
+
+Writes both `.rdc` files, the decoded pictures and one sheet that shows what the map changes.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from rdc_jax.evaluation import baselines
+from rdc_jax.evaluation.metrics import masked_psnr, psnr
+from rdc_jax.evaluation.report import table
+from rdc_jax.image_io import atomic_write, read_image, write_image
+
+FOLDER = Path(__file__).parent
+QUALITY = 30.0
+PANEL = 420  # side of a picture on the sheet, pixels
+MARGIN = 12
+ZOOM = 140  # side of a zoomed square, pixels of the photograph
+ZOOM_ROI, ZOOM_BACKGROUND = (430, 300), (60, 380)  # their left, top
+
+
+def run(out: str | Path = "rdc_demo") -> Path:
+    """Encodes, decodes elsewhere, compares; returns the path of the sheet."""
+    from rdc_jax.codec import load
+
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    photo = read_image(FOLDER / "flower.png").pixels
+    mask = read_image(FOLDER / "flower_mask.png").pixels[..., 0] > 127
+
+    print("encoding twice: bits where the mask is white, and evenly at the same size", flush=True)
+    codec = load()
+    adaptive, report = codec.encode(photo, quality=QUALITY, importance=mask, return_report=True)
+    uniform, uniform_report = codec.encode(photo, target_bpp=report.bpp, return_report=True)
+    files = {"adaptive": adaptive, "uniform": uniform}
+    for name, data in files.items():
+        atomic_write(out / f"flower_{name}.rdc", data, overwrite=True)
+
+    print("decoding in a second process", flush=True)
+    names = [str(out / f"flower_{name}.rdc") for name in files]
+    command = [sys.executable, "-m", "rdc_jax", "decode", "-f", "--quiet", "-o", str(out), *names]
+    subprocess.run(command, check=True)
+    decoded = {name: read_image(out / f"flower_{name}.png").pixels for name in files}
+    jpeg, _ = baselines.size_matched("jpeg", photo, len(uniform))
+    pictures = decoded | {"jpeg": baselines.decode("jpeg", jpeg)}
+
+    sizes = {name: len(data) for name, data in files.items()} | {"jpeg": len(jpeg)}
+    rows = [
+        [
+            name,
+            sizes[name],
+            f"{8 * sizes[name] / mask.size:.3f}",
+            f"{masked_psnr(photo, pixels, mask):.2f}",
+            f"{masked_psnr(photo, pixels, ~mask):.2f}",
+            f"{psnr(photo, pixels):.2f}",
+        ]
+        for name, pixels in pictures.items()
+    ]
+    header = ["file", "bytes", "bpp", "PSNR in mask", "PSNR outside", "PSNR, dB"]
+    print(table(header, rows))
+    where_bits_went(report, uniform_report, mask)
+
+    sheet = out / "demo.png"
+    panels = sheet_panels(photo, mask, report.bits_map, uniform_report.bits_map, pictures, sizes)
+    write_image(sheet, draw_sheet(panels), overwrite=True)
+    print(f"look at {sheet}")
+    return sheet
+
+
+def where_bits_went(report, uniform_report, mask: np.ndarray) -> None:
+    """Prints the share of latent bits inside the mask for both files."""
+    h, w = report.bits_map.shape
+    inside = np.zeros((8 * h, 8 * w))
+    inside[: mask.shape[0], : mask.shape[1]] = mask
+    share = inside.reshape(h, 8, w, 8).mean((1, 3))
+    parts = [
+        f"{100 * (r.bits_map * share).sum() / r.bits_map.sum():.0f} % ({name})"
+        for name, r in (("adaptive", report), ("uniform", uniform_report))
+    ]
+    map_bytes = report.section_bytes["importance"]
+    print(
+        f"bits inside the mask ({100 * mask.mean():.0f} % of the area): {', '.join(parts)}; "
+        f"the map itself takes {map_bytes} bytes"
+    )
+
+
+def sheet_panels(photo, mask, adaptive_bits, uniform_bits, pictures, sizes) -> list[list[tuple]]:
+    """Rows of (caption, uint8 picture): overview, bits per region, zooms."""
+    most = max(float(np.quantile(bits, 0.999)) for bits in (adaptive_bits, uniform_bits))
+    names = {"jpeg": "JPEG", "uniform": "rdc, uniform", "adaptive": "rdc, region-adaptive"}
+    captions = {name: f"{text}, {sizes[name]} bytes" for name, text in names.items()}
+    rows = [
+        [("original", photo)] + [(captions[name], pictures[name]) for name in names],
+        [
+            ("importance map", np.repeat(255 * mask[..., None].astype(np.uint8), 3, -1)),
+            ("", None),
+            ("bits, uniform", heat(uniform_bits / most, photo.shape)),
+            ("bits, region-adaptive", heat(adaptive_bits / most, photo.shape)),
+        ],
+    ]
+    for region, (left, top) in (("inside", ZOOM_ROI), ("outside", ZOOM_BACKGROUND)):
+        crop = (slice(top, top + ZOOM), slice(left, left + ZOOM))
+        zooms = [(f"original, {region} the mask", photo[crop])]
+        rows.append(zooms + [(names[name], pictures[name][crop]) for name in names])
+    return rows
+
+
+def heat(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Values in [0,1] per latent pixel -> a picture from black through red and yellow to white."""
+    v = np.clip(values, 0, 1)[..., None] * 3
+    colours = np.clip(v - np.arange(3), 0, 1)
+    pixels = (255 * colours).astype(np.uint8).repeat(8, 0).repeat(8, 1)
+    return pixels[: shape[0], : shape[1]]
+
+
+def draw_sheet(rows: list[list[tuple]]) -> np.ndarray:
+    """One picture, uint8 [H,W,3], of captioned panels."""
+    caption, step = 26, PANEL + MARGIN
+    size = (len(rows[0]) * step + MARGIN, len(rows) * (step + caption) + MARGIN)
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=18)
+    for r, row in enumerate(rows):
+        for c, (text, pixels) in enumerate(row):
+            if pixels is None:
+                continue
+            picture = Image.fromarray(pixels)
+            kernel = Image.Resampling.LANCZOS if picture.width > PANEL else Image.Resampling.NEAREST
+            height = round(PANEL * picture.height / picture.width)
+            left, top = MARGIN + c * step, MARGIN + r * (step + caption)
+            draw.text((left, top), text, "black", font)
+            sheet.paste(picture.resize((PANEL, height), kernel), (left, top + caption))
+    return np.asarray(sheet)
