@@ -20,15 +20,16 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
     config.model = ml_collections.ConfigDict(
         dict(
-            latent_channels=33,
+            latent_channels=56,
             num_levels=8,  # importance levels of a map
             cell_size=16,  # image pixels per map cell
             timestep_range=(212, 830),  # of quality 100 and 0; Delta 1.4 to 28
             prediction="v",
             prior_conditioning=True,
             schedule=dict(kind="geometric", step_min=0.5, step_max=64.0),
+            step_profile=True,  # the step's ratio between channels is learnt per timestep
             autoencoder=dict(
-                kind="transform", luma=21, chroma=6, fine_width=48, width=96, blocks=2
+                kind="transform", luma=36, chroma=10, fine_width=48, width=96, blocks=2
             ),
             hyperprior=dict(hyper_channels=32, width=96),
             unet=dict(channels=(96, 144, 192), layers=1, heads=(0, 0, 0), mid_heads=0,
@@ -50,6 +51,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             ema_half_life=4000,  # images
             distortion_weight=0.08,
             latent_weight=0.1,
+            balance=0.5,  # weight of an example ~ step ** balance
             uniform_map_share=0.3,
             timestep_gap=400,  # largest difference between background and region of interest
             log_every=20,

@@ -57,7 +57,7 @@ class Codec:
         self._networks = Networks.from_config(model.config)
         expected = jax.eval_shape(self._networks.init, jax.random.key(0))
         _check_parameters(model.params, expected)
-        self._params = jax.device_put({k: model.params[k] for k in ("autoencoder", "unet")})
+        self._params = jax.device_put({k: v for k, v in model.params.items() if k != "hyperprior"})
         self._entropy = latent_coding.EntropyModel.from_arrays(model.entropy)
         self._num_levels = int(model.config["num_levels"])
         self._cell_size = int(model.config["cell_size"])
@@ -292,8 +292,9 @@ def _denoise(networks, params, yhat, mean, scale, levels, now):
 def _sampler_step(networks, params, yhat, mean, scale, levels, now, after) -> jax.Array:
     """One DDIM step of a tile; now and after: timesteps per level [L]."""
     clean, timesteps = _denoise(networks, params, yhat, mean, scale, levels, now)
-    snr = (timesteps.at_pixels(networks.schedule.log_snr(t)[None]) for t in (now, after))
-    return sampling.ddim_step(clean, yhat[None], *snr)[0]
+    later = timesteps._replace(values=after[None])
+    steps = (networks.steps_at_pixels(params, t) for t in (timesteps, later))
+    return sampling.ddim_step(clean, yhat[None], *steps)[0]
 
 
 @functools.partial(jax.jit, static_argnums=0)

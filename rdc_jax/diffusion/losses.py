@@ -1,6 +1,7 @@
 """Loss terms, each in its own unit: bits for rate, squared 8-bit units for distortion."""
 
 import math
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -29,19 +30,33 @@ def squared_error(x: jax.Array, reconstruction: jax.Array) -> jax.Array:
 
 
 def rate_distortion(
-    bits: jax.Array, error: jax.Array, step: jax.Array, distortion_weight: float
+    bits: Mapping[str, jax.Array],
+    errors: Mapping[str, jax.Array],
+    step: jax.Array,
+    distortion_weight: float,
+    weight: jax.Array,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Joint objective of stage 0: bits per pixel + lambda(Delta) x squared error.
+    """Joint objective of stage 0: weighted mean over examples of bpp + lambda(Delta) x error.
 
-    bits [B] are whole-image code lengths, error [B,H,W,1] comes from `squared_error`, step
-    [B,H,W,1] is the quantiser step at each pixel; lambda = distortion_weight / Delta^2 is the
-    high-rate optimum dR/dD up to a constant, so one network serves all steps [ours].
-    Returns (scalar loss, {"bpp", "mse", "weighted_distortion"}).
+    bits: named whole-image code lengths [B]. errors: named squared errors in 8-bit units,
+    [B,H,W,1] or at lower resolution. step [B,H,W,1]: the schedule's step at each pixel; lambda =
+    distortion_weight / Delta^2 is the high-rate optimum dR/dD up to a constant, so one network
+    serves all steps. weight [B], mean 1: balances coarse against fine steps, whose losses
+    are larger; it scales rate and distortion alike and so moves no trade-off [ours].
+    Returns (scalar loss, metrics: "bpp", "bpp_<name>", "mse_<name>" unweighted, "distortion").
     """
-    pixels = error.shape[1] * error.shape[2]
-    bpp = jnp.mean(bits) / pixels
-    weighted = jnp.mean(distortion_weight * error / jnp.square(step))
-    return bpp + weighted, {"bpp": bpp, "mse": jnp.mean(error), "weighted_distortion": weighted}
+    pixels = step.shape[1] * step.shape[2]
+    bpp = {f"bpp_{name}": value / pixels for name, value in bits.items()}
+    distortion = jnp.zeros_like(weight)
+    for error in errors.values():
+        factor = step.shape[1] // error.shape[1]
+        scaled = error / jnp.square(step[:, ::factor, ::factor])
+        distortion += distortion_weight * jnp.mean(scaled, (1, 2, 3))
+    rate = sum(bpp.values())
+    metrics = {name: jnp.mean(value) for name, value in bpp.items()}
+    metrics |= {f"mse_{name}": jnp.mean(error) for name, error in errors.items()}
+    metrics |= {"bpp": jnp.mean(rate), "distortion": jnp.mean(distortion)}
+    return jnp.mean(weight * (rate + distortion)), metrics
 
 
 def prediction_error(output: jax.Array, target: jax.Array) -> jax.Array:

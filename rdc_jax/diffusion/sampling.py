@@ -16,8 +16,6 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from rdc_jax.diffusion.schedule import NoiseSchedule
-
 Clock = Literal["proportional", "clamped"]
 
 
@@ -46,31 +44,30 @@ def default_num_steps(t_max: float) -> int:
 
 
 def ddim_step(
-    x0: jax.Array, yhat: jax.Array, log_snr_now: jax.Array, log_snr_next: jax.Array
+    x0: jax.Array, yhat: jax.Array, step_now: jax.Array, step_next: jax.Array
 ) -> jax.Array:
-    """One step from yhat towards its clean estimate x0, both [B,h,w,C]; log-SNRs broadcast."""
-    return x0 + jnp.exp(0.5 * (log_snr_now - log_snr_next)) * (yhat - x0)
+    """One step from yhat towards its clean estimate x0, both [B,h,w,C]; steps broadcast."""
+    return x0 + (step_next / step_now) * (yhat - x0)
 
 
 def sample(
     denoise: Callable[[jax.Array, jax.Array], jax.Array],
     yhat: jax.Array,
     timesteps: jax.Array,
-    schedule: NoiseSchedule,
+    step_at: Callable[[jax.Array], jax.Array],
     *,
     num_steps: int = 1,
     clock: Clock = "proportional",
-    expand: Callable[[jax.Array], jax.Array] = lambda t: t,
 ) -> jax.Array:
     """Runs DDIM from yhat [B,h,w,C] at `timesteps` down to the clean latent, [B,h,w,C].
 
     denoise(yhat, timesteps) -> clean estimate, latent units. `timesteps` may be any compact
-    form (for instance one value per importance level); `expand` turns it into something that
-    broadcasts to yhat. One step returns the denoiser's (MMSE-like) estimate. The loop is plain
-    Python: with a jitted `denoise` any number of steps shares one compilation.
+    form (for instance one value per importance level); step_at(timesteps) is the quantiser step
+    they stand for, broadcasting to yhat. One step returns the denoiser's (MMSE-like) estimate.
+    The loop is plain Python: with a jitted `denoise` any number of steps shares one compilation.
     """
     clocks = clock_timesteps(timesteps, num_steps, clock)
     for n in range(num_steps - 1):
-        now, after = (expand(schedule.log_snr(clocks[i])) for i in (n, n + 1))
-        yhat = ddim_step(denoise(yhat, clocks[n]), yhat, now, after)
+        x0 = denoise(yhat, clocks[n])
+        yhat = ddim_step(x0, yhat, step_at(clocks[n]), step_at(clocks[n + 1]))
     return denoise(yhat, clocks[num_steps - 1])

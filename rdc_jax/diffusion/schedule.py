@@ -47,11 +47,6 @@ class NoiseSchedule:
         """Quantiser step Delta in latent units; like t."""
         return math.sqrt(12.0) * jnp.exp(-0.5 * self.log_snr(t))
 
-    def step_table(self) -> np.ndarray:
-        """Delta at the integer timesteps 0..1000, float64 [1001]; what a bitstream may name."""
-        t = np.arange(MAX_TIMESTEP + 1, dtype=np.float64)
-        return math.sqrt(12.0) * np.exp(-0.5 * np.interp(t, self.timesteps, self.log_snr_knots))
-
 
 def scaled_linear(
     beta_start: float = 0.00085, beta_end: float = 0.012, count: int = 1000

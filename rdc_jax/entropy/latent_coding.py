@@ -36,8 +36,8 @@ MAX_HYPER_SYMBOL = 1 << 13
 class EntropyModel:
     """Everything the entropy path needs; integers only.
 
-    latent_unit: power of two. step_fixed: int64 [1001], Delta(t) / latent_unit at 20 fractional
-    bits. log2_step_fixed: int64 [1001], log2 Delta(t) at 10 fractional bits.
+    latent_unit: power of two. step_fixed: int64 [1001,C or 1], Delta(t) / latent_unit at 20
+    fractional bits. log2_step_fixed: likewise, log2 Delta(t) at 10 fractional bits.
     """
 
     bank: tables.TableBank
@@ -62,17 +62,17 @@ class EntropyModel:
             bank=tables.TableBank.from_arrays(groups["tables"]),
             network=IntegerHyperprior(groups["network"]),
             latent_unit=int(schedule["latent_unit"][0]),
-            step_fixed=schedule["step_fixed"],
-            log2_step_fixed=schedule["log2_step_fixed"],
+            step_fixed=schedule["step_fixed"].astype(np.int64),
+            log2_step_fixed=schedule["log2_step_fixed"].astype(np.int64),
         )
 
 
 def schedule_arrays(step_table: np.ndarray, latent_unit: float) -> dict[str, np.ndarray]:
-    """Delta(0..1000), float64 [1001] -> the integer arrays of the schedule, made once at export."""
+    """Delta(0..1000), float64 [1001,C or 1] -> the schedule's integers, made once at export."""
     return {
         "latent_unit": np.array([int(latent_unit)], np.int64),
-        "step_fixed": np.rint(step_table / latent_unit * 2**STEP_BITS).astype(np.int64),
-        "log2_step_fixed": np.rint(np.log2(step_table) * ONE).astype(np.int64),
+        "step_fixed": np.rint(step_table / latent_unit * 2**STEP_BITS).astype(np.int32),
+        "log2_step_fixed": np.rint(np.log2(step_table) * ONE).astype(np.int32),
     }
 
 
@@ -210,8 +210,8 @@ def _code(
 
     # Latent in two passes. Exact values carry 26 fractional bits, in units of latent_unit.
     levels = conditions.levels[:h, :w]
-    step_fixed = model.step_fixed[conditions.timesteps][levels][..., None]
-    log2_step = model.log2_step_fixed[conditions.timesteps][levels][..., None]
+    step_fixed = model.step_fixed[conditions.timesteps][levels]
+    log2_step = model.log2_step_fixed[conditions.timesteps][levels]
     phases = dither_phases(conditions.dither_seed, h, w, c)
     exact = np.zeros((h, w, c), np.int64)
     mean = np.zeros((h, w, c), np.int64)

@@ -14,11 +14,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rdc_jax.diffusion import preconditioning, schedule
 from rdc_jax.models.autoencoder import TransformAutoencoder
 from rdc_jax.models.autoencoder_kl import AutoencoderKL
 from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior
+from rdc_jax.models.step_profile import StepProfile
 from rdc_jax.models.timesteps import LevelTimesteps, Timesteps
 from rdc_jax.models.unet import UNet
 
@@ -34,6 +36,7 @@ class Networks:
     hyperprior: Hyperprior
     unet: UNet
     schedule: schedule.NoiseSchedule
+    step_profile: StepProfile | None  # None: all channels have the schedule's step
     latent_channels: int
     prediction: preconditioning.Prediction
     prior_conditioning: bool  # the U-Net is told the entropy model's mean and scale
@@ -52,6 +55,7 @@ class Networks:
             hyperprior=Hyperprior(channels, **model["hyperprior"]),
             unet=UNet(out_channels=channels, **unet, dtype=dtype),
             schedule=SCHEDULES[noise.pop("kind")](**noise),
+            step_profile=StepProfile(channels) if model.get("step_profile") else None,
             latent_channels=channels,
             prediction=model["prediction"],
             prior_conditioning=bool(model["prior_conditioning"]),
@@ -71,6 +75,8 @@ class Networks:
             "hyperprior": self.hyperprior.init(keys[1], latent, latent, condition)["params"],
             "unet": self.unet.init(keys[2], unet_input, jnp.zeros((1,)), context)["params"],
         }
+        if self.step_profile is not None:
+            params["step_profile"] = self.step_profile.init(keys[0], jnp.zeros((1,)))["params"]
         if self.context_shape:
             params["context"] = {"empty_prompt": jnp.zeros(self.context_shape)}
         return params
@@ -88,12 +94,25 @@ class Networks:
         """latent [B,h,w,C] -> images [B,8h,8w,3], about [-1,1], not clipped."""
         return self.autoencoder.apply({"params": params["autoencoder"]}, latent, method="decode")
 
-    def steps_at_pixels(self, timesteps: Timesteps) -> jax.Array:
-        """Quantiser step Delta of every latent pixel, [B,h,w,1] ([B,1,1,1] for scalars)."""
+    def steps(self, params: Mapping[str, Any], t: jax.Array) -> jax.Array:
+        """Quantiser step Delta of each channel at timesteps t [...]: [...,C], or [...,1]."""
+        step = self.schedule.step(t)[..., None]
+        if self.step_profile is None:
+            return step
+        return step * self.step_profile.apply({"params": params["step_profile"]}, t)
+
+    def step_table(self, params: Mapping[str, Any]) -> np.ndarray:
+        """Steps at the integer timesteps 0..1000, float64 [1001,C or 1]: what a file may name."""
+        t = np.arange(schedule.MAX_TIMESTEP + 1, dtype=np.float32)
+        return np.asarray(self.steps(params, jnp.asarray(t)), np.float64)
+
+    def steps_at_pixels(self, params: Mapping[str, Any], timesteps: Timesteps) -> jax.Array:
+        """Quantiser step of every latent element, [B,h,w,C or 1] ([B,1,1,..] for scalars)."""
         if isinstance(timesteps, LevelTimesteps):
-            return timesteps.at_pixels(self.schedule.step(timesteps.values))
-        step = self.schedule.step(timesteps)
-        return step if step.ndim == 4 else step[:, None, None, None]
+            return timesteps.at_pixels(self.steps(params, timesteps.values))
+        if timesteps.ndim == 4:
+            return self.steps(params, timesteps[..., 0])
+        return self.steps(params, timesteps)[:, None, None, :]
 
     def run_unet(
         self,
@@ -110,7 +129,8 @@ class Networks:
         """
         if not self.prior_conditioning:
             mean, scale = jnp.zeros(()), jnp.ones(())
-        z = preconditioning.standardize(yhat, self.steps_at_pixels(timesteps), mean, scale)
+        step = self.steps_at_pixels(params, timesteps)
+        z = preconditioning.standardize(yhat, step, mean, scale)
         inputs = z.noisy
         if self.prior_conditioning:
             wiener = preconditioning.clean_estimate(jnp.zeros_like(z.noisy), z, "v")

@@ -27,8 +27,10 @@ class LevelTimesteps(NamedTuple):
     weights: jax.Array  # float32 [B,h,w,L], sums to 1 over L (one-hot for a quantised map)
 
     def at_pixels(self, per_level: jax.Array) -> jax.Array:
-        """[B,L] values (of timesteps, steps, ...) -> [B,h,w,1]."""
-        return jnp.einsum("bhwl,bl->bhw", self.weights, per_level)[..., None]
+        """[B,L] values (of timesteps, ...) -> [B,h,w,1]; [B,L,C] -> [B,h,w,C]."""
+        if per_level.ndim == 2:
+            per_level = per_level[..., None]
+        return jnp.einsum("bhwl,blc->bhwc", self.weights, per_level)
 
 
 Timesteps = jax.Array | LevelTimesteps

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from rdc_jax.diffusion import losses, preconditioning
 from rdc_jax.diffusion.quantization import add_uniform_noise, round_straight_through
-from rdc_jax.models.autoencoder import DOWNSAMPLING
+from rdc_jax.models.autoencoder import DOWNSAMPLING, LATENT_GAIN
 from rdc_jax.models.hyperprior import condition_features
 from rdc_jax.models.layers import nearest_upsample
 from rdc_jax.models.networks import Networks
@@ -24,7 +24,7 @@ Params = Mapping[str, Any]
 Loss = Callable[[Params, Params, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict]]
 
 TRAINED = {
-    "joint": ("autoencoder", "hyperprior", "unet"),
+    "joint": ("autoencoder", "hyperprior", "unet", "step_profile"),
     "diffusion": ("unet",),
     "entropy": ("hyperprior",),
 }
@@ -41,6 +41,7 @@ class Recipe:
     uniform_map_share: float
     distortion_weight: float
     latent_weight: float
+    balance: float
 
 
 def draw_levels(
@@ -90,7 +91,7 @@ def entropy_bits(
     mean, log2_scale = apply(
         variables, round_straight_through(z), yhat, condition, method="parameters_given"
     )
-    step = networks.steps_at_pixels(timesteps)
+    step = networks.steps_at_pixels(params, timesteps)
     scale = bounded_scale(log2_scale, jnp.log2(step))
     bits = losses.gaussian_bits(yhat - mean, step, scale)
     return jnp.sum(bits, (1, 2, 3)), jnp.sum(z_bits, (1, 2, 3)), mean, scale
@@ -112,27 +113,25 @@ def joint_loss(networks: Networks, recipe: Recipe) -> Loss:
         x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
         ratio = x.shape[1] // DOWNSAMPLING // batch["importance"].shape[1]
         timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
-        step = networks.steps_at_pixels(timesteps)
         y = networks.encode(params, x)
-        yhat = add_uniform_noise(noise_key, y, step)
+        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
         y_bits, z_bits, mean, scale = entropy_bits(
             networks, params, y, yhat, timesteps, importance, z_key
         )
         x0 = networks.denoise(params, yhat, timesteps, mean, scale)
         error = losses.squared_error(x, networks.decode(params, x0))
-        total, metrics = losses.rate_distortion(
-            y_bits + z_bits, error, nearest_upsample(step, DOWNSAMPLING), recipe.distortion_weight
-        )
         # Keeps the denoiser's output a clean latent, which sampling in several steps relies on.
-        latent_error = jnp.square((x0 - jax.lax.stop_gradient(y)) / step)
-        latent_error = jnp.mean(jnp.sum(latent_error, -1)) / DOWNSAMPLING**2
-        per_unit = recipe.distortion_weight * (losses.PIXEL_RANGE / 32.0) ** 2
-        total += recipe.latent_weight * per_unit * latent_error
-        metrics |= {
-            "z_bpp": jnp.mean(z_bits) / x.shape[1] / x.shape[2],
-            "latent_error": latent_error,
-        }
-        return total, metrics
+        latent_error = jnp.sum(jnp.square(x0 - jax.lax.stop_gradient(y)), -1, keepdims=True)
+        latent_error *= (losses.PIXEL_RANGE / LATENT_GAIN) ** 2 / DOWNSAMPLING**2
+        base_step = timesteps.at_pixels(networks.schedule.step(timesteps.values))
+        weight = jnp.mean(base_step, (1, 2, 3)) ** recipe.balance
+        return losses.rate_distortion(
+            {"y": y_bits, "z": z_bits},
+            {"pixel": error, "latent": recipe.latent_weight * latent_error},
+            nearest_upsample(base_step, DOWNSAMPLING),
+            recipe.distortion_weight,
+            weight / jnp.mean(weight),
+        )
 
     return loss
 
@@ -152,7 +151,7 @@ def diffusion_loss(networks: Networks, recipe: Recipe) -> Loss:
         ratio = x.shape[1] // DOWNSAMPLING // batch["importance"].shape[1]
         timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
         y = networks.encode(params, x)
-        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(timesteps))
+        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
         mean, scale = jnp.zeros(()), jnp.ones(())
         if networks.prior_conditioning:
             mean, scale = entropy_bits(
@@ -161,7 +160,7 @@ def diffusion_loss(networks: Networks, recipe: Recipe) -> Loss:
         remaining = jax.random.uniform(clock_key, (x.shape[0], 1))
         remaining = jnp.where(jnp.arange(x.shape[0])[:, None] % 2 == 0, 1.0, remaining)
         now = timesteps._replace(values=timesteps.values * remaining)
-        noisy = add_uniform_noise(later_key, y, networks.steps_at_pixels(now))
+        noisy = add_uniform_noise(later_key, y, networks.steps_at_pixels(params, now))
         first = (remaining == 1.0)[:, :, None, None]
         noisy = jax.lax.stop_gradient(jnp.where(first, yhat, noisy))
         output, z = networks.run_unet(params, noisy, now, mean, scale)
@@ -181,7 +180,7 @@ def entropy_loss(networks: Networks, recipe: Recipe) -> Loss:
         ratio = x.shape[1] // DOWNSAMPLING // batch["importance"].shape[1]
         timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
         y = jax.lax.stop_gradient(networks.encode(params, x))
-        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(timesteps))
+        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
         y_bits, z_bits, _, _ = entropy_bits(networks, params, y, yhat, timesteps, importance, z_key)
         pixels = x.shape[1] * x.shape[2]
         bpp = jnp.mean(y_bits + z_bits) / pixels

@@ -53,7 +53,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
     params = initial_parameters(config, networks, crops)
     if config.stage not in stages.TRAINED:
         raise RdcError(f"stage must be one of {', '.join(stages.TRAINED)}, not {config.stage!r}")
-    trained = {k: params[k] for k in stages.TRAINED[config.stage]}
+    trained = {k: params[k] for k in stages.TRAINED[config.stage] if k in params}
     frozen = {k: v for k, v in params.items() if k not in trained}
 
     # State: placed on the mesh, restored if this workdir has a checkpoint.
@@ -110,7 +110,7 @@ def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -
     folder = Path(config.workdir) / "model"
     params = jax.device_get(params)
     entropy = model_folder.entropy_arrays(
-        params["hyperprior"], networks.schedule.step_table(), networks.hyperprior.latent_unit
+        params["hyperprior"], networks.step_table(params), networks.hyperprior.latent_unit
     )
     model_folder.save(folder, config.name, config.model.to_dict(), params, entropy)
     return folder
@@ -146,6 +146,7 @@ def make_recipe(model: dict[str, Any], training: dict[str, Any]) -> stages.Recip
         uniform_map_share=training["uniform_map_share"],
         distortion_weight=training["distortion_weight"],
         latent_weight=training["latent_weight"],
+        balance=training["balance"],
     )
 
 

@@ -44,7 +44,7 @@ def make_validate(networks: Networks):
         timesteps = level_timesteps(timestep.astype(jnp.float32).reshape(1, 1), index)
         y = networks.encode(params, x)
         noise_key, z_key = jax.random.split(jax.random.key(0))
-        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(timesteps))
+        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
         importance = jnp.ones((1, size, size, 1))
         y_bits, z_bits, mean, scale = entropy_bits(
             networks, params, y, yhat, timesteps, importance, z_key
