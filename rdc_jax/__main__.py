@@ -1,0 +1,7 @@
+"""`python -m rdc_jax`, the same as `rdc`."""
+
+import sys
+
+from rdc_jax.cli import main
+
+sys.exit(main())

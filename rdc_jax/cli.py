@@ -1,0 +1,200 @@
+"""The `rdc` command: its arguments, and how errors reach the user.
+
+Each command is a module of `rdc_jax.commands` with a function run(args) -> exit code, imported
+when it is called: only those that run a network start JAX.
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from rdc_jax import __version__
+from rdc_jax.errors import RdcError
+
+FAILED, BROKEN_PIPE, INTERRUPTED = 2, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0, or 2 after one line that says what is wrong.
+
+    Only an RdcError becomes that line; any other exception is a bug and keeps its traceback.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by XLA when JAX is imported
+    logging.getLogger("absl").setLevel(logging.WARNING)  # orbax narrates every checkpoint
+    try:
+        args = build_parser().parse_args(arguments)
+        code = importlib.import_module(f"rdc_jax.commands.{args.module}").run(args)
+        sys.stdout.flush()
+        return code
+    except RdcError as error:
+        print("rdc: error:", *str(error).split(), file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # `rdc info FILE | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        print("rdc: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong argument like any other error, in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise RdcError(f"{message}; see `{self.prog} --help`")
+
+
+def build_parser() -> Parser:
+    """The whole command line."""
+    parser = Parser(prog="rdc", description="Region-adaptive diffusion image compression.")
+    parser.add_argument("--version", action="version", version=f"rdc {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for add in (add_encode, add_decode, add_info, add_train, add_models, add_demo):
+        add(commands)
+    return parser
+
+
+def add_encode(commands: Any) -> None:
+    p = _command(
+        commands, "encode", "compress pictures to .rdc files", aliases=["compress"],
+        epilog="Transparent parts are laid on white. EXIF orientation is applied, other metadata "
+        "is not kept.",
+    )  # fmt: skip
+    _input_and_output(p, "picture, folder of pictures, or - for standard input", ".rdc")
+    rate = p.add_mutually_exclusive_group()
+    rate.add_argument(
+        "-q", "--quality", type=number(float, 0, 100), metavar="Q",
+        help="0 (smallest file) to 100 (closest to the original); default 50",
+    )  # fmt: skip
+    rate.add_argument(
+        "--target-bpp", type=number(float, 0), metavar="B",
+        help="largest size of the whole file in bits per pixel, instead of a quality",
+    )  # fmt: skip
+    p.add_argument(
+        "--roi", metavar="MASK",
+        help="picture of the input's size: white is important, black is not, greys lie between",
+    )  # fmt: skip
+    p.add_argument(
+        "--roi-box", action="append", default=[], metavar="X,Y,W,H",
+        help="important rectangle in pixels; may be repeated and joined with --roi",
+    )  # fmt: skip
+    p.add_argument(
+        "--roi-gain", type=number(float, 0, 1000), metavar="G",
+        help="timesteps between unimportant and important parts",
+    )  # fmt: skip
+    p.add_argument(
+        "--seed", type=number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the dither"
+    )
+    p.add_argument(
+        "--steps", type=number(int, 1, 255), default=1, metavar="N",
+        help="sampler steps a decoder takes unless told otherwise; default 1",
+    )  # fmt: skip
+    _model(p)
+    _common(p)
+
+
+def add_decode(commands: Any) -> None:
+    p = _command(commands, "decode", "turn .rdc files into pictures", aliases=["decompress"])
+    _input_and_output(p, ".rdc file, folder of them, or - for standard input", ".png")
+    p.add_argument(
+        "--steps", type=number(int, 1, 255), metavar="N",
+        help="sampler steps: 1 is most faithful, more are sharper; default: what the file says",
+    )  # fmt: skip
+    p.add_argument(
+        "--clock", choices=("proportional", "clamped"), default="proportional",
+        help="order in which several steps treat the regions",
+    )  # fmt: skip
+    _max_pixels(p)
+    p.add_argument(
+        "--symbol-hash", action="store_true",
+        help="also print the SHA-256 of the decoded symbols, the same on every machine",
+    )  # fmt: skip
+    _model(p)
+    _common(p)
+
+
+def add_info(commands: Any) -> None:
+    p = _command(commands, "info", "show what is in a .rdc file, byte by byte")
+    p.add_argument("input", metavar="FILE", help=".rdc file, or - for standard input")
+    _max_pixels(p)
+    _json(p)
+
+
+def add_train(commands: Any) -> None:
+    p = _command(commands, "train", "train a model, or go on where a run stopped")
+    p.add_argument(
+        "--config", required=True, metavar="PATH[:VARIANT]",
+        help="Python file with get_config(), for instance configs/tiny.py:smoke",
+    )  # fmt: skip
+    p.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="changed setting: training.total_steps=9"
+    )
+
+
+def add_models(commands: Any) -> None:
+    _json(_command(commands, "models", "list the models that are installed"))
+
+
+def add_demo(commands: Any) -> None:
+    p = _command(commands, "demo", "encode and decode a photograph with and without a mask")
+    p.add_argument(
+        "-o", "--output", default="rdc_demo", metavar="DIR", help="default: %(default)s"
+    )
+
+
+def number(kind: type, least: float, most: float = float("inf")) -> Callable[[str], Any]:
+    """An argparse type: a number of `kind` in least..most."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            noun = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"'{text}' is not a {noun}") from None
+        if not least <= value <= most:
+            limits = f"{least} to {most}" if most < float("inf") else f"{least} or more"
+            raise argparse.ArgumentTypeError(f"{text} is not in the range {limits}")
+        return value
+
+    return parse
+
+
+def _command(commands: Any, name: str, summary: str, **options: Any) -> argparse.ArgumentParser:
+    description = summary[0].upper() + summary[1:] + "."
+    p = commands.add_parser(name, help=summary, description=description, **options)
+    p.set_defaults(module=name)
+    return p
+
+
+def _input_and_output(p: argparse.ArgumentParser, what: str, extension: str) -> None:
+    p.add_argument("input", nargs="+", metavar="INPUT", help=what)
+    p.add_argument(
+        "-o", "--output", metavar="OUT",
+        help="file, - for standard output, or for several inputs a folder; default: the input's "
+        f"name with {extension}",
+    )  # fmt: skip
+    p.add_argument("-f", "--force", action="store_true", help="replace existing files")
+
+
+def _model(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--model", metavar="NAME_OR_PATH", help="a name from `rdc models`, or a folder")
+
+
+def _max_pixels(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--max-pixels", type=number(int, 1), metavar="N", help="refuse larger pictures"
+    )
+
+
+def _json(p: argparse.ArgumentParser) -> None:
+    p.add_argument("-j", "--json", action="store_true", help="one line of JSON per file")
+
+
+def _common(p: argparse.ArgumentParser) -> None:
+    _json(p)
+    p.add_argument("--quiet", action="store_true", help="print errors only")
+    p.add_argument("-v", "--verbose", action="store_true", help="print more about each file")
