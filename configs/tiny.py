@@ -52,6 +52,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             distortion_weight=0.08,
             latent_weight=0.1,
             balance=0.5,  # weight of an example ~ step ** balance
+            later_clock_share=0.2,  # examples that train sampler steps after the first
             uniform_map_share=0.3,
             timestep_gap=400,  # largest difference between background and region of interest
             log_every=20,

@@ -141,9 +141,7 @@ def add_models(commands: Any) -> None:
 
 def add_demo(commands: Any) -> None:
     p = _command(commands, "demo", "encode and decode a photograph with and without a mask")
-    p.add_argument(
-        "-o", "--output", default="rdc_demo", metavar="DIR", help="default: %(default)s"
-    )
+    p.add_argument("-o", "--output", default="rdc_demo", metavar="DIR", help="default: %(default)s")
 
 
 def number(kind: type, least: float, most: float = float("inf")) -> Callable[[str], Any]:
@@ -185,9 +183,7 @@ def _model(p: argparse.ArgumentParser) -> None:
 
 
 def _max_pixels(p: argparse.ArgumentParser) -> None:
-    p.add_argument(
-        "--max-pixels", type=number(int, 1), metavar="N", help="refuse larger pictures"
-    )
+    p.add_argument("--max-pixels", type=number(int, 1), metavar="N", help="refuse larger pictures")
 
 
 def _json(p: argparse.ArgumentParser) -> None:

@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "training.partitioning": set(),
     "training.checkpoints": set(),
     "training.metric_writer": set(),
+    "compilation_cache": set(),
     "evaluation.metrics": set(),
     # one floor up
     "data": {"image_io"},
@@ -48,6 +49,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
     "__init__": {"version", "codec"},
     "cli": "anything",
+    "commands": "anything",
     "__main__": {"cli"},
 }
 

@@ -29,7 +29,7 @@ class Job:
 
 
 class LazyCodec:
-    """A model, loaded and checked at once, and its codec, for which JAX starts when first used."""
+    """A model, loaded and checked at once, and its codec, which starts JAX when first used."""
 
     def __init__(self, name: str | None):
         self.model = model_folder.load(name)
@@ -42,25 +42,28 @@ class LazyCodec:
         return Codec(self.model)
 
 
-def plan(args: Namespace, found_in_folders: tuple[str, ...], extension: str) -> list[Job]:
-    """The files to make. Everything that can be refused before the work starts is refused here.
+def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[Job]:
+    """The files to make; whatever can be refused before the work starts is refused here.
 
-    found_in_folders: extensions of the inputs taken from a folder. extension: of the outputs.
+    extensions: of the inputs that are taken from a folder. extension: of the outputs.
     """
     if not _several(args):
-        jobs = [_single(args.input[0], args.output, extension)]
+        jobs = [_single_job(args.input[0], args.output, extension)]
     else:
         if STREAM in (*args.input, args.output):
             raise RdcError("standard input and output take one picture; name files or a folder")
         folder = None if args.output is None else Path(args.output)
         if folder is not None and folder.exists() and not folder.is_dir():
-            raise RdcError(f"several inputs need a folder as output; '{folder}' is a file")
-        sources = [path for name in args.input for path in _expand(name, found_in_folders)]
-        jobs = [
-            Job(str(path), str((folder or path.parent) / (path.stem + extension)))
-            for path in sources
-        ]
-    _check_targets(jobs, args.force)
+            raise RdcError(f"several inputs need a folder as output, and '{folder}' is a file")
+        sources = [path for name in args.input for path in _expand(name, extensions)]
+        jobs = [Job(str(p), str((folder or p.parent) / (p.stem + extension))) for p in sources]
+    makers: dict[str, str] = {}
+    for job in jobs:
+        if job.target != STREAM:
+            maker = makers.setdefault(os.path.realpath(job.target), job.source)
+            if maker != job.source:
+                raise RdcError(f"'{maker}' and '{job.source}' would both become '{job.target}'")
+        _check_target(job, args.force, may_make_folder=_several(args))
     return jobs
 
 
@@ -76,14 +79,17 @@ def run_all(
     listed at the end.
     """
     several, failures = _several(args), []
-    if several:
-        folder = Path(jobs[0].target).parent
-        _make_folder(folder)
-    for job in tqdm(jobs, unit="file", disable=None if several and not args.quiet else True):
+    show_bar = several and not args.quiet
+    for job in tqdm(jobs, unit="file", disable=None if show_bar else True):
         try:
+            if several:
+                Path(job.target).parent.mkdir(exist_ok=True)
             report = work(job)
         except RdcError as error:
-            message = _with_name(job, str(error))
+            message = str(error)
+            if job.source not in message:
+                source = "standard input" if job.source == STREAM else f"'{job.source}'"
+                message = f"{source}: {message}"
             if not several:
                 raise RdcError(message) from error
             failures.append(message)
@@ -110,13 +116,10 @@ def _several(args: Namespace) -> bool:
     return len(args.input) > 1 or (args.input[0] != STREAM and Path(args.input[0]).is_dir())
 
 
-def _single(source: str, output: str | None, extension: str) -> Job:
+def _single_job(source: str, output: str | None, extension: str) -> Job:
     if output is None:
-        named = STREAM if source == STREAM else str(Path(source).with_suffix(extension))
-        return Job(source, named)
-    if output != STREAM and Path(output).is_dir():
-        if source == STREAM:
-            raise RdcError(f"the output '{output}' is a folder; name a file in it")
+        return Job(source, STREAM if source == STREAM else str(Path(source).with_suffix(extension)))
+    if output != STREAM and source != STREAM and Path(output).is_dir():
         return Job(source, str(Path(output) / (Path(source).stem + extension)))
     return Job(source, output)
 
@@ -131,29 +134,25 @@ def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
     return found
 
 
-def _check_targets(jobs: list[Job], overwrite: bool) -> None:
-    sources: dict[str, str] = {}
-    for job in jobs:
-        if job.target == STREAM:
-            if sys.stdout.isatty():
-                raise RdcError("will not write a picture to a terminal; name an output with -o")
-            continue
-        other = sources.setdefault(os.path.realpath(job.target), job.source)
-        if other != job.source:
-            raise RdcError(f"'{other}' and '{job.source}' would both become '{job.target}'")
-        _check_target(job, Path(job.target), overwrite)
-
-
-def _check_target(job: Job, target: Path, overwrite: bool) -> None:
-    if target.exists():
-        if target.is_dir():
-            raise RdcError(f"the output '{target}' is a folder; choose another name")
-        if job.source != STREAM and os.path.exists(job.source):
-            if os.path.samefile(target, job.source):
-                raise RdcError(f"the output '{target}' is the input itself; choose another name")
-        if target.is_file() and not overwrite:
-            raise RdcError(f"the output '{target}' exists; give -f to replace it")
-        if not target.is_file():
-            return  # a device or pipe
+def _check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
+    """Raises RdcError for an output that could not be written in the end."""
+    if job.target == STREAM:
+        if sys.stdout.isatty():
+            raise RdcError("will not write a picture to a terminal; name an output with -o")
+        return
+    target = Path(job.target)
+    if target.is_dir():
+        raise RdcError(f"the output '{target}' is a folder; name a file in it")
+    if target.exists() and not target.is_file():
+        return  # a device or pipe
+    if target.exists() and os.path.realpath(target) == os.path.realpath(job.source):
+        raise RdcError(f"the output '{target}' is the input itself; choose another name")
+    if target.exists() and not overwrite:
+        raise RdcError(f"the output '{target}' exists; give -f to replace it")
     folder = target.parent
-    if 
+    if may_make_folder and not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise RdcError(f"the folder of the output '{target}' does not exist; create it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RdcError(f"cannot write '{target}': its folder is not writable")

@@ -7,7 +7,7 @@ importance map.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,7 @@ class Recipe:
     distortion_weight: float
     latent_weight: float
     balance: float
+    later_clock_share: float
 
 
 def draw_levels(
@@ -71,29 +72,33 @@ def draw_levels(
     return timesteps, value[levels]
 
 
+class Noised(NamedTuple):
+    """A batch after the forward process: what an encoder has, and what a decoder will see."""
+
+    x: jax.Array  # images [B,H,W,3] in [-1,1]
+    latent: jax.Array  # clean, [B,h,w,C]
+    yhat: jax.Array  # latent + uniform noise of the steps, the law of coding
+    timesteps: LevelTimesteps
+    importance: jax.Array  # [B,h,w,1] in [0,1]
+
+
 def entropy_bits(
-    networks: Networks,
-    params: Params,
-    latent: jax.Array,
-    yhat: jax.Array,
-    timesteps: LevelTimesteps,
-    importance: jax.Array,
-    key: jax.Array,
+    networks: Networks, params: Params, noised: Noised, key: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Bits per image of latent and hyper-latent [B], and the prior (mean, scale) [B,h,w,C]."""
     variables = {"params": params["hyperprior"]}
-    apply = networks.hyperprior.apply
-    condition = condition_features(timesteps.at_pixels(timesteps.values), importance)
-    z = apply(variables, latent, condition, method="hyper_analysis")
+    apply, timesteps = networks.hyperprior.apply, noised.timesteps
+    condition = condition_features(timesteps.at_pixels(timesteps.values), noised.importance)
+    z = apply(variables, noised.latent, condition, method="hyper_analysis")
     z_mean, z_log2_scale = apply(variables, condition, method="hyper_latent_prior")
     z_noisy = add_uniform_noise(key, z, jnp.ones((1, 1, 1, 1)))
     z_bits = losses.gaussian_bits(z_noisy - z_mean, jnp.ones(()), bounded_scale(z_log2_scale, 0.0))
     mean, log2_scale = apply(
-        variables, round_straight_through(z), yhat, condition, method="parameters_given"
+        variables, round_straight_through(z), noised.yhat, condition, method="parameters_given"
     )
     step = networks.steps_at_pixels(params, timesteps)
     scale = bounded_scale(log2_scale, jnp.log2(step))
-    bits = losses.gaussian_bits(yhat - mean, step, scale)
+    bits = losses.gaussian_bits(noised.yhat - mean, step, scale)
     return jnp.sum(bits, (1, 2, 3)), jnp.sum(z_bits, (1, 2, 3)), mean, scale
 
 
@@ -104,26 +109,57 @@ def bounded_scale(log2_scale: jax.Array, log2_step: jax.Array | float) -> jax.Ar
     return jnp.exp2(log2_scale + jax.lax.stop_gradient(bounded - log2_scale))
 
 
+def add_coding_noise(
+    networks: Networks,
+    recipe: Recipe,
+    params: Params,
+    batch: Mapping[str, jax.Array],
+    level_key: jax.Array,
+    noise_key: jax.Array,
+) -> Noised:
+    """Draws timesteps for the batch's importance maps and adds the noise that coding adds."""
+    x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
+    ratio = x.shape[1] // DOWNSAMPLING // batch["importance"].shape[1]
+    timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
+    y = networks.encode(params, x)
+    yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
+    return Noised(x, y, yhat, timesteps, importance)
+
+
+def move_some_later(
+    networks: Networks, params: Params, noised: Noised, share: float, key: jax.Array
+) -> tuple[jax.Array, LevelTimesteps]:
+    """Noisy latents and timesteps where a share of the examples is further along the clock.
+
+    Those examples are at t (1 - n/N) for a uniform n/N (the proportional clock), with fresh
+    noise of that level: what a sampler of several steps meets after its first one.
+    """
+    clock_key, noise_key = jax.random.split(key)
+    index = jnp.arange(noised.x.shape[0])
+    later = (jnp.floor((index + 1) * share) > jnp.floor(index * share))[:, None]
+    remaining = jnp.where(later, jax.random.uniform(clock_key, later.shape), 1.0)
+    now = noised.timesteps._replace(values=noised.timesteps.values * remaining)
+    step = networks.steps_at_pixels(params, now)
+    fresh = add_uniform_noise(noise_key, noised.latent, step)
+    return jnp.where(later[:, :, None, None], fresh, noised.yhat), now
+
+
 def joint_loss(networks: Networks, recipe: Recipe) -> Loss:
     """Stage 0: rate + lambda(Delta) distortion of autoencoder, entropy model and denoiser."""
 
     def loss(trained, frozen, batch, key):
         params = {**frozen, **trained}
-        level_key, noise_key, z_key = jax.random.split(key, 3)
-        x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
-        ratio = x.shape[1] // DOWNSAMPLING // batch["importance"].shape[1]
-        timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
-        y = networks.encode(params, x)
-        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
-        y_bits, z_bits, mean, scale = entropy_bits(
-            networks, params, y, yhat, timesteps, importance, z_key
-        )
-        x0 = networks.denoise(params, yhat, timesteps, mean, scale)
-        error = losses.squared_error(x, networks.decode(params, x0))
+        level_key, noise_key, z_key, later_key = jax.random.split(key, 4)
+        noised = add_coding_noise(networks, recipe, params, batch, level_key, noise_key)
+        y_bits, z_bits, mean, scale = entropy_bits(networks, params, noised, z_key)
+        noisy, now = move_some_later(networks, params, noised, recipe.later_clock_share, later_key)
+        x0 = networks.denoise(params, noisy, now, mean, scale)
+        error = losses.squared_error(noised.x, networks.decode(params, x0))
         # Keeps the denoiser's output a clean latent, which sampling in several steps relies on.
-        latent_error = jnp.sum(jnp.square(x0 - jax.lax.stop_gradient(y)), -1, keepdims=True)
+        latent_error = jnp.square(x0 - jax.lax.stop_gradient(noised.latent))
+        latent_error = jnp.sum(latent_error, -1, keepdims=True)
         latent_error *= (losses.PIXEL_RANGE / LATENT_GAIN) ** 2 / DOWNSAMPLING**2
-        base_step = timesteps.at_pixels(networks.schedule.step(timesteps.values))
+        base_step = noised.timesteps.at_pixels(networks.schedule.step(noised.timesteps.values))
         weight = jnp.mean(base_step, (1, 2, 3)) ** recipe.balance
         return losses.rate_distortion(
             {"y": y_bits, "z": z_bits},
@@ -139,32 +175,21 @@ def joint_loss(networks: Networks, recipe: Recipe) -> Loss:
 def diffusion_loss(networks: Networks, recipe: Recipe) -> Loss:
     """Stage 1: prediction error of the U-Net under uniform noise, at and below coding timesteps.
 
-    Half of the examples see the noise of coding (the one-step task), half a later point of the
-    proportional clock. Where the entropy model's prior conditions the U-Net, it is the prior
-    that decoding has: that of the coding timesteps. Autoencoder and entropy model are frozen.
+    Where the entropy model's prior conditions the U-Net, it is the prior that decoding has: that
+    of the coding timesteps. Autoencoder and entropy model are frozen.
     """
 
     def loss(trained, frozen, batch, key):
         params = {**frozen, **trained}
-        level_key, noise_key, z_key, clock_key, later_key = jax.random.split(key, 5)
-        x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
-        ratio = x.shape[1] // DOWNSAMPLING // batch["importance"].shape[1]
-        timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
-        y = networks.encode(params, x)
-        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
+        level_key, noise_key, z_key, later_key = jax.random.split(key, 4)
+        noised = add_coding_noise(networks, recipe, params, batch, level_key, noise_key)
         mean, scale = jnp.zeros(()), jnp.ones(())
         if networks.prior_conditioning:
-            mean, scale = entropy_bits(
-                networks, params, y, yhat, timesteps, importance, z_key
-            )[2:]  # fmt: skip
-        remaining = jax.random.uniform(clock_key, (x.shape[0], 1))
-        remaining = jnp.where(jnp.arange(x.shape[0])[:, None] % 2 == 0, 1.0, remaining)
-        now = timesteps._replace(values=timesteps.values * remaining)
-        noisy = add_uniform_noise(later_key, y, networks.steps_at_pixels(params, now))
-        first = (remaining == 1.0)[:, :, None, None]
-        noisy = jax.lax.stop_gradient(jnp.where(first, yhat, noisy))
+            mean, scale = entropy_bits(networks, params, noised, z_key)[2:]
+        noisy, now = move_some_later(networks, params, noised, recipe.later_clock_share, later_key)
         output, z = networks.run_unet(params, noisy, now, mean, scale)
-        error = losses.prediction_error(output, preconditioning.target(y, z, networks.prediction))
+        target = preconditioning.target(noised.latent, z, networks.prediction)
+        error = losses.prediction_error(output, target)
         return error, {"prediction_error": error}
 
     return loss
@@ -176,15 +201,11 @@ def entropy_loss(networks: Networks, recipe: Recipe) -> Loss:
     def loss(trained, frozen, batch, key):
         params = {**frozen, **trained}
         level_key, noise_key, z_key = jax.random.split(key, 3)
-        x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
-        ratio = x.shape[1] // DOWNSAMPLING // batch["importance"].shape[1]
-        timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
-        y = jax.lax.stop_gradient(networks.encode(params, x))
-        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
-        y_bits, z_bits, _, _ = entropy_bits(networks, params, y, yhat, timesteps, importance, z_key)
-        pixels = x.shape[1] * x.shape[2]
+        noised = add_coding_noise(networks, recipe, params, batch, level_key, noise_key)
+        y_bits, z_bits, _, _ = entropy_bits(networks, params, noised, z_key)
+        pixels = noised.x.shape[1] * noised.x.shape[2]
         bpp = jnp.mean(y_bits + z_bits) / pixels
-        return bpp, {"bpp": bpp, "z_bpp": jnp.mean(z_bits) / pixels}
+        return bpp, {"bpp": bpp, "bpp_z": jnp.mean(z_bits) / pixels}
 
     return loss
 

@@ -147,6 +147,7 @@ def make_recipe(model: dict[str, Any], training: dict[str, Any]) -> stages.Recip
         distortion_weight=training["distortion_weight"],
         latent_weight=training["latent_weight"],
         balance=training["balance"],
+        later_clock_share=training["later_clock_share"],
     )
 
 

@@ -16,7 +16,7 @@ from rdc_jax.diffusion.quantization import add_uniform_noise
 from rdc_jax.models.autoencoder import DOWNSAMPLING
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
-from rdc_jax.training.stages import entropy_bits
+from rdc_jax.training.stages import Noised, entropy_bits
 
 TIMESTEPS = (250, 400, 550, 700)
 
@@ -46,9 +46,8 @@ def make_validate(networks: Networks):
         noise_key, z_key = jax.random.split(jax.random.key(0))
         yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
         importance = jnp.ones((1, size, size, 1))
-        y_bits, z_bits, mean, scale = entropy_bits(
-            networks, params, y, yhat, timesteps, importance, z_key
-        )
+        noised = Noised(x, y, yhat, timesteps, importance)
+        y_bits, z_bits, mean, scale = entropy_bits(networks, params, noised, z_key)
         x0 = networks.denoise(params, yhat, timesteps, mean, scale)
         decoded = jnp.round(losses.PIXEL_RANGE * (jnp.clip(networks.decode(params, x0), -1, 1) + 1))
         mse = jnp.mean(jnp.square(decoded - image.astype(jnp.float32)))

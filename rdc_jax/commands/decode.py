@@ -1,0 +1,96 @@
+"""`rdc decode`: .rdc files -> pictures."""
+
+import io
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from rdc_jax.commands.files import (
+    CODED,
+    PICTURES,
+    STREAM,
+    Job,
+    LazyCodec,
+    plan,
+    read_bytes,
+    run_all,
+)
+from rdc_jax.entropy import bitstream
+from rdc_jax.errors import RdcError
+from rdc_jax.image_io import atomic_write, write_image
+
+
+def run(args: Namespace) -> int:
+    jobs = plan(args, CODED, ".png")
+    for job in jobs:
+        if job.target != STREAM and Path(job.target).suffix.lower() not in PICTURES:
+            raise RdcError(
+                f"cannot tell the image format of '{job.target}'; end its name in one of "
+                f"{' '.join(PICTURES)}"
+            )
+    model = LazyCodec(args.model)
+    return run_all(
+        jobs,
+        args,
+        lambda job: decode_file(job, args, model),
+        describe_at_length if args.verbose else describe,
+    )
+
+
+def decode_file(job: Job, args: Namespace, model: LazyCodec) -> dict[str, Any]:
+    """Decodes one file; returns the figures to print."""
+    data = read_bytes(job.source)
+    max_pixels = args.max_pixels or bitstream.DEFAULT_MAX_PIXELS
+    header, _ = bitstream.unpack(data, max_pixels=max_pixels)  # damage shows before JAX starts
+    grey = header.colour_mode == bitstream.ColourMode.GREY
+    codec = model.codec
+    started = time.perf_counter()
+    pixels = codec.decode(data, steps=args.steps, clock=args.clock, max_pixels=max_pixels)
+    seconds = time.perf_counter() - started
+    report = {
+        "input": job.source,
+        "output": job.target,
+        "width": header.width,
+        "height": header.height,
+        "grey": grey,
+        "bytes": len(data),
+        "steps": args.steps or header.default_steps,
+        "clock": args.clock,
+        "model": model.model.name,
+        "model_id": model.model.model_id.hex(),
+        "seconds": seconds,
+    }
+    if args.symbol_hash:
+        report["symbol_hash"] = codec.decode_latent(data, max_pixels=max_pixels)[1].symbol_hash
+    write_picture(job.target, pixels, grey, args.force)
+    return report
+
+
+def write_picture(target: str, pixels: np.ndarray, grey: bool, overwrite: bool) -> None:
+    """Writes a picture file, or a PNG to standard output."""
+    if target != STREAM:
+        write_image(target, pixels, grey=grey, overwrite=overwrite)
+        return
+    encoded = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if grey else pixels).save(encoded, "PNG")
+    atomic_write(STREAM, encoded.getvalue(), overwrite=overwrite)
+
+
+def describe(report: dict[str, Any]) -> str:
+    text = (
+        f"{report['input']} -> {report['output']}: {report['width']} x {report['height']} pixels, "
+        f"{report['steps']} step{'s' * (report['steps'] > 1)}, {report['seconds']:.2f} s"
+    )
+    return f"{text}\n  symbols {report['symbol_hash']}" if "symbol_hash" in report else text
+
+
+def describe_at_length(report: dict[str, Any]) -> str:
+    colour = "grey" if report["grey"] else "RGB"
+    return (
+        f"{describe(report)}\n  {report['bytes']} bytes, {colour}, {report['clock']} clock, "
+        f"model {report['model']} {report['model_id']}"
+    )

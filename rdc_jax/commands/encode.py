@@ -1,0 +1,110 @@
+"""`rdc encode`: pictures -> .rdc files."""
+
+import sys
+import time
+from argparse import Namespace
+from typing import Any
+
+import numpy as np
+
+from rdc_jax import importance
+from rdc_jax.commands.files import PICTURES, Job, LazyCodec, plan, run_all
+from rdc_jax.errors import RdcError
+from rdc_jax.image_io import atomic_write, read_image
+
+
+def run(args: Namespace) -> int:
+    boxes = [importance.parse_box(text) for text in args.roi_box]
+    if args.roi_gain is not None and not (boxes or args.roi):
+        raise RdcError("--roi-gain has no region to work on; give --roi or --roi-box too")
+    jobs = plan(args, PICTURES, ".rdc")
+    model = LazyCodec(args.model)
+    return run_all(
+        jobs,
+        args,
+        lambda job: encode_file(job, args, boxes, model),
+        describe_at_length if args.verbose else describe,
+    )
+
+
+def encode_file(
+    job: Job, args: Namespace, boxes: list[importance.Box], model: LazyCodec
+) -> dict[str, Any]:
+    """Encodes one picture; returns the figures to print."""
+    picture = read_image(job.source)
+    height, width = picture.pixels.shape[:2]
+    levels = region_levels(args.roi, boxes, height, width, model.model.config)
+    gain = {} if args.roi_gain is None else {"roi_gain": args.roi_gain}
+    codec = model.codec
+    started = time.perf_counter()
+    data, report = codec.encode(
+        picture.pixels,
+        quality=args.quality,
+        target_bpp=args.target_bpp,
+        levels=levels,
+        seed=args.seed,
+        steps=args.steps,
+        grey=picture.grey,
+        return_report=True,
+        **gain,
+    )
+    seconds = time.perf_counter() - started
+    atomic_write(job.target, data, overwrite=args.force)
+    if args.target_bpp is not None and report.bpp > args.target_bpp and not args.quiet:
+        print(
+            f"rdc: note: '{job.source}' takes {report.bpp:.3f} bits per pixel even at quality 0",
+            file=sys.stderr,
+        )
+    return {
+        "input": job.source,
+        "output": job.target,
+        "width": width,
+        "height": height,
+        "grey": picture.grey,
+        "bytes": report.bytes,
+        "bpp": report.bpp,
+        "quality": report.quality,
+        "timesteps": report.timesteps,
+        "ideal_bits": report.ideal_bits,
+        "section_bytes": report.section_bytes,
+        "symbol_hash": report.symbol_hash,
+        "model": model.model.name,
+        "model_id": model.model.model_id.hex(),
+        "seconds": seconds,
+    }
+
+
+def region_levels(
+    mask: str | None,
+    boxes: list[importance.Box],
+    height: int,
+    width: int,
+    config: dict[str, Any],
+) -> np.ndarray | None:
+    """The importance map of a mask file joined with boxes; None for neither."""
+    size = (height, width, int(config["cell_size"]), int(config["num_levels"]))
+    maps = []
+    if mask is not None:
+        maps.append(importance.from_mask_file(mask, *size))
+    if boxes:
+        maps.append(importance.from_boxes(boxes, *size))
+    return np.maximum.reduce(maps) if maps else None
+
+
+def describe(report: dict[str, Any]) -> str:
+    return (
+        f"{report['input']} -> {report['output']}: {report['width']} x {report['height']} pixels, "
+        f"{report['bytes']} bytes, {report['bpp']:.3f} bits per pixel, {report['seconds']:.2f} s"
+    )
+
+
+def describe_at_length(report: dict[str, Any]) -> str:
+    parts = ", ".join(f"{name} {size}" for name, size in report["section_bytes"].items())
+    background, roi = report["timesteps"]
+    return (
+        f"{describe(report)}\n"
+        f"  quality {report['quality']:.2f}, timesteps {background} (background) and {roi} "
+        f"(region), model {report['model']} {report['model_id']}\n"
+        f"  bytes of sections: {parts}; ideal size {report['ideal_bits'] / 8:.0f}\n"
+        f"  symbols {report['symbol_hash']}"
+    )
