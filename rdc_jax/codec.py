@@ -10,6 +10,7 @@ Decoding: container -> the same symbols, means, scales (integers) -> denoiser ->
 
 import dataclasses
 import functools
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -189,9 +190,7 @@ class Codec:
         return latent_coding.Conditions(
             height=height,
             width=width,
-            levels=importance_maps.cells_to_latent(
-                grid, *padded, header.cell_size // DOWNSAMPLING
-            ),
+            levels=importance_maps.cells_to_latent(grid, *padded, header.cell_size // DOWNSAMPLING),
             timesteps=importance_maps.level_timesteps(
                 header.timestep_background, header.timestep_roi, header.num_levels
             ),
@@ -224,7 +223,7 @@ class Codec:
 
         def reconstruct(yhat, mean, scale, levels):
             arguments = (mean, scale, levels)
-            for now, after in zip(clocks[:-2], clocks[1:-1], strict=True):
+            for now, after in itertools.pairwise(clocks[:-1]):
                 yhat = _sampler_step(self._networks, self._params, yhat, *arguments, now, after)
             return _finish(self._networks, self._params, yhat, *arguments, clocks[-2])
 

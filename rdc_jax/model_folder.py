@@ -94,7 +94,8 @@ def find(model: str | Path | None) -> Path:
         if (folder / "manifest.json").is_file():
             return folder
     looked = " and ".join(str(folder) for folder in candidates)
-    raise RdcError(f"no model {name!r} (looked in {looked}); give a name from `rdc models` or a path")
+    message = f"no model {name!r} (looked in {looked}); give a name from `rdc models` or a path"
+    raise RdcError(message)
 
 
 def load(model: str | Path | None = None) -> Model:

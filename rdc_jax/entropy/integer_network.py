@@ -166,7 +166,8 @@ class IntegerHyperprior:
 
     def hyper_synthesis(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
         """Integer z [h/4,w/4,Cz] -> features [h,w,width + 16]."""
-        x = np.clip(z * 2.0 ** (FRACTION_BITS - HYPER_GAIN_BITS), -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        x = z * 2.0 ** (FRACTION_BITS - HYPER_GAIN_BITS)
+        x = np.clip(x, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
         x = self._hidden("synthesis_0", np.concatenate([x, area_pool(condition, 4)], axis=-1))
         x = depth_to_space(self._hidden("synthesis_1", x), 2)
         x = self._hidden("synthesis_2", np.concatenate([x, area_pool(condition, 2)], axis=-1))

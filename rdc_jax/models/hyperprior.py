@@ -127,6 +127,8 @@ class Hyperprior(nn.Module):
     ) -> tuple[jax.Array, ...]:
         """Touches every parameter (for init): returns z, its prior, mean and log2 scale."""
         z = self.hyper_analysis(latent, condition)
-        return z, *self.hyper_latent_prior(condition), *self.parameters_given(
-            z, noisy_latent, condition
+        return (
+            z,
+            *self.hyper_latent_prior(condition),
+            *self.parameters_given(z, noisy_latent, condition),
         )

@@ -43,7 +43,8 @@ class PixelNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         gain = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
-        power = jnp.mean(jnp.square(x.astype(jnp.float32)), axis=-1, keepdims=True)
+        x = x.astype(jnp.float32)
+        power = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
         gain = gain.reshape((1,) * (x.ndim - 1) + (-1,))
         return (x * jax.lax.rsqrt(power + self.epsilon) * gain).astype(self.dtype)
 

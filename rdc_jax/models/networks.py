@@ -45,9 +45,8 @@ class Networks:
     @classmethod
     def from_config(cls, model: Mapping[str, Any], dtype: Any = jnp.float32) -> "Networks":
         """`model`: the `model` section of a config (plain mapping), see configs/tiny.py."""
-        autoencoder = dict(model["autoencoder"])
+        autoencoder, unet = _hashable(model["autoencoder"]), _hashable(model["unet"])
         noise = dict(model["schedule"])
-        unet = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in model["unet"].items()}
         channels = int(model["latent_channels"])
         context = model.get("context_shape")
         return cls(
@@ -135,7 +134,8 @@ class Networks:
         if self.prior_conditioning:
             wiener = preconditioning.clean_estimate(jnp.zeros_like(z.noisy), z, "v")
             snr = jnp.log2(z.alpha / z.sigma)
-            inputs = jnp.concatenate([z.noisy, wiener / self.hyperprior.latent_unit, snr / 4.0], axis=-1)
+            wiener = wiener / self.hyperprior.latent_unit
+            inputs = jnp.concatenate([z.noisy, wiener, snr / 4.0], axis=-1)
         context = None
         if self.context_shape:
             tokens = params["context"]["empty_prompt"][None]
@@ -154,3 +154,8 @@ class Networks:
         """The U-Net's estimate of the clean latent, [B,h,w,C]; arguments as `run_unet`."""
         output, z = self.run_unet(params, yhat, timesteps, mean, scale)
         return preconditioning.clean_estimate(output, z, self.prediction)
+
+
+def _hashable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a module as read from a config or from JSON, lists as tuples."""
+    return {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in fields.items()}

@@ -33,7 +33,8 @@ class ResnetBlock(nn.Module):
             return normalization(self.norm, self.groups, 1e-5, self.dtype, name)
 
         h = conv(self.channels, name="conv1", dtype=self.dtype)(nn.silu(norm("norm1")(x)))
-        h = h + time.project(nn.Dense(self.channels, self.dtype, name="time_emb_proj"), x.shape[1])
+        dense = nn.Dense(self.channels, dtype=self.dtype, name="time_emb_proj")
+        h = h + time.project(dense, x.shape[1])
         h = conv(self.channels, name="conv2", dtype=self.dtype)(nn.silu(norm("norm2")(h)))
         if x.shape[-1] != self.channels:
             x = conv(self.channels, 1, name="conv_shortcut", dtype=self.dtype)(x)

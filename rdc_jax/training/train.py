@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
@@ -32,6 +31,9 @@ def train(config: ml_collections.ConfigDict) -> Path:
     Raises RdcError naming the setting for anything the user can mend, and for a non-finite loss
     (the last good checkpoint stays).
     """
+    if config.stage not in stages.TRAINED:
+        raise RdcError(f"stage must be one of {', '.join(stages.TRAINED)}, not {config.stage!r}")
+
     # Data: one source, a few of its images held out for validation.
     model, training = config.model.to_dict(), config.training.to_dict()
     source = open_source(config)
@@ -51,8 +53,6 @@ def train(config: ml_collections.ConfigDict) -> Path:
     # Networks and parameters: fresh, or from a weights folder; split into trained and frozen.
     networks = Networks.from_config(model)
     params = initial_parameters(config, networks, crops)
-    if config.stage not in stages.TRAINED:
-        raise RdcError(f"stage must be one of {', '.join(stages.TRAINED)}, not {config.stage!r}")
     trained = {k: params[k] for k in stages.TRAINED[config.stage] if k in params}
     frozen = {k: v for k, v in params.items() if k not in trained}
 
@@ -81,10 +81,12 @@ def train(config: ml_collections.ConfigDict) -> Path:
     try:
         while step < total:
             batch = partitioning.global_batch(mesh, next(batches))
-            train_state, metrics = step_fn(train_state, frozen, batch, jax.random.fold_in(key, step))
+            step_key = jax.random.fold_in(key, step)
+            train_state, metrics = step_fn(train_state, frozen, batch, step_key)
             window.append(metrics)
             step += 1
-            if step % log_every == 0 or step == total:
+            saving = step % training["checkpoint_every"] == 0 or step == total
+            if step % log_every == 0 or saving:  # a loss that is not finite is never saved
                 values = mean_metrics(jax.device_get(window), step, config.workdir)
                 seconds = (time.perf_counter() - last_log) / len(window)
                 writer.write_scalars(step, values | {"seconds_per_step": seconds})
@@ -93,7 +95,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
                 scalars, sheet = validation.run(validate, frozen | train_state.ema_params, crops)
                 writer.write_scalars(step, scalars)
                 writer.write_images(step, {"validation": sheet})
-            if step % training["checkpoint_every"] == 0 or step == total:
+            if saving:
                 checkpoints.save(step, train_state, batches)
     except KeyboardInterrupt:
         print(f"interrupted: saving step {step}", flush=True)

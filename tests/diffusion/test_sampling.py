@@ -86,7 +86,7 @@ def test_gaussian_prior_few_steps_in_closed_form(clock, yhat, timesteps):
 
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_gaussian_prior_many_steps_restore_the_spread_of_the_prior(clock, yhat, timesteps):
-    """The probability flow maps N(m, s^2 + kappa^2) onto N(m, s^2): a factor s / sqrt(s^2 + k^2)."""
+    """The probability flow maps N(m, s^2 + k^2) onto N(m, s^2): a factor s / sqrt(s^2 + k^2)."""
     result = sampling.sample(wiener, yhat, timesteps, SCHEDULE.step, num_steps=400, clock=clock)
     kappa2 = np.asarray(SCHEDULE.step(timesteps), np.float64) ** 2 / 12
     factor = SCALE / np.sqrt(SCALE**2 + kappa2)

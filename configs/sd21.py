@@ -1,0 +1,79 @@
+"""`sd21`, the scale of the paper: 953.7 M parameters in the layout of Stable Diffusion 2.1.
+
+    rdc train --config configs/sd21.py data.path=FOLDER init_from=FOLDER workdir=runs/sd21
+
+U-Net 865.91 M (cross-attention to a constant empty prompt, which is not counted), KL autoencoder
+83.65 M, entropy model 4.14 M. Stage "diffusion" fine-tunes the U-Net to uniform noise at random
+importance maps (100 k steps in the paper), then stage "entropy" (stage=entropy) trains the
+entropy model alone; `init_from` is a model folder that holds the pretrained weights. The
+autoencoder is never trained. Cost and expected metrics: not yet run. Variant
+`configs/sd21.py:smoke` has every kind of layer at a few channels, for tests.
+"""
+
+import ml_collections
+
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    config = ml_collections.ConfigDict()
+    config.name = "sd21"
+    config.stage = "diffusion"  # diffusion (stage 1) | entropy (stage 2)
+    config.workdir = "runs/sd21"
+    config.init_from = ""  # weights folder to start from; required by both stages
+    config.seed = 0
+
+    config.model = ml_collections.ConfigDict(
+        dict(
+            latent_channels=4,
+            num_levels=16,  # importance levels of a map
+            cell_size=16,  # image pixels per map cell
+            timestep_range=(10, 700),  # of quality 100 and 0; Delta .34 to 11.6
+            prediction="v",
+            prior_conditioning=False,  # the pretrained U-Net sees the noisy latent alone
+            schedule=dict(kind="scaled_linear"),
+            step_profile=False,  # four channels of about equal variance share one step
+            context_shape=(77, 1024),  # tokens and width of the empty prompt
+            autoencoder=dict(kind="kl"),
+            hyperprior=dict(hyper_channels=96, width=340, latent_unit=1.0),
+            unet=dict(),  # the defaults of `UNet` are Stable Diffusion 2.1
+        )
+    )
+
+    config.data = ml_collections.ConfigDict(
+        dict(path="photos", kind="folder", batch_size=16, crop_size=512, num_threads=8, held_out=8)
+    )
+    config.training = ml_collections.ConfigDict(
+        dict(
+            total_steps=100_000,
+            warmup_steps=1000,
+            decay_fraction=0.2,  # of total_steps, linear to zero at the end
+            muon_learning_rate=2e-4,
+            adam_learning_rate=1e-5,
+            gradient_clip=1.0,
+            ema_half_life=100_000,  # images
+            distortion_weight=0.0,  # this and the next two: of the joint stage only
+            latent_weight=0.0,
+            balance=0.0,
+            later_clock_share=0.5,  # examples that train sampler steps after the first
+            uniform_map_share=0.3,
+            timestep_gap=400,  # largest difference between background and region of interest
+            log_every=50,
+            checkpoint_every=1000,
+            keep_checkpoints=3,
+            sample_every=5000,
+        )
+    )
+    if variant == "smoke":
+        config.name = "sd21-smoke"
+        config.model.context_shape = (3, 16)
+        config.model.autoencoder.update(block_out_channels=(8, 8, 8, 8), norm_num_groups=4)
+        config.model.hyperprior.update(hyper_channels=4, width=16)
+        config.model.unet.update(
+            channels=(16, 16, 32, 32), layers=1, heads=(2, 2, 4, 0), mid_heads=4, groups=8
+        )
+        config.data.update(kind="synthetic", batch_size=8, crop_size=64, num_threads=1, held_out=2)
+        config.training.update(
+            total_steps=2, warmup_steps=1, log_every=1, checkpoint_every=2, sample_every=2
+        )
+    elif variant:
+        raise ValueError(f"unknown variant {variant!r} of configs/sd21.py; known: smoke")
+    return config
