@@ -2,8 +2,8 @@
 
 Set before the first `import jax` anywhere, through the environment, so that the tests of the
 NumPy rooms need no jax: eight simulated CPU devices, strict dtype promotion, no silent rank
-promotion. Warnings are errors (pyproject.toml). A child process inherits these variables;
-one that must run as a user's does takes the fixture `user_environment`.
+promotion, quick compilation. Warnings are errors (pyproject.toml). A child process inherits
+these variables; one that must run as a user's does takes the fixture `user_environment`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ STRICTNESS = {
 }
 DEVICE_COUNT = 8
 DEVICE_FLAG = f"--xla_force_host_platform_device_count={DEVICE_COUNT}"
+# Tests compile much and run little.
+COMPILE_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 _flags_of_the_user = os.environ.get("XLA_FLAGS", "")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["XLA_FLAGS"] = f"{_flags_of_the_user} {DEVICE_FLAG}".strip()
+os.environ["XLA_FLAGS"] = f"{COMPILE_FLAGS} {_flags_of_the_user} {DEVICE_FLAG}"
 os.environ.update(STRICTNESS)
 
 import hypothesis  # noqa: E402

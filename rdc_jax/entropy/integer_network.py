@@ -32,7 +32,7 @@ HYPER_GAIN_BITS = 2  # z = 2**2 x network units
 HYPER_DOWNSAMPLING = 4
 LAYERS = (
     "analysis_0 analysis_1 analysis_2 hyper_prior synthesis_0 synthesis_1 synthesis_2 synthesis_3 "
-    "anchor_0 anchor_1 context other_0 other_1 other_2"
+    "pass0_0 pass0_1 pass1_context pass1_0 pass1_1 pass1_2 pass2_context pass2_0 pass2_1 pass2_2"
 ).split()
 _STRIPE_ROWS = 64  # a convolution's patches are gathered this many rows at a time
 
@@ -145,7 +145,7 @@ class IntegerHyperprior:
             wrong = sorted(expected ^ set(arrays))[0]
             raise RdcError(f"the integer network of these weights is damaged: check {wrong!r}")
         self._layers = {layer: _checked_layer(layer, arrays) for layer in LAYERS}
-        self.latent_channels = self._layers["anchor_1"].bias.size // 2
+        self.latent_channels = self._layers["pass0_1"].bias.size // 2
         self.hyper_channels = self._layers["hyper_prior"].bias.size // 2
 
     def _hidden(self, layer: str, x: np.ndarray, stride: int = 1) -> np.ndarray:
@@ -174,20 +174,23 @@ class IntegerHyperprior:
         x = depth_to_space(self._hidden("synthesis_3", x), 2)
         return np.concatenate([x, condition], axis=-1)
 
-    def anchor_parameters(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and log2 scale (fixed point int64) at features [..., width + 16]: pointwise."""
-        x = self._layers["anchor_1"](self._hidden("anchor_0", features))
-        mean, log2_scale = np.split(x.astype(np.int64), 2, axis=-1)
-        return mean, log2_scale
-
-    def other_parameters(
-        self, features: np.ndarray, anchors: np.ndarray
+    def pass_parameters(
+        self, number: int, features: np.ndarray, known: np.ndarray, where: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `anchor_parameters`, given the decoded anchors (fixed point, 0 elsewhere) [h,w,C]."""
-        x = np.clip(anchors, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
-        x = self._layers["context"](x) + self._layers["other_0"](features)
-        x = self._hidden("other_1", np.clip(x, 0.0, ACTIVATION_LIMIT))
-        mean, log2_scale = np.split(self._layers["other_2"](x).astype(np.int64), 2, axis=-1)
+        """Mean and log2 scale (fixed point int64 [P,C]) of the P pixels that a pass codes.
+
+        features [h,w,width + 16]; known [h,w,C]: values decoded by earlier passes (fixed point),
+        0 elsewhere; where: bool [h,w], the pixels.
+        """
+        if number == 0:
+            x = self._layers["pass0_1"](self._hidden("pass0_0", features[where]))
+        else:
+            x = np.clip(known, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+            x = self._layers[f"pass{number}_context"](x)[where]
+            x = x + self._layers[f"pass{number}_0"](features[where])
+            x = self._hidden(f"pass{number}_1", np.clip(x, 0.0, ACTIVATION_LIMIT))
+            x = self._layers[f"pass{number}_2"](x)
+        mean, log2_scale = np.split(x.astype(np.int64), 2, axis=-1)
         return mean, log2_scale
 
 

@@ -1,8 +1,9 @@
 """From a clean latent to bytes and back: the one place that decides a symbol's probability.
 
     map + timesteps -> condition -> z (coded first) -> features
-    pass 0, even checkerboard pixels: mean, scale from features            -> symbols
-    pass 1, odd pixels:               mean, scale from features + pass 0   -> symbols
+    pass 0, pixels of even row and column: mean, scale from features               -> symbols
+    pass 1, pixels of odd row and column:  mean, scale from features + pass 0      -> symbols
+    pass 2, the others:                    mean, scale from features + both passes -> symbols
 
 Encoder and decoder run the same `_code`; they differ only in a callback that turns table indexes
 into symbols (by quantising and writing, or by reading). Everything here is exact integer
@@ -208,7 +209,7 @@ def _code(
     z = (symbols - shift).reshape(z_mean.shape).astype(np.float64)
     features = network.hyper_synthesis(z, condition)[:h, :w]
 
-    # Latent in two passes. Exact values carry 26 fractional bits, in units of latent_unit.
+    # Latent in three passes. Exact values carry 26 fractional bits, in units of latent_unit.
     levels = conditions.levels[:h, :w]
     step_fixed = model.step_fixed[conditions.timesteps][levels]
     log2_step = model.log2_step_fixed[conditions.timesteps][levels]
@@ -216,17 +217,14 @@ def _code(
     exact = np.zeros((h, w, c), np.int64)
     mean = np.zeros((h, w, c), np.int64)
     log2_scale = np.zeros((h, w, c), np.int64)
-    parity = (np.arange(h)[:, None] + np.arange(w)[None, :]) % 2
-    for turn in (0, 1):
-        where = parity == turn
+    row, column = np.arange(h)[:, None] % 2, np.arange(w)[None, :] % 2
+    for number, where in enumerate(
+        [(row == 0) & (column == 0), (row == 1) & (column == 1), row != column]
+    ):
         if not where.any():
             continue
-        if turn == 0:
-            mean[where], log2_scale[where] = network.anchor_parameters(features[where])
-        else:
-            anchors = (exact + (1 << 15) >> 16).astype(np.float64)
-            pass_mean, pass_scale = network.other_parameters(features, anchors)
-            mean[where], log2_scale[where] = pass_mean[where], pass_scale[where]
+        known = (exact + (1 << 15) >> 16).astype(np.float64)
+        mean[where], log2_scale[where] = network.pass_parameters(number, features, known, where)
         scale_index = tables.scale_index_from_log2(
             log2_scale[where] - log2_step[where], FRACTION_BITS
         )

@@ -23,6 +23,6 @@ def match_empirical_scales(
     mean = jnp.mean(latent, (0, 1, 2)) / networks.hyperprior.latent_unit
     bias = jnp.concatenate([mean, jnp.log2(jnp.std(latent, (0, 1, 2)) + 1e-3)])
     hyperprior = dict(params["hyperprior"])
-    for layer in ("anchor_1", "other_2"):
+    for layer in ("pass0_1", "pass1_2", "pass2_2"):
         hyperprior[layer] = hyperprior[layer] | {"bias": jnp.copy(bias)}
     return params | {"hyperprior": hyperprior}

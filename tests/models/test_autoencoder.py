@@ -16,7 +16,7 @@ from rdc_jax.models.autoencoder import (
 @pytest.fixture(scope="module")
 def autoencoder():
     model = TransformAutoencoder(luma=21, chroma=6, fine_width=4, width=8, blocks=1)
-    return model, model.init(jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+    return model, jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
 
 
 def smooth_image(height=32, width=40):

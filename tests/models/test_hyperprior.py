@@ -1,4 +1,4 @@
-"""The entropy model's network: shapes, checkerboard causality, the bases of its conditions."""
+"""The entropy model's network: shapes, causality of the passes, the bases of its conditions."""
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +8,9 @@ import pytest
 from rdc_jax.models.hyperprior import (
     CONDITION_CHANNELS,
     Hyperprior,
-    anchor_mask,
     condition_features,
     hats,
+    pass_masks,
 )
 
 SHAPE = (1, 8, 12, 5)
@@ -46,20 +46,24 @@ def test_context_is_causal(network):
     def parameters(yhat):
         return np.stack(module.apply(variables, z, yhat, condition, method="parameters_given"))
 
+    def pixels_changed_by(row, column):
+        changed = parameters(latent.at[0, row, column].add(500.0))
+        difference = np.abs(changed - reference).max(axis=(0, 1, 4))
+        return sorted(map(tuple, np.argwhere(difference > 0).tolist()))
+
     reference = parameters(latent)
-    parity = (np.arange(8)[:, None] + np.arange(12)[None, :]) % 2
-    # A non-anchor changes nothing at all.
-    np.testing.assert_array_equal(parameters(latent.at[0, 3, 4].add(500.0)), reference)
-    # An anchor changes no anchor, and exactly the non-anchors that touch it.
-    difference = np.abs(parameters(latent.at[0, 4, 4].add(500.0)) - reference).max(axis=(0, 1, 4))
-    assert difference[parity == 0].max() == 0
-    touched = np.argwhere(difference > 0)
-    assert sorted(map(tuple, touched)) == [(3, 4), (4, 3), (4, 5), (5, 4)]
+    diagonals = [(3, 3), (3, 5), (5, 3), (5, 5)]
+    sides = [(3, 4), (4, 3), (4, 5), (5, 4)]
+    assert pixels_changed_by(4, 4) == sorted(diagonals + sides)  # pass 0 informs both others
+    assert pixels_changed_by(3, 5) == [(2, 5), (3, 4), (3, 6), (4, 5)]  # pass 1 the last one
+    assert pixels_changed_by(3, 4) == pixels_changed_by(6, 7) == []  # pass 2 nobody
 
 
-def test_mask_marks_the_anchors():
-    mask = np.asarray(anchor_mask(3, 4))[0, :, :, 0]
-    np.testing.assert_array_equal(mask, [[1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]])
+def test_masks_share_out_the_pixels():
+    masks = [np.asarray(mask)[0, :, :, 0] for mask in pass_masks(3, 4)]
+    turn = sum(number * mask for number, mask in enumerate(masks))
+    np.testing.assert_array_equal(sum(masks), np.ones((3, 4)))
+    np.testing.assert_array_equal(turn, [[0, 2, 0, 2], [2, 1, 2, 1], [0, 2, 0, 2]])
 
 
 @pytest.mark.parametrize("count", [2, 4, 12])
@@ -78,11 +82,3 @@ def test_condition_features_are_two_bases():
     expected = np.zeros(CONDITION_CHANNELS)
     expected[[11, 12]] = 1
     np.testing.assert_allclose(features[0, 0, 0], expected, atol=1e-6)
-
-
-def test_scales_start_at_one_and_means_at_zero():
-    module = Hyperprior(latent_channels=5, hyper_channels=3, width=8)
-    latent, condition = jnp.ones(SHAPE), jnp.zeros((*SHAPE[:3], CONDITION_CHANNELS))
-    variables = module.init(jax.random.key(0), latent, latent, condition)
-    for array in module.apply(variables, latent, latent, condition)[1:]:
-        np.testing.assert_array_equal(array, jnp.zeros_like(array))

@@ -59,7 +59,7 @@ def test_stable_diffusion_layout():
 
 def test_tiny_is_small():
     params = built(tiny.get_config())[1]
-    assert count(params) < 8e6
+    assert 2 * count(params) < 25e6  # bytes of the shipped float16 weights
     assert set(params) == {"autoencoder", "hyperprior", "unet", "step_profile"}
 
 
@@ -87,11 +87,13 @@ def test_smoke_of_the_stable_diffusion_layout():
     levels = jnp.asarray(np.random.default_rng(2).integers(0, 16, (1, 8, 8)))
     timesteps = level_timesteps(jnp.linspace(100.0, 500.0, 16)[None], levels)
     denoise = jax.jit(networks.denoise)
-    unused = jnp.zeros(())
-    clean = denoise(params, latent, timesteps, unused, unused)
+    mean, scale = jnp.zeros(()), jnp.ones(())
+    clean = denoise(params, latent, timesteps, mean, scale)
     assert clean.shape == latent.shape and bool(jnp.all(jnp.isfinite(clean)))
+    # No prior conditioning: another prior changes nothing. The constant context does.
+    np.testing.assert_array_equal(denoise(params, latent, timesteps, mean + 3.0, scale), clean)
     other = params | {"context": {"empty_prompt": params["context"]["empty_prompt"] + 1.0}}
-    assert np.abs(denoise(other, latent, timesteps, unused, unused) - clean).max() > 1e-6
+    assert np.abs(denoise(other, latent, timesteps, mean, scale) - clean).max() > 1e-6
     assert jax.jit(networks.decode)(params, clean).shape == images.shape
 
 
@@ -115,13 +117,3 @@ def test_step_table_without_a_profile_is_the_schedule():
     table = networks.step_table({})
     assert table.shape == (1001, 1) and table.dtype == np.float64
     np.testing.assert_allclose(table[:, 0], scaled_linear().step(jnp.arange(1001)), rtol=1e-6)
-
-
-def test_without_prior_conditioning_mean_and_scale_do_not_matter():
-    networks, shapes = built(sd21.get_config("smoke"))
-    params = randomised(shapes)
-    yhat, t = jnp.ones((1, 8, 8, 4)), jnp.asarray([300.0])
-    run = jax.jit(networks.denoise)
-    a = run(params, yhat, t, jnp.zeros((1, 8, 8, 4)), jnp.ones((1, 8, 8, 4)))
-    b = run(params, yhat, t, jnp.full((1, 8, 8, 4), 3.0), jnp.full((1, 8, 8, 4), 0.1))
-    np.testing.assert_array_equal(a, b)
