@@ -3,7 +3,7 @@
     rdc train --config configs/sd21.py data.path=FOLDER init_from=FOLDER workdir=runs/sd21
 
 U-Net 865.91 M (cross-attention to a constant empty prompt, which is not counted), KL autoencoder
-83.65 M, entropy model 4.14 M. Stage "diffusion" fine-tunes the U-Net to uniform noise at random
+83.65 M, entropy model 4.11 M. Stage "diffusion" fine-tunes the U-Net to uniform noise at random
 importance maps (100 k steps in the paper), then stage "entropy" (stage=entropy) trains the
 entropy model alone; `init_from` is a model folder that holds the pretrained weights. The
 autoencoder is never trained. Cost and expected metrics: not yet run. Variant
@@ -33,7 +33,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             step_profile=False,  # four channels of about equal variance share one step
             context_shape=(77, 1024),  # tokens and width of the empty prompt
             autoencoder=dict(kind="kl"),
-            hyperprior=dict(hyper_channels=96, width=340, latent_unit=1.0),
+            hyperprior=dict(hyper_channels=96, width=328, latent_unit=1.0),
             unet=dict(),  # the defaults of `UNet` are Stable Diffusion 2.1
         )
     )

@@ -9,27 +9,21 @@ Decoding: container -> the same symbols, means, scales (integers) -> denoiser ->
 """
 
 import dataclasses
-import functools
-import itertools
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax import importance as importance_maps
-from rdc_jax import model_folder, rate_control, tiling
+from rdc_jax import model_folder, rate_control, tiled_networks
 from rdc_jax.diffusion import sampling
 from rdc_jax.entropy import bitstream, importance_coding, latent_coding
 from rdc_jax.entropy.bitstream import SectionType
 from rdc_jax.errors import RdcError
+from rdc_jax.models.autoencoder import DOWNSAMPLING
 from rdc_jax.models.networks import Networks
-from rdc_jax.models.timesteps import level_timesteps
 
-DOWNSAMPLING = 8
-TILE = 40  # latent pixels; every network call sees this size
-OVERLAP = 8
 DEFAULT_QUALITY = 50.0
 DEFAULT_ROI_GAIN = 300.0  # timesteps between background and region of interest
 MAX_STEPS = 255
@@ -97,7 +91,7 @@ class Codec:
             raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
         if quality is not None and target_bpp is not None:
             raise RdcError("give quality or target_bpp, not both")
-        latent = self._analyse(pixels)
+        latent = tiled_networks.analyse(self._networks, self._params, pixels)
 
         def code(quality):
             gain = 0.0 if grid is None else roi_gain
@@ -142,19 +136,6 @@ class Codec:
         if levels.shape != expected or levels.dtype != np.uint8 or levels.max() >= self._num_levels:
             raise RdcError(f"levels must be uint8 {expected} below {self._num_levels}")
         return levels
-
-    def _analyse(self, pixels: np.ndarray) -> np.ndarray:
-        """Clean latent float32 [h,w,C] of uint8 [H,W,3]; edges continued to multiples of 8."""
-        missing = [(0, -n % DOWNSAMPLING) for n in pixels.shape[:2]]
-        padded = np.pad(pixels, [*missing, (0, 0)], mode="edge")
-        return tiling.apply_tiled(
-            lambda tile: np.asarray(_analysis(self._networks, self._params, tile)),
-            [padded],
-            input_scale=DOWNSAMPLING,
-            output_scale=1,
-            tile=TILE,
-            overlap=OVERLAP,
-        )
 
     def _code(self, latent, grid, header, quality) -> tuple[bytes, Report]:
         conditions = self._conditions(header, grid)
@@ -219,21 +200,16 @@ class Codec:
         timesteps = np.full(self._num_levels, conditions.timesteps[-1], np.float32)
         timesteps[: len(conditions.timesteps)] = conditions.timesteps
         levels = conditions.levels[: conditions.height, : conditions.width]
-        clocks = np.asarray(sampling.clock_timesteps(jnp.asarray(timesteps), steps, clock))
-
-        def reconstruct(yhat, mean, scale, levels):
-            arguments = (mean, scale, levels)
-            for now, after in itertools.pairwise(clocks[:-1]):
-                yhat = _sampler_step(self._networks, self._params, yhat, *arguments, now, after)
-            return _finish(self._networks, self._params, yhat, *arguments, clocks[-2])
-
-        image = tiling.apply_tiled(
-            reconstruct,
-            [coded.yhat, coded.mean, coded.scale, levels],
-            input_scale=1,
-            output_scale=DOWNSAMPLING,
-            tile=TILE,
-            overlap=OVERLAP,
+        image = tiled_networks.reconstruct(
+            self._networks,
+            self._params,
+            coded.yhat,
+            coded.mean,
+            coded.scale,
+            levels,
+            timesteps,
+            steps=steps,
+            clock=clock,
         )
         pixels = np.rint(np.clip(image[: header.height, : header.width], 0, 255)).astype(np.uint8)
         if header.colour_mode == bitstream.ColourMode.GREY:
@@ -274,33 +250,6 @@ def load(model: str | Path | None = None) -> Codec:
     Raises RdcError when the model is missing or damaged.
     """
     return Codec(model_folder.load(model))
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _analysis(networks: Networks, params: Any, pixels: jax.Array) -> jax.Array:
-    return networks.encode(params, pixels[None].astype(jnp.float32) / 127.5 - 1.0)[0]
-
-
-def _denoise(networks, params, yhat, mean, scale, levels, now):
-    timesteps = level_timesteps(now[None], levels[None].astype(jnp.int32))
-    clean = networks.denoise(params, yhat[None], timesteps, mean[None], scale[None])
-    return clean, timesteps
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _sampler_step(networks, params, yhat, mean, scale, levels, now, after) -> jax.Array:
-    """One DDIM step of a tile; now and after: timesteps per level [L]."""
-    clean, timesteps = _denoise(networks, params, yhat, mean, scale, levels, now)
-    later = timesteps._replace(values=after[None])
-    steps = (networks.steps_at_pixels(params, t) for t in (timesteps, later))
-    return sampling.ddim_step(clean, yhat[None], *steps)[0]
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _finish(networks, params, yhat, mean, scale, levels, now) -> jax.Array:
-    """Last denoising of a tile and synthesis; pixels in 0..255, not rounded or clipped."""
-    clean, _ = _denoise(networks, params, yhat, mean, scale, levels, now)
-    return 127.5 * (networks.decode(params, clean)[0] + 1.0)
 
 
 def _checked_pixels(pixels: np.ndarray, grey: bool) -> tuple[np.ndarray, bool]:

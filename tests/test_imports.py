@@ -42,8 +42,11 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "model_folder": {"entropy"} | NETWORK_ROOMS,  # weights and tables on disk
     "interop": {"entropy", "model_folder"} | NETWORK_ROOMS,
     "evaluation": NETWORK_ROOMS | IMAGE_ROOMS,
+    "tiled_networks": {"tiling"} | NETWORK_ROOMS,
     # the two ways in; neither knows the other
-    "codec": {"entropy", "model_folder", "rate_control"} | NETWORK_ROOMS | IMAGE_ROOMS,
+    "codec": {"entropy", "model_folder", "rate_control", "tiled_networks"}
+    | NETWORK_ROOMS
+    | IMAGE_ROOMS,
     "training": {"data", "entropy", "evaluation", "model_folder"} | NETWORK_ROOMS | IMAGE_ROOMS,
     # on top
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,

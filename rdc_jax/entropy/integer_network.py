@@ -4,7 +4,7 @@ The network of `rdc_jax.models.hyperprior`, layer for layer, on integers held in
 are integers below 2**15, activations integers with FRACTION_BITS fractional bits clipped to
 +-2**22, and a sum of at most 2**15 products stays below 2**53. Every partial sum is therefore an
 integer that float64 holds exactly, so the order of summation, fused multiply-add, the BLAS and
-the number of threads cannot change a single bit of the result (format.md, requirement 3).
+the number of threads cannot change a single bit of the result (docs/bitstream.md).
 
     activation  a: value a / 2**10
     weight      w: value w / 2**shift, per layer; bias at 2**(10 + shift)

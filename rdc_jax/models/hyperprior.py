@@ -6,10 +6,10 @@
     pass 2, the others:                     features + 4 known neighbours -> mean, log2 scale
 
 (Balle et al. 2018; Minnen et al. 2018; He et al. 2021 for the checkerboard, whose first half is
-split once more here: at 1/8 resolution neighbouring latents have much in common.) Mean and scale are
-those of the *clean* latent; the quantiser step is known exactly and enters the probability of a
-symbol, not the network (method.md). Timestep and importance enter every stage as hat functions
-(piecewise linear bases), which integers reproduce exactly.
+split once more here: at 1/8 resolution neighbouring latents have much in common.) Mean and scale
+describe the *clean* latent; the quantiser step is known exactly and enters the probability of a
+symbol, not the network. Timestep and importance enter every stage as hat functions (piecewise
+linear bases), which integers reproduce exactly.
 
 Everything after z runs twice in the project: here in float32 for training, and in
 `rdc_jax.entropy.integer_network` in exact fixed point for coding. That is why this network has

@@ -1,6 +1,6 @@
 """Timestep conditioning that may differ at every pixel.
 
-Three forms of the same thing, so that a constant map equals a scalar (invariant 2):
+Three forms of the same thing, so that a constant map equals a scalar:
   [B]          one timestep per image;
   [B,h,w,1]    one per latent pixel, any values;
   levels       a `LevelTimesteps`: L values per image and the share of each at every pixel. Maps

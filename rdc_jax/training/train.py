@@ -2,7 +2,8 @@
 
     rdc train --config configs/tiny.py data.path=FOLDER workdir=runs/tiny
 
-Interrupting (Ctrl-C) saves; starting again with the same workdir resumes exactly, data included.
+Interrupting (Ctrl-C) ends the step and saves; starting again with the same workdir resumes
+exactly, data included.
 """
 
 import time
@@ -22,6 +23,7 @@ from rdc_jax.training import optimizer as optimizers
 from rdc_jax.training import partitioning, stages, state, validation
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.initialization import match_empirical_scales
+from rdc_jax.training.interrupts import deferred_interrupt
 from rdc_jax.training.metric_writer import MetricWriter
 
 
@@ -79,28 +81,30 @@ def train(config: ml_collections.ConfigDict) -> Path:
     step, total, log_every = start, training["total_steps"], training["log_every"]
     last_log, window = time.perf_counter(), []
     try:
-        while step < total:
-            batch = partitioning.global_batch(mesh, next(batches))
-            step_key = jax.random.fold_in(key, step)
-            train_state, metrics = step_fn(train_state, frozen, batch, step_key)
-            window.append(metrics)
-            step += 1
-            saving = step % training["checkpoint_every"] == 0 or step == total
-            if step % log_every == 0 or saving:  # a loss that is not finite is never saved
-                values = mean_metrics(jax.device_get(window), step, config.workdir)
-                seconds = (time.perf_counter() - last_log) / len(window)
-                writer.write_scalars(step, values | {"seconds_per_step": seconds})
-                last_log, window = time.perf_counter(), []
-            if step % training["sample_every"] == 0 or step == total:
-                scalars, sheet = validation.run(validate, frozen | train_state.ema_params, crops)
-                writer.write_scalars(step, scalars)
-                writer.write_images(step, {"validation": sheet})
-            if saving:
-                checkpoints.save(step, train_state, batches)
-    except KeyboardInterrupt:
-        print(f"interrupted: saving step {step}", flush=True)
-        checkpoints.save(step, train_state, batches)
-        raise
+        with deferred_interrupt() as interrupted:
+            while step < total:
+                batch = partitioning.global_batch(mesh, next(batches))
+                step_key = jax.random.fold_in(key, step)
+                train_state, metrics = step_fn(train_state, frozen, batch, step_key)
+                window.append(metrics)
+                step += 1
+                stopping = interrupted()
+                saving = stopping or step == total or step % training["checkpoint_every"] == 0
+                if saving or step % log_every == 0:  # a loss that is not finite is never saved
+                    values = mean_metrics(jax.device_get(window), step, config.workdir)
+                    seconds = (time.perf_counter() - last_log) / len(window)
+                    writer.write_scalars(step, values | {"seconds_per_step": seconds})
+                    last_log, window = time.perf_counter(), []
+                if step == total or step % training["sample_every"] == 0:
+                    params = frozen | train_state.ema_params
+                    scalars, sheet = validation.run(validate, params, crops)
+                    writer.write_scalars(step, scalars)
+                    writer.write_images(step, {"validation": sheet})
+                if saving:
+                    checkpoints.save(step, train_state, batches)
+                if stopping:
+                    print(f"interrupted: saved step {step}", flush=True)
+                    raise KeyboardInterrupt
     finally:
         checkpoints.close()
         writer.close()

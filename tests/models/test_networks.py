@@ -31,7 +31,7 @@ def test_stable_diffusion_scale():
     networks, params = built(sd21.get_config())
     assert count(params["unet"]) == 865_910_724
     assert count(params["autoencoder"]) == 83_653_863
-    assert count(params["hyperprior"]) == pytest.approx(4.14e6, rel=0.005)
+    assert count(params["hyperprior"]) == pytest.approx(4.14e6, rel=0.01)
     counted = {k: v for k, v in params.items() if k != "context"}  # the empty prompt is a constant
     assert count(counted) == pytest.approx(953.7e6, rel=0.005)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}

@@ -1,0 +1,259 @@
+"""The real encode and decode path of a latent, with random weights and random maps."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special
+
+from rdc_jax.entropy import latent_coding
+from rdc_jax.entropy.dither import dither_phases
+from rdc_jax.errors import RdcError
+
+SIZES = [(1, 1), (1, 9), (7, 1), (5, 3), (4, 4), (13, 22)]
+FAR = 20  # latent pixels beyond which nothing can be felt: the receptive field is 16
+
+
+def random_latent(rng, height, width, channels=4):
+    return rng.normal(0, 30, (height, width, channels)).astype(np.float32)
+
+
+def round_trip(model, latent, conditions):
+    hyper, body, coded = latent_coding.encode_latent(model, latent, conditions)
+    return hyper, body, coded, latent_coding.decode_latent(model, hyper, body, conditions)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_decoder_sees_what_the_encoder_saw(rng, random_model, make_conditions, height, width):
+    conditions = make_conditions(height, width)
+    *_, coded, decoded = round_trip(random_model, random_latent(rng, height, width), conditions)
+    assert decoded.symbol_hash == coded.symbol_hash
+    for name in ("yhat", "mean", "scale"):
+        array = getattr(decoded, name)
+        assert array.dtype == np.float32 and array.shape == (height, width, 4)
+        assert np.all(np.isfinite(array))
+        np.testing.assert_array_equal(array, getattr(coded, name))
+    assert decoded.scale.min() > 0
+    assert coded.hyper_bits + coded.latent_bits > 0
+    assert coded.bits_map.sum() == pytest.approx(coded.latent_bits)
+
+
+def test_symbol_hash_tells_symbols_apart(rng, random_model, make_conditions):
+    latent, conditions = random_latent(rng, 8, 8), make_conditions(8, 8)
+    hashes = {
+        latent_coding.encode_latent(random_model, x, c)[2].symbol_hash
+        for x, c in (
+            (latent, conditions),
+            (latent + 5, conditions),
+            (latent, make_conditions(8, 8, seed=8)),
+        )
+    }
+    assert len(hashes) == 3
+
+
+@pytest.fixture(scope="module")
+def noise(random_hyperprior, make_model, make_conditions):
+    """(yhat - y) / step, y, mean, step of 2**18 elements; steps differ by pixel and channel."""
+    rng = np.random.default_rng(5)
+    base = 0.5 * 128 ** (np.arange(1001) / 1000)
+    model = make_model(random_hyperprior(8)[1], base[:, None] * np.linspace(0.5, 3, 8))
+    timesteps = np.linspace(900, 20, 16).astype(np.int64)
+    conditions = make_conditions(192, 176, timesteps)
+    latent = random_latent(rng, 192, 176, 8)
+    coded = latent_coding.encode_latent(model, latent, conditions)[2]
+    step = model.step_fixed[conditions.timesteps][conditions.levels] * 32 / 2**20
+    return (coded.yhat.astype(np.float64) - latent) / step, latent, coded.mean, step
+
+
+def test_noise_is_uniform_through_the_real_path(noise):
+    u = noise[0].ravel()
+    assert np.abs(u).max() <= 0.5 + 1e-4  # float32 of yhat
+    assert u.mean() == pytest.approx(0, abs=3e-3)
+    assert u.var() == pytest.approx(1 / 12, rel=0.01)
+    histogram = np.histogram(u, 20, (-0.5, 0.5))[0] / u.size * 20
+    np.testing.assert_allclose(histogram, 1, atol=0.04)
+
+
+def test_noise_is_independent_through_the_real_path(noise):
+    u, *others = noise
+    others += [np.roll(u, 1, axis=axis) for axis in (0, 1, 2)]
+    for other in others:
+        assert abs(np.corrcoef(u.ravel(), other.ravel())[0, 1]) < 0.01
+    for channel in range(8):
+        assert u[..., channel].var() == pytest.approx(1 / 12, rel=0.03)
+
+
+def test_bytes_are_close_to_the_ideal_length(rng, gaussian_model, make_conditions):
+    latent = rng.normal(0, 20, (64, 64, 4)).astype(np.float32)
+    hyper, body, coded = latent_coding.encode_latent(
+        gaussian_model, latent, make_conditions(64, 64)
+    )
+    assert len(hyper) <= coded.hyper_bits / 8 * 1.01 + 64
+    assert coded.latent_bits / 8 > 2000
+    assert coded.latent_bits / 8 <= len(body) <= coded.latent_bits / 8 * 1.01 + 64
+
+
+def test_ideal_length_is_that_of_the_gaussian(rng, gaussian_model, make_conditions):
+    """Against the integral of N(0, 20^2) over each bin; scales are quantised to 1/6 octave."""
+    latent = rng.normal(0, 20, (64, 64, 4))
+    conditions = make_conditions(64, 64)
+    coded = latent_coding.encode_latent(gaussian_model, latent, conditions)[2]
+    np.testing.assert_allclose(coded.scale, 20, rtol=0.005)
+    np.testing.assert_array_equal(coded.mean, np.zeros_like(coded.mean))
+    step = gaussian_model.step_fixed[conditions.timesteps][conditions.levels] * 32 / 2**20
+    r = -np.abs(coded.yhat.astype(np.float64))
+    upper, lower = special.log_ndtr((r + step / 2) / 20), special.log_ndtr((r - step / 2) / 20)
+    bits = -(upper + np.log(-np.expm1(lower - upper))) / np.log(2)
+    assert coded.latent_bits == pytest.approx(bits.sum(), rel=0.003)
+    np.testing.assert_allclose(coded.bits_map, bits.sum(-1), rtol=0.1, atol=1.0)
+
+
+def test_rate_falls_with_the_timestep(rng, gaussian_model, make_conditions):
+    latent = rng.normal(0, 20, (32, 32, 4))
+    bits = [
+        latent_coding.estimate_bits(gaussian_model, latent, make_conditions(32, 32, (t,)))
+        for t in (0, 50, 200, 400, 600, 800, 1000)
+    ]
+    assert np.all(np.diff(bits) < 0)
+
+
+def test_a_finer_region_costs_bits_there_and_leaves_the_far_symbols(
+    rng, random_model, make_conditions
+):
+    latent = random_latent(rng, 24, 72)
+    levels = np.zeros((24, 72), np.uint8)
+    finer = levels.copy()
+    finer[8:16, 4:16] = 1
+    plain, region = (
+        latent_coding.encode_latent(
+            random_model, latent, make_conditions(24, 72, (700, 300), grid)
+        )[2]
+        for grid in (levels, finer)
+    )
+    assert region.bits_map[8:16, 4:16].sum() > plain.bits_map[8:16, 4:16].sum() + 100
+    far = slice(16 + FAR, None)
+    for name in ("yhat", "mean", "scale", "bits_map"):
+        a, b = getattr(plain, name), getattr(region, name)
+        np.testing.assert_array_equal(a[:, far], b[:, far])
+        assert np.any(a[8:16, 4:16] != b[8:16, 4:16])
+
+
+@pytest.mark.parametrize(("down", "right"), [(4, 8), (8, 4)])
+def test_translating_everything_translates_the_bits(
+    rng, random_model, make_conditions, monkeypatch, down, right
+):
+    """Map, latent and dither moved together by whole hyper-latent cells: interior bits move too."""
+    canvas = random_latent(rng, 72, 72)
+    levels = np.kron(rng.integers(0, 3, (18, 18)), np.ones((4, 4), np.int64))
+    phases = dither_phases(3, 72, 72, 4)
+
+    def encode(top, left):
+        window = slice(top, top + 56), slice(left, left + 56)
+        monkeypatch.setattr(latent_coding, "dither_phases", lambda *size: phases[window])
+        conditions = make_conditions(56, 56, levels=levels[window])
+        return latent_coding.encode_latent(random_model, canvas[window], conditions)[2].bits_map
+
+    still, moved = encode(0, 0), encode(down, right)
+    interior = still[FAR + down : 56 - FAR + down, FAR + right : 56 - FAR + right]
+    interior = interior[: 56 - 2 * FAR - down, : 56 - 2 * FAR - right]
+    np.testing.assert_array_equal(
+        moved[FAR : FAR + interior.shape[0], FAR : FAR + interior.shape[1]], interior
+    )
+    assert interior.size > 40 and interior.std() > 0
+
+
+def test_values_beyond_the_tables_are_clipped_and_still_decode(random_model, make_conditions):
+    latent = np.full((6, 5, 4), 1e9, np.float32)
+    latent[::2] *= -1
+    *_, coded, decoded = round_trip(random_model, latent, make_conditions(6, 5, (0,)))
+    assert decoded.symbol_hash == coded.symbol_hash
+    np.testing.assert_array_equal(decoded.yhat, coded.yhat)
+    assert np.all(np.isfinite(decoded.yhat)) and np.abs(decoded.yhat).max() > 1e5
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_latent_that_is_not_finite_is_refused(random_model, make_conditions, value):
+    latent = np.zeros((4, 4, 4), np.float32)
+    latent[1, 2, 3] = value
+    with pytest.raises(RdcError, match="non-finite"):
+        latent_coding.encode_latent(random_model, latent, make_conditions(4, 4))
+
+
+@pytest.fixture(scope="module")
+def coded_bytes(random_model, make_conditions):
+    conditions = make_conditions(9, 10)
+    latent = random_latent(np.random.default_rng(2), 9, 10)
+    return *latent_coding.encode_latent(random_model, latent, conditions), conditions
+
+
+def test_truncated_bytes_are_refused(random_model, coded_bytes):
+    hyper, body, _, conditions = coded_bytes
+    for keep in (0, 1, len(body) // 2, len(body) - 5):
+        with pytest.raises(RdcError):
+            latent_coding.decode_latent(random_model, hyper, body[:keep], conditions)
+    for keep in (0, len(hyper) // 2):
+        with pytest.raises(RdcError):
+            latent_coding.decode_latent(random_model, hyper[:keep], body, conditions)
+
+
+def test_the_wrong_map_or_seed_does_not_decode_silently(random_model, coded_bytes):
+    hyper, body, coded, conditions = coded_bytes
+    for change in ({"dither_seed": 8}, {"levels": 2 - conditions.levels}):
+        other = dataclasses.replace(conditions, **change)
+        try:
+            decoded = latent_coding.decode_latent(random_model, hyper, body, other)
+        except RdcError:
+            continue
+        assert np.any(decoded.yhat != coded.yhat)
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_damaged_bytes_give_one_kind_of_error(random_model, coded_bytes, data):
+    *parts, _, conditions = coded_bytes
+    which = data.draw(st.sampled_from((0, 1)))
+    damaged = bytearray(parts[which])
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
+    parts[which] = bytes(damaged)
+    try:
+        decoded = latent_coding.decode_latent(random_model, *parts, conditions)
+    except RdcError:
+        return
+    assert np.all(np.isfinite(decoded.yhat)) and np.all(np.isfinite(decoded.scale))
+
+
+@settings(max_examples=40)
+@given(noise=st.binary(max_size=80))
+def test_random_bytes_give_one_kind_of_error(random_model, coded_bytes, noise):
+    hyper, _, _, conditions = coded_bytes
+    for parts in ((noise, noise), (hyper, noise)):
+        try:
+            latent_coding.decode_latent(random_model, *parts, conditions)
+        except RdcError:
+            pass
+
+
+def test_entropy_model_survives_its_arrays_and_refuses_others(random_hyperprior):
+    from rdc_jax import model_folder
+
+    steps = np.linspace(0.5, 60, 1001)[:, None]
+    arrays = model_folder.entropy_arrays(random_hyperprior()[1], steps, 32.0)
+    model = latent_coding.EntropyModel.from_arrays(arrays)
+    assert model.latent_unit == 32 and model.step_fixed.dtype == np.int64
+    np.testing.assert_allclose(model.step_fixed * 32 / 2**20, steps, rtol=1e-4)
+    np.testing.assert_allclose(model.log2_step_fixed / 1024, np.log2(steps), atol=5e-4)
+    missing = {k: v for k, v in arrays.items() if k != "schedule/step_fixed"}
+    for wrong in (missing, arrays | {"extra/x": steps}):
+        with pytest.raises(RdcError, match="damaged"):
+            latent_coding.EntropyModel.from_arrays(wrong)
+
+
+def test_mean_of_the_hyper_latent_becomes_a_dither():
+    mean = np.arange(-5000, 5000)
+    whole, phase = latent_coding.split_hyper_mean(mean)
+    assert phase.dtype == np.uint8 and phase.max() == 31
+    dither = (2 * phase.astype(np.float64) + 1) / 64 - 0.5
+    assert np.abs(whole + dither + mean / 1024).max() <= 1 / 64

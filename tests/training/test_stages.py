@@ -1,0 +1,119 @@
+"""The pieces of the losses: random timesteps, bounded scales, later points of the clock."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import tiny
+from rdc_jax.models.networks import Networks
+from rdc_jax.training import initialization, stages, train
+from rdc_jax.training.metric_writer import MetricWriter
+
+LEVELS = 4
+BATCH = 64
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    config = tiny.get_config()
+    recipe = train.make_recipe(config.model.to_dict(), config.training.to_dict())
+    return dataclasses.replace(recipe, num_levels=LEVELS, timestep_range=(200, 800))
+
+
+@pytest.fixture(scope="module")
+def importance():
+    return jnp.asarray(np.random.default_rng(0).integers(0, LEVELS, (BATCH, 3, 2)), jnp.uint8)
+
+
+def test_timesteps_cover_the_range_and_fall_with_importance(recipe, importance):
+    timesteps, value = stages.draw_levels(jax.random.key(0), importance, recipe, 2)
+    assert timesteps.values.shape == (BATCH, LEVELS)
+    assert timesteps.weights.shape == (BATCH, 6, 4, LEVELS)
+    values = np.asarray(timesteps.values)
+    assert values.min() >= 140 and values.max() <= 860
+    assert np.all(np.diff(values, axis=1) <= 0)
+    middle = np.sort(values.mean(axis=1))
+    assert np.diff(middle).max() < 40 and middle[0] < 240 and middle[-1] > 760
+    expected = np.repeat(np.repeat(np.asarray(importance), 2, 1), 2, 2)[..., None] / 3
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    assert np.all(values[:, 0] - values[:, -1] <= recipe.timestep_gap + 1e-3)
+
+
+@pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0, 0), (0.5, 16, 48), (1.0, 64, 64)])
+def test_share_of_uniform_maps(recipe, importance, share, low, high):
+    recipe = dataclasses.replace(recipe, uniform_map_share=share)
+    values = stages.draw_levels(jax.random.key(1), importance, recipe, 2)[0].values
+    uniform = int(np.sum(np.ptp(np.asarray(values), axis=1) == 0))
+    assert low <= uniform <= high
+
+
+def test_bounded_scale_clips_forward_and_passes_gradients():
+    log2_scale = jnp.asarray([-20.0, 0.0, 20.0])
+    scale = stages.bounded_scale(log2_scale, 1.0)
+    np.testing.assert_allclose(scale, [2.0**-6, 1.0, 2.0**7], rtol=1e-6)
+    gradient = jax.grad(lambda x: jnp.sum(stages.bounded_scale(x, 1.0)))(log2_scale)
+    np.testing.assert_allclose(gradient, scale * np.log(2), rtol=1e-5)
+
+
+def test_bounds_are_those_of_the_tables():
+    from rdc_jax.entropy import tables
+
+    low, high = stages.LOG2_RATIO_RANGE
+    assert low == tables.MIN_LOG2_SCALE
+    top = tables.MIN_LOG2_SCALE + (tables.NUM_SCALES - 1) / tables.SCALES_PER_OCTAVE
+    assert top - 0.5 <= high <= top + 0.5
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return Networks.from_config(tiny.get_config("smoke").model.to_dict())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_share_of_later_points_of_the_clock(networks, recipe, share):
+    params = {"step_profile": {"octaves": jnp.zeros((8, 56))}}
+    weights = jax.nn.one_hot(jnp.zeros((8, 4, 4), jnp.int32), LEVELS)
+    timesteps = stages.LevelTimesteps(jnp.full((8, LEVELS), 600.0), weights)
+    y, yhat = jnp.zeros((8, 4, 4, 56)), jnp.full((8, 4, 4, 56), 100.0)
+    noised = stages.Noised(jnp.zeros((8, 32, 32, 3)), y, yhat, timesteps, weights[..., :1])
+    noisy, now = stages.move_some_later(networks, params, noised, share, jax.random.key(0))
+    remaining = np.asarray(now.values[:, 0]) / 600
+    later = remaining < 1
+    assert later.sum() == round(8 * share)
+    assert np.all(remaining > 0)
+    np.testing.assert_array_equal(noisy[~later], yhat[~later])
+    step = np.asarray(networks.schedule.step(now.values[:, 0]))
+    largest = np.abs(np.asarray(noisy)).max(axis=(1, 2, 3))
+    assert np.all(largest[later] <= step[later] / 2 + 1e-5)
+    assert np.all(largest[later] > 0.98 * step[later] / 2)
+
+
+def test_scales_start_at_those_of_the_data(networks, rng):
+    shapes = jax.eval_shape(networks.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
+    linear = params["autoencoder"]["analysis"]["linear"]
+    linear["kernel"] = jnp.asarray(rng.normal(0, 0.1, linear["kernel"].shape), jnp.float32)
+    images = rng.integers(0, 256, (3, 16, 24, 3), dtype=np.uint8)
+    started = initialization.match_empirical_scales(networks, params, images)
+    latent = np.asarray(networks.encode(params, images.astype(np.float32) / 127.5 - 1))
+    assert latent.shape == (3, 2, 3, 56)
+    for layer in ("pass0_1", "pass1_2", "pass2_2"):
+        mean, log2_scale = np.split(np.asarray(started["hyperprior"][layer]["bias"]), 2)
+        np.testing.assert_allclose(32 * mean, latent.mean((0, 1, 2)), atol=1e-3)
+        np.testing.assert_allclose(2.0**log2_scale, latent.std((0, 1, 2)), rtol=1e-3, atol=2e-3)
+    assert not np.any(params["hyperprior"]["pass0_1"]["bias"])  # the argument is left alone
+
+
+def test_metric_writer_appends(tmp_path, capsys):
+    for step in (1, 2):  # as two runs of one workdir do
+        writer = MetricWriter(tmp_path)
+        writer.write_scalars(step, {"loss": np.float32(0.5)})
+        writer.write_images(step, {"picture": np.zeros((4, 5, 3), np.uint8)})
+        writer.close()
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 2 and '"loss": 0.5' in lines[1]
+    assert (tmp_path / "pictures" / "picture_0000002.png").is_file()
+    assert "step 2  loss 0.5" in capsys.readouterr().out
