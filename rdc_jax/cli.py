@@ -6,6 +6,7 @@ when it is called: only those that run a network start JAX.
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by XLA when JAX is imported
     logging.getLogger("absl").setLevel(logging.WARNING)  # orbax narrates every checkpoint
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be Unicode
     try:
         args = build_parser().parse_args(arguments)
         code = importlib.import_module(f"rdc_jax.commands.{args.module}").run(args)
@@ -53,7 +56,7 @@ def build_parser() -> Parser:
     parser = Parser(prog="rdc", description="Region-adaptive diffusion image compression.")
     parser.add_argument("--version", action="version", version=f"rdc {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for add in (add_encode, add_decode, add_info, add_train, add_models, add_demo):
+    for add in (add_encode, add_decode, add_info, add_train, add_data, add_models, add_demo):
         add(commands)
     return parser
 
@@ -133,6 +136,37 @@ def add_train(commands: Any) -> None:
     p.add_argument(
         "overrides", nargs="*", metavar="key=value", help="changed setting: training.total_steps=9"
     )
+
+
+def add_data(commands: Any) -> None:
+    p = _command(commands, "data", "make data sets for training")
+    actions = p.add_subparsers(metavar="ACTION", required=True, title="actions")
+    p = _command(
+        actions, "prepare", "turn a folder of images into ArrayRecord shards",
+        epilog="Run again after an interruption, it goes on with the missing shards. Train on the "
+        "result with data.kind=array_record data.path=OUT.",
+    )  # fmt: skip
+    p.set_defaults(module="data", action="prepare")
+    p.add_argument("folder", metavar="FOLDER", help="all jpg, png and webp images below it")
+    p.add_argument("out", metavar="OUT", help="folder of the shards, manifest.json, skipped.txt")
+    p.add_argument(
+        "--shards", type=number(int, 1, 99999), metavar="N", help="default: one for each 128 MiB"
+    )
+    p.add_argument(
+        "--workers", type=number(int, 1, 512), metavar="N", help="processes; default: one a CPU"
+    )
+    p.add_argument(
+        "--max-side", type=number(int, 64), metavar="PIXELS",
+        help="scale larger images down to this longer side; default: leave all bytes untouched",
+    )  # fmt: skip
+    p.add_argument(
+        "--quality", type=number(int, 1, 100), metavar="Q",
+        help="JPEG quality of images that are scaled down; default 95",
+    )  # fmt: skip
+    p.add_argument(
+        "--masks", metavar="DIR",
+        help="segmentations: for FOLDER/a/b.jpg, DIR/a/b.png with a segment number per pixel",
+    )  # fmt: skip
 
 
 def add_models(commands: Any) -> None:

@@ -11,10 +11,11 @@ The model id in every `.rdc` file is the first 8 bytes of the manifest's sha256.
 decoder without JAX loads models with this module.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,22 +106,27 @@ def load(model: str | Path | None = None) -> Model:
     """
     folder = find(model)
     manifest = _read(folder / "manifest.json")
-    try:
-        hashes = json.loads(manifest)["sha256"]
-        contents = {name: _read(folder / Path(name).name) for name in hashes}
-    except (ValueError, KeyError, TypeError) as error:
-        raise RdcError(f"{folder}/manifest.json is damaged; install the model again") from error
+    with _damage(folder / "manifest.json"):
+        hashes = dict(json.loads(manifest)["sha256"])
+        if missing := {"config.json", "entropy.safetensors"} - hashes.keys():
+            raise ValueError(f"{missing} not listed")
+    contents = {name: _read(folder / Path(name).name) for name in hashes}
     for name, data in contents.items():
         if hashlib.sha256(data).hexdigest() != hashes[name]:
             raise RdcError(f"{folder}/{name} does not match its hash; install the model again")
-    config = json.loads(contents.pop("config.json"))
-    if config["format"] != FORMAT:
-        raise RdcError(f"{folder} has model format {config['format']}; this version reads {FORMAT}")
-    arrays = {Path(name).stem: safetensors.numpy.load(data) for name, data in contents.items()}
+    with _damage(folder / "config.json"):
+        config = json.loads(contents.pop("config.json"))
+        name, version, settings = config["name"], config["format"], config["model"]
+    if version != FORMAT:
+        raise RdcError(f"{folder} has model format {version}; this version reads {FORMAT}")
+    arrays = {}
+    for file, data in contents.items():
+        with _damage(folder / file):
+            arrays[Path(file).stem] = safetensors.numpy.load(data)
     entropy = arrays.pop("entropy")
     params = {part: unflatten(flat) for part, flat in arrays.items()}
     model_id = hashlib.sha256(manifest).digest()[:ID_BYTES]
-    return Model(config["name"], folder, config["model"], params, entropy, model_id)
+    return Model(name, folder, settings, params, entropy, model_id)
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -155,3 +161,12 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise RdcError(f"cannot read {path}: {error.strerror}; install the model again") from error
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Turns what goes wrong while a file is parsed into one message that names it."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise RdcError(f"{path} is damaged; install the model again") from error

@@ -59,3 +59,37 @@ def user_environment() -> dict[str, str]:
     if not _flags_of_the_user:
         del environment["XLA_FLAGS"]
     return environment
+
+
+@pytest.fixture(scope="session")
+def smoke_model(tmp_path_factory):
+    """Folder of a model of smoke size: a DCT with random networks around it, all layers alive."""
+    import jax
+
+    from configs import tiny
+    from rdc_jax import model_folder
+    from rdc_jax.models.autoencoder import dct_analysis_matrix
+    from rdc_jax.models.networks import Networks
+
+    config = tiny.get_config("smoke").model.to_dict()
+    networks = Networks.from_config(config)
+    generator = np.random.default_rng(0)
+
+    def draw(leaf):
+        scale = 0.1 if leaf.ndim == 1 else 0.5 / np.sqrt(np.prod(leaf.shape[:-1]))
+        return generator.normal(0, scale, leaf.shape).astype(np.float32)
+
+    params = jax.tree.map(draw, jax.eval_shape(networks.init, jax.random.key(0)))
+    analysis = dct_analysis_matrix(36, 10)
+    params["autoencoder"]["analysis"]["linear"]["kernel"] = analysis
+    params["autoencoder"]["synthesis"]["linear"]["kernel"] = np.linalg.pinv(analysis)
+    spread = np.log2(40 / (1 + np.arange(56) % 36))
+    for layer in ("pass0_1", "pass1_2", "pass2_2"):
+        params["hyperprior"][layer]["bias"][56:] = spread
+    params["hyperprior"]["hyper_prior"]["bias"][4:] += 1.0
+    folder = tmp_path_factory.mktemp("models") / "smoke"
+    entropy = model_folder.entropy_arrays(
+        params["hyperprior"], networks.step_table(params), networks.hyperprior.latent_unit
+    )
+    model_folder.save(folder, "tiny-smoke", config, params, entropy)
+    return folder

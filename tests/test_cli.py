@@ -13,9 +13,9 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from configs import tiny
 from PIL import Image
 
+from configs import tiny
 from rdc_jax import compilation_cache, image_io, model_folder
 from rdc_jax.cli import main
 from rdc_jax.codec import Codec
@@ -33,7 +33,9 @@ def save_random_model(folder: Path, seed: int) -> Path:
     """A model folder with the networks of `configs/tiny.py:smoke` and random weights."""
     config = tiny.get_config("smoke").model.to_dict()
     networks = Networks.from_config(config)
-    params = jax.device_get(jax.jit(networks.init)(jax.random.key(seed)))
+    shapes = jax.eval_shape(networks.init, jax.random.key(0))
+    rng = np.random.default_rng(seed)
+    params = jax.tree.map(lambda x: rng.normal(0, 0.1, x.shape).astype(np.float32), shapes)
     entropy = model_folder.entropy_arrays(
         params["hyperprior"], networks.step_table(params), networks.hyperprior.latent_unit
     )
@@ -97,6 +99,13 @@ def rdc(environment, cache, *arguments, **options) -> subprocess.CompletedProces
     )
 
 
+def opened(path_or_file) -> Image.Image:
+    """A whole picture, its file closed again."""
+    with Image.open(path_or_file) as image:
+        image.load()
+        return image
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its content."""
     return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
@@ -108,7 +117,8 @@ def fails(capsys, folder: Path, *arguments) -> str:
     assert main([str(a) for a in arguments]) == 2
     output, error = capsys.readouterr()
     assert output == ""
-    assert error.startswith("rdc: error: ") and error.count("\n") == 1
+    assert error.startswith("rdc: error: ")
+    assert error.count("\n") == 1
     assert tree(folder) == before
     return error
 
@@ -139,7 +149,7 @@ def test_round_trip_in_two_processes(models, photo, cache, user_environment):
     assert decoded.stderr == b""
     assert json.loads(decoded.stdout)["symbol_hash"] == report["symbol_hash"]
     here = Codec(model_folder.load(model)).decode(path.read_bytes())
-    difference = np.abs(np.asarray(Image.open(output)).astype(int) - here)
+    difference = np.abs(np.asarray(opened(output)).astype(int) - here)
     assert difference.max() <= 1  # floats of another number of devices round differently
 
 
@@ -155,7 +165,7 @@ def test_standard_input_to_standard_output(models, photo, cache, user_environmen
     )
     assert decoded.returncode == 0, decoded.stderr
     assert decoded.stderr == b""
-    assert Image.open(io.BytesIO(decoded.stdout)).size == (83, 61)
+    assert opened(io.BytesIO(decoded.stdout)).size == (83, 61)
 
 
 WITHOUT_JAX = """
@@ -202,7 +212,7 @@ def test_every_kind_of_picture(models, tmp_path, rng, capsys, mode, grey):
     assert main(["encode", str(source), "-o", str(coded), *model]) == 0
     assert json.loads(capsys.readouterr().out)["grey"] == grey
     assert main(["decode", str(coded), "-o", str(output), *model]) == 0
-    decoded = Image.open(output)
+    decoded = opened(output)
     assert (decoded.size, decoded.mode) == ((37, 21), "L" if grey else "RGB")
 
 
@@ -225,7 +235,7 @@ def test_folders(models, tmp_path, rng, capsys):
 
     assert main(["decode", str(coded), "-o", str(decoded), *model]) == 0
     capsys.readouterr()
-    modes = {p.name: Image.open(p).mode for p in decoded.iterdir()}
+    modes = {p.name: opened(p).mode for p in decoded.iterdir()}
     assert modes == {"a.png": "RGB", "b.png": "L", "c.png": "RGB"}
 
     again = fails(capsys, tmp_path, "decode", coded, "-o", decoded, *model)
@@ -262,7 +272,7 @@ def test_several_steps_and_a_clock(models, coded, tmp_path):
     common = [str(coded), "--model", str(models / "first"), "--quiet", "--steps", "3", "-o"]
     assert main(["decode", *common, str(tmp_path / "a.webp")]) == 0
     assert main(["decode", *common, str(tmp_path / "b.png"), "--clock", "clamped"]) == 0
-    assert Image.open(tmp_path / "a.webp").size == Image.open(tmp_path / "b.png").size
+    assert opened(tmp_path / "a.webp").size == opened(tmp_path / "b.png").size
 
 
 # info
@@ -305,25 +315,28 @@ def test_info_without_a_map(models, photo, capsys):
 # Files that are not what they should be
 
 
-def damaged_files(data: bytes) -> dict[str, tuple[bytes, str]]:
+def flip_middle_bit(data: bytes) -> bytes:
     middle = len(data) // 2
-    return {
-        "corrupt": (data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :], "damaged"),
-        "truncated": (data[:-5], "truncated"),
-        "short": (data[:20], "truncated"),
-        "empty": (b"", "truncated"),
-        "foreign": (b"\x89PNG\r\n\x1a\n" + data, "not an rdc file"),
-        "newer": (data[:4] + b"\x07" + data[5:], "format version 7"),
-        "joined": (data + data, "follow the last section"),
-    }
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
-@pytest.mark.parametrize("kind", list(damaged_files(b"")))
+DAMAGE = {
+    "corrupt": (flip_middle_bit, "damaged"),
+    "truncated": (lambda data: data[:-5], "truncated"),
+    "short": (lambda data: data[:20], "truncated"),
+    "empty": (lambda data: b"", "truncated"),
+    "foreign": (lambda data: b"PK" + data, "not an rdc file"),
+    "newer": (lambda data: data[:4] + b"\x07" + data[5:], "format version 7"),
+    "joined": (lambda data: data + data, "follow the last section"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
 @pytest.mark.parametrize("command", ["decode", "info"])
 def test_a_file_that_is_no_good(models, coded, tmp_path, capsys, command, kind):
-    data, words = damaged_files(coded.read_bytes())[kind]
+    damage, words = DAMAGE[kind]
     path = tmp_path / "bad.rdc"
-    path.write_bytes(data)
+    path.write_bytes(damage(coded.read_bytes()))
     model = ["--model", models / "first"] if command == "decode" else []
     error = fails(capsys, tmp_path, command, path, *model)
     assert words in error and str(path) in error
@@ -459,6 +472,18 @@ def test_every_listed_format_is_written(tmp_path):
     for extension in files.PICTURES:
         image_io.write_image(tmp_path / f"x{extension}", np.zeros((2, 3, 3), np.uint8))
         assert image_io.read_image(tmp_path / f"x{extension}").pixels.shape == (2, 3, 3)
+
+
+def test_a_name_that_is_not_unicode(coded, user_environment):
+    name = b"\xff\n.rdc"
+    (coded.parent / name.decode(errors="surrogateescape")).write_bytes(coded.read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "rdc_jax", "info", name],
+        cwd=coded.parent, capture_output=True, timeout=60, check=False,
+        env=user_environment | {"PYTHONIOENCODING": "utf-8:strict", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"\\udcff")
 
 
 def test_a_bug_keeps_its_traceback(photo, monkeypatch):
@@ -606,5 +631,5 @@ def test_thirty_sizes_in_two_processes(models, tmp_path, rng, cache, user_enviro
         there = image_io.read_image(decoded / f"{i}.png")
         here = codec.decode((coded / f"{i}.rdc").read_bytes())
         assert there.pixels.shape == (height, width, 3)
-        assert there.grey == (modes[i % 3] == "L")
+        assert there.grey == image_io.read_image(source / f"{i}.png").grey
         assert np.abs(there.pixels.astype(int) - here).max() <= 1

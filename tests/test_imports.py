@@ -104,16 +104,17 @@ def room_of(module: str) -> str | None:
 def imported_names(path: Path, source: str, package: Path = PACKAGE) -> list[tuple[str, bool]]:
     """Every imported dotted name and whether it is imported at module level."""
     tree = ast.parse(source, filename=str(path))
-    in_functions = {
+    not_at_import = {
         id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        for node in ast.walk(function)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        or (isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING")
+        for node in ast.walk(block)
     }
     inside = ["rdc_jax", *path.relative_to(package).parent.parts]
     found = []
     for node in ast.walk(tree):
-        at_top = id(node) not in in_functions
+        at_top = id(node) not in not_at_import
         if isinstance(node, ast.Import):
             found += [(alias.name, at_top) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

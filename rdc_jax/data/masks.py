@@ -1,13 +1,14 @@
-"""Random importance maps for training: what users may draw, at the resolution of the map.
+"""Importance maps for training: what users may draw, at the resolution of the map.
 
 A map is a grid of level indices, 0 = least and num_levels - 1 = most important. Every kind
-below draws a soft field in [0, 1]; `random_importance` then gives it a random range of levels,
-a random direction, and rounds it.
+below draws a soft field in [0, 1]; `random_importance` then gives it a random direction and a
+random range of levels, and rounds it. `segment_importance` takes the field from a segmentation.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
+from PIL import Image
 
 DEFAULT_MIXTURE = {
     "constant": 0.35,
@@ -59,11 +60,32 @@ def random_importance(
         field = _shapes(rng, height, width, ellipse=kind == "ellipses")
     if rng.random() < INVERSION_PROBABILITY:
         field = 1.0 - field
-    top = num_levels - 1
-    low, high = 0.0, float(top)
-    if rng.random() >= FULL_RANGE_PROBABILITY:
-        low, high = np.sort(rng.uniform(0, top, 2))
-    return np.clip(np.floor(low + (high - low) * field + 0.5), 0, top).astype(np.uint8)
+    return _levels(rng, field, num_levels)
+
+
+def segment_importance(
+    rng: np.random.Generator, labels: np.ndarray, height: int, width: int, *, num_levels: int
+) -> np.ndarray | None:
+    """Makes a random part of the segments, at least one and not all, the region of interest.
+
+    Args:
+        rng: source of all randomness.
+        labels: uint8 [image height, image width], the number of each pixel's segment.
+        height, width: size of the map in cells.
+        num_levels: number of importance levels, 1 to 256.
+
+    Returns:
+        uint8 [height, width] with values in [0, num_levels - 1], by the share of each cell that
+        the chosen segments cover; None when there is only one segment.
+    """
+    segments = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+    if len(segments) < 2:
+        return None
+    chosen = np.zeros(256, np.uint8)
+    chosen[rng.choice(segments, rng.integers(1, len(segments)), replace=False)] = 255
+    inside = Image.fromarray(chosen[labels])
+    covered = np.asarray(inside.resize((width, height), Image.Resampling.BOX)) / 255.0
+    return _levels(rng, covered, num_levels)
 
 
 def local_contrast(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -88,6 +110,15 @@ def local_contrast(image: np.ndarray, height: int, width: int) -> np.ndarray:
     column_counts = np.diff(np.append(columns, detail.shape[1]))
     counts = np.outer(row_counts, column_counts)
     return (sums / counts).astype(np.float32)
+
+
+def _levels(rng: np.random.Generator, field: np.ndarray, num_levels: int) -> np.ndarray:
+    """A field in [0, 1] over a random range of levels: uint8, of the field's shape."""
+    top = num_levels - 1
+    low, high = 0.0, float(top)
+    if rng.random() >= FULL_RANGE_PROBABILITY:
+        low, high = np.sort(rng.uniform(0, top, 2))
+    return np.clip(np.floor(low + (high - low) * field + 0.5), 0, top).astype(np.uint8)
 
 
 def _draw_kind(rng: np.random.Generator, mixture: Mapping[str, float]) -> str:

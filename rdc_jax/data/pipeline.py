@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import grain
 import numpy as np
-from PIL import Image
 
-from rdc_jax.data.masks import DEFAULT_MIXTURE, random_importance
-from rdc_jax.data.sources import SubsetSource
+from rdc_jax.data.crops import crop_image, draw_crop
+from rdc_jax.data.masks import DEFAULT_MIXTURE, random_importance, segment_importance
+from rdc_jax.data.subset_source import SubsetSource
 from rdc_jax.errors import RdcError
 
-WHOLE_SIDE_PROBABILITY = 0.1
-"""How often a crop covers the whole short side of its image instead of a box near its own size."""
+SEGMENTATION_SHARE = 0.5
+"""Of the examples that have a segmentation, how many take their map from it."""
 
 
 def training_iterator(
@@ -27,6 +27,7 @@ def training_iterator(
     seed: int,
     exclude: Sequence[int] = (),
     mixture: Mapping[str, float] = DEFAULT_MIXTURE,
+    segmentation_share: float = SEGMENTATION_SHARE,
     process_index: int = 0,
     process_count: int = 1,
     num_threads: int = 2,
@@ -38,7 +39,8 @@ def training_iterator(
     threads, or the number of processes, which take every process_count-th example each.
 
     Args:
-        source: has `__len__` and `__getitem__(i) -> {"image": uint8 [height, width, 3]}`.
+        source: has `__len__` and `__getitem__(i) -> {"image": uint8 [height, width, 3]}`,
+            perhaps with "mask": uint8 [height, width], segment numbers.
         batch_size: examples per batch of this process.
         crop_size: side of the crops in pixels, a multiple of `cell_size`.
         cell_size: side of a cell of the importance map in pixels.
@@ -46,6 +48,9 @@ def training_iterator(
         seed: non-negative integer below 2**32.
         exclude: indices of the source that are never drawn (see `held_out_split`).
         mixture: probability of each kind of map (see `masks.random_importance`).
+        segmentation_share: of the examples that have a segmentation, how many take their map from
+            it: a random part of the segments is the region of interest. The others, and those
+            whose crop lies in one segment, take a random map.
         process_index, process_count: which share of the examples this process reads.
         num_threads: reading threads, 0 for none.
         prefetch: batches prepared in advance.
@@ -74,10 +79,17 @@ def training_iterator(
     cells = crop_size // cell_size
 
     def make_example(example: dict, rng: np.random.Generator) -> dict:
-        image = random_crop(rng, example["image"], crop_size)
-        importance = random_importance(
-            rng, cells, cells, num_levels=num_levels, image=image, mixture=mixture
-        )
+        height, width = example["image"].shape[:2]
+        crop = draw_crop(rng, height, width, crop_size)
+        image = crop_image(example["image"], crop, crop_size)
+        importance = None
+        if "mask" in example and rng.random() < segmentation_share:
+            labels = crop.of(example["mask"])
+            importance = segment_importance(rng, labels, cells, cells, num_levels=num_levels)
+        if importance is None:
+            importance = random_importance(
+                rng, cells, cells, num_levels=num_levels, image=image, mixture=mixture
+            )
         return {"image": image, "importance": importance}
 
     examples = (
@@ -86,38 +98,6 @@ def training_iterator(
     batches = examples[process_index::process_count].batch(batch_size, drop_remainder=True)
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
     return iter(batches.to_iter_dataset(options))
-
-
-def random_crop(rng: np.random.Generator, image: np.ndarray, size: int) -> np.ndarray:
-    """A random square of the image at a random scale, flipped and turned at random.
-
-    The square's side is size * 2**u, u uniform in [0, 1), at most the image's short side; now and
-    then it is the whole short side. Images smaller than the crop are enlarged: every output pixel
-    is interpolated from real ones, nothing is padded.
-
-    Args:
-        rng: source of all randomness.
-        image: uint8 [height, width, 3].
-        size: side of the crop in pixels.
-
-    Returns:
-        uint8 [size, size, 3].
-    """
-    height, width = image.shape[:2]
-    short = min(height, width)
-    side = round(size * 2.0 ** rng.uniform(0.0, 1.0))
-    if side > short or rng.random() < WHOLE_SIDE_PROBABILITY:
-        side = short
-    top = int(rng.integers(height - side + 1))
-    left = int(rng.integers(width - side + 1))
-    box = image[top : top + side, left : left + side]
-    if side != size:
-        kernel = Image.Resampling.LANCZOS if side > size else Image.Resampling.BICUBIC
-        picture = Image.fromarray(np.ascontiguousarray(box))
-        box = np.asarray(picture.resize((size, size), kernel, reducing_gap=3.0))
-    turn, flip = int(rng.integers(4)), rng.random() < 0.5
-    box = np.rot90(box, turn)  # with the four turns, one flip gives all eight symmetries
-    return np.ascontiguousarray(box[:, ::-1] if flip else box)
 
 
 def held_out_split(source_len: int, count: int, seed: int) -> np.ndarray:

@@ -135,7 +135,7 @@ def move_some_later(
     noise of that level: what a sampler of several steps meets after its first one.
     """
     clock_key, noise_key = jax.random.split(key)
-    index = jnp.arange(noised.x.shape[0])
+    index = jnp.arange(noised.x.shape[0], dtype=jnp.float32)
     later = (jnp.floor((index + 1) * share) > jnp.floor(index * share))[:, None]
     remaining = jnp.where(later, jax.random.uniform(clock_key, later.shape), 1.0)
     now = noised.timesteps._replace(values=noised.timesteps.values * remaining)

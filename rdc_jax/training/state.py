@@ -33,7 +33,8 @@ def apply_gradients(
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     # While the average is young it follows the parameters closely instead of the initial ones.
-    decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
+    age = state.step.astype(jnp.float32)
+    decay = jnp.minimum(ema_decay, (1.0 + age) / (10.0 + age))
     ema = optax.incremental_update(params, state.ema_params, 1.0 - decay)
     return TrainState(state.step + 1, params, ema, opt_state)
 

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from rdc_jax.data.masks import DEFAULT_MIXTURE, local_contrast, random_importance
+from rdc_jax.data.masks import (
+    DEFAULT_MIXTURE,
+    local_contrast,
+    random_importance,
+    segment_importance,
+)
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8)
 
@@ -59,3 +64,33 @@ def test_local_contrast_finds_the_texture(size):
     contrast = local_contrast(image, 4, 4)
     assert contrast.shape == (4, 4)
     assert contrast[:, 0].max() < 1 < 10 < contrast[:, 3].min()
+
+
+def test_segments_become_the_region_of_interest(rng):
+    labels = np.zeros((64, 96), np.uint8)
+    labels[:32, :48], labels[:32, 48:], labels[32:, :48] = 3, 255, 7
+    patterns, tops = set(), []
+    for _ in range(300):
+        levels = segment_importance(rng, labels, 4, 6, num_levels=8)
+        assert levels.shape == (4, 6) and levels.dtype == np.uint8 and levels.max() <= 7
+        quarters = levels.reshape(2, 2, 2, 3).swapaxes(1, 2).reshape(4, 6)
+        assert (quarters == quarters[:, :1]).all()
+        tops.append(int(levels.max()))
+        if np.ptp(levels):
+            patterns.add(tuple(quarters[:, 0] == levels.max()))
+    assert len(patterns) == 14  # all but none and all of four segments
+    assert min(tops) < 7 and np.mean(np.array(tops) == 7) > 0.4
+
+
+def test_cells_take_the_covered_share(rng):
+    labels = np.zeros((32, 32), np.uint8)
+    labels[:8] = 1
+    found = {
+        tuple(segment_importance(rng, labels, 2, 2, num_levels=9)[:, 0].tolist())
+        for _ in range(100)
+    }
+    assert {(4, 0), (4, 8)} <= found
+
+
+def test_one_segment_gives_no_map(rng):
+    assert segment_importance(rng, np.full((8, 8), 3, np.uint8), 2, 2, num_levels=8) is None

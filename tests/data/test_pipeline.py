@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rdc_jax.data.masks import local_contrast
-from rdc_jax.data.pipeline import held_out_split, only, random_crop, training_iterator, without
+from rdc_jax.data.pipeline import held_out_split, only, training_iterator, without
 from rdc_jax.data.sources import SubsetSource, SyntheticSource
 from rdc_jax.errors import RdcError
 
@@ -126,25 +126,48 @@ def test_content_map_follows_the_flips_of_its_image():
     assert np.mean(agreements) > 0.8 and min(agreements) > 0.3
 
 
-@pytest.mark.parametrize("shape", [(64, 64), (70, 400), (65, 64), (128, 100)])
-def test_crops_of_small_images_are_enlarged_without_padding(shape):
-    image = np.full((*shape, 3), 77, np.uint8)
-    for seed in range(10):
-        crop = random_crop(np.random.default_rng(seed), image, 128)
-        assert crop.shape == (128, 128, 3) and crop.flags.c_contiguous
-        assert (crop == 77).all()
+class SegmentedSource:
+    """A bright rectangle on a dark ground, and the segmentation that says so."""
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        mask = np.zeros((128, 160), np.uint8)
+        mask[20:90, 10 + 8 * index : 70 + 8 * index] = 17
+        return {"image": np.where(mask[..., None] > 0, 200, 50).repeat(3, -1).astype(np.uint8),
+                "mask": mask}  # fmt: skip
 
 
-def test_crops_reach_all_eight_symmetries():
-    y, x = np.mgrid[0:64, 0:64]
-    image = np.stack([3 * y, 2 * x, y + x], -1).astype(np.uint8)
-    seen = set()
-    for seed in range(100):
-        crop = random_crop(np.random.default_rng(seed), image, 64).astype(int)
-        seen.add(
-            (tuple(np.sign(crop[-1, 0] - crop[0, 0])), tuple(np.sign(crop[0, -1] - crop[0, 0])))
+def test_segments_become_maps_that_follow_their_image():
+    batches = take(
+        training_iterator(
+            SegmentedSource(), segmentation_share=1.0, mixture={"constant": 1.0}, **SIZES
+        ),
+        10,
+    )
+    correlations = []
+    for batch in batches:
+        assert batch.keys() == {"image", "importance"}
+        for image, levels in zip(batch["image"], batch["importance"], strict=True):
+            cells = image[..., 0].reshape(4, 16, 4, 16).mean((1, 3))
+            if np.ptp(levels) > 2:
+                correlations.append(np.corrcoef(levels.ravel(), cells.ravel())[0, 1])
+    assert len(correlations) > 10 and np.abs(correlations).min() > 0.9
+    assert min(correlations) < 0 < max(correlations)
+
+
+def test_segmentation_share():
+    def varied(share):
+        batches = take(
+            training_iterator(
+                SegmentedSource(), segmentation_share=share, mixture={"constant": 1.0}, **SIZES
+            ),
+            20,
         )
-    assert len(seen) == 8
+        return np.mean([np.ptp(levels) > 0 for b in batches for levels in b["importance"]])
+
+    assert varied(0.0) == 0 < varied(0.5) < varied(1.0)
 
 
 def test_held_out_images_are_fixed_and_never_drawn():

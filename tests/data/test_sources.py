@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdc_jax.data import sources
-from rdc_jax.data.sources import FolderSource, SubsetSource, SyntheticSource
+from rdc_jax.data import folder_source
+from rdc_jax.data.sources import FolderSource, SubsetSource, SyntheticSource, open_source
 from rdc_jax.errors import RdcError
 
 
@@ -59,8 +59,10 @@ def test_cache_is_bounded_and_shared_between_threads(tmp_path, monkeypatch):
     for i in range(4):
         save(tmp_path / f"{i}.png", i)
     reads = []
-    read_image = sources.read_image
-    monkeypatch.setattr(sources, "read_image", lambda p: reads.append(p.name) or read_image(p))
+    read_image = folder_source.read_image
+    monkeypatch.setattr(
+        folder_source, "read_image", lambda p: reads.append(p.name) or read_image(p)
+    )
     source = FolderSource(tmp_path, cache_bytes=2 * 80 * 70 * 3)
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda i: value(source, i % 4), range(40)))
@@ -95,3 +97,34 @@ def test_synthetic_images_depend_on_seed_and_index_only():
         source[3]
     with pytest.raises(RdcError):
         SyntheticSource(0, 64)
+
+
+def test_subsets_of_subsets():
+    source = SyntheticSource(9, 64)
+    assert isinstance(source.subset([1]), SubsetSource)
+    again = source.subset([5, 6, 7]).subset([2, 0])
+    assert len(again) == 2 and not again.skipped
+    np.testing.assert_array_equal(again[0]["image"], source[7]["image"])
+
+
+def test_the_log_names_a_bounded_number_of_images(tmp_path, caplog):
+    for i in range(120):
+        (tmp_path / f"{i:03}.png").write_text("not an image")
+    save(tmp_path / "z.png", 7)
+    source = FolderSource(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        assert value(source, 0) == 7
+    assert len(source.skipped) == 120
+    assert len(caplog.records) == 101 and "only counted" in caplog.records[-1].message
+
+
+def test_a_config_opens_its_source(tmp_path):
+    save(tmp_path / "a.png", 10)
+    assert value(open_source("folder", tmp_path), 0) == 10
+    source = open_source("synthetic", "", synthetic_size=100, seed=3)
+    np.testing.assert_array_equal(source[4]["image"], SyntheticSource(5, 100, seed=3)[4]["image"])
+    with pytest.raises(RdcError, match=r"data\.kind must be folder, .* or synthetic, not 'fodler'"):
+        open_source("fodler", tmp_path)
+    for kind in ("folder", "array_record", "tfds"):
+        with pytest.raises(RdcError, match=rf"data\.path is empty; with data\.kind={kind}"):
+            open_source(kind, "")

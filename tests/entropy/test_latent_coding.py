@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-from rdc_jax.entropy import latent_coding
+from rdc_jax.entropy import latent_coding, tables
 from rdc_jax.entropy.dither import dither_phases
+from rdc_jax.entropy.integer_network import condition_table
 from rdc_jax.errors import RdcError
 
 SIZES = [(1, 1), (1, 9), (7, 1), (5, 3), (4, 4), (13, 22)]
@@ -38,6 +39,34 @@ def test_decoder_sees_what_the_encoder_saw(rng, random_model, make_conditions, h
     assert decoded.scale.min() > 0
     assert coded.hyper_bits + coded.latent_bits > 0
     assert coded.bits_map.sum() == pytest.approx(coded.latent_bits)
+
+
+def test_mean_and_scale_are_those_of_the_float_network(
+    rng, random_hyperprior, random_model, make_conditions
+):
+    """Context included: the whole path against the network that training uses."""
+    import jax.numpy as jnp
+
+    from rdc_jax.models.hyperprior import condition_features
+
+    module, params = random_hyperprior()
+    conditions, latent = make_conditions(16, 12), random_latent(rng, 16, 12)
+    coded = latent_coding.encode_latent(random_model, latent, conditions)[2]
+    levels = conditions.levels[None, ..., None]
+    timesteps = jnp.asarray(conditions.timesteps[levels], jnp.float32)
+    condition = condition_features(timesteps, jnp.asarray(levels / 2, jnp.float32))
+    table = condition_table(conditions.timesteps, 3)[conditions.levels].astype(np.float64)
+    z = random_model.network.hyper_analysis(np.rint(latent / 32.0 * 1024), table)
+    mean, log2_scale = module.apply(
+        {"params": params}, jnp.asarray(z[None], jnp.float32), jnp.asarray(coded.yhat[None]),
+        condition, method="parameters_given",
+    )  # fmt: skip
+    assert np.std(mean) > 3
+    np.testing.assert_allclose(coded.mean, mean[0], atol=0.02 * 32)
+    step = random_model.step_fixed[conditions.timesteps][conditions.levels] * 32 / 2**20
+    low, high = tables.relative_scale(0) * step, tables.relative_scale(tables.NUM_SCALES) * step
+    expected = np.clip(2.0 ** np.asarray(log2_scale[0]), low, high)
+    np.testing.assert_allclose(coded.scale, expected, rtol=0.02)
 
 
 def test_symbol_hash_tells_symbols_apart(rng, random_model, make_conditions):

@@ -21,9 +21,10 @@ from rdc_jax.training.checkpoints import Checkpoints
 
 @pytest.fixture(scope="module", autouse=True)
 def compile_once():
-    """The step of a stage is compiled once for all runs of this file."""
-    steps, validations = {}, {}
+    """What the runs of this file share: the step of a stage, validation, fresh parameters."""
+    steps, validations, fresh = {}, {}, {}
     make_step, make_validate = train.make_step, validation.make_validate
+    initial_parameters = train.initial_parameters
 
     def shared_step(loss, optimizer, config):
         key = config.stage, config.training.total_steps
@@ -32,8 +33,16 @@ def compile_once():
     def shared_validate(networks):
         return validations.setdefault(networks, make_validate(networks))
 
+    def shared_parameters(config, networks, crops):
+        if config.stage != "joint":
+            return initial_parameters(config, networks, crops)
+        if networks not in fresh:
+            fresh[networks] = jax.device_get(initial_parameters(config, networks, crops))
+        return jax.tree.map(jnp.array, fresh[networks])
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "make_step", shared_step)
+        patch.setattr(train, "initial_parameters", shared_parameters)
         patch.setattr(validation, "make_validate", shared_validate)
         yield
 
@@ -92,15 +101,15 @@ def joint(tmp_path_factory):
 
 
 def test_joint_run_leaves_what_it_should(joint):
-    config, workdir = joint
+    _, workdir = joint
     lines = metrics_of(workdir)
     losses = [line["loss"] for line in lines if "loss" in line]
     assert len(losses) == 4 and np.all(np.isfinite(losses))
     assert {"bpp", "bpp_y", "bpp_z", "mse_pixel", "mse_latent", "distortion"} <= set(lines[0])
     assert lines[-1]["step"] == 4 and np.isfinite(lines[-1]["psnr@400"])
     assert lines[-1]["bpp@250"] > lines[-1]["bpp@700"] > 0
-    sheet = Image.open(workdir / "pictures" / "validation_0000004.png")
-    assert sheet.size == (2 * 128, 5 * 128)
+    with Image.open(workdir / "pictures" / "validation_0000004.png") as sheet:
+        assert sheet.size == (2 * 128, 5 * 128)
     saved = {int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdigit()}
     assert saved == {2, 4}
 
@@ -161,7 +170,7 @@ def test_a_finished_run_is_not_trained_further(joint, tmp_path):
 
 @pytest.mark.parametrize(
     ("stage", "part", "metric"),
-    [("diffusion", "unet", "prediction_error"), ("entropy", "hyperprior", "z_bpp")],
+    [("diffusion", "unet", "prediction_error"), ("entropy", "hyperprior", "bpp_z")],
 )
 def test_later_stages_train_their_part_only(joint, tmp_path, stage, part, metric):
     _, workdir = joint

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# rdc train on the TPU slices of a GKE cluster, through XPK.
+#
+#   CLUSTER=my-cluster IMAGE=... launch/gke_xpk.sh [--dry-run] --config CONFIG [key=value ...]
+#
+# IMAGE holds `rdc` with the extra tpu and, in its working folder, CONFIG; data and workdir are
+# paths that all pods share, such as a mounted bucket. Preempted pods are started again up to
+# RESTARTS times and go on from the last checkpoint.
+set -euo pipefail
+
+CLUSTER="${CLUSTER:-rdc}"
+ZONE="${ZONE:-us-east5-b}"
+PROJECT="${PROJECT:-}"              # "" is the default of gcloud
+TPU_TYPE="${TPU_TYPE:-v5litepod-256}"
+SLICES="${SLICES:-1}"
+IMAGE="${IMAGE:-rdc_jax:latest}"
+WORKLOAD="${WORKLOAD:-rdc-train}"
+RESTARTS="${RESTARTS:-10}"
+
+dry_run=false
+if [[ "${1:-}" == --dry-run ]]; then
+    dry_run=true
+    shift
+fi
+if (($# == 0)); then
+    echo "usage: $0 [--dry-run] --config CONFIG [key=value ...]" >&2
+    exit 2
+fi
+
+run() {
+    if "$dry_run"; then
+        printf '%q ' "$@"
+        echo
+    else
+        "$@"
+    fi
+}
+
+where=(--cluster="$CLUSTER" --zone="$ZONE")
+if [[ -n "$PROJECT" ]]; then where+=(--project="$PROJECT"); fi
+
+train="$(printf ' %q' rdc train "$@")"
+run xpk workload create --workload="$WORKLOAD" "${where[@]}" \
+    --tpu-type="$TPU_TYPE" --num-slices="$SLICES" --docker-image="$IMAGE" \
+    --max-restarts="$RESTARTS" --termination-grace-period-seconds=120 \
+    --command="RDC_DISTRIBUTED=auto$train"

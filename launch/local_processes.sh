@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# rdc train as several processes on this machine, on its CPU or its GPUs.
+#
+#   PROCESSES=2 launch/local_processes.sh [--dry-run] --config CONFIG [key=value ...]
+#
+# Every line of output begins with its process number. When one process fails the others are
+# ended, and its exit code is returned. Ctrl-C and SIGTERM are passed on to every process; those
+# still there after GRACE seconds are killed, and all of them at a second signal.
+set -euo pipefail
+
+PROCESSES="${PROCESSES:-2}"
+PORT="${PORT:-8476}"                      # of the coordinator, process 0, on 127.0.0.1
+GPUS_PER_PROCESS="${GPUS_PER_PROCESS:-0}" # 0 leaves the choice of devices to JAX
+GRACE="${GRACE:-60}"
+
+dry_run=false
+if [[ "${1:-}" == --dry-run ]]; then
+    dry_run=true
+    shift
+fi
+if (($# == 0)); then
+    echo "usage: $0 [--dry-run] --config CONFIG [key=value ...]" >&2
+    exit 2
+fi
+
+set_command() { # what process $1 runs; the other arguments are those of rdc train
+    local process="$1" first=$(($1 * GPUS_PER_PROCESS))
+    shift
+    command=(env "RDC_COORDINATOR=127.0.0.1:$PORT" "RDC_NUM_PROCESSES=$PROCESSES"
+        "RDC_PROCESS_ID=$process")
+    if ((GPUS_PER_PROCESS > 0)); then
+        command+=("CUDA_VISIBLE_DEVICES=$(seq -s, $first $((first + GPUS_PER_PROCESS - 1)))")
+    fi
+    command+=(rdc train "$@")
+}
+
+run_process() { # runs the command as process $1 and reports "process code" when it has ended
+    trap : INT TERM # signals are for the command; its last words are still to be printed
+    {
+        trap : INT TERM
+        code=0
+        "${command[@]}" 2>&1 </dev/null 3>&- || code=$?
+        echo "$1 $code" >&3
+    } | (trap '' INT TERM && exec sed -u "s/^/[$1] /" 3>&-)
+}
+
+signal_all() { # each process leads a group, so its children are signalled too
+    local pid
+    for pid in "${pids[@]}"; do
+        kill "-$1" -- "-$pid" 2>/dev/null || true
+    done
+}
+
+stop() { # sends signal $1, and later, or when asked again, KILL
+    if [[ -n "$killer" ]]; then
+        signal_all KILL
+        echo "all 137" >&3
+        return
+    fi
+    signal_all "$1"
+    (sleep "$GRACE" && signal_all KILL && echo "all 137" >&3) &
+    killer=$!
+    disown "$killer" # no message when it is ended
+}
+
+pids=() killer=""
+if ! "$dry_run"; then
+    reports="$(mktemp -u)"
+    mkfifo "$reports"
+    exec 3<>"$reports"
+    rm "$reports"
+    set -m # process groups
+    trap 'stop INT' INT
+    trap 'stop TERM' TERM
+fi
+for ((process = 0; process < PROCESSES; process++)); do
+    set_command "$process" "$@"
+    if "$dry_run"; then
+        printf '[%d]' "$process"
+        printf ' %q' "${command[@]}"
+        echo
+    else
+        run_process "$process" &
+        pids+=("$!")
+    fi
+done
+
+code=0
+for ((ended = 0; ended < ${#pids[@]}; ended++)); do
+    read -r process status <&3
+    if ((code == 0)); then code="$status"; fi
+    if [[ "$process" == all ]]; then break; fi
+    if ((status != 0)) && [[ -z "$killer" ]]; then
+        echo "process $process ended with code $status; ending the others" >&2
+        stop TERM
+    fi
+done
+if ((${#pids[@]} > 0)); then
+    if [[ -z "$killer" ]]; then stop TERM; else signal_all TERM; fi # children left behind
+    wait "${pids[@]}" || true
+    kill -- "-$killer" 2>/dev/null || true
+fi
+exit "$code"

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# rdc train on every worker of a TPU VM pod, or on a single TPU VM.
+#
+#   TPU=my-pod ZONE=us-east5-b launch/tpu_vm.sh [--dry-run] [--install] \
+#       --config CONFIG [key=value ...]
+#
+# --install first copies HEAD of this repository to the workers and installs it there. CONFIG is
+# a path inside the repository; data and workdir must be paths that all workers share.
+set -euo pipefail
+
+TPU="${TPU:-rdc}"
+ZONE="${ZONE:-us-east5-b}"
+PROJECT="${PROJECT:-}"           # "" is the default of gcloud
+FOLDER="${FOLDER:-rdc_jax}"      # of the workers, below their home folder
+PYTHON="${PYTHON:-python3.11}"   # of the workers, 3.11 or newer, with venv
+
+dry_run=false install=false
+while [[ "${1:-}" == --dry-run || "${1:-}" == --install ]]; do
+    if [[ "$1" == --dry-run ]]; then dry_run=true; else install=true; fi
+    shift
+done
+if (($# == 0)); then
+    echo "usage: $0 [--dry-run] [--install] --config CONFIG [key=value ...]" >&2
+    exit 2
+fi
+
+run() {
+    if "$dry_run"; then
+        printf '%q ' "$@"
+        echo
+    else
+        "$@"
+    fi
+}
+
+where=(--zone="$ZONE" --worker=all)
+if [[ -n "$PROJECT" ]]; then where+=(--project="$PROJECT"); fi
+
+if "$install"; then
+    archive=rdc_jax.tar.gz
+    run git archive --format=tar.gz --prefix="$FOLDER/" --output="/tmp/$archive" HEAD
+    run gcloud compute tpus tpu-vm scp "/tmp/$archive" "$TPU:$archive" "${where[@]}"
+    run gcloud compute tpus tpu-vm ssh "$TPU" "${where[@]}" \
+        --command="tar -xzf $archive && cd $FOLDER && $PYTHON -m venv .venv && \
+.venv/bin/pip install --quiet -e '.[tpu]'"
+fi
+
+train="$(printf ' %q' rdc train "$@")"
+run gcloud compute tpus tpu-vm ssh "$TPU" "${where[@]}" \
+    --command="cd $FOLDER && PATH=\"\$PWD/.venv/bin:\$PATH\" RDC_DISTRIBUTED=auto$train"

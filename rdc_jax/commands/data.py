@@ -1,0 +1,40 @@
+"""`rdc data`: makes data sets for training. `prepare`: a folder of images -> ArrayRecord shards."""
+
+import sys
+from argparse import Namespace
+
+from rdc_jax.data import prepare as preparation
+from rdc_jax.errors import RdcError
+
+
+def run(args: Namespace) -> int:
+    return ACTIONS[args.action](args)
+
+
+def prepare(args: Namespace) -> int:
+    if args.quality is not None and args.max_side is None:
+        raise RdcError("--quality needs --max-side: images that keep their size keep their bytes")
+    try:
+        manifest = preparation.prepare(
+            args.folder,
+            args.out,
+            shards=args.shards,
+            workers=args.workers,
+            max_side=args.max_side,
+            quality=args.quality or preparation.DEFAULT_QUALITY,
+            masks=args.masks,
+        )
+    except KeyboardInterrupt:
+        print("rdc: interrupted; the same command goes on with the missing shards", file=sys.stderr)
+        return 130
+    text = f"{args.out}: {manifest['images']} images"
+    if args.masks is not None:
+        text += f", {manifest['masks']} with a mask"
+    text += f", {len(manifest['shards'])} shards, {manifest['bytes'] / 1e6:.1f} MB"
+    if manifest["skipped"]:
+        text += f"; {manifest['skipped']} skipped, listed in {args.out}/{preparation.SKIPPED}"
+    print(text)
+    return 0
+
+
+ACTIONS = {"prepare": prepare}

@@ -1,0 +1,103 @@
+"""Images in ArrayRecord shards, such as `rdc data prepare` writes."""
+
+import glob
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rdc_jax.data import records
+from rdc_jax.data.replacing_source import ReplacingSource
+from rdc_jax.errors import RdcError
+
+MANIFEST = "manifest.json"
+"""File beside the shards of `rdc data prepare` that lists them."""
+
+
+class ArrayRecordSource(ReplacingSource):
+    """The images of ArrayRecord shards, in the order of the sorted shards.
+
+    Records are as `records` describes. Those that are damaged, on disk or as images, are replaced
+    (see ReplacingSource), and those with a side below `records.MIN_SIDE` too.
+
+    Args:
+        paths: a folder of shards, a shard, a pattern with * ? [], or a list of shards.
+
+    Raises:
+        RdcError: a shard is missing or cannot be opened, or there are none.
+    """
+
+    def __init__(self, paths: str | Path | Sequence[str | Path]):
+        shards = find_shards(paths)
+        self._records = _open(shards)
+        if not len(self._records):
+            raise RdcError(f"data.path: no records in {_name(paths)}")
+        super().__init__(np.arange(len(self._records)), f"in {_name(paths)}")
+
+    def _load(self, key: int) -> dict[str, np.ndarray]:
+        name = f"record {key} {self._where}"
+        try:
+            data = self._records[int(key)]
+        except Exception as error:  # the reader's errors have no common type
+            raise RdcError(f"{name} is damaged: {error}") from error
+        try:
+            record = records.unpack(data)
+        except RdcError as error:
+            raise RdcError(f"{name}: {error}") from error
+        return records.decode(record, name)
+
+
+def find_shards(paths: str | Path | Sequence[str | Path]) -> list[str]:
+    """The shards that `paths` stands for (see ArrayRecordSource), sorted unless they are a list."""
+    if not isinstance(paths, str | Path):
+        shards = [str(p) for p in paths]
+    elif (folder := Path(paths).expanduser()).is_dir():
+        if (folder / MANIFEST).is_file():
+            shards = _shards_of_manifest(folder)
+        else:  # shards of others: photos.arrayrecord, photos.array_record-00000-of-00008
+            found = [*folder.glob("*.arrayrecord*"), *folder.glob("*.array_record*")]
+            shards = sorted(str(p) for p in found if p.suffix != ".tmp")
+    else:
+        path = str(folder)
+        shards = sorted(glob.glob(path)) if glob.has_magic(path) else [path]
+    if not shards:
+        raise RdcError(f"data.path: no ArrayRecord shards in {_name(paths)}")
+    return shards
+
+
+def _shards_of_manifest(folder: Path) -> list[str]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        complete = manifest["complete"]
+        names = [s["file"] for s in manifest["shards"] if complete and s["records"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RdcError(
+            f"data.path: '{folder / MANIFEST}' is not a manifest of `rdc data prepare`"
+        ) from None
+    if not complete:
+        raise RdcError(f"data.path: '{folder}' is unfinished; run its `rdc data prepare` again")
+    return [str(folder / name) for name in names]
+
+
+def _open(shards: list[str]):
+    from array_record.python import array_record_module
+    from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+    try:
+        return ArrayRecordDataSource(shards)
+    except Exception:  # the message rarely says which shard it is about
+        for shard in shards:
+            if not Path(shard).is_file():
+                raise RdcError(f"data.path: no file '{shard}'") from None
+            try:
+                array_record_module.ArrayRecordReader(shard).close()
+            except Exception as error:
+                raise RdcError(
+                    f"data.path: '{shard}' is not a whole ArrayRecord file: {error}"
+                ) from error
+        raise
+
+
+def _name(paths: str | Path | Sequence[str | Path]) -> str:
+    return str(paths) if isinstance(paths, str | Path) else f"{len(paths)} shards"

@@ -1,0 +1,137 @@
+"""One training example in encoded form: the bytes of an ArrayRecord record, and its pixels.
+
+A record is
+
+    "RDCI" 0x01                                    magic and version, 5 bytes
+    then fields until its end, each
+        tag       1 byte
+        length    4 bytes, little-endian
+        content   `length` bytes
+
+with the tags "I" (the image file as it was: JPEG, PNG or WebP; exactly one), "M" (its
+segmentation, an image file of the same size whose values are segment numbers, PNG) and "N" (its
+name in UTF-8, for messages). Readers pass over tags they do not know. A record that does not
+begin with the magic is an image file itself, so that shards of plain JPEGs work too.
+"""
+
+import io
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from rdc_jax.errors import RdcError
+from rdc_jax.image_io import read_image
+
+MIN_SIDE = 64
+"""Images whose shorter side is below this many pixels are not used."""
+
+MAGIC = b"RDCI\x01"
+_FIELD = struct.Struct("<cI")
+
+
+@dataclass(frozen=True)
+class Record:
+    """An encoded image, with its encoded segmentation and its name if they are known."""
+
+    image: bytes
+    mask: bytes | None = None
+    name: str = ""
+
+
+def pack(record: Record) -> bytes:
+    """The record in the format above."""
+    fields = {b"N": record.name.encode(), b"I": record.image, b"M": record.mask}
+    parts = [MAGIC]
+    for tag, content in fields.items():
+        if content:
+            parts += [_FIELD.pack(tag, len(content)), content]
+    return b"".join(parts)
+
+
+def unpack(data: bytes) -> Record:
+    """The inverse of `pack`.
+
+    Raises RdcError when the fields do not add up.
+    """
+    if not data.startswith(MAGIC[:4]):
+        return Record(data)
+    if not data.startswith(MAGIC):
+        raise RdcError("record of a newer version; update rdc_jax")
+    fields, position = {}, len(MAGIC)
+    while position < len(data):
+        if position + _FIELD.size > len(data):
+            raise RdcError("damaged record: cut off")
+        tag, length = _FIELD.unpack_from(data, position)
+        position += _FIELD.size
+        if tag in fields or position + length > len(data):
+            raise RdcError("damaged record: its fields do not add up")
+        fields[tag] = data[position : position + length]
+        position += length
+    if b"I" not in fields:
+        raise RdcError("damaged record: it has no image")
+    return Record(fields[b"I"], fields.get(b"M"), fields.get(b"N", b"").decode(errors="replace"))
+
+
+def decode(record: Record, name: str) -> dict[str, np.ndarray]:
+    """The record's pixels.
+
+    Args:
+        record: the encoded image.
+        name: what to call it in messages when it has no name of its own.
+
+    Returns:
+        {"image": uint8 [height, width, 3]} and, with a segmentation, "mask" as of `read_labels`.
+
+    Raises:
+        RdcError: it cannot be decoded, or is smaller than MIN_SIDE.
+    """
+    file = io.BytesIO(record.image)
+    file.name = record.name or name
+    image = read_image(file).pixels
+    check_size(image, file.name)
+    example = {"image": image}
+    if record.mask is not None:
+        example["mask"] = read_labels(record.mask, image.shape[:2], file.name)
+    return example
+
+
+def check_size(image: np.ndarray, name: object) -> None:
+    """Raises RdcError for an image [height, width, ...] below MIN_SIDE."""
+    if min(image.shape[:2]) < MIN_SIDE:
+        raise RdcError(f"'{name}' is smaller than {MIN_SIDE} pixels")
+
+
+def read_labels(data: bytes, shape: tuple[int, int], name: str) -> np.ndarray:
+    """An encoded segmentation as segment numbers.
+
+    Grey values and palette indices are segment numbers; of colours (panoptic maps) and values
+    beyond 8 bits, the distinct ones are numbered in order, modulo 256.
+
+    Args:
+        data: an image file.
+        shape: (height, width) of the image it belongs to.
+        name: of that image, for messages.
+
+    Returns:
+        uint8 [height, width].
+
+    Raises:
+        RdcError: it cannot be decoded, or has another size.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            if (picture.height, picture.width) != tuple(shape):
+                raise RdcError(f"'{name}' and its mask differ in size")
+            values = np.asarray(picture)
+    except RdcError:
+        raise
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise RdcError(f"'{name}' has a damaged mask") from error
+    if values.ndim == 3:
+        colour = values[..., :3].astype(np.int64)
+        values = colour @ (256 ** np.arange(colour.shape[2]))
+    if values.dtype not in (np.uint8, np.bool_):
+        values = np.unique(values, return_inverse=True)[1].reshape(shape) % 256
+    return values.astype(np.uint8)

@@ -1,0 +1,64 @@
+"""Images of a TensorFlow Datasets set, read without TensorFlow."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rdc_jax.data import records
+from rdc_jax.data.replacing_source import ReplacingSource
+from rdc_jax.errors import RdcError
+
+MASK_FEATURES = frozenset(
+    "mask segmentation_mask segmentation segmentation_label annotation panoptic_image".split()
+)
+"""Names of the image features that hold segment numbers."""
+
+
+class TfdsSource(ReplacingSource):
+    """The images of one split of a set that TFDS has prepared as ArrayRecord.
+
+    Nothing is downloaded here: `tfds build NAME --file_format=array_record` prepares a set. Its
+    feature "image" is used, or else its first image feature, and as the mask one of
+    MASK_FEATURES. Images that cannot be read are replaced (see ReplacingSource), and those with a
+    side below `records.MIN_SIDE` too.
+
+    Args:
+        name: as TFDS writes it: "oxford_iiit_pet", "imagenet2012:5.1.0", "coco/2017".
+        split: such as "train", "train[:10%]" or "train+validation".
+        data_dir: where TFDS keeps its sets; None for its default.
+
+    Raises:
+        RdcError: the set or split is not there, is empty, has no images, or is stored in another
+            format.
+    """
+
+    def __init__(self, name: str, split: str = "train", data_dir: str | Path | None = None):
+        import tensorflow_datasets as tfds
+
+        try:
+            builder = tfds.builder(name, data_dir=data_dir or None)
+            features = builder.info.features.items()
+            images = [k for k, v in features if isinstance(v, tfds.features.Image)]
+            self._image = next(k for k in ("image", *images) if k in set(images) - MASK_FEATURES)
+            self._mask = next((k for k in images if k in MASK_FEATURES), None)
+            self._records = builder.as_data_source(
+                split, decoders={k: tfds.decode.SkipDecoding() for k in images}
+            )
+        except StopIteration:
+            raise RdcError(f"data.path: the TFDS set '{name}' has no image feature") from None
+        except Exception as error:  # TFDS raises whatever its parts raise
+            reason = str(error).strip().split("\n")[0].rstrip(".")
+            raise RdcError(
+                f"data.path: cannot open the TFDS set '{name}', split '{split}': {reason}; "
+                "`tfds build NAME --file_format=array_record` prepares a set"
+            ) from error
+        super().__init__(np.arange(len(self._records)), f"of {name} {split}")
+
+    def _load(self, key: int) -> dict[str, np.ndarray]:
+        name = f"record {key} {self._where}"
+        try:
+            fields = self._records[int(key)]
+        except Exception as error:  # the reader's errors have no common type
+            raise RdcError(f"{name} is damaged: {error}") from error
+        mask = fields[self._mask] if self._mask else None
+        return records.decode(records.Record(fields[self._image], mask), name)
