@@ -39,7 +39,16 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
 
     config.data = ml_collections.ConfigDict(
-        dict(path="photos", kind="folder", batch_size=16, crop_size=512, num_threads=8, held_out=8)
+        dict(
+            path="photos",
+            kind="folder",  # folder | array_record | tfds (path is then a name) | synthetic
+            split="train",  # of a TFDS set, with tfds_dir where it lies
+            tfds_dir="",
+            batch_size=16,
+            crop_size=512,
+            num_threads=8,
+            held_out=8,
+        )
     )
     config.training = ml_collections.ConfigDict(
         dict(

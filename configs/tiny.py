@@ -1,9 +1,9 @@
-"""`tiny`, the shipped default: about 5 M parameters, trained on two CPU cores.
+"""`tiny`, the shipped default: 9.8 M parameters, trained on two CPU cores.
 
     rdc train --config configs/tiny.py data.path=FOLDER workdir=runs/tiny
 
 Stage "joint" trains autoencoder, entropy model and one-step denoiser together, at random
-importance maps. About 1.2 s a step on two CPU cores; see docs/model_card.md for what the shipped
+importance maps. About 1.1 s a step on two CPU cores; see docs/model_card.md for what the shipped
 weights cost and reach. Variant `configs/tiny.py:smoke` is a few-second version for tests.
 """
 
@@ -38,7 +38,16 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
 
     config.data = ml_collections.ConfigDict(
-        dict(path="photos", kind="folder", batch_size=16, crop_size=128, num_threads=1, held_out=8)
+        dict(
+            path="photos",
+            kind="folder",  # folder | array_record | tfds (path is then a name) | synthetic
+            split="train",  # of a TFDS set, with tfds_dir where it lies
+            tfds_dir="",
+            batch_size=16,
+            crop_size=128,
+            num_threads=1,
+            held_out=8,
+        )
     )
     config.training = ml_collections.ConfigDict(
         dict(

@@ -49,7 +49,11 @@ class Codec:
 
     def __init__(self, model: model_folder.Model):
         self.model = model
-        self._networks = Networks.from_config(model.config)
+        try:
+            self._networks = Networks.from_config(model.config)
+        except (KeyError, TypeError, ValueError) as error:
+            where = model.path / "config.json"
+            raise RdcError(f"{where} does not describe a model: {error}") from error
         expected = jax.eval_shape(self._networks.init, jax.random.key(0))
         _check_parameters(model.params, expected)
         self._params = jax.device_put({k: v for k, v in model.params.items() if k != "hyperprior"})
@@ -84,7 +88,7 @@ class Codec:
         """
         pixels, grey = _checked_pixels(pixels, grey)
         height, width = pixels.shape[:2]
-        grid = self._importance_grid(height, width, importance, levels)
+        grid, num_levels = self._importance_grid(height, width, importance, levels)
         if not 0 <= seed < 2**32:
             raise RdcError(f"seed {seed} must be between 0 and {2**32 - 1}")
         if not 1 <= steps <= MAX_STEPS:
@@ -94,7 +98,7 @@ class Codec:
         latent = tiled_networks.analyse(self._networks, self._params, pixels)
 
         def code(quality):
-            gain = 0.0 if grid is None else roi_gain
+            gain = roi_gain if num_levels > 1 else 0.0
             background, roi = importance_maps.quality_to_timesteps(
                 quality, gain, *self._timestep_range
             )
@@ -102,7 +106,7 @@ class Codec:
                 width=width,
                 height=height,
                 model_id=self.model.model_id,
-                num_levels=1 if grid is None else self._num_levels,
+                num_levels=num_levels,
                 timestep_background=background,
                 timestep_roi=roi,
                 cell_size=self._cell_size,
@@ -122,27 +126,27 @@ class Codec:
         data, report = code(DEFAULT_QUALITY if quality is None else quality)
         return (data, report) if return_report else data
 
-    def _importance_grid(self, height, width, importance, levels) -> np.ndarray | None:
-        """The coded map uint8 [gh,gw]; None when the whole picture is equally important."""
+    def _importance_grid(
+        self, height: int, width: int, importance: np.ndarray | None, levels: np.ndarray | None
+    ) -> tuple[np.ndarray, int]:
+        """The coded map uint8 [gh,gw] and its number of levels: 1 when all is equally important."""
         if importance is not None and levels is not None:
             raise RdcError("give importance or levels, not both")
         if importance is not None:
             levels = importance_maps.from_mask_array(
                 importance, height, width, self._cell_size, self._num_levels
             )
-        if levels is None:
-            return None
         expected = importance_maps.grid_shape(height, width, self._cell_size)
+        if levels is None:
+            return np.zeros(expected, np.uint8), 1
         if levels.shape != expected or levels.dtype != np.uint8 or levels.max() >= self._num_levels:
             raise RdcError(f"levels must be uint8 {expected} below {self._num_levels}")
-        return levels
+        return levels, self._num_levels
 
     def _code(self, latent, grid, header, quality) -> tuple[bytes, Report]:
         conditions = self._conditions(header, grid)
         hyper, body, coded = latent_coding.encode_latent(self._entropy, latent, conditions)
-        coded_map = b"" if grid is None else importance_coding.encode_importance(
-            grid, header.num_levels
-        )  # fmt: skip
+        coded_map = importance_coding.encode_importance(grid, header.num_levels)
         sections = [
             (SectionType.IMPORTANCE, coded_map),
             (SectionType.HYPER_LATENT, hyper),
@@ -162,11 +166,9 @@ class Codec:
         )
         return data, report
 
-    def _conditions(self, header: bitstream.Header, grid: np.ndarray | None):
+    def _conditions(self, header: bitstream.Header, grid: np.ndarray) -> latent_coding.Conditions:
         """What encoder and decoder both know before the latent; from header and decoded map."""
         height, width = (-(-n // DOWNSAMPLING) for n in (header.height, header.width))
-        if grid is None:
-            grid = np.zeros((1, 1), np.uint8)
         padded = latent_coding.padded_size(height), latent_coding.padded_size(width)
         return latent_coding.Conditions(
             height=height,
@@ -229,11 +231,9 @@ class Codec:
         if header.num_levels > self._num_levels or header.cell_size % DOWNSAMPLING:
             raise RdcError("the file's importance map does not fit its model; the file is damaged")
         payloads = {section.type: section.payload for section in sections}
-        grid = None
-        if header.num_levels > 1:
-            grid = importance_coding.decode_importance(
-                payloads[SectionType.IMPORTANCE], header.map_shape, header.num_levels
-            )
+        grid = importance_coding.decode_importance(
+            payloads[SectionType.IMPORTANCE], header.map_shape, header.num_levels
+        )
         conditions = self._conditions(header, grid)
         coded = latent_coding.decode_latent(
             self._entropy,

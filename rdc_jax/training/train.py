@@ -14,13 +14,14 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
+import optax
 
 from rdc_jax import model_folder
 from rdc_jax.data import pipeline, sources
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
+from rdc_jax.training import distributed, partitioning, stages, state, validation
 from rdc_jax.training import optimizer as optimizers
-from rdc_jax.training import partitioning, stages, state, validation
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.initialization import match_empirical_scales
 from rdc_jax.training.interrupts import deferred_interrupt
@@ -36,18 +37,29 @@ def train(config: ml_collections.ConfigDict) -> Path:
     if config.stage not in stages.TRAINED:
         raise RdcError(f"stage must be one of {', '.join(stages.TRAINED)}, not {config.stage!r}")
 
+    # Processes: one, or those that launch/ started. The first one alone logs and exports.
+    distributed.initialize()
+    processes, is_first = jax.process_count(), jax.process_index() == 0
+    if config.data.batch_size % jax.device_count():
+        raise RdcError(
+            f"data.batch_size {config.data.batch_size} does not divide among "
+            f"{jax.device_count()} devices"
+        )
+
     # Data: one source, a few of its images held out for validation.
     model, training = config.model.to_dict(), config.training.to_dict()
     source = open_source(config)
     held_out = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
     batches = pipeline.training_iterator(
         source,
-        batch_size=config.data.batch_size,
+        batch_size=config.data.batch_size // processes,
         crop_size=config.data.crop_size,
         cell_size=model["cell_size"],
         num_levels=model["num_levels"],
         seed=config.seed,
         exclude=held_out,
+        process_index=jax.process_index(),
+        process_count=processes,
         num_threads=config.data.num_threads,
     )
     crops = validation.validation_crops(source, held_out, size=2 * config.data.crop_size)
@@ -62,7 +74,8 @@ def train(config: ml_collections.ConfigDict) -> Path:
     mesh = partitioning.make_mesh()
     optimizer = optimizers.build(training)
     train_state = state.create(trained, optimizer)
-    train_state = jax.device_put(train_state, partitioning.parameter_sharding(mesh, train_state))
+    shardings = partitioning.parameter_sharding(mesh, train_state)
+    train_state = jax.device_put(train_state, shardings)
     frozen = jax.device_put(frozen, partitioning.parameter_sharding(mesh, frozen))
     checkpoints = Checkpoints(config.workdir, training["keep_checkpoints"])
     start = 0
@@ -72,10 +85,11 @@ def train(config: ml_collections.ConfigDict) -> Path:
 
     # Step: loss, gradient, update; the state is donated.
     recipe = make_recipe(model, training)
-    step_fn = make_step(stages.LOSSES[config.stage](networks, recipe), optimizer, config)
+    loss = stages.LOSSES[config.stage](networks, recipe)
+    step_fn = make_step(loss, optimizer, shardings, config)
 
     # Loop: next batch, step, log, validate, save. Saving precedes the next move of the iterator.
-    writer = MetricWriter(config.workdir)
+    writer = MetricWriter(config.workdir, silent=not is_first)
     validate = validation.make_validate(networks)
     key = jax.random.key(config.seed)
     step, total, log_every = start, training["total_steps"], training["log_every"]
@@ -95,8 +109,8 @@ def train(config: ml_collections.ConfigDict) -> Path:
                     seconds = (time.perf_counter() - last_log) / len(window)
                     writer.write_scalars(step, values | {"seconds_per_step": seconds})
                     last_log, window = time.perf_counter(), []
-                if step == total or step % training["sample_every"] == 0:
-                    params = frozen | train_state.ema_params
+                if is_first and (step == total or step % training["sample_every"] == 0):
+                    params = jax.device_get(frozen | train_state.ema_params)
                     scalars, sheet = validation.run(validate, params, crops)
                     writer.write_scalars(step, scalars)
                     writer.write_images(step, {"validation": sheet})
@@ -108,27 +122,32 @@ def train(config: ml_collections.ConfigDict) -> Path:
     finally:
         checkpoints.close()
         writer.close()
-    return export(config, networks, frozen | train_state.ema_params)
+    if is_first:
+        export(config, networks, frozen | train_state.ema_params)
+    return Path(config.workdir) / "model"
 
 
-def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -> Path:
+def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -> None:
     """Writes `workdir/model`, the folder that `rdc encode --model` takes."""
-    folder = Path(config.workdir) / "model"
-    params = jax.device_get(params)
+    stored = jax.tree.map(lambda x: np.asarray(x).astype(np.float16), jax.device_get(params))
+    params = jax.tree.map(lambda x: x.astype(np.float32), stored)  # what a decoder will load
     entropy = model_folder.entropy_arrays(
         params["hyperprior"], networks.step_table(params), networks.hyperprior.latent_unit
     )
+    folder = Path(config.workdir) / "model"
     model_folder.save(folder, config.name, config.model.to_dict(), params, entropy)
-    return folder
 
 
 def open_source(config: ml_collections.ConfigDict) -> Any:
-    """The image source named by `data.kind`: a folder of photographs, or synthetic images."""
-    if config.data.kind == "folder":
-        return sources.FolderSource(config.data.path)
-    if config.data.kind == "synthetic":
-        return sources.SyntheticSource(64, 2 * config.data.crop_size, seed=config.seed)
-    raise RdcError(f"data.kind must be folder or synthetic, not {config.data.kind!r}")
+    """The image source of a config's `data` section."""
+    return sources.open_source(
+        config.data.kind,
+        config.data.path,
+        split=config.data.split,
+        tfds_dir=config.data.tfds_dir,
+        synthetic_size=2 * config.data.crop_size,
+        seed=config.seed,
+    )
 
 
 def initial_parameters(
@@ -157,7 +176,9 @@ def make_recipe(model: dict[str, Any], training: dict[str, Any]) -> stages.Recip
     )
 
 
-def make_step(loss: stages.Loss, optimizer: Any, config: ml_collections.ConfigDict) -> Callable:
+def make_step(
+    loss: stages.Loss, optimizer: Any, shardings: Any, config: ml_collections.ConfigDict
+) -> Callable:
     """The jitted train step (state, frozen, batch, key) -> (state, metrics)."""
     decay = state.ema_decay(config.training.ema_half_life, config.data.batch_size)
 
@@ -165,15 +186,15 @@ def make_step(loss: stages.Loss, optimizer: Any, config: ml_collections.ConfigDi
         gradient = jax.value_and_grad(loss, has_aux=True)
         (value, metrics), grads = gradient(train_state.params, frozen, batch, key)
         new_state = state.apply_gradients(train_state, grads, optimizer, decay)
-        return new_state, {"loss": value} | metrics
+        return new_state, {"loss": value, "gradient_norm": optax.global_norm(grads)} | metrics
 
-    return jax.jit(train_step, donate_argnums=0)
+    return jax.jit(train_step, donate_argnums=0, out_shardings=(shardings, None))
 
 
 def mean_metrics(window: list[dict[str, Any]], step: int, workdir: str) -> dict[str, float]:
     """Averages of the last steps; a non-finite loss ends the run with a message."""
     means = {k: float(np.mean([m[k] for m in window])) for k in window[0]}
-    if not np.isfinite(means["loss"]):
+    if not all(np.isfinite(value) for value in means.values()):
         raise RdcError(
             f"loss is not finite at step {step}: lower training.muon_learning_rate and start "
             f"again, the last good checkpoint is in {workdir}"

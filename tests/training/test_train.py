@@ -26,9 +26,9 @@ def compile_once():
     make_step, make_validate = train.make_step, validation.make_validate
     initial_parameters = train.initial_parameters
 
-    def shared_step(loss, optimizer, config):
+    def shared_step(loss, optimizer, shardings, config):
         key = config.stage, config.training.total_steps
-        return steps.setdefault(key, make_step(loss, optimizer, config))
+        return steps.setdefault(key, make_step(loss, optimizer, shardings, config))
 
     def shared_validate(networks):
         return validations.setdefault(networks, make_validate(networks))
@@ -186,7 +186,7 @@ def test_later_stages_train_their_part_only(joint, tmp_path, stage, part, metric
     assert changed == {part}
 
 
-def not_finite(loss, optimizer, config):
+def not_finite(*arguments):
     return lambda train_state, frozen, batch, key: (train_state, {"loss": jnp.asarray(jnp.nan)})
 
 
@@ -204,7 +204,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, monke
     [
         ({"stage": "fourth"}, "joint, diffusion, entropy, not 'fourth'"),
         ({"stage": "diffusion"}, "init_from=FOLDER"),
-        ({"data.kind": "video"}, "data.kind must be folder or synthetic"),
+        ({"data.kind": "video"}, "data.kind must be"),
         ({"data.held_out": 64}, "hold out fewer"),
         ({"data.crop_size": 72}, "multiple of the map's cell size"),
     ],
