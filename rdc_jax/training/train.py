@@ -186,7 +186,7 @@ def make_step(
         gradient = jax.value_and_grad(loss, has_aux=True)
         (value, metrics), grads = gradient(train_state.params, frozen, batch, key)
         new_state = state.apply_gradients(train_state, grads, optimizer, decay)
-        return new_state, {"loss": value, "gradient_norm": optax.global_norm(grads)} | metrics
+        return new_state, {"loss": value, "gradient_norm": optax.tree.norm(grads)} | metrics
 
     return jax.jit(train_step, donate_argnums=0, out_shardings=(shardings, None))
 
