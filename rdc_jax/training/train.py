@@ -15,6 +15,7 @@ import jax
 import ml_collections
 import numpy as np
 import optax
+from clu import parameter_overview
 
 from rdc_jax import model_folder
 from rdc_jax.data import pipeline, sources
@@ -69,6 +70,9 @@ def train(config: ml_collections.ConfigDict) -> Path:
     params = initial_parameters(config, networks, crops)
     trained = {k: params[k] for k in stages.TRAINED[config.stage] if k in params}
     frozen = {k: v for k, v in params.items() if k not in trained}
+    for part, tree in params.items() if is_first else ():
+        count = parameter_overview.count_parameters(tree)
+        print(f"{'trained' if part in trained else 'frozen'}: {part}, {count:,} parameters")
 
     # State: placed on the mesh, restored if this workdir has a checkpoint.
     mesh = partitioning.make_mesh()
