@@ -77,6 +77,7 @@ class Codec:
         steps: int = 1,
         grey: bool = False,
         return_report: bool = False,
+        progress: bool = False,
     ) -> Any:
         """Bytes of an `.rdc` file for uint8 pixels [H,W,3] (or [H,W] for grey).
 
@@ -84,7 +85,8 @@ class Codec:
         rate. importance [H,W]: bool, uint8 (255 = important) or float in [0,1]; or `levels`, a
         ready grid as made by `rdc_jax.importance`. roi_gain: timesteps between importance 0 and
         1. seed: of the dither. steps: sampler steps a decoder uses by default. With
-        return_report, returns (bytes, Report). Raises RdcError for unusable input.
+        return_report, returns (bytes, Report). progress: shows a bar for large pictures. Raises
+        RdcError for unusable input.
         """
         pixels, grey = _checked_pixels(pixels, grey)
         height, width = pixels.shape[:2]
@@ -95,7 +97,7 @@ class Codec:
             raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
         if quality is not None and target_bpp is not None:
             raise RdcError("give quality or target_bpp, not both")
-        latent = tiled_networks.analyse(self._networks, self._params, pixels)
+        latent = tiled_networks.analyse(self._networks, self._params, pixels, progress=progress)
 
         def code(quality):
             gain = roi_gain if num_levels > 1 else 0.0
@@ -189,6 +191,7 @@ class Codec:
         steps: int | None = None,
         clock: sampling.Clock = "proportional",
         max_pixels: int = bitstream.DEFAULT_MAX_PIXELS,
+        progress: bool = False,
     ) -> np.ndarray:
         """Pixels uint8 [H,W,3] of an `.rdc` file's bytes.
 
@@ -212,6 +215,7 @@ class Codec:
             timesteps,
             steps=steps,
             clock=clock,
+            progress=progress,
         )
         pixels = np.rint(np.clip(image[: header.height, : header.width], 0, 255)).astype(np.uint8)
         if header.colour_mode == bitstream.ColourMode.GREY:

@@ -22,7 +22,9 @@ OVERLAP = 8
 Params = dict[str, Any]
 
 
-def analyse(networks: Networks, params: Params, pixels: np.ndarray) -> np.ndarray:
+def analyse(
+    networks: Networks, params: Params, pixels: np.ndarray, *, progress: bool = False
+) -> np.ndarray:
     """Clean latent float32 [h,w,C] of pixels uint8 [H,W,3]; edges continued to multiples of 8."""
     missing = [(0, -n % DOWNSAMPLING) for n in pixels.shape[:2]]
     return apply_tiled(
@@ -32,6 +34,7 @@ def analyse(networks: Networks, params: Params, pixels: np.ndarray) -> np.ndarra
         output_scale=1,
         tile=TILE,
         overlap=OVERLAP,
+        progress="encode" if progress else "",
     )
 
 
@@ -46,6 +49,7 @@ def reconstruct(
     *,
     steps: int,
     clock: sampling.Clock,
+    progress: bool = False,
 ) -> np.ndarray:
     """Denoises and synthesises: pixels float32 [8h,8w,3], about 0..255, not rounded or clipped.
 
@@ -66,6 +70,7 @@ def reconstruct(
         output_scale=DOWNSAMPLING,
         tile=TILE,
         overlap=OVERLAP,
+        progress="decode" if progress else "",
     )
 
 

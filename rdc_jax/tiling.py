@@ -8,6 +8,9 @@ Pictures smaller than a tile are continued by their edge and cropped again.
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from tqdm import tqdm
+
+MANY_TILES = 16
 
 
 def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
@@ -34,12 +37,14 @@ def apply_tiled(
     output_scale: int,
     tile: int,
     overlap: int,
+    progress: str = "",
 ) -> np.ndarray:
     """function(*tiles) on overlapping tiles of the inputs, blended: float32 [h*out, w*out, c].
 
     inputs: arrays [h*input_scale, w*input_scale, ...] of one size; h and w, `tile` and `overlap`
     count latent pixels. function maps tiles [tile*input_scale, ...] to
-    [tile*output_scale, tile*output_scale, c].
+    [tile*output_scale, tile*output_scale, c]. progress: name of a bar on standard error, shown
+    on a terminal while there are many tiles to do; "" for none.
     """
     height, width = (n // input_scale for n in inputs[0].shape[:2])
     rows, columns = tile_starts(height, tile, overlap), tile_starts(width, tile, overlap)
@@ -48,20 +53,22 @@ def apply_tiled(
     shape = (max(height, tile) * output_scale, max(width, tile) * output_scale)
     weight = np.zeros((*shape, 1), np.float32)
     padded = [_pad_to(x, tile * input_scale) for x in inputs]
-    for top in rows:
+    corners = [(top, left) for top in rows for left in columns]
+    hidden = not progress or len(corners) < MANY_TILES
+    bar = tqdm(corners, progress, unit="tile", leave=False, disable=hidden or None)
+    for top, left in bar:
         down = crossfade(side, fade, top == rows[0], top == rows[-1])
-        for left in columns:
-            across = crossfade(side, fade, left == columns[0], left == columns[-1])
-            where = _window(top * input_scale, left * input_scale, tile * input_scale)
-            result = np.asarray(function(*(x[where] for x in padded)))
-            if len(rows) == len(columns) == 1:
-                return result[: height * output_scale, : width * output_scale]
-            if total is None:
-                total = np.zeros((*shape, result.shape[-1]), np.float32)
-            share = (down[:, None] * across[None, :])[..., None]
-            target = _window(top * output_scale, left * output_scale, side)
-            total[target] += share * result
-            weight[target] += share
+        across = crossfade(side, fade, left == columns[0], left == columns[-1])
+        where = _window(top * input_scale, left * input_scale, tile * input_scale)
+        result = np.asarray(function(*(x[where] for x in padded)))
+        if len(corners) == 1:
+            return result[: height * output_scale, : width * output_scale]
+        if total is None:
+            total = np.zeros((*shape, result.shape[-1]), np.float32)
+        share = (down[:, None] * across[None, :])[..., None]
+        target = _window(top * output_scale, left * output_scale, side)
+        total[target] += share * result
+        weight[target] += share
     return (total / weight)[: height * output_scale, : width * output_scale]
 
 

@@ -49,7 +49,13 @@ def decode_file(job: Job, args: Namespace, model: LazyCodec) -> dict[str, Any]:
     grey = header.colour_mode == bitstream.ColourMode.GREY
     codec = model.codec
     started = time.perf_counter()
-    pixels = codec.decode(data, steps=args.steps, clock=args.clock, max_pixels=max_pixels)
+    pixels = codec.decode(
+        data,
+        steps=args.steps,
+        clock=args.clock,
+        max_pixels=max_pixels,
+        progress=not args.quiet,
+    )
     seconds = time.perf_counter() - started
     report = {
         "input": job.source,

@@ -46,6 +46,7 @@ def encode_file(
         steps=args.steps,
         grey=picture.grey,
         return_report=True,
+        progress=not args.quiet,
         **gain,
     )
     seconds = time.perf_counter() - started
