@@ -37,6 +37,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         )
     )  # fmt: skip
 
+    # Devices: -1 takes all that are left, see rdc_jax/training/partitioning.py.
+    config.mesh = ml_collections.ConfigDict(dict(replica=1, data=-1, fsdp=1, tensor=1))
+
     config.data = ml_collections.ConfigDict(
         dict(
             path="photos",
@@ -54,6 +57,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             total_steps=6000,
             warmup_steps=100,
             decay_fraction=0.3,  # of total_steps, linear to zero at the end
+            optimizer="muon",  # muon (for kernels, Adam for the rest) | adam
             muon_learning_rate=5e-3,
             adam_learning_rate=1e-3,
             gradient_clip=1.0,
@@ -64,6 +68,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             later_clock_share=0.2,  # examples that train sampler steps after the first
             uniform_map_share=0.3,
             timestep_gap=400,  # largest difference between background and region of interest
+            compute_dtype="float32",  # float32 | bfloat16; parameters and losses are float32
+            remat="none",  # none | dots | blocks: what the backward pass keeps, see models/unet.py
+            attention="auto",  # auto | xla | cudnn (NVIDIA) | pallas (TPU)
+            accumulate=1,  # parts of a batch worked through one after the other
+            split_rows=False,  # images split by rows over mesh.tensor
+            stall_timeout=1800,  # seconds without a step after which the run ends; 0: never
+            profile_from=10,  # steps after the start, of the profile
+            profile_steps=0,  # its length; 0: none
             log_every=20,
             checkpoint_every=200,
             keep_checkpoints=3,

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Only an RdcError becomes that line; any other exception is a bug and keeps its traceback.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by XLA when JAX is imported
-    logging.getLogger("absl").setLevel(logging.WARNING)  # orbax narrates every checkpoint
+    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every checkpoint
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be Unicode
     try:
@@ -136,6 +136,11 @@ def add_train(commands: Any) -> None:
     p.add_argument(
         "overrides", nargs="*", metavar="key=value", help="changed setting: training.total_steps=9"
     )
+    p.add_argument(
+        "--aot", metavar="TOPOLOGY",
+        help="do not train: compile the step for TPUs such as v5e:16x16, and print the memory it "
+        "needs and the speed it should have; needs libtpu",
+    )  # fmt: skip
 
 
 def add_data(commands: Any) -> None:

@@ -13,24 +13,35 @@ import ml_collections
 from rdc_jax import compilation_cache
 from rdc_jax.errors import RdcError
 
+INTERRUPTED = 130  # Ctrl-C
+TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: by SIGTERM, a scheduler should start the run again
+
 
 def run(args: Namespace) -> int:
     config = load_config(args.config)
     for override in args.overrides:
         apply_override(config, override)
+    if args.aot:
+        from rdc_jax.training import aot
+
+        print(aot.compile_ahead(config, args.aot))
+        return 0
     compilation_cache.enable()
     from rdc_jax.training import train
+    from rdc_jax.training.interrupts import Terminated
 
     try:
         print(train.train(config))
+        return 0
     except KeyboardInterrupt:
-        print(
-            f"rdc: interrupted; the same command goes on from the last checkpoint in "
-            f"{config.workdir}",
-            file=sys.stderr,
-        )
-        return 130
-    return 0
+        what, code = "interrupted", INTERRUPTED
+    except Terminated:
+        what, code = "terminated", TRY_AGAIN
+    print(
+        f"rdc: {what}; the same command goes on from the last checkpoint in {config.workdir}",
+        file=sys.stderr,
+    )
+    return code
 
 
 def load_config(location: str) -> ml_collections.ConfigDict:

@@ -1,4 +1,4 @@
-"""The training pipeline: source -> random crop and its importance map -> batches.
+"""The training pipeline: source -> random crop of image or latent and its importance map -> batches.
 
 The only module that imports grain, whose interface still moves.
 """
@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 import grain
 import numpy as np
 
-from rdc_jax.data.crops import crop_image, draw_crop
+from rdc_jax.data.crops import crop_image, draw_crop, draw_window
+from rdc_jax.data.latent_records import LATENT_PIXELS
 from rdc_jax.data.masks import DEFAULT_MIXTURE, random_importance, segment_importance
 from rdc_jax.data.subset_source import SubsetSource
 from rdc_jax.errors import RdcError
 
 SEGMENTATION_SHARE = 0.5
 """Of the examples that have a segmentation, how many take their map from it."""
+ENDLESS = 2**40
+"""Batches of a run without end."""
 
 
 def training_iterator(
@@ -28,20 +31,22 @@ def training_iterator(
     exclude: Sequence[int] = (),
     mixture: Mapping[str, float] = DEFAULT_MIXTURE,
     segmentation_share: float = SEGMENTATION_SHARE,
-    process_index: int = 0,
-    process_count: int = 1,
+    rows: Sequence[int] | None = None,
+    start: int = 0,
     num_threads: int = 2,
     prefetch: int = 16,
 ):
     """An endless, deterministic iterator over training batches.
 
-    Example i of the run depends on (source, seed, i) only: not on the batch size, the number of
-    threads, or the number of processes, which take every process_count-th example each.
+    Example i of the run depends on (source, seed, i) only, and batch k has the examples from
+    k * batch_size on: whatever the number of threads or of processes. That is also how a run
+    resumes: it asks for the batches from `start` on.
 
     Args:
         source: has `__len__` and `__getitem__(i) -> {"image": uint8 [height, width, 3]}`,
-            perhaps with "mask": uint8 [height, width], segment numbers.
-        batch_size: examples per batch of this process.
+            perhaps with "mask": uint8 [height, width], segment numbers. Or with latents, as
+            LatentSource: {"latents": [tiles, h, w, C]}, "mask": [tiles, h, w].
+        batch_size: examples per batch of all processes together.
         crop_size: side of the crops in pixels, a multiple of `cell_size`.
         cell_size: side of a cell of the importance map in pixels.
         num_levels: number of importance levels, 1 to 256.
@@ -51,14 +56,15 @@ def training_iterator(
         segmentation_share: of the examples that have a segmentation, how many take their map from
             it: a random part of the segments is the region of interest. The others, and those
             whose crop lies in one segment, take a random map.
-        process_index, process_count: which share of the examples this process reads.
+        rows: which of each batch's examples this process reads; None for all.
+        start: number of the first batch.
         num_threads: reading threads, 0 for none.
         prefetch: batches prepared in advance.
 
     Returns:
-        A grain DatasetIterator of {"image": uint8 [batch_size, crop_size, crop_size, 3],
-        "importance": uint8 [batch_size, cells, cells]} with cells = crop_size / cell_size;
-        `get_state` / `set_state` save and restore its position.
+        A grain DatasetIterator of {"image": uint8 [rows, crop_size, crop_size, 3],
+        "importance": uint8 [rows, cells, cells]} with cells = crop_size / cell_size. From
+        latents {"latent": float16 [rows, crop_size / 8, crop_size / 8, C], "importance"}.
 
     Raises:
         RdcError: when a size does not fit, or nothing is left of the source.
@@ -70,8 +76,7 @@ def training_iterator(
         )
     if not 1 <= num_levels <= 256:
         raise RdcError(f"the number of importance levels must be 1 to 256, got {num_levels}")
-    if not 0 <= process_index < process_count:
-        raise RdcError(f"process_index {process_index} is not below process_count {process_count}")
+    rows = range(batch_size) if rows is None else [int(row) for row in rows]
     if len(exclude):
         source = without(source, exclude)
     if len(source) == 0:
@@ -79,9 +84,13 @@ def training_iterator(
     cells = crop_size // cell_size
 
     def make_example(example: dict, rng: np.random.Generator) -> dict:
-        height, width = example["image"].shape[:2]
-        crop = draw_crop(rng, height, width, crop_size)
-        image = crop_image(example["image"], crop, crop_size)
+        name = "latent" if "latents" in example else "image"
+        if name == "latent":
+            crop = draw_window(rng, example["latents"].shape, crop_size // LATENT_PIXELS)
+            image = crop.of(example["latents"])
+        else:
+            crop = draw_crop(rng, *example["image"].shape[:2], crop_size)
+            image = crop_image(example["image"], crop, crop_size)
         importance = None
         if "mask" in example and rng.random() < segmentation_share:
             labels = crop.of(example["mask"])
@@ -90,13 +99,18 @@ def training_iterator(
             importance = random_importance(
                 rng, cells, cells, num_levels=num_levels, image=image, mixture=mixture
             )
-        return {"image": image, "importance": importance}
+        return {name: image, "importance": importance}
 
     examples = (
         grain.MapDataset.source(source).seed(seed).shuffle().repeat().random_map(make_example)
     )
-    batches = examples[process_index::process_count].batch(batch_size, drop_remainder=True)
+
+    def make_batch(number: int) -> dict:
+        mine = [examples[int(number) * batch_size + row] for row in rows]
+        return {name: np.stack([example[name] for example in mine]) for name in mine[0]}
+
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
+    batches = grain.MapDataset.range(start, ENDLESS).map(make_batch)
     return iter(batches.to_iter_dataset(options))
 
 

@@ -22,7 +22,7 @@ from rdc_jax.models.autoencoder_kl import AutoencoderKL
 from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior
 from rdc_jax.models.step_profile import StepProfile
 from rdc_jax.models.timesteps import LevelTimesteps, Timesteps
-from rdc_jax.models.unet import UNet
+from rdc_jax.models.unet import Attend, UNet
 
 AUTOENCODERS = {"transform": TransformAutoencoder, "kl": AutoencoderKL}
 SCHEDULES = {"scaled_linear": schedule.scaled_linear, "geometric": schedule.geometric}
@@ -43,8 +43,18 @@ class Networks:
     context_shape: tuple[int, int] | None  # (tokens, width) of a constant cross-attention context
 
     @classmethod
-    def from_config(cls, model: Mapping[str, Any], dtype: Any = jnp.float32) -> "Networks":
-        """`model`: the `model` section of a config (plain mapping), see configs/tiny.py."""
+    def from_config(
+        cls,
+        model: Mapping[str, Any],
+        dtype: Any = jnp.float32,
+        remat: str = "none",
+        attend: Attend = jax.nn.dot_product_attention,
+    ) -> "Networks":
+        """`model`: the `model` section of a config (plain mapping), see configs/tiny.py.
+
+        dtype: of the computation in autoencoder and U-Net; the entropy model stays in float32.
+        remat, attend: see `UNet`.
+        """
         autoencoder, unet = _hashable(model["autoencoder"]), _hashable(model["unet"])
         noise = dict(model["schedule"])
         channels = int(model["latent_channels"])
@@ -52,7 +62,7 @@ class Networks:
         return cls(
             autoencoder=AUTOENCODERS[autoencoder.pop("kind")](**autoencoder, dtype=dtype),
             hyperprior=Hyperprior(channels, **model["hyperprior"]),
-            unet=UNet(out_channels=channels, **unet, dtype=dtype),
+            unet=UNet(channels, **unet, dtype=dtype, remat=remat, attend=attend),
             schedule=SCHEDULES[noise.pop("kind")](**noise),
             step_profile=StepProfile(channels) if model.get("step_profile") else None,
             latent_channels=channels,

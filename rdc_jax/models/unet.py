@@ -9,6 +9,7 @@ cross-attention are per level and optional: the small models have none. The time
 residual block through that block's own projection, resized to its resolution (models/timesteps).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -17,6 +18,16 @@ import jax.numpy as jnp
 
 from rdc_jax.models.layers import Norm, conv, nearest_upsample, normalization
 from rdc_jax.models.timesteps import TimeMLP, TimestepEmbedding, Timesteps
+
+Attend = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+"""Attention of queries to keys and values, each [B,n,heads,c]: `jax.nn.dot_product_attention`."""
+
+REMAT = {
+    "none": None,  # keep every activation
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,  # keep dense layers
+    "blocks": jax.checkpoint_policies.nothing_saveable,  # keep inputs of blocks only
+}
+"""What the backward pass keeps of a residual or transformer block; the rest is computed again."""
 
 
 class ResnetBlock(nn.Module):
@@ -45,6 +56,7 @@ class Attention(nn.Module):
     """Multi-head attention of x [B,n,c] to context [B,m,d] (to itself when None)."""
 
     heads: int
+    attend: Attend
     dtype: Any
 
     @nn.compact
@@ -56,9 +68,7 @@ class Attention(nn.Module):
             y = nn.Dense(channels, use_bias=False, dtype=self.dtype, name=name)(value)
             return y.reshape(*y.shape[:-1], self.heads, channels // self.heads)
 
-        y = jax.nn.dot_product_attention(
-            project(x, "to_q"), project(context, "to_k"), project(context, "to_v")
-        )
+        y = self.attend(project(x, "to_q"), project(context, "to_k"), project(context, "to_v"))
         return nn.Dense(channels, dtype=self.dtype, name="to_out_0")(y.reshape(x.shape))
 
 
@@ -66,6 +76,7 @@ class TransformerBlock(nn.Module):
     """Self-attention, cross-attention (if there is a context), gated feed-forward."""
 
     heads: int
+    attend: Attend
     dtype: Any
 
     @nn.compact
@@ -73,9 +84,12 @@ class TransformerBlock(nn.Module):
         def norm(name):
             return nn.LayerNorm(epsilon=1e-5, dtype=self.dtype, name=name)
 
-        x = x + Attention(self.heads, self.dtype, name="attn1")(norm("norm1")(x))
+        def attention(name):
+            return Attention(self.heads, self.attend, self.dtype, name=name)
+
+        x = x + attention("attn1")(norm("norm1")(x))
         if context is not None:
-            x = x + Attention(self.heads, self.dtype, name="attn2")(norm("norm2")(x), context)
+            x = x + attention("attn2")(norm("norm2")(x), context)
         h = nn.Dense(8 * x.shape[-1], dtype=self.dtype, name="ff_net_0_proj")(norm("norm3")(x))
         h, gate = jnp.split(h, 2, axis=-1)
         h = h * nn.gelu(gate, approximate=False)
@@ -87,6 +101,7 @@ class SpatialTransformer(nn.Module):
 
     heads: int
     groups: int
+    attend: Attend
     dtype: Any
 
     @nn.compact
@@ -94,7 +109,8 @@ class SpatialTransformer(nn.Module):
         b, h, w, c = x.shape
         y = nn.GroupNorm(self.groups, epsilon=1e-6, dtype=self.dtype, name="norm")(x)
         y = nn.Dense(c, dtype=self.dtype, name="proj_in")(y.reshape(b, h * w, c))
-        y = TransformerBlock(self.heads, self.dtype, name="transformer_blocks_0")(y, context)
+        block = TransformerBlock(self.heads, self.attend, self.dtype, name="transformer_blocks_0")
+        y = block(y, context)
         y = nn.Dense(c, dtype=self.dtype, name="proj_out")(y)
         return x + y.reshape(b, h, w, c)
 
@@ -104,7 +120,9 @@ class UNet(nn.Module):
 
     Fields: `out_channels` C; `channels` per resolution level, finest first; `layers` residual
     blocks per level on the way down (one more on the way up); `heads` per level, 0 for a level
-    without transformer; `norm`; `dtype` of the computation (parameters stay float32).
+    without transformer; `norm`; `dtype` of the computation (parameters stay float32). Two fields
+    say how training computes the same thing: `remat`, what the backward pass may keep of a block
+    (see REMAT), and `attend`, the attention kernel.
     """
 
     out_channels: int
@@ -115,6 +133,8 @@ class UNet(nn.Module):
     norm: Norm = "group"
     groups: int = 32
     dtype: Any = jnp.float32
+    remat: str = "none"
+    attend: Attend = jax.nn.dot_product_attention
 
     @nn.compact
     def __call__(
@@ -132,13 +152,20 @@ class UNet(nn.Module):
             timesteps
         )
 
+        resnet_class, transformer_class = ResnetBlock, SpatialTransformer
+        if self.remat != "none":
+            policy = REMAT[self.remat]
+            resnet_class = nn.remat(ResnetBlock, policy=policy)
+            transformer_class = nn.remat(SpatialTransformer, policy=policy)
+
         def resnet(x, channels, name):
-            return ResnetBlock(channels, self.norm, self.groups, self.dtype, name=name)(x, time)
+            return resnet_class(channels, self.norm, self.groups, self.dtype, name=name)(x, time)
 
         def transformer(x, heads, name):
             if not heads:
                 return x
-            return SpatialTransformer(heads, self.groups, self.dtype, name=name)(x, context)
+            block = transformer_class(heads, self.groups, self.attend, self.dtype, name=name)
+            return block(x, context)
 
         x = conv(self.channels[0], name="conv_in", dtype=self.dtype)(noisy.astype(self.dtype))
         skips = [x]

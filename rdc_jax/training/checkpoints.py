@@ -1,22 +1,33 @@
-"""Saving and restoring a run: train state and data iterator together, through orbax.
+"""Saving and restoring a run through orbax: the train state, and how far the data has come.
 
-The only user of orbax, whose interface still moves.
+The only user of orbax, whose interface still moves. Writing goes on in the background while
+training continues; a checkpoint appears under its name only when it is whole, so a run killed
+at any moment leaves the ones before it.
 """
 
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from orbax.checkpoint import v1 as ocp
+
+from rdc_jax.errors import RdcError
 
 
 class Checkpoints:
     """The checkpoints of one run, `workdir/checkpoints/<step>`; the newest few are kept."""
 
     def __init__(self, workdir: str | Path, keep: int):
-        directory = Path(workdir).absolute() / "checkpoints"
-        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = Path(workdir).absolute() / "checkpoints"
+        logging.getLogger("absl").addFilter(_not_of_orbax)
+        with self._disk_errors():
+            self._directory.mkdir(parents=True, exist_ok=True)
         self._checkpointer = ocp.training.Checkpointer(
-            directory,
+            self._directory,
             preservation_policy=ocp.training.preservation_policies.LatestN(keep),
             cleanup_tmp_directories=True,
         )
@@ -26,24 +37,61 @@ class Checkpoints:
         latest = self._checkpointer.latest
         return None if latest is None else latest.step
 
-    def save(self, step: int, state: Any, data_iterator: Any) -> None:
-        """Writes one checkpoint (atomically: a killed run leaves no half-written one)."""
-        if self.latest_step() != step:
-            items = {"state": state, "data": data_iterator}
-            self._checkpointer.save_checkpointables(step, items)
+    def save(self, step: int, state: Any, data: dict[str, Any]) -> None:
+        """Starts to write one checkpoint; waits for the one before. `data`: JSON values.
 
-    def restore(self, abstract_state: Any, data_iterator: Any) -> tuple[int, Any]:
-        """The newest state, placed like `abstract_state`; moves `data_iterator` to its position."""
-        step = self.latest_step()
-        items = {"state": abstract_state, "data": data_iterator}
-        return step, self._checkpointer.load_checkpointables(step, items)["state"]
+        Raises RdcError when this or the one before cannot be written.
+        """
+        if self.latest_step() == step:
+            return
+        with self._disk_errors():
+            self._checkpointer.wait()
+            self._checkpointer.save_checkpointables_async(
+                step, {"state": state}, custom_metadata=data
+            )
 
-    def restore_state(self, abstract_state: Any) -> tuple[int, Any]:
-        """The newest state alone, for export."""
+    def restore(self, abstract_state: Any) -> tuple[int, Any, dict[str, Any]]:
+        """Step, state and data of the newest checkpoint; the state placed like `abstract_state`.
+
+        It may have been written on another mesh and by another number of processes.
+        """
         step = self.latest_step()
-        items = {"state": abstract_state}
-        return step, self._checkpointer.load_checkpointables(step, items)["state"]
+        try:
+            items = {"state": abstract_state}
+            state = self._checkpointer.load_checkpointables(step, items)["state"]
+            metadata = self._checkpointer.checkpointables_metadata(step).custom_metadata
+        except (ValueError, KeyError, FileNotFoundError) as error:
+            reason = str(error).strip().splitlines()[0][:200]
+            raise RdcError(
+                f"{self._directory / str(step)} does not fit this config ({reason}); name another "
+                "workdir, or train on with the config it was made with"
+            ) from error
+        return step, state, dict(metadata or {})
 
     def close(self) -> None:
         """Waits for writes under way."""
-        self._checkpointer.close()
+        with self._disk_errors():
+            self._checkpointer.close()
+
+    @contextlib.contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # tensorstore reports a full disk as a ValueError
+            raise RdcError(
+                f"cannot write a checkpoint to workdir {self._directory.parent}: {_reason(error)}; "
+                "make room there or name another workdir. Checkpoints already written are whole"
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The operating system's words where it is behind the error."""
+    code = re.search(r"os_error_code='(\d+)'", str(error))
+    if code or isinstance(error, OSError) and error.errno:
+        return os.strerror(int(code[1]) if code else error.errno)
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def _not_of_orbax(record: logging.LogRecord) -> bool:
+    """Orbax logs an error once for each of its threads, with tracebacks; what counts it raises."""
+    return "orbax" not in record.pathname

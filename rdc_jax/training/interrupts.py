@@ -1,28 +1,39 @@
-"""Ctrl-C at a moment when parameters and data iterator agree."""
+"""Ctrl-C and SIGTERM (how schedulers announce that a machine is taken away), noted for the loop."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
 
+CONTINUE, INTERRUPTED, TERMINATED = 0, 1, 2
+"""What a process asks for; the largest wins."""
+
+
+class Terminated(Exception):
+    """Raised after the state has been saved because of SIGTERM."""
+
 
 @contextlib.contextmanager
-def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Inside, the first SIGINT is only noted; the function it yields tells whether one came.
+def noted_signals() -> Iterator[Callable[[], int]]:
+    """Inside, SIGINT and SIGTERM are only noted; the function it yields says which came.
 
-    A second one acts at once. Outside the main thread signals are left alone.
+    A second SIGINT acts at once. Outside the main thread signals are left alone.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield lambda: CONTINUE
         return
-    noted = threading.Event()
+    noted = [CONTINUE]
 
     def note(signum, frame):
-        noted.set()
-        signal.signal(signal.SIGINT, before)
+        if signum == signal.SIGTERM:
+            noted.append(TERMINATED)
+        else:
+            noted.append(INTERRUPTED)
+            signal.signal(signal.SIGINT, before[signal.SIGINT])
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield noted.is_set
+        yield lambda: max(noted)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

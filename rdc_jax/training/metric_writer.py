@@ -3,33 +3,42 @@
 Method names follow `clu.metric_writers`, which itself would import TensorFlow.
 """
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from rdc_jax.errors import RdcError
+
 
 class MetricWriter:
-    """Appends to `workdir/metrics.jsonl`, one object per call; a silent one drops everything."""
+    """Appends to `workdir/metrics.jsonl`, one object per call; a silent one drops everything.
+
+    Raises RdcError when the disk is full.
+    """
 
     def __init__(self, workdir: str | Path, silent: bool = False):
         self._directory = Path(workdir)
         self._silent = silent
-        if not silent:
-            self._directory.mkdir(parents=True, exist_ok=True)
         path = os.devnull if silent else self._directory / "metrics.jsonl"
-        self._file = open(path, "a", buffering=1)
+        with self._disk_errors():
+            if not silent:
+                self._directory.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "a", buffering=1)
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
         """Records scalars and prints them on one line."""
         if self._silent:
             return
         values = {k: float(v) for k, v in scalars.items()}
-        self._file.write(json.dumps({"step": step, "time": round(time.time(), 1)} | values) + "\n")
+        line = json.dumps({"step": step, "time": round(time.time(), 1)} | values) + "\n"
+        with self._disk_errors():
+            self._file.write(line)
         text = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
         print(f"step {step}  {text}", flush=True)
 
@@ -38,9 +47,21 @@ class MetricWriter:
         if self._silent:
             return
         folder = self._directory / "pictures"
-        folder.mkdir(exist_ok=True)
-        for name, pixels in images.items():
-            Image.fromarray(pixels).save(folder / f"{name}_{step:07d}.png")
+        with self._disk_errors():
+            folder.mkdir(exist_ok=True)
+            for name, pixels in images.items():
+                Image.fromarray(pixels).save(folder / f"{name}_{step:07d}.png")
 
     def close(self) -> None:
-        self._file.close()
+        with self._disk_errors():
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RdcError(
+                f"cannot write to workdir {self._directory}: {error.strerror or error}; make room "
+                "there or name another workdir"
+            ) from error

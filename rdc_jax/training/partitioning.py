@@ -1,50 +1,170 @@
 """Where parameters and batches live: a mesh by axis names, and rules that place trees on it.
 
+    replica  copies of the whole arrangement, one per slice or island, joined by the slow network
+    data     examples; parameters are copied
+    fsdp     examples too; parameters, their averages and optimiser states are split and gathered
+             where they are used (Rajbhandari et al. 2020, stage 3)
+    tensor   output channels of a block's first layer and input channels of its second (Shoeybi
+             et al. 2019); with `training.split_rows` also the rows of the images
+
 Shardings are decided here from the shape and path of each leaf, never inside modules, so a model
 moves from a laptop to a pod without being touched.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-AXES = ("data", "fsdp")
-FSDP_MIN_SIZE = 2**18  # leaves smaller than this many elements are replicated
+from rdc_jax.errors import RdcError
+
+AXES = ("replica", "data", "fsdp", "tensor")
+BATCH_AXES = ("replica", "data", "fsdp")
+FSDP_MIN_SIZE = 2**18  # leaves smaller than this many elements are not split over fsdp
+TENSOR_RULES = (  # path of a leaf -> which of its axes is split over `tensor`
+    (r"(to_q|to_k|to_v|ff_net_0_proj)/(kernel|bias)$", -1),
+    (r"(to_out_0|ff_net_2)/kernel$", -2),
+    (r"resnets_\d+/(conv1|time_emb_proj)/(kernel|bias)$", -1),
+    (r"resnets_\d+/conv2/kernel$", -2),
+)
 
 
-def make_mesh(sizes: Mapping[str, int] | None = None) -> Mesh:
-    """A mesh over all devices; by default all of them on the `data` axis."""
-    sizes = dict(sizes or {})
-    shape = tuple(sizes.get(axis, 1) for axis in AXES)
-    if not sizes:
-        shape = (jax.device_count(), 1)
-    return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES))
+def make_mesh(
+    sizes: Mapping[str, int] | None = None, devices: Sequence[jax.Device] | None = None
+) -> Mesh:
+    """A mesh of these axis sizes over all devices, fast axes on neighbouring devices.
+
+    sizes: of some axes of AXES, the others are 1; one may be -1, which takes the devices that are
+    left. None: all devices on `data`. Raises RdcError naming mesh.AXIS.
+    """
+    devices = jax.devices() if devices is None else devices
+    shape = tuple(axis_sizes({"data": -1} if sizes is None else sizes, len(devices)).values())
+    slices = {getattr(device, "slice_index", None) for device in devices}
+    if shape[0] > 1 and len(slices) == shape[0]:
+        array = mesh_utils.create_hybrid_device_mesh((1, *shape[1:]), (shape[0], 1, 1, 1), devices)
+        return Mesh(array, AXES, axis_types=(AxisType.Auto,) * len(AXES))
+    return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
+
+
+def axis_sizes(sizes: Mapping[str, int], devices: int) -> dict[str, int]:
+    """Sizes of all AXES, with the -1 filled in. Raises RdcError naming mesh.AXIS."""
+    resolved = {axis: int(sizes.get(axis, 1)) for axis in AXES}
+    for axis, size in sizes.items():
+        if axis not in AXES:
+            raise RdcError(f"mesh.{axis} is not an axis; they are {', '.join(AXES)}")
+        if size == 0 or size < -1:
+            raise RdcError(f"mesh.{axis} is {size}; it must be at least 1, or -1 for what is left")
+    open_axes = [axis for axis, size in resolved.items() if size == -1]
+    if len(open_axes) > 1:
+        raise RdcError(f"only one of {', '.join(f'mesh.{a}' for a in open_axes)} may be -1")
+    given = int(np.prod([size for size in resolved.values() if size != -1]))
+    if open_axes and devices % given == 0:
+        resolved[open_axes[0]] = devices // given
+    if int(np.prod(list(resolved.values()))) != devices:
+        product = " x ".join(f"mesh.{axis} {size}" for axis, size in resolved.items() if size != 1)
+        raise RdcError(f"{product or 'a mesh of 1'} does not fit {devices} devices")
+    return resolved
 
 
 def parameter_sharding(mesh: Mesh, tree: Any) -> Any:
-    """Shardings for a tree of arrays or ShapeDtypeStructs: fsdp on the largest divisible axis."""
-    ways = mesh.shape["fsdp"]
+    """Shardings for a tree of arrays or ShapeDtypeStructs, by TENSOR_RULES, then fsdp.
 
-    def rule(leaf):
-        spec = [None] * leaf.ndim
-        if ways > 1 and leaf.size >= FSDP_MIN_SIZE:
-            axes = [i for i in range(leaf.ndim) if leaf.shape[i] % ways == 0]
+    Holds for optimiser states and averages alike: their leaves' paths end as the parameters' do.
+    fsdp takes the largest axis it divides that tensor has left.
+    """
+    tensor_ways, fsdp_ways = mesh.shape["tensor"], mesh.shape["fsdp"]
+
+    def rule(path, leaf):
+        spec: list[str | None] = [None] * leaf.ndim
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        for pattern, axis in TENSOR_RULES if tensor_ways > 1 else ():
+            fits = leaf.ndim >= -axis and leaf.shape[axis] % tensor_ways == 0
+            if fits and re.search(pattern, name):
+                spec[axis] = "tensor"
+        if fsdp_ways > 1 and leaf.size >= FSDP_MIN_SIZE:
+            axes = [i for i in range(leaf.ndim) if not spec[i] and leaf.shape[i] % fsdp_ways == 0]
             if axes:
                 spec[max(axes, key=lambda i: leaf.shape[i])] = "fsdp"
         return NamedSharding(mesh, PartitionSpec(*spec))
 
-    return jax.tree.map(rule, tree)
+    return jax.tree.map_with_path(rule, tree)
 
 
-def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Examples spread over every axis that holds data."""
-    return NamedSharding(mesh, PartitionSpec(AXES))
+def check_batch_size(mesh: Mesh, batch_size: int, accumulate: int = 1) -> None:
+    """Raises RdcError when a batch cannot be split evenly over the axes that hold examples."""
+    ways = int(np.prod([mesh.shape[axis] for axis in BATCH_AXES]))
+    if batch_size % (ways * accumulate):
+        parts = f"{ways} devices of " + " x ".join(f"mesh.{axis}" for axis in BATCH_AXES)
+        if accumulate > 1:
+            parts += f" times training.accumulate {accumulate}"
+        raise RdcError(f"data.batch_size {batch_size} does not divide among {parts}")
 
 
-def global_batch(mesh: Mesh, local: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
-    """This process's examples as (its part of) global arrays."""
-    sharding = batch_sharding(mesh)
-    return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in local.items()}
+def batch_sharding(mesh: Mesh, name: str = "", split_rows: bool = False) -> NamedSharding:
+    """Of an entry [B,...] of a batch: examples over every axis that holds some.
+
+    With `split_rows` the rows of images and latents are split over `tensor` as well, for crops
+    whose activations are too large for one device; convolutions exchange their borders.
+    """
+    rows = ["tensor"] if split_rows and name in ("image", "latent") else []
+    return NamedSharding(mesh, PartitionSpec(BATCH_AXES, *rows))
+
+
+def with_shardings(tree: Any, shardings: Any) -> Any:
+    """Shapes and dtypes of a tree of arrays as ShapeDtypeStructs with these shardings."""
+    return jax.tree.map(
+        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), tree, shardings
+    )
+
+
+def place(tree: Any, like: Any) -> Any:
+    """Host arrays, the same in every process, as global arrays with the shardings of `like`."""
+
+    def put(value, target):
+        value = np.asarray(value)
+        return jax.make_array_from_callback(value.shape, target.sharding, lambda i: value[i])
+
+    return jax.tree.map(put, tree, like)
+
+
+def gather(tree: Any) -> Any:
+    """Global arrays as host arrays, leaf by leaf; every process of the run must call it."""
+
+    def fetch(leaf):
+        if not leaf.is_fully_addressable:
+            everywhere = NamedSharding(leaf.sharding.mesh, PartitionSpec())
+            leaf = jax.jit(lambda x: x, out_shardings=everywhere)(leaf)
+        return np.asarray(leaf)
+
+    return jax.tree.map(fetch, tree)
+
+
+def batch_rows(mesh: Mesh, batch_size: int) -> np.ndarray:
+    """Which rows of a global batch this process must load, sorted int64.
+
+    Every process has to ask for exactly these, and then the global batch is the same whatever
+    the number of processes and the order of their devices. Processes that share examples
+    (a tensor axis across hosts) load them both.
+    """
+    held = batch_sharding(mesh).addressable_devices_indices_map((batch_size,)).values()
+    return np.unique(np.concatenate([np.arange(batch_size)[index] for index in held]))
+
+
+def global_batch(
+    local: Mapping[str, np.ndarray], like: Mapping[str, jax.ShapeDtypeStruct], rows: np.ndarray
+) -> dict[str, jax.Array]:
+    """This process's examples, those of `rows`, as its part of global arrays shaped `like`."""
+    arrays = {}
+    for name, target in like.items():
+
+        def part(index, values=local[name], target=target):
+            start, stop, _ = index[0].indices(target.shape[0])
+            first = int(np.searchsorted(rows, start))
+            return values[(slice(first, first + stop - start), *index[1:])]
+
+        arrays[name] = jax.make_array_from_callback(target.shape, target.sharding, part)
+    return arrays

@@ -75,7 +75,7 @@ def draw_levels(
 class Noised(NamedTuple):
     """A batch after the forward process: what an encoder has, and what a decoder will see."""
 
-    x: jax.Array  # images [B,H,W,3] in [-1,1]
+    x: jax.Array | None  # images [B,H,W,3] in [-1,1], where the batch has them
     latent: jax.Array  # clean, [B,h,w,C]
     yhat: jax.Array  # latent + uniform noise of the steps, the law of coding
     timesteps: LevelTimesteps
@@ -117,11 +117,18 @@ def add_coding_noise(
     level_key: jax.Array,
     noise_key: jax.Array,
 ) -> Noised:
-    """Draws timesteps for the batch's importance maps and adds the noise that coding adds."""
-    x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
-    ratio = x.shape[1] // DOWNSAMPLING // batch["importance"].shape[1]
+    """Draws timesteps for the batch's importance maps and adds the noise that coding adds.
+
+    batch: "importance" uint8 [B,gh,gw], and either "image" uint8 [B,H,W,3] or, encoded before
+    (`rdc data encode-latents`), "latent" [B,h,w,C].
+    """
+    if "latent" in batch:
+        x, y = None, batch["latent"].astype(jnp.float32)
+    else:
+        x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
+        y = networks.encode(params, x)
+    ratio = y.shape[1] // batch["importance"].shape[1]
     timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
-    y = networks.encode(params, x)
     yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
     return Noised(x, y, yhat, timesteps, importance)
 
@@ -135,7 +142,7 @@ def move_some_later(
     noise of that level: what a sampler of several steps meets after its first one.
     """
     clock_key, noise_key = jax.random.split(key)
-    index = jnp.arange(noised.x.shape[0], dtype=jnp.float32)
+    index = jnp.arange(noised.latent.shape[0], dtype=jnp.float32)
     later = (jnp.floor((index + 1) * share) > jnp.floor(index * share))[:, None]
     remaining = jnp.where(later, jax.random.uniform(clock_key, later.shape), 1.0)
     now = noised.timesteps._replace(values=noised.timesteps.values * remaining)
@@ -203,7 +210,7 @@ def entropy_loss(networks: Networks, recipe: Recipe) -> Loss:
         level_key, noise_key, z_key = jax.random.split(key, 3)
         noised = add_coding_noise(networks, recipe, params, batch, level_key, noise_key)
         y_bits, z_bits, _, _ = entropy_bits(networks, params, noised, z_key)
-        pixels = noised.x.shape[1] * noised.x.shape[2]
+        pixels = DOWNSAMPLING**2 * noised.latent.shape[1] * noised.latent.shape[2]
         bpp = jnp.mean(y_bits + z_bits) / pixels
         return bpp, {"bpp": bpp, "bpp_z": jnp.mean(z_bits) / pixels}
 

@@ -1,139 +1,135 @@
-"""The training loop, in chapters: data, networks, state, step, loop.
+"""The training loop, in chapters: processes, data, parameters, state, loop.
 
     rdc train --config configs/tiny.py data.path=FOLDER workdir=runs/tiny
 
-Interrupting (Ctrl-C) ends the step and saves; starting again with the same workdir resumes
-exactly, data included.
+The same command serves a laptop, one GPU and a pod (launch/). Interrupting (Ctrl-C, or SIGTERM
+from a scheduler) ends the step and saves; starting again with the same workdir resumes exactly,
+data included, on as many devices as there are then.
 """
 
-import time
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import ml_collections
 import numpy as np
-import optax
 from clu import parameter_overview
+from jax.experimental import multihost_utils
 
 from rdc_jax import model_folder
 from rdc_jax.data import pipeline, sources
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import distributed, partitioning, stages, state, validation
-from rdc_jax.training import optimizer as optimizers
+from rdc_jax.training import distributed, hardware, partitioning, program, validation
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.initialization import match_empirical_scales
-from rdc_jax.training.interrupts import deferred_interrupt
+from rdc_jax.training.interrupts import CONTINUE, TERMINATED, Terminated, noted_signals
 from rdc_jax.training.metric_writer import MetricWriter
+from rdc_jax.training.profile import profile_window
+from rdc_jax.training.step import STOP
+from rdc_jax.training.throughput import Throughput
+from rdc_jax.training.watchdog import watchdog
 
 
 def train(config: ml_collections.ConfigDict) -> Path:
     """Runs the configured stage to `training.total_steps`; returns the exported model folder.
 
     Raises RdcError naming the setting for anything the user can mend, and for a non-finite loss
-    (the last good checkpoint stays).
+    (the last good checkpoint stays); after a signal, and once the state is saved,
+    KeyboardInterrupt or Terminated.
     """
-    if config.stage not in stages.TRAINED:
-        raise RdcError(f"stage must be one of {', '.join(stages.TRAINED)}, not {config.stage!r}")
-
     # Processes: one, or those that launch/ started. The first one alone logs and exports.
     distributed.initialize()
-    processes, is_first = jax.process_count(), jax.process_index() == 0
-    if config.data.batch_size % jax.device_count():
-        raise RdcError(
-            f"data.batch_size {config.data.batch_size} does not divide among "
-            f"{jax.device_count()} devices"
-        )
+    is_first = jax.process_index() == 0
+    mesh = partitioning.make_mesh(config.mesh.to_dict())
+    training, batch_size = config.training, config.data.batch_size
+    partitioning.check_batch_size(mesh, batch_size, training.accumulate)
 
     # Data: one source, a few of its images held out for validation.
-    model, training = config.model.to_dict(), config.training.to_dict()
     source = open_source(config)
     held_out = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
-    batches = pipeline.training_iterator(
-        source,
-        batch_size=config.data.batch_size // processes,
-        crop_size=config.data.crop_size,
-        cell_size=model["cell_size"],
-        num_levels=model["num_levels"],
-        seed=config.seed,
-        exclude=held_out,
-        process_index=jax.process_index(),
-        process_count=processes,
-        num_threads=config.data.num_threads,
-    )
     crops = validation.validation_crops(source, held_out, size=2 * config.data.crop_size)
 
-    # Networks and parameters: fresh, or from a weights folder; split into trained and frozen.
-    networks = Networks.from_config(model)
+    # Parameters: fresh, or from a weights folder. The program says which are trained.
+    networks = Networks.from_config(config.model.to_dict())
     params = initial_parameters(config, networks, crops)
-    trained = {k: params[k] for k in stages.TRAINED[config.stage] if k in params}
-    frozen = {k: v for k, v in params.items() if k not in trained}
+    run = program.build(config, mesh, params)
+    trained, frozen = program.split_parameters(config.stage, params)
     for part, tree in params.items() if is_first else ():
         count = parameter_overview.count_parameters(tree)
         print(f"{'trained' if part in trained else 'frozen'}: {part}, {count:,} parameters")
 
-    # State: placed on the mesh, restored if this workdir has a checkpoint.
-    mesh = partitioning.make_mesh()
-    optimizer = optimizers.build(training)
-    train_state = state.create(trained, optimizer)
-    shardings = partitioning.parameter_sharding(mesh, train_state)
-    train_state = jax.device_put(train_state, shardings)
-    frozen = jax.device_put(frozen, partitioning.parameter_sharding(mesh, frozen))
-    checkpoints = Checkpoints(config.workdir, training["keep_checkpoints"])
-    start = 0
-    if checkpoints.latest_step() is not None:
-        start, train_state = checkpoints.restore(train_state, batches)
+    # State: placed on the mesh; restored if this workdir has a checkpoint, the data with it.
+    checkpoints = Checkpoints(config.workdir, training.keep_checkpoints)
+    start, progress = 0, {"examples": 0}
+    if checkpoints.latest_step() is None:
+        train_state = run.create_state(partitioning.place(trained, run.state.params))
+    else:
+        start, train_state, progress = checkpoints.restore(run.state)
         print(f"resumed from step {start} of {config.workdir}", flush=True)
+    frozen = partitioning.place(frozen, run.frozen)
+    del params, trained
+    rows = partitioning.batch_rows(mesh, batch_size)
+    batches = training_batches(config, source, held_out, rows, progress["examples"])
 
-    # Step: loss, gradient, update; the state is donated.
-    recipe = make_recipe(model, training)
-    loss = stages.LOSSES[config.stage](networks, recipe)
-    step_fn = make_step(loss, optimizer, shardings, config)
-
-    # Loop: next batch, step, log, validate, save. Saving precedes the next move of the iterator.
+    # Loop: next batch, step, log, validate, save. A step is looked at once the next is under way,
+    # so devices never wait for the host, and all processes see the same and stop together.
     writer = MetricWriter(config.workdir, silent=not is_first)
     validate = validation.make_validate(networks)
+    meter = throughput_meter(config, run, mesh)
     key = jax.random.key(config.seed)
-    step, total, log_every = start, training["total_steps"], training["log_every"]
-    last_log, window = time.perf_counter(), []
+    step, total, examples = start, training.total_steps, progress["examples"]
+    window, before, stop = [], None, CONTINUE
     try:
-        with deferred_interrupt() as interrupted:
-            while step < total:
-                batch = partitioning.global_batch(mesh, next(batches))
-                step_key = jax.random.fold_in(key, step)
-                train_state, metrics = step_fn(train_state, frozen, batch, step_key)
+        with noted_signals() as asked, watchdog(training.stall_timeout) as moved:
+            while step < total and stop == CONTINUE:
+                profile_window(config.workdir, step - start, training)
+                with meter.waiting_for_input():
+                    local = next(batches)
+                local[STOP] = np.full(len(rows), asked(), np.int32)
+                batch = partitioning.global_batch(local, run.batch, rows)
+                with meter.paused() if before is None else contextlib.nullcontext():  # compiles
+                    train_state, metrics = run.step(
+                        train_state, frozen, batch, jax.random.fold_in(key, step)
+                    )
+                step, examples = step + 1, examples + batch_size
+                if before is not None:
+                    stop = int(before[STOP])  # waits for the step before
+                    moved()
+                before = metrics
                 window.append(metrics)
-                step += 1
-                stopping = interrupted()
-                saving = stopping or step == total or step % training["checkpoint_every"] == 0
-                if saving or step % log_every == 0:  # a loss that is not finite is never saved
+                saving = stop or step == total or step % training.checkpoint_every == 0
+                if saving or step % training.log_every == 0:  # what is not finite is never saved
                     values = mean_metrics(jax.device_get(window), step, config.workdir)
-                    seconds = (time.perf_counter() - last_log) / len(window)
-                    writer.write_scalars(step, values | {"seconds_per_step": seconds})
-                    last_log, window = time.perf_counter(), []
-                if is_first and (step == total or step % training["sample_every"] == 0):
-                    params = jax.device_get(frozen | train_state.ema_params)
-                    scalars, sheet = validation.run(validate, params, crops)
-                    writer.write_scalars(step, scalars)
-                    writer.write_images(step, {"validation": sheet})
+                    skipped = {"skipped_images": len(source.skipped)} if source.skipped else {}
+                    writer.write_scalars(step, values | meter.rates(len(window)) | skipped)
+                    window = []
+                if step == total or step % training.sample_every == 0:
+                    with meter.paused():
+                        average = partitioning.gather(frozen | train_state.ema_params)
+                        if is_first:
+                            scalars, sheet = validation.run(validate, average, crops)
+                            writer.write_scalars(step, scalars)
+                            writer.write_images(step, {"validation": sheet})
                 if saving:
-                    checkpoints.save(step, train_state, batches)
-                if stopping:
-                    print(f"interrupted: saved step {step}", flush=True)
-                    raise KeyboardInterrupt
+                    checkpoints.save(step, train_state, {"examples": examples})
     finally:
         checkpoints.close()
         writer.close()
+    if stop:
+        print(f"stopped by a signal: saved step {step}", flush=True)
+        raise Terminated if stop == TERMINATED else KeyboardInterrupt
+    average = partitioning.gather(frozen | train_state.ema_params)
     if is_first:
-        export(config, networks, frozen | train_state.ema_params)
+        export(config, networks, average)
     return Path(config.workdir) / "model"
 
 
 def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -> None:
-    """Writes `workdir/model`, the folder that `rdc encode --model` takes."""
-    stored = jax.tree.map(lambda x: np.asarray(x).astype(np.float16), jax.device_get(params))
+    """Writes `workdir/model`, the folder that `rdc encode --model` takes. params: host arrays."""
+    stored = jax.tree.map(lambda x: np.asarray(x).astype(np.float16), params)
     params = jax.tree.map(lambda x: x.astype(np.float32), stored)  # what a decoder will load
     entropy = model_folder.entropy_arrays(
         params["hyperprior"], networks.step_table(params), networks.hyperprior.latent_unit
@@ -154,53 +150,62 @@ def open_source(config: ml_collections.ConfigDict) -> Any:
     )
 
 
+def training_batches(
+    config: ml_collections.ConfigDict,
+    source: Any,
+    held_out: np.ndarray,
+    rows: np.ndarray,
+    examples: int,
+) -> Iterator[dict[str, np.ndarray]]:
+    """This process's `rows` of every batch, from where a run that has seen `examples` stands."""
+    return pipeline.training_iterator(
+        source,
+        batch_size=config.data.batch_size,
+        crop_size=config.data.crop_size,
+        cell_size=config.model.cell_size,
+        num_levels=config.model.num_levels,
+        seed=config.seed,
+        exclude=held_out,
+        rows=rows,
+        start=examples // config.data.batch_size,
+        num_threads=config.data.num_threads,
+    )
+
+
 def initial_parameters(
     config: ml_collections.ConfigDict, networks: Networks, crops: np.ndarray
 ) -> dict[str, Any]:
-    """Fresh parameters (joint stage) or those of the weights folder `init_from`."""
+    """Fresh parameters (joint stage) or those of the weights folder `init_from`; host arrays."""
     if config.init_from:
         return model_folder.load(config.init_from).params
     if config.stage != "joint":
         raise RdcError(f"stage {config.stage} needs init_from=FOLDER with trained weights")
     params = jax.jit(networks.init)(jax.random.key(config.seed))
-    return match_empirical_scales(networks, params, crops)
+    params = jax.device_get(match_empirical_scales(networks, params, crops))
+    if jax.process_count() > 1:  # bit for bit the same, whatever machines the processes are on
+        params = multihost_utils.broadcast_one_to_all(params)
+    return params
 
 
-def make_recipe(model: dict[str, Any], training: dict[str, Any]) -> stages.Recipe:
-    """The numbers the losses need, from the config's two sections."""
-    return stages.Recipe(
-        num_levels=model["num_levels"],
-        timestep_range=tuple(model["timestep_range"]),
-        timestep_gap=training["timestep_gap"],
-        uniform_map_share=training["uniform_map_share"],
-        distortion_weight=training["distortion_weight"],
-        latent_weight=training["latent_weight"],
-        balance=training["balance"],
-        later_clock_share=training["later_clock_share"],
-    )
-
-
-def make_step(
-    loss: stages.Loss, optimizer: Any, shardings: Any, config: ml_collections.ConfigDict
-) -> Callable:
-    """The jitted train step (state, frozen, batch, key) -> (state, metrics)."""
-    decay = state.ema_decay(config.training.ema_half_life, config.data.batch_size)
-
-    def train_step(train_state, frozen, batch, key):
-        gradient = jax.value_and_grad(loss, has_aux=True)
-        (value, metrics), grads = gradient(train_state.params, frozen, batch, key)
-        new_state = state.apply_gradients(train_state, grads, optimizer, decay)
-        return new_state, {"loss": value, "gradient_norm": optax.tree.norm(grads)} | metrics
-
-    return jax.jit(train_step, donate_argnums=0, out_shardings=(shardings, None))
+def throughput_meter(
+    config: ml_collections.ConfigDict, run: program.Program, mesh: jax.sharding.Mesh
+) -> Throughput:
+    """With model FLOPs utilisation where the devices' peak is known."""
+    peaks = hardware.peaks_of(mesh.devices.flat[0].device_kind)
+    if peaks is None:
+        return Throughput(config.data.batch_size)
+    work = program.model_flops(config, run.state.params | run.frozen)
+    return Throughput(config.data.batch_size, work, peaks.flops * mesh.devices.size)
 
 
 def mean_metrics(window: list[dict[str, Any]], step: int, workdir: str) -> dict[str, float]:
     """Averages of the last steps; a non-finite loss ends the run with a message."""
-    means = {k: float(np.mean([m[k] for m in window])) for k in window[0]}
+    names = [name for name in window[0] if name != STOP]
+    means = {name: float(np.mean([metrics[name] for metrics in window])) for name in names}
     if not all(np.isfinite(value) for value in means.values()):
         raise RdcError(
-            f"loss is not finite at step {step}: lower training.muon_learning_rate and start "
-            f"again, the last good checkpoint is in {workdir}"
+            f"loss is not finite at step {step}: lower training.muon_learning_rate or "
+            "training.adam_learning_rate and start again, the last good checkpoint is in "
+            f"{workdir}"
         )
     return means

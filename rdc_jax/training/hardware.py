@@ -1,0 +1,37 @@
+"""Published peaks of accelerators, for utilisation in the log and for predictions.
+
+Sources: the system pages of Google Cloud TPU (v4, v5e, v5p, v6e) and NVIDIA's data sheets
+(dense bfloat16, without sparsity). Names are JAX's `device_kind`.
+"""
+
+from typing import NamedTuple
+
+GIB = 2**30
+
+
+class Peaks(NamedTuple):
+    """Of one device."""
+
+    flops: float  # bfloat16 operations a second
+    memory: float  # bytes
+    bandwidth: float  # of that memory, bytes a second
+    interconnect: float  # between neighbours of a slice or node, bytes a second, all links
+    tile: int  # side of the matrix unit: channels are worked on in multiples of it
+    clock: float  # cycles a second
+
+
+PEAKS = {
+    "TPU v4": Peaks(275e12, 32 * GIB, 1228e9, 300e9, 128, 1.05e9),
+    "TPU v5 lite": Peaks(197e12, 16 * GIB, 819e9, 200e9, 128, 1.5e9),
+    "TPU v5": Peaks(459e12, 95 * GIB, 2765e9, 600e9, 128, 1.75e9),
+    "TPU v6 lite": Peaks(918e12, 32 * GIB, 1640e9, 448e9, 256, 1.75e9),
+    "NVIDIA A100-SXM4-40GB": Peaks(312e12, 40 * GIB, 1555e9, 600e9, 16, 1.41e9),
+    "NVIDIA A100-SXM4-80GB": Peaks(312e12, 80 * GIB, 2039e9, 600e9, 16, 1.41e9),
+    "NVIDIA H100 80GB HBM3": Peaks(989e12, 80 * GIB, 3350e9, 900e9, 16, 1.83e9),
+    "NVIDIA H200": Peaks(989e12, 141e9, 4800e9, 900e9, 16, 1.83e9),
+}
+
+
+def peaks_of(device_kind: str) -> Peaks | None:
+    """None for a device that is not in the table."""
+    return PEAKS.get(device_kind)

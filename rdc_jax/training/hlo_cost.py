@@ -1,0 +1,227 @@
+"""Where the time of a program compiled for TPU will go, read from its optimised HLO text.
+
+For every instruction in turn, the longest of three: the compiler's own cycle count
+(`estimated_cycles` of its cost model, which knows how channels fill the matrix unit), the
+arithmetic of its matrix products at the published peak, and the bytes it moves to and from HBM,
+padded as its layouts are. Copies and collectives that run beside others count against the memory
+and the interconnect as a whole. Attention kernels, which the compiler does not look into, count
+with their channels padded to the matrix unit.
+"""
+
+import dataclasses
+import re
+from collections import defaultdict
+from math import ceil, prod
+
+from rdc_jax.training.hardware import Peaks
+
+BYTES = {"pred": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2, "bf16": 2, "f16": 2, "s32": 4, "u32": 4,
+         "f32": 4, "s64": 8, "u64": 8, "f64": 8}  # fmt: skip
+FREE = {"parameter", "get-tuple-element", "tuple", "bitcast", "constant", "copy-done", "slice-done",
+        "after-all", "while", "conditional", "call"}  # fmt: skip
+COLLECTIVE = re.compile(r"(all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute)")
+PALLAS_PRODUCTS = {"flash_mha_bwd_dkv": 4, "flash_mha_bwd_dq": 3, "flash_attention": 2}
+"""Matrix products of query x key size in each kernel of training/attention.py."""
+
+_SHAPE = re.compile(r"([a-z]+\d*)\[([\d,]*)\](?:\{([\d,]*)((?::|[A-Z]\(|\().*?)?\})?")
+_INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%([\w.\-]+) = (.*)$")
+_OPCODE = re.compile(r"(?:^|\s)([a-z][a-z\-]*)\(")
+
+
+@dataclasses.dataclass
+class Cost:
+    """Of one group of instructions, on one device."""
+
+    count: int = 0
+    seconds: float = 0.0
+    flops: float = 0.0
+    hbm_bytes: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """Of one execution. seconds: the largest of `serial`, `memory` and `interconnect`."""
+
+    serial: float  # instructions one after the other, asynchronous copies and collectives hidden
+    memory: float  # all HBM traffic at full bandwidth
+    interconnect: float  # all collectives at full bandwidth
+    flops: float  # matrix products and convolutions, as compiled
+    hbm_bytes: float
+    collective_bytes: float
+    groups: dict[str, Cost]  # by pass and operator, dearest first
+
+    @property
+    def seconds(self) -> float:
+        return max(self.serial, self.memory, self.interconnect)
+
+
+@dataclasses.dataclass(frozen=True)
+class Instruction:
+    opcode: str
+    shapes: list[tuple[str, tuple[int, ...], str, str]]  # dtype, sizes, minor to major, tiling
+    operands: list[str]
+    text: str
+
+
+def predict(hlo: str, peaks: Peaks) -> Prediction:
+    """From `compiled.as_text()` of a program for TPU."""
+    computations, entry = parse(hlo)
+    groups: dict[str, Cost] = defaultdict(Cost)
+    collective = hidden_bytes = 0.0
+    for name, times in executed(computations, entry):
+        shapes = {key: i.shapes for key, i in computations[name].items()}
+        for instruction in computations[name].values():
+            opcode = instruction.opcode
+            if opcode in FREE or opcode.endswith("-done"):
+                continue
+            moved = hbm_bytes(instruction, shapes)
+            if COLLECTIVE.match(opcode):
+                collective += times * sum(map(padded_bytes, instruction.shapes))
+                continue
+            if opcode.endswith("-start"):
+                hidden_bytes += times * moved / 2  # its tuple names source and destination
+                continue
+            flops = arithmetic(instruction, computations, shapes, peaks.tile)
+            cycles = re.search(r'"estimated_cycles":"(\d+)"', instruction.text)
+            seconds = max(
+                int(cycles[1]) / peaks.clock if cycles else 0.0,
+                flops / peaks.flops,
+                moved / peaks.bandwidth,
+            )
+            cost = groups[group_name(instruction)]
+            cost.count += times
+            cost.seconds += times * seconds
+            cost.flops += times * flops
+            cost.hbm_bytes += times * moved
+    ordered = dict(sorted(groups.items(), key=lambda item: -item[1].seconds))
+    bytes_moved = hidden_bytes + sum(cost.hbm_bytes for cost in ordered.values())
+    return Prediction(
+        serial=sum(cost.seconds for cost in ordered.values()),
+        memory=bytes_moved / peaks.bandwidth,
+        interconnect=collective / peaks.interconnect,
+        flops=sum(cost.flops for cost in ordered.values()),
+        hbm_bytes=bytes_moved,
+        collective_bytes=collective,
+        groups=ordered,
+    )
+
+
+def parse(hlo: str) -> tuple[dict[str, dict[str, Instruction]], str]:
+    """Computations by name, each its instructions by name; and the name of the entry."""
+    computations: dict[str, dict[str, Instruction]] = {}
+    entry, current = "", None
+    for line in hlo.splitlines():
+        if line.startswith(("%", "ENTRY")):
+            name = re.match(r"(?:ENTRY )?%([\w.\-]+)", line)[1]
+            current = computations.setdefault(name, {})
+            entry = name if line.startswith("ENTRY") else entry
+        elif current is not None and (match := _INSTRUCTION.match(line)):
+            name, rest = match.groups()
+            opcode = _OPCODE.search(rest)
+            if opcode is None:
+                continue
+            arguments = rest[opcode.end() :].split("), ", 1)[0]
+            current[name] = Instruction(
+                opcode=opcode[1],
+                shapes=shapes_of(rest[: opcode.start()]),
+                operands=re.findall(r"%([\w.\-]+)", arguments),
+                text=rest,
+            )
+    return computations, entry
+
+
+def executed(computations: dict, entry: str) -> list[tuple[str, int]]:
+    """The entry and the bodies of its loops, with how often each runs."""
+    runs, pending = [], [(entry, 1)]
+    while pending:
+        name, times = pending.pop()
+        runs.append((name, times))
+        for instruction in computations[name].values():
+            if instruction.opcode == "while":
+                body = re.search(r"body=%([\w.\-]+)", instruction.text)[1]
+                trips = re.search(r'"known_trip_count":\{"n":"(\d+)"', instruction.text)
+                pending.append((body, times * int(trips[1]) if trips else times))
+    return runs
+
+
+def shapes_of(text: str) -> list[tuple[str, tuple[int, ...], str, str]]:
+    """The arrays in a result type, tuples flattened."""
+    return [
+        (dtype, tuple(int(n) for n in sizes.split(",") if n), order or "", tiling or "")
+        for dtype, sizes, order, tiling in _SHAPE.findall(text)
+        if dtype in BYTES
+    ]
+
+
+def padded_bytes(shape: tuple[str, tuple[int, ...], str, str]) -> float:
+    """Bytes of an array as laid out: its two minor axes fill whole tiles."""
+    dtype, sizes, order, tiling = shape
+    physical = [sizes[int(i)] for i in order.split(",") if i][::-1] or list(sizes)
+    tile = re.search(r"T\((\d+)(?:,(\d+))?\)", tiling)
+    if tile and physical:
+        extents = [int(n) for n in tile.groups() if n]
+        for axis, extent in zip(range(-len(extents), 0), extents, strict=True):
+            if len(physical) >= -axis:
+                physical[axis] = extent * ceil(physical[axis] / extent)
+    return float(BYTES[dtype] * prod(physical))
+
+
+def hbm_bytes(instruction: Instruction, shapes: dict) -> float:
+    """Results and operands of an instruction that lie in HBM, not in the on-chip memory S(1)."""
+    arrays = list(instruction.shapes)
+    for operand in instruction.operands:
+        arrays += shapes.get(operand, [])
+    return sum(padded_bytes(s) for s in arrays if not re.search(r"S\([1-9]\)", s[3]))
+
+
+def arithmetic(instruction: Instruction, computations: dict, shapes: dict, tile: int) -> float:
+    """Floating-point operations of the matrix products in an instruction and all it calls."""
+    if instruction.opcode == "convolution":
+        return convolution_flops(instruction, shapes)
+    if instruction.opcode == "custom-call":
+        return pallas_flops(instruction, shapes, tile)
+    total = 0.0
+    for name in re.findall(r"calls=%([\w.\-]+)", instruction.text):
+        inner = {key: i.shapes for key, i in computations[name].items()}
+        for called in computations[name].values():
+            if called.opcode in ("convolution", "fusion"):
+                total += arithmetic(called, computations, inner, tile)
+    return total
+
+
+def convolution_flops(instruction: Instruction, shapes: dict) -> float:
+    """Two for each output, tap and input feature. Matrix products appear as convolutions too."""
+    labels = re.search(r"dim_labels=\w+_(\w+)->", instruction.text)
+    kernel = shapes[instruction.operands[1]][0][1]
+    window = dict(re.findall(r"(\w+)=([\dx_]+)", instruction.text.split("window=")[-1]))
+    taps = prod(int(n) for n in window.get("size", "1").split("x"))
+    inserted = prod(int(n) for n in window.get("lhs_dilate", "1").split("x"))
+    return 2.0 * prod(instruction.shapes[0][1]) * kernel[labels[1].index("i")] * taps / inserted
+
+
+def pallas_flops(instruction: Instruction, shapes: dict, tile: int) -> float:
+    """Attention kernels, from query [B,heads,n,c] and key [B,heads,m,c], c padded to `tile`."""
+    name = re.search(r'op_name="([^"]*)"', instruction.text)
+    kernel = next((k for k in PALLAS_PRODUCTS if name and k in name[1]), None)
+    if "tpu_custom_call" not in instruction.text or kernel is None:
+        return 0.0
+    query, key = (shapes[operand][0][1] for operand in instruction.operands[:2])
+    return 2.0 * PALLAS_PRODUCTS[kernel] * prod(query[:3]) * key[2] * tile * ceil(query[3] / tile)
+
+
+def group_name(instruction: Instruction) -> str:
+    """Forward, backward or update, and the JAX operator that an instruction came from."""
+    found = re.search(r'op_name="([^"]*)"', instruction.text)
+    if not found:
+        return f"compiler {instruction.opcode}"
+    path = found[1]
+    phase = "backward" if "transpose(" in path else "forward" if "jvp(" in path else "update"
+    for kernel in PALLAS_PRODUCTS:
+        if kernel in path:
+            return f"{phase} {kernel}"
+    operator = path.split("/")[-1]
+    for part, kind in (("norm", "norm"), ("GroupNorm", "norm"), ("attn1", "attention"),
+                       ("attn2", "cross-attention")):  # fmt: skip
+        if re.search(rf"/{part}[^/]*/(?!.*(conv_general|dot_general))", path):
+            return f"{phase} {kind}"
+    return f"{phase} {operator}"

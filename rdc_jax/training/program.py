@@ -1,0 +1,132 @@
+"""The compiled part of a run: what `train` executes, and what `--aot` compiles for a pod.
+
+Everything here follows from a config, a mesh and the shapes of the parameters.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from rdc_jax.errors import RdcError
+from rdc_jax.models.networks import Networks
+from rdc_jax.models.unet import REMAT
+from rdc_jax.training import optimizer as optimizers
+from rdc_jax.training import partitioning, stages, state
+from rdc_jax.training.attention import attention_kernel
+from rdc_jax.training.step import STOP, make_step
+
+COMPUTE_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+class Program(NamedTuple):
+    """Functions, and trees of ShapeDtypeStruct with shardings that say what they take."""
+
+    step: Callable  # (state, frozen, batch, key) -> (state, metrics), jitted
+    create_state: Callable  # trained parameters -> state at step 0, jitted
+    state: Any
+    frozen: Any
+    batch: dict[str, jax.ShapeDtypeStruct]
+
+
+def build(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh, params: Any) -> Program:
+    """`params`: the model's parameters or their shapes. Raises RdcError naming a setting."""
+    training, batch_size = config.training, config.data.batch_size
+    partitioning.check_batch_size(mesh, batch_size, training.accumulate)
+    trained, frozen = split_parameters(config.stage, params)
+    optimizer = optimizers.build(training.to_dict())
+
+    def create(parameters):
+        return state.create(parameters, optimizer)
+
+    abstract = jax.eval_shape(create, trained)
+    shardings = partitioning.parameter_sharding(mesh, abstract)
+    loss = build_loss(config, training_networks(config, mesh))
+    decay = state.ema_decay(training.ema_half_life, batch_size)
+    return Program(
+        step=make_step(
+            loss, optimizer, decay, accumulate=training.accumulate, shardings=shardings
+        ),
+        create_state=jax.jit(create, out_shardings=shardings),
+        state=partitioning.with_shardings(abstract, shardings),
+        frozen=partitioning.with_shardings(
+            frozen, partitioning.parameter_sharding(mesh, frozen)
+        ),
+        batch={
+            name: jax.ShapeDtypeStruct(
+                (batch_size, *shape), dtype,
+                sharding=partitioning.batch_sharding(mesh, name, training.split_rows),
+            )
+            for name, (shape, dtype) in batch_entries(config).items()
+        },
+    )  # fmt: skip
+
+
+def split_parameters(stage: str, params: Mapping[str, Any]) -> tuple[dict, dict]:
+    """(trained, frozen) parts of the parameters in a stage. Raises RdcError for no such stage."""
+    if stage not in stages.TRAINED:
+        raise RdcError(f"stage must be one of {', '.join(stages.TRAINED)}, not {stage!r}")
+    trained = {part: params[part] for part in stages.TRAINED[stage] if part in params}
+    return trained, {part: tree for part, tree in params.items() if part not in trained}
+
+
+def training_networks(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh) -> Networks:
+    """The networks as training computes them: dtype, rematerialisation, attention kernel."""
+    training = config.training
+    if training.compute_dtype not in COMPUTE_DTYPES:
+        names = " or ".join(COMPUTE_DTYPES)
+        raise RdcError(f"training.compute_dtype must be {names}, not {training.compute_dtype!r}")
+    if training.remat not in REMAT:
+        raise RdcError(f"training.remat must be {', '.join(REMAT)}, not {training.remat!r}")
+    dtype = COMPUTE_DTYPES[training.compute_dtype]
+    attend = attention_kernel(training.attention, mesh, dtype)
+    return Networks.from_config(config.model.to_dict(), dtype, training.remat, attend)
+
+
+def build_loss(config: ml_collections.ConfigDict, networks: Networks) -> stages.Loss:
+    """The loss of the config's stage, with the numbers it needs from the config."""
+    model, training = config.model, config.training
+    recipe = stages.Recipe(
+        num_levels=model.num_levels,
+        timestep_range=tuple(model.timestep_range),
+        timestep_gap=training.timestep_gap,
+        uniform_map_share=training.uniform_map_share,
+        distortion_weight=training.distortion_weight,
+        latent_weight=training.latent_weight,
+        balance=training.balance,
+        later_clock_share=training.later_clock_share,
+    )
+    return stages.LOSSES[config.stage](networks, recipe)
+
+
+def batch_entries(config: ml_collections.ConfigDict) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shape without the batch axis, and dtype, of what the step takes."""
+    size, cells = config.data.crop_size, config.data.crop_size // config.model.cell_size
+    entries = {
+        "importance": ((cells, cells), jnp.uint8),
+        STOP: ((), jnp.int32),
+    }
+    if config.data.kind == "latents":
+        side = size // stages.DOWNSAMPLING
+        entries["latent"] = ((side, side, config.model.latent_channels), jnp.float16)
+    else:
+        entries["image"] = ((size, size, 3), jnp.uint8)
+    return entries
+
+
+def model_flops(config: ml_collections.ConfigDict, params: Any) -> float:
+    """Convolutions and matrix products of one step's loss and gradient, without recomputation."""
+    from rdc_jax.training import flops
+
+    trained, frozen = split_parameters(config.stage, params)
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (trained, frozen))
+    loss = build_loss(config, Networks.from_config(config.model.to_dict()))
+    one = {
+        name: jax.ShapeDtypeStruct((1, *shape), dtype)
+        for name, (shape, dtype) in batch_entries(config).items()
+        if name != STOP
+    }
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    return config.data.batch_size * flops.count(jax.grad(loss, has_aux=True), *shapes, one, key)
