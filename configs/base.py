@@ -70,6 +70,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             latent_weight=0.1,
             balance=0.5,  # weight of an example ~ step ** balance
             later_clock_share=0.2,  # examples that train sampler steps after the first
+            input_perturbation=0.1,  # of the step, on the network's input (stage diffusion)
             uniform_map_share=0.3,
             timestep_gap=400,  # largest difference between background and region of interest
             compute_dtype="bfloat16",  # float32 | bfloat16; parameters and losses are float32

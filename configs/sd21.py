@@ -44,7 +44,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data = ml_collections.ConfigDict(
         dict(
             path="photos",
-            kind="folder",  # folder | array_record | tfds (path is then a name) | synthetic
+            kind="folder",  # folder | array_record | tfds (path: a name) | latents | synthetic
             split="train",  # of a TFDS set, with tfds_dir where it lies
             tfds_dir="",
             batch_size=16,
@@ -67,6 +67,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             latent_weight=0.0,
             balance=0.0,
             later_clock_share=0.5,  # examples that train sampler steps after the first
+            input_perturbation=0.1,  # of the step, on the network's input (stage diffusion)
             uniform_map_share=0.3,
             timestep_gap=400,  # largest difference between background and region of interest
             compute_dtype="bfloat16",  # float32 | bfloat16; parameters and losses are float32

@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Only an RdcError becomes that line; any other exception is a bug and keeps its traceback.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by XLA when JAX is imported
-    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every checkpoint
+    # Orbax narrates every checkpoint, and every failure once a thread; those it also raises.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be Unicode
     try:
@@ -172,6 +173,34 @@ def add_data(commands: Any) -> None:
         "--masks", metavar="DIR",
         help="segmentations: for FOLDER/a/b.jpg, DIR/a/b.png with a segment number per pixel",
     )  # fmt: skip
+    p = _command(
+        actions, "encode-latents", "run a frozen autoencoder over a set of photos once",
+        epilog="Run again after an interruption, it goes on with the missing shards. Train on the "
+        "result with data.kind=latents data.path=OUT, stage=diffusion or stage=entropy, and the "
+        "same init_from.",
+    )  # fmt: skip
+    p.set_defaults(module="encode_latents")
+    p.add_argument(
+        "--config", required=True, metavar="PATH[:VARIANT]",
+        help="of the training that will follow, for instance configs/sd21.py",
+    )  # fmt: skip
+    p.add_argument("out", metavar="OUT", help="folder of the shards, manifest.json, skipped.txt")
+    p.add_argument(
+        "overrides", nargs="*", metavar="key=value",
+        help="changed setting: init_from=FOLDER with the autoencoder (required), data.kind and "
+        "data.path of the photos",
+    )  # fmt: skip
+    p.add_argument(
+        "--tile", type=number(int, 8), metavar="PIXELS",
+        help="side of the squares that photos are cut into, and smaller photos are scaled up to; "
+        "default: 2 data.crop_size",
+    )  # fmt: skip
+    p.add_argument(
+        "--batch", type=number(int, 1, 4096), metavar="N", help="tiles a device; default 4"
+    )
+    p.add_argument(
+        "--shards", type=number(int, 1, 99999), metavar="N", help="default: one for 1024 photos"
+    )
 
 
 def add_models(commands: Any) -> None:

@@ -1,9 +1,10 @@
-"""`rdc data`: makes data sets for training. `prepare`: a folder of images -> ArrayRecord shards."""
+"""`rdc data prepare`: a folder of images -> ArrayRecord shards for training."""
 
 import sys
 from argparse import Namespace
 
 from rdc_jax.data import prepare as preparation
+from rdc_jax.data.shards import SKIPPED
 from rdc_jax.errors import RdcError
 
 
@@ -32,7 +33,7 @@ def prepare(args: Namespace) -> int:
         text += f", {manifest['masks']} with a mask"
     text += f", {len(manifest['shards'])} shards, {manifest['bytes'] / 1e6:.1f} MB"
     if manifest["skipped"]:
-        text += f"; {manifest['skipped']} skipped, listed in {args.out}/{preparation.SKIPPED}"
+        text += f"; {manifest['skipped']} skipped, listed in {args.out}/{SKIPPED}"
     print(text)
     return 0
 

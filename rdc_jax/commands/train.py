@@ -27,20 +27,25 @@ def run(args: Namespace) -> int:
         print(aot.compile_ahead(config, args.aot))
         return 0
     compilation_cache.enable()
+    import jax
+
     from rdc_jax.training import train
     from rdc_jax.training.interrupts import Terminated
 
     try:
-        print(train.train(config))
+        folder = train.train(config)
+        if jax.process_index() == 0:
+            print(folder)
         return 0
     except KeyboardInterrupt:
         what, code = "interrupted", INTERRUPTED
     except Terminated:
         what, code = "terminated", TRY_AGAIN
-    print(
-        f"rdc: {what}; the same command goes on from the last checkpoint in {config.workdir}",
-        file=sys.stderr,
-    )
+    if jax.process_index() == 0:
+        print(
+            f"rdc: {what}; the same command goes on from the last checkpoint in {config.workdir}",
+            file=sys.stderr,
+        )
     return code
 
 

@@ -1,7 +1,6 @@
 """Images in ArrayRecord shards, such as `rdc data prepare` writes."""
 
 import glob
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +8,8 @@ import numpy as np
 
 from rdc_jax.data import records
 from rdc_jax.data.replacing_source import ReplacingSource
+from rdc_jax.data.shards import MANIFEST, fingerprint, read_manifest
 from rdc_jax.errors import RdcError
-
-MANIFEST = "manifest.json"
-"""File beside the shards of `rdc data prepare` that lists them."""
 
 
 class ArrayRecordSource(ReplacingSource):
@@ -30,10 +27,13 @@ class ArrayRecordSource(ReplacingSource):
 
     def __init__(self, paths: str | Path | Sequence[str | Path]):
         shards = find_shards(paths)
-        self._records = _open(shards)
+        self._shards, self._records = shards, open_shards(shards)
         if not len(self._records):
             raise RdcError(f"data.path: no records in {_name(paths)}")
         super().__init__(np.arange(len(self._records)), f"in {_name(paths)}")
+
+    def fingerprint(self) -> str:
+        return fingerprint((Path(s).name, Path(s).stat().st_size) for s in self._shards)
 
     def _load(self, key: int) -> dict[str, np.ndarray]:
         name = f"record {key} {self._where}"
@@ -54,7 +54,7 @@ def find_shards(paths: str | Path | Sequence[str | Path]) -> list[str]:
         shards = [str(p) for p in paths]
     elif (folder := Path(paths).expanduser()).is_dir():
         if (folder / MANIFEST).is_file():
-            shards = _shards_of_manifest(folder)
+            shards = [str(folder / n) for n in read_manifest(folder, "images")["files"]]
         else:  # shards of others: photos.arrayrecord, photos.array_record-00000-of-00008
             found = [*folder.glob("*.arrayrecord*"), *folder.glob("*.array_record*")]
             shards = sorted(str(p) for p in found if p.suffix != ".tmp")
@@ -66,21 +66,8 @@ def find_shards(paths: str | Path | Sequence[str | Path]) -> list[str]:
     return shards
 
 
-def _shards_of_manifest(folder: Path) -> list[str]:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        complete = manifest["complete"]
-        names = [s["file"] for s in manifest["shards"] if complete and s["records"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise RdcError(
-            f"data.path: '{folder / MANIFEST}' is not a manifest of `rdc data prepare`"
-        ) from None
-    if not complete:
-        raise RdcError(f"data.path: '{folder}' is unfinished; run its `rdc data prepare` again")
-    return [str(folder / name) for name in names]
-
-
-def _open(shards: list[str]):
+def open_shards(shards: list[str]):
+    """Their records as one sequence of bytes; RdcError naming a shard that cannot be opened."""
     from array_record.python import array_record_module
     from array_record.python.array_record_data_source import ArrayRecordDataSource
 

@@ -1,4 +1,4 @@
-"""Random square crops, of an image and of the maps that belong to it by the same draw."""
+"""Random square crops of an image or its latents, and by the same draw of maps beside them."""
 
 from dataclasses import dataclass
 
@@ -31,6 +31,33 @@ class Crop:
         """A square [n, n, ...], turned and flipped, contiguous."""
         box = np.rot90(box, self.turn)  # with the four turns, one flip gives all eight symmetries
         return np.ascontiguousarray(box[:, ::-1] if self.flip else box)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A square of one of a photo's tiles, in elements of the latent.
+
+    Never scaled, turned or flipped: that of an image is not the same of its latent, because an
+    autoencoder is not equivariant.
+    """
+
+    tile: int
+    top: int
+    left: int
+    side: int
+
+    def of(self, tiles: np.ndarray) -> np.ndarray:
+        """The window of an array [tiles, h, w, ...]: [side, side, ...], contiguous."""
+        rows, columns = (slice(start, start + self.side) for start in (self.top, self.left))
+        return np.ascontiguousarray(tiles[self.tile, rows, columns])
+
+
+def draw_window(rng: np.random.Generator, shape: tuple[int, ...], side: int) -> Window:
+    """A random window of latents of shape (tiles, h, w, C); `side` is at most h and w."""
+    tiles, height, width = shape[:3]
+    tile = int(rng.integers(tiles))
+    top, left = (int(rng.integers(length - side + 1)) for length in (height, width))
+    return Window(tile, top, left, side)
 
 
 def draw_crop(rng: np.random.Generator, height: int, width: int, size: int) -> Crop:

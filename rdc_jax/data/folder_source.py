@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from rdc_jax.data.records import check_size
-from rdc_jax.data.replacing_source import ReplacingSource
+from rdc_jax.data.replacing_source import ReplacingSource, SourceGone
+from rdc_jax.data.shards import fingerprint
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import read_image
 
@@ -20,7 +21,7 @@ class FolderSource(ReplacingSource):
     Images that cannot be read are replaced (see ReplacingSource), and those with a side below
     `records.MIN_SIDE` too.
 
-    Raises RdcError when the folder is missing or has no images.
+    Raises RdcError when the folder is missing or has no images, and when it vanishes later.
     """
 
     def __init__(self, path: str | Path, cache: bool = True, *, cache_bytes: int = 4 << 30):
@@ -32,6 +33,7 @@ class FolderSource(ReplacingSource):
         keys = np.empty(len(paths), object)
         keys[:] = paths
         super().__init__(keys, f"below '{root}'")
+        self._root = root
         self._cache = _Cache(cache_bytes if cache else 0)
 
     @property
@@ -39,10 +41,30 @@ class FolderSource(ReplacingSource):
         """The files, one an index."""
         return list(self._keys)
 
+    def read(self, index: int) -> dict[str, np.ndarray]:
+        """As in ReplacingSource; the error does not repeat the path, which `name` says."""
+        try:
+            return super().read(index)
+        except SourceGone:
+            raise
+        except RdcError as error:
+            raise RdcError(str(error).removeprefix(f"'{self._keys[index]}' ")) from error
+
+    def name(self, index: int) -> str:
+        return str(self._keys[index].relative_to(self._root))
+
+    def fingerprint(self) -> str:
+        return fingerprint((p.relative_to(self._root), p.stat().st_size) for p in self._keys)
+
     def _load(self, key: Path) -> dict[str, np.ndarray]:
         image = self._cache.get(key)
         if image is None:
-            image = read_image(key).pixels
+            try:
+                image = read_image(key).pixels
+            except RdcError as error:
+                if not self._root.is_dir():
+                    raise SourceGone(f"data.path: the folder '{self._root}' is gone") from error
+                raise
             check_size(image, key)
             self._cache.put(key, image)
         return {"image": image}

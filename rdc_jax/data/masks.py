@@ -40,8 +40,9 @@ def random_importance(
         rng: source of all randomness.
         height, width: size of the map in cells.
         num_levels: number of importance levels, 1 to 256.
-        image: uint8 [image height, image width, 3], the picture that the map belongs to; its
-            sides are at least the map's. Without it "content" maps become "blobs".
+        image: uint8 [image height, image width, 3], the picture that the map belongs to, or its
+            latent, floats [h, w, C]; its sides are at least the map's. Without it "content" maps
+            become "blobs".
         mixture: probability per kind; kinds as in DEFAULT_MIXTURE.
 
     Returns:
@@ -91,18 +92,22 @@ def segment_importance(
 def local_contrast(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Mean magnitude of fine detail per cell: |luma - blurred luma|, averaged over each cell.
 
+    Of a latent it is that of its channels, averaged.
+
     Args:
-        image: uint8 [image height, image width, 3]; sides at least `height` and `width`.
+        image: uint8 [image height, image width, 3], or a latent, floats [h, w, C]; sides at
+            least `height` and `width`.
         height, width: size of the map in cells. Pixels beyond a whole number per cell are left out.
 
     Returns:
-        float32 [height, width], in grey values (0 to 255).
+        float32 [height, width], in grey values (0 to 255) or the latent's unit.
     """
     cell_height, cell_width = image.shape[0] // height, image.shape[1] // width
     pixels = image[: cell_height * height, : cell_width * width]
     step_y, step_x = max(1, cell_height // 8), max(1, cell_width // 8)
-    luma = pixels[::step_y, ::step_x] @ _LUMA
-    detail = np.abs(luma - _box_blur(luma, 2))
+    pixels = pixels[::step_y, ::step_x].astype(np.float32)
+    planes = [pixels @ _LUMA] if image.dtype == np.uint8 else np.moveaxis(pixels, -1, 0)
+    detail = np.mean([np.abs(plane - _box_blur(plane, 2)) for plane in planes], 0)
     rows = -(-np.arange(height) * cell_height // step_y)
     columns = -(-np.arange(width) * cell_width // step_x)
     sums = np.add.reduceat(np.add.reduceat(detail, rows, axis=0), columns, axis=1)

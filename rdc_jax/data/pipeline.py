@@ -1,4 +1,4 @@
-"""The training pipeline: source -> random crop of image or latent and its importance map -> batches.
+"""The training pipeline: source -> random crop and its importance map -> batches.
 
 The only module that imports grain, whose interface still moves.
 """

@@ -16,6 +16,7 @@ begin with the magic is an image file itself, so that shards of plain JPEGs work
 
 import io
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,12 +43,8 @@ class Record:
 
 def pack(record: Record) -> bytes:
     """The record in the format above."""
-    fields = {b"N": record.name.encode(), b"I": record.image, b"M": record.mask}
-    parts = [MAGIC]
-    for tag, content in fields.items():
-        if content:
-            parts += [_FIELD.pack(tag, len(content)), content]
-    return b"".join(parts)
+    name = record.name.encode(errors="surrogateescape")
+    return pack_fields(MAGIC, {b"N": name, b"I": record.image, b"M": record.mask})
 
 
 def unpack(data: bytes) -> Record:
@@ -57,9 +54,28 @@ def unpack(data: bytes) -> Record:
     """
     if not data.startswith(MAGIC[:4]):
         return Record(data)
-    if not data.startswith(MAGIC):
+    fields = unpack_fields(MAGIC, data)
+    if b"I" not in fields:
+        raise RdcError("damaged record: it has no image")
+    return Record(fields[b"I"], fields.get(b"M"), fields.get(b"N", b"").decode(errors="replace"))
+
+
+def pack_fields(magic: bytes, fields: Mapping[bytes, bytes | None]) -> bytes:
+    """A magic with its version, then the fields that have content, by their tags."""
+    parts = [magic]
+    for tag, content in fields.items():
+        if content:
+            parts += [_FIELD.pack(tag, len(content)), content]
+    return b"".join(parts)
+
+
+def unpack_fields(magic: bytes, data: bytes) -> dict[bytes, bytes]:
+    """The inverse of `pack_fields`; RdcError when the fields do not add up."""
+    if not data.startswith(magic[:4]):
+        raise RdcError("not a record of this kind")
+    if not data.startswith(magic):
         raise RdcError("record of a newer version; update rdc_jax")
-    fields, position = {}, len(MAGIC)
+    fields, position = {}, len(magic)
     while position < len(data):
         if position + _FIELD.size > len(data):
             raise RdcError("damaged record: cut off")
@@ -69,9 +85,7 @@ def unpack(data: bytes) -> Record:
             raise RdcError("damaged record: its fields do not add up")
         fields[tag] = data[position : position + length]
         position += length
-    if b"I" not in fields:
-        raise RdcError("damaged record: it has no image")
-    return Record(fields[b"I"], fields.get(b"M"), fields.get(b"N", b"").decode(errors="replace"))
+    return fields
 
 
 def decode(record: Record, name: str) -> dict[str, np.ndarray]:

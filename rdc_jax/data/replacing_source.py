@@ -1,4 +1,7 @@
-"""What all sources of stored images share: one that cannot be read is replaced, never fatal."""
+"""What all sources of stored images share: one that cannot be read is replaced, never fatal.
+
+Only when a whole set is gone, such as a folder on a disk that was unmounted, is that an error.
+"""
 
 import copy
 import logging
@@ -13,6 +16,10 @@ MAX_MESSAGES = 100
 """Skipped images that are named in the log; further ones are only counted."""
 
 _log = logging.getLogger(__name__)
+
+
+class SourceGone(RdcError):
+    """The set itself is no longer there; no other image can stand in."""
 
 
 class ReplacingSource:
@@ -36,7 +43,10 @@ class ReplacingSource:
         self._skipping = threading.Lock()
 
     def _load(self, key) -> dict[str, np.ndarray]:
-        """One example, as `__getitem__` returns it; RdcError when it cannot be read."""
+        """One example, as `__getitem__` returns it; RdcError when it cannot be read.
+
+        SourceGone when none can be read any more.
+        """
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -57,6 +67,8 @@ class ReplacingSource:
                 continue
             try:
                 return self._load(key)
+            except SourceGone:
+                raise
             except RdcError as error:
                 self._skip(key, error)
         raise RdcError(f"data.path: none of the {len(self)} images {self._where} is readable")
@@ -64,6 +76,18 @@ class ReplacingSource:
     def __repr__(self) -> str:
         """Stable across processes: grain stores it to check a restored iterator."""
         return f"{type(self).__name__}({len(self)} images)"
+
+    def read(self, index: int) -> dict[str, np.ndarray]:
+        """Example `index` itself; RdcError when it cannot be read."""
+        return self._load(self._keys[index])
+
+    def name(self, index: int) -> str:
+        """What to call example `index` in a list of images."""
+        return f"record {self._keys[index]}"
+
+    def fingerprint(self) -> str:
+        """Changes when the set does."""
+        return f"{len(self)} images {self._where}"
 
     def subset(self, indices: Sequence[int]) -> "ReplacingSource":
         """The same source with only these images; an unreadable one is replaced from them too."""

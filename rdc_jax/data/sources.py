@@ -4,9 +4,16 @@ A source has
 
     len(source)
     source[i]         {"image": uint8 [height, width, 3]} and, where the set has segmentations,
-                      "mask": uint8 [height, width], the number of each pixel's segment
+                      "mask": uint8 [height, width], the number of each pixel's segment;
+                      of encoded photos {"latents": float16 [tiles, h, w, C], "mask": [tiles, h, w]}
     source.skipped    the unreadable images met so far, which were replaced by others
     source.subset(indices)
+
+and those of images also
+
+    source.read(i)    source[i], or RdcError when it is unreadable
+    source.name(i)    what to call it
+    source.fingerprint()    changes when the set does
 
 The first two are all that grain asks for. Unreadable images are never fatal; a missing or
 unreadable set is an RdcError that names the setting.
@@ -16,6 +23,7 @@ from pathlib import Path
 
 from rdc_jax.data.array_record_source import ArrayRecordSource
 from rdc_jax.data.folder_source import FolderSource
+from rdc_jax.data.latent_source import LatentSource
 from rdc_jax.data.replacing_source import ReplacingSource
 from rdc_jax.data.subset_source import SubsetSource
 from rdc_jax.data.synthetic_source import SyntheticSource
@@ -25,6 +33,7 @@ from rdc_jax.errors import RdcError
 __all__ = [
     "ArrayRecordSource",
     "FolderSource",
+    "LatentSource",
     "ReplacingSource",
     "SubsetSource",
     "SyntheticSource",
@@ -32,7 +41,7 @@ __all__ = [
     "open_source",
 ]
 
-KINDS = ("folder", "array_record", "tfds", "synthetic")
+KINDS = ("folder", "array_record", "tfds", "latents", "synthetic")
 SYNTHETIC_IMAGES = 64
 
 
@@ -44,17 +53,20 @@ def open_source(
     tfds_dir: str = "",
     synthetic_size: int = 256,
     seed: int = 0,
+    cache: bool = True,
 ) -> ReplacingSource | SyntheticSource:
     """The image source that a config names.
 
     Args:
         kind: data.kind, one of KINDS.
         path: data.path: a folder of images; a folder of ArrayRecord shards, a shard or a pattern;
-            the name of a TFDS set. Synthetic images need none.
+            the name of a TFDS set; the folder that `rdc data encode-latents` made. Synthetic
+            images need none.
         split: data.split, of a TFDS set.
         tfds_dir: data.tfds_dir, the folder where TFDS keeps its sets; "" for its default.
         synthetic_size: side of the synthetic images in pixels.
         seed: of the synthetic images.
+        cache: whether a folder's images may stay in memory, to be read again.
 
     Raises:
         RdcError: naming data.kind or data.path.
@@ -66,7 +78,9 @@ def open_source(
     if not str(path):
         raise RdcError(f"data.path is empty; with data.kind={kind} it names the images")
     if kind == "folder":
-        return FolderSource(path)
+        return FolderSource(path, cache)
     if kind == "array_record":
         return ArrayRecordSource(path)
+    if kind == "latents":
+        return LatentSource(path)
     return TfdsSource(str(path), split, tfds_dir or None)

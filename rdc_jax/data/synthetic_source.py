@@ -41,6 +41,14 @@ class SyntheticSource:
         rng = np.random.default_rng((self._seed, index % len(self)))
         return {"image": _synthetic_image(rng, self._size)}
 
+    read = __getitem__
+
+    def name(self, index: int) -> str:
+        return f"synthetic image {index}"
+
+    def fingerprint(self) -> str:
+        return repr(self)
+
     def subset(self, indices: Sequence[int]) -> SubsetSource:
         return SubsetSource(self, indices)
 

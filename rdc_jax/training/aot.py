@@ -8,6 +8,7 @@ compiler's cycle counts and the chip's published peaks (training/hlo_cost.py).
 """
 
 import dataclasses
+import importlib.util
 import os
 import time
 
@@ -126,17 +127,17 @@ def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
 
 def topology_devices(topology: str) -> list[jax.Device]:
     """Devices that exist in name only."""
+    if importlib.util.find_spec("libtpu") is None:
+        raise RdcError("--aot needs libtpu: pip install 'rdc_jax[tpu]'")
     for name, value in WITHOUT_A_TPU.items():
         os.environ.setdefault(name, value)
     jax.config.update("jax_platforms", "cpu")
     try:
         return topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
     except Exception as error:
-        text = str(error).strip() or type(error).__name__
-        if "libtpu" in text.lower() and "topolog" not in text.lower():
-            raise RdcError("--aot needs libtpu: pip install 'rdc_jax[tpu]'") from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:150]
         raise RdcError(
-            f"--aot {topology!r} is no TPU topology ({text.splitlines()[0][:150]}); "
+            f"--aot {topology!r} is no TPU topology ({reason}); "
             "write v5e:16x16, v5p:4x4x4 or v6e:16x16"
         ) from error
 

@@ -6,13 +6,13 @@ at any moment leaves the ones before it.
 """
 
 import contextlib
-import logging
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 from orbax.checkpoint import v1 as ocp
 
 from rdc_jax.errors import RdcError
@@ -23,7 +23,6 @@ class Checkpoints:
 
     def __init__(self, workdir: str | Path, keep: int):
         self._directory = Path(workdir).absolute() / "checkpoints"
-        logging.getLogger("absl").addFilter(_not_of_orbax)
         with self._disk_errors():
             self._directory.mkdir(parents=True, exist_ok=True)
         self._checkpointer = ocp.training.Checkpointer(
@@ -77,6 +76,8 @@ class Checkpoints:
     def _disk_errors(self) -> Iterator[None]:
         try:
             yield
+        except jax.errors.JaxRuntimeError:  # another process is lost: not the disk's fault
+            raise
         except Exception as error:  # tensorstore reports a full disk as a ValueError
             raise RdcError(
                 f"cannot write a checkpoint to workdir {self._directory.parent}: {_reason(error)}; "
@@ -87,11 +88,6 @@ class Checkpoints:
 def _reason(error: Exception) -> str:
     """The operating system's words where it is behind the error."""
     code = re.search(r"os_error_code='(\d+)'", str(error))
-    if code or isinstance(error, OSError) and error.errno:
+    if code or (isinstance(error, OSError) and error.errno):
         return os.strerror(int(code[1]) if code else error.errno)
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-
-
-def _not_of_orbax(record: logging.LogRecord) -> bool:
-    """Orbax logs an error once for each of its threads, with tracebacks; what counts it raises."""
-    return "orbax" not in record.pathname

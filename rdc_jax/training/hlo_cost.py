@@ -20,7 +20,7 @@ BYTES = {"pred": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2, "bf16": 2, "f16": 2, "
 FREE = {"parameter", "get-tuple-element", "tuple", "bitcast", "constant", "copy-done", "slice-done",
         "after-all", "while", "conditional", "call"}  # fmt: skip
 COLLECTIVE = re.compile(r"(all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute)")
-PALLAS_PRODUCTS = {"flash_mha_bwd_dkv": 4, "flash_mha_bwd_dq": 3, "flash_attention": 2}
+PALLAS_PRODUCTS = {"splash_mha_fwd": 2, "splash_mha_dkv": 5}
 """Matrix products of query x key size in each kernel of training/attention.py."""
 
 _SHAPE = re.compile(r"([a-z]+\d*)\[([\d,]*)\](?:\{([\d,]*)((?::|[A-Z]\(|\().*?)?\})?")
@@ -57,6 +57,7 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class Instruction:
+    name: str
     opcode: str
     shapes: list[tuple[str, tuple[int, ...], str, str]]  # dtype, sizes, minor to major, tiling
     operands: list[str]
@@ -67,7 +68,7 @@ def predict(hlo: str, peaks: Peaks) -> Prediction:
     """From `compiled.as_text()` of a program for TPU."""
     computations, entry = parse(hlo)
     groups: dict[str, Cost] = defaultdict(Cost)
-    collective = hidden_bytes = 0.0
+    hidden_bytes = 0.0
     for name, times in executed(computations, entry):
         shapes = {key: i.shapes for key, i in computations[name].items()}
         for instruction in computations[name].values():
@@ -76,7 +77,6 @@ def predict(hlo: str, peaks: Peaks) -> Prediction:
                 continue
             moved = hbm_bytes(instruction, shapes)
             if COLLECTIVE.match(opcode):
-                collective += times * sum(map(padded_bytes, instruction.shapes))
                 continue
             if opcode.endswith("-start"):
                 hidden_bytes += times * moved / 2  # its tuple names source and destination
@@ -93,6 +93,7 @@ def predict(hlo: str, peaks: Peaks) -> Prediction:
             cost.seconds += times * seconds
             cost.flops += times * flops
             cost.hbm_bytes += times * moved
+    collective = collective_bytes(computations)
     ordered = dict(sorted(groups.items(), key=lambda item: -item[1].seconds))
     bytes_moved = hidden_bytes + sum(cost.hbm_bytes for cost in ordered.values())
     return Prediction(
@@ -122,6 +123,7 @@ def parse(hlo: str) -> tuple[dict[str, dict[str, Instruction]], str]:
                 continue
             arguments = rest[opcode.end() :].split("), ", 1)[0]
             current[name] = Instruction(
+                name=name,
                 opcode=opcode[1],
                 shapes=shapes_of(rest[: opcode.start()]),
                 operands=re.findall(r"%([\w.\-]+)", arguments),
@@ -153,6 +155,11 @@ def shapes_of(text: str) -> list[tuple[str, tuple[int, ...], str, str]]:
     ]
 
 
+def array_bytes(shape: tuple[str, tuple[int, ...], str, str]) -> float:
+    """Bytes of an array without padding."""
+    return float(BYTES[shape[0]] * prod(shape[1]))
+
+
 def padded_bytes(shape: tuple[str, tuple[int, ...], str, str]) -> float:
     """Bytes of an array as laid out: its two minor axes fill whole tiles."""
     dtype, sizes, order, tiling = shape
@@ -172,6 +179,28 @@ def hbm_bytes(instruction: Instruction, shapes: dict) -> float:
     for operand in instruction.operands:
         arrays += shapes.get(operand, [])
     return sum(padded_bytes(s) for s in arrays if not re.search(r"S\([1-9]\)", s[3]))
+
+
+def collective_bytes(computations: dict[str, dict[str, Instruction]]) -> float:
+    """Bytes that collectives bring to a device; the larger of what goes in and comes out.
+
+    The compiler spreads one collective over several fusions to hide it behind other work; they
+    share its channel, and it is counted once. All-reduces move everything twice.
+    """
+    channels: dict[str, float] = {}
+    for instructions in computations.values():
+        shapes = {key: i.shapes for key, i in instructions.items()}
+        for name, instruction in instructions.items():
+            kind = COLLECTIVE.match(instruction.opcode)
+            if kind is None or instruction.opcode.endswith("-done"):
+                continue
+            channel = re.search(r"channel_id=(\d+)", instruction.text)
+            out = sum(array_bytes(shape) for shape in instruction.shapes)
+            into = sum(array_bytes(s) for o in instruction.operands for s in shapes.get(o, []))
+            size = max(out, into) * (2 if kind[1] == "all-reduce" else 1)
+            key = channel[1] if channel else name
+            channels[key] = max(channels.get(key, 0.0), size)
+    return sum(channels.values())
 
 
 def arithmetic(instruction: Instruction, computations: dict, shapes: dict, tile: int) -> float:
@@ -201,24 +230,24 @@ def convolution_flops(instruction: Instruction, shapes: dict) -> float:
 
 def pallas_flops(instruction: Instruction, shapes: dict, tile: int) -> float:
     """Attention kernels, from query [B,heads,n,c] and key [B,heads,m,c], c padded to `tile`."""
-    name = re.search(r'op_name="([^"]*)"', instruction.text)
-    kernel = next((k for k in PALLAS_PRODUCTS if name and k in name[1]), None)
-    if "tpu_custom_call" not in instruction.text or kernel is None:
+    kernel = next((k for k in PALLAS_PRODUCTS if instruction.name.startswith(k)), None)
+    if kernel is None:
         return 0.0
-    query, key = (shapes[operand][0][1] for operand in instruction.operands[:2])
+    sizes = [shapes[operand][0][1] for operand in instruction.operands if shapes.get(operand)]
+    query, key = [size for size in sizes if len(size) == 4][:2]
     return 2.0 * PALLAS_PRODUCTS[kernel] * prod(query[:3]) * key[2] * tile * ceil(query[3] / tile)
 
 
 def group_name(instruction: Instruction) -> str:
     """Forward, backward or update, and the JAX operator that an instruction came from."""
+    for kernel in PALLAS_PRODUCTS:
+        if instruction.name.startswith(kernel):
+            return f"attention kernel {kernel}"
     found = re.search(r'op_name="([^"]*)"', instruction.text)
     if not found:
         return f"compiler {instruction.opcode}"
     path = found[1]
     phase = "backward" if "transpose(" in path else "forward" if "jvp(" in path else "update"
-    for kernel in PALLAS_PRODUCTS:
-        if kernel in path:
-            return f"{phase} {kernel}"
     operator = path.split("/")[-1]
     for part, kind in (("norm", "norm"), ("GroupNorm", "norm"), ("attn1", "attention"),
                        ("attn2", "cross-attention")):  # fmt: skip

@@ -11,8 +11,9 @@ Shardings are decided here from the shape and path of each leaf, never inside mo
 moves from a laptop to a pod without being touched.
 """
 
+import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -47,7 +48,11 @@ def make_mesh(
     if shape[0] > 1 and len(slices) == shape[0]:
         array = mesh_utils.create_hybrid_device_mesh((1, *shape[1:]), (shape[0], 1, 1, 1), devices)
         return Mesh(array, AXES, axis_types=(AxisType.Auto,) * len(AXES))
-    return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
+    try:
+        array = mesh_utils.create_device_mesh(shape, devices)
+    except NotImplementedError:  # no arrangement of whole rings of the torus has these sizes
+        array = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
+    return Mesh(array, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
 def axis_sizes(sizes: Mapping[str, int], devices: int) -> dict[str, int]:
@@ -114,6 +119,19 @@ def batch_sharding(mesh: Mesh, name: str = "", split_rows: bool = False) -> Name
     return NamedSharding(mesh, PartitionSpec(BATCH_AXES, *rows))
 
 
+def gather_kernels(mesh: Mesh, params: Any) -> Any:
+    """Inside a jitted function: every device gets convolution kernels whole before they are used.
+
+    For images that are split by rows. Where both the rows and the kernel's input channels are
+    split, XLA's partitioner (jaxlib 0.10.2) adds up partial sums of devices that hold the same
+    part, and the output of a 3x3 convolution is a multiple of what it should be.
+    """
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return jax.tree.map(
+        lambda x: jax.lax.with_sharding_constraint(x, everywhere) if x.ndim == 4 else x, params
+    )
+
+
 def with_shardings(tree: Any, shardings: Any) -> Any:
     """Shapes and dtypes of a tree of arrays as ShapeDtypeStructs with these shardings."""
     return jax.tree.map(
@@ -135,12 +153,16 @@ def gather(tree: Any) -> Any:
     """Global arrays as host arrays, leaf by leaf; every process of the run must call it."""
 
     def fetch(leaf):
-        if not leaf.is_fully_addressable:
-            everywhere = NamedSharding(leaf.sharding.mesh, PartitionSpec())
-            leaf = jax.jit(lambda x: x, out_shardings=everywhere)(leaf)
+        if not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+            leaf = _replicate(NamedSharding(leaf.sharding.mesh, PartitionSpec()))(leaf)
         return np.asarray(leaf)
 
     return jax.tree.map(fetch, tree)
+
+
+@functools.cache  # one function per mesh: a new one for every leaf would be compiled every time
+def _replicate(everywhere: NamedSharding) -> Callable[[jax.Array], jax.Array]:
+    return jax.jit(lambda x: x, out_shardings=everywhere)
 
 
 def batch_rows(mesh: Mesh, batch_size: int) -> np.ndarray:

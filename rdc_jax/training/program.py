@@ -44,6 +44,8 @@ def build(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh, params: An
     abstract = jax.eval_shape(create, trained)
     shardings = partitioning.parameter_sharding(mesh, abstract)
     loss = build_loss(config, training_networks(config, mesh))
+    if training.split_rows:
+        loss = on_whole_kernels(loss, mesh)
     decay = state.ema_decay(training.ema_half_life, batch_size)
     return Program(
         step=make_step(
@@ -97,8 +99,19 @@ def build_loss(config: ml_collections.ConfigDict, networks: Networks) -> stages.
         latent_weight=training.latent_weight,
         balance=training.balance,
         later_clock_share=training.later_clock_share,
+        input_perturbation=training.input_perturbation,
     )
     return stages.LOSSES[config.stage](networks, recipe)
+
+
+def on_whole_kernels(loss: stages.Loss, mesh: jax.sharding.Mesh) -> stages.Loss:
+    """The same loss, see `partitioning.gather_kernels`."""
+
+    def gathered(trained, frozen, batch, key):
+        trained, frozen = partitioning.gather_kernels(mesh, (trained, frozen))
+        return loss(trained, frozen, batch, key)
+
+    return gathered
 
 
 def batch_entries(config: ml_collections.ConfigDict) -> dict[str, tuple[tuple[int, ...], Any]]:
@@ -109,6 +122,8 @@ def batch_entries(config: ml_collections.ConfigDict) -> dict[str, tuple[tuple[in
         STOP: ((), jnp.int32),
     }
     if config.data.kind == "latents":
+        if config.stage == "joint":
+            raise RdcError("stage joint trains the autoencoder, so data.kind must not be latents")
         side = size // stages.DOWNSAMPLING
         entries["latent"] = ((side, side, config.model.latent_channels), jnp.float16)
     else:

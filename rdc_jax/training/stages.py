@@ -43,6 +43,7 @@ class Recipe:
     latent_weight: float
     balance: float
     later_clock_share: float
+    input_perturbation: float = 0.0
 
 
 def draw_levels(
@@ -183,18 +184,22 @@ def diffusion_loss(networks: Networks, recipe: Recipe) -> Loss:
     """Stage 1: prediction error of the U-Net under uniform noise, at and below coding timesteps.
 
     Where the entropy model's prior conditions the U-Net, it is the prior that decoding has: that
-    of the coding timesteps. Autoencoder and entropy model are frozen.
+    of the coding timesteps. Autoencoder and entropy model are frozen. The network sees a little
+    more noise than its target knows of, as a sampler's errors will add (Ning et al. 2023).
     """
 
     def loss(trained, frozen, batch, key):
         params = {**frozen, **trained}
-        level_key, noise_key, z_key, later_key = jax.random.split(key, 4)
+        level_key, noise_key, z_key, later_key, perturbation_key = jax.random.split(key, 5)
         noised = add_coding_noise(networks, recipe, params, batch, level_key, noise_key)
         mean, scale = jnp.zeros(()), jnp.ones(())
         if networks.prior_conditioning:
             mean, scale = entropy_bits(networks, params, noised, z_key)[2:]
         noisy, now = move_some_later(networks, params, noised, recipe.later_clock_share, later_key)
-        output, z = networks.run_unet(params, noisy, now, mean, scale)
+        step = networks.steps_at_pixels(params, now)
+        perturbed = add_uniform_noise(perturbation_key, noisy, recipe.input_perturbation * step)
+        output, _ = networks.run_unet(params, perturbed, now, mean, scale)
+        z = preconditioning.standardize(noisy, step, mean, scale)
         target = preconditioning.target(noised.latent, z, networks.prediction)
         error = losses.prediction_error(output, target)
         return error, {"prediction_error": error}

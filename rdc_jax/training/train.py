@@ -22,7 +22,7 @@ from rdc_jax import model_folder
 from rdc_jax.data import pipeline, sources
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import distributed, hardware, partitioning, program, validation
+from rdc_jax.training import distributed, hardware, latents, partitioning, program, validation
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.initialization import match_empirical_scales
 from rdc_jax.training.interrupts import CONTINUE, TERMINATED, Terminated, noted_signals
@@ -33,6 +33,7 @@ from rdc_jax.training.throughput import Throughput
 from rdc_jax.training.watchdog import watchdog
 
 
+@distributed.failing_alone()
 def train(config: ml_collections.ConfigDict) -> Path:
     """Runs the configured stage to `training.total_steps`; returns the exported model folder.
 
@@ -49,12 +50,14 @@ def train(config: ml_collections.ConfigDict) -> Path:
 
     # Data: one source, a few of its images held out for validation.
     source = open_source(config)
+    latents.check_settings(config, source)
     held_out = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
     crops = validation.validation_crops(source, held_out, size=2 * config.data.crop_size)
 
     # Parameters: fresh, or from a weights folder. The program says which are trained.
     networks = Networks.from_config(config.model.to_dict())
     params = initial_parameters(config, networks, crops)
+    latents.check_autoencoder(config, source, params)
     run = program.build(config, mesh, params)
     trained, frozen = program.split_parameters(config.stage, params)
     for part, tree in params.items() if is_first else ():
@@ -68,7 +71,8 @@ def train(config: ml_collections.ConfigDict) -> Path:
         train_state = run.create_state(partitioning.place(trained, run.state.params))
     else:
         start, train_state, progress = checkpoints.restore(run.state)
-        print(f"resumed from step {start} of {config.workdir}", flush=True)
+        if is_first:
+            print(f"resumed from step {start} of {config.workdir}", flush=True)
     frozen = partitioning.place(frozen, run.frozen)
     del params, trained
     rows = partitioning.batch_rows(mesh, batch_size)
@@ -83,7 +87,11 @@ def train(config: ml_collections.ConfigDict) -> Path:
     step, total, examples = start, training.total_steps, progress["examples"]
     window, before, stop = [], None, CONTINUE
     try:
-        with noted_signals() as asked, watchdog(training.stall_timeout) as moved:
+        with (
+            distributed.errors_in_words(),
+            noted_signals() as asked,
+            watchdog(training.stall_timeout) as moved,
+        ):
             while step < total and stop == CONTINUE:
                 profile_window(config.workdir, step - start, training)
                 with meter.waiting_for_input():
@@ -119,7 +127,9 @@ def train(config: ml_collections.ConfigDict) -> Path:
         checkpoints.close()
         writer.close()
     if stop:
-        print(f"stopped by a signal: saved step {step}", flush=True)
+        if is_first:
+            print(f"stopped by a signal: saved step {step}", flush=True)
+        jax.distributed.shutdown()  # all processes are here
         raise Terminated if stop == TERMINATED else KeyboardInterrupt
     average = partitioning.gather(frozen | train_state.ema_params)
     if is_first:
@@ -135,7 +145,13 @@ def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -
         params["hyperprior"], networks.step_table(params), networks.hyperprior.latent_unit
     )
     folder = Path(config.workdir) / "model"
-    model_folder.save(folder, config.name, config.model.to_dict(), params, entropy)
+    try:
+        model_folder.save(folder, config.name, config.model.to_dict(), params, entropy)
+    except OSError as error:
+        raise RdcError(
+            f"cannot write {folder}: {error.strerror or error}; make room there and give the same "
+            "command again"
+        ) from error
 
 
 def open_source(config: ml_collections.ConfigDict) -> Any:

@@ -1,7 +1,8 @@
 """The fixed validation rule: held-out training images, uniform maps at a few timesteps.
 
 Never the evaluation set. The numbers are ideal code lengths and one-step decoding, so a run's
-progress is visible without writing files.
+progress is visible without writing files. In a run on encoded latents there are no pictures; what
+the autoencoder makes of the clean latent stands for the original, and the metric is `psnr_ae`.
 """
 
 from collections.abc import Mapping
@@ -22,10 +23,21 @@ TIMESTEPS = (250, 400, 550, 700)
 
 
 def validation_crops(source: Any, indices: np.ndarray, size: int) -> np.ndarray:
-    """Centre crops of the held-out images, uint8 [N,size,size,3]; smaller images are tiled up."""
+    """Centre crops of the held-out images, uint8 [N,size,size,3]; smaller images are tiled up.
+
+    Of latents: the centre of a tile of each photo, float16 [N,size/8,size/8,C], or the whole tile
+    where that is smaller.
+    """
     crops = []
     for index in indices:
-        image = source[int(index)]["image"]
+        example = source[int(index)]
+        if "latents" in example:
+            tile = example["latents"][len(example["latents"]) // 2]
+            side = min(size // DOWNSAMPLING, len(tile))
+            start = (len(tile) - side) // 2
+            crops.append(tile[start : start + side, start : start + side])
+            continue
+        image = example["image"]
         repeat = [-(-size // n) for n in image.shape[:2]]
         image = np.tile(image, (*repeat, 1))
         top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
@@ -34,35 +46,49 @@ def validation_crops(source: Any, indices: np.ndarray, size: int) -> np.ndarray:
 
 
 def make_validate(networks: Networks):
-    """Returns a jitted (params, image uint8 [1,S,S,3], timestep) -> (bpp, psnr dB, uint8 image)."""
+    """Returns a jitted (params, crop, timestep) -> (bpp, psnr dB, decoded, original).
+
+    crop: an image uint8 [1,S,S,3], or a latent float16 [1,s,s,C]; both results uint8 [S,S,3].
+    """
+
+    def decode(params, latent):
+        pixels = jnp.clip(networks.decode(params, latent), -1, 1) + 1
+        return jnp.round(losses.PIXEL_RANGE * pixels)
 
     @jax.jit
-    def validate(params: Mapping[str, Any], image: jax.Array, timestep: jax.Array):
-        x = image.astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
-        size = x.shape[1] // DOWNSAMPLING
+    def validate(params: Mapping[str, Any], crop: jax.Array, timestep: jax.Array):
+        x, y = None, crop.astype(jnp.float32)
+        if crop.dtype == jnp.uint8:
+            original, x = y, y / losses.PIXEL_RANGE - 1.0
+            y = networks.encode(params, x)
+        else:
+            original = decode(params, y)
+        size = y.shape[1]
         index = jnp.zeros((1, size, size), jnp.int32)
         timesteps = level_timesteps(timestep.astype(jnp.float32).reshape(1, 1), index)
-        y = networks.encode(params, x)
         noise_key, z_key = jax.random.split(jax.random.key(0))
         yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
         importance = jnp.ones((1, size, size, 1))
         noised = Noised(x, y, yhat, timesteps, importance)
         y_bits, z_bits, mean, scale = entropy_bits(networks, params, noised, z_key)
         x0 = networks.denoise(params, yhat, timesteps, mean, scale)
-        decoded = jnp.round(losses.PIXEL_RANGE * (jnp.clip(networks.decode(params, x0), -1, 1) + 1))
-        mse = jnp.mean(jnp.square(decoded - image.astype(jnp.float32)))
-        bpp = jnp.sum(y_bits + z_bits) / (x.shape[1] * x.shape[2])
-        return bpp, 10 * jnp.log10(255.0**2 / mse), decoded[0].astype(jnp.uint8)
+        decoded = decode(params, x0)
+        mse = jnp.mean(jnp.square(decoded - original))
+        bpp = jnp.sum(y_bits + z_bits) / (size * DOWNSAMPLING) ** 2
+        pictures = (picture[0].astype(jnp.uint8) for picture in (decoded, original))
+        return bpp, 10 * jnp.log10(255.0**2 / mse), *pictures
 
     return validate
 
 
 def run(validate, params: Any, crops: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
     """Mean bpp and PSNR per timestep, and a sheet: originals on top, one row per timestep."""
-    scalars, rows = {}, [np.concatenate(crops[:6], axis=1)]
+    psnr = "psnr" if crops.dtype == np.uint8 else "psnr_ae"
+    scalars, rows = {}, []
     for t in TIMESTEPS:
         results = [jax.device_get(validate(params, crop[None], jnp.asarray(t))) for crop in crops]
         scalars[f"bpp@{t}"] = float(np.mean([r[0] for r in results]))
-        scalars[f"psnr@{t}"] = float(np.mean([r[1] for r in results]))
+        scalars[f"{psnr}@{t}"] = float(np.mean([r[1] for r in results]))
         rows.append(np.concatenate([r[2] for r in results[:6]], axis=1))
-    return scalars, np.concatenate(rows, axis=0)
+    originals = np.concatenate([r[3] for r in results[:6]], axis=1)
+    return scalars, np.concatenate([originals, *rows], axis=0)

@@ -11,7 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-EXIT_CODE = 2
+from rdc_jax.training import distributed
+
+EXIT_CODE = distributed.LOST_PEER
 CHECKS_PER_TIMEOUT = 20
 
 

@@ -66,6 +66,16 @@ def test_local_contrast_finds_the_texture(size):
     assert contrast[:, 0].max() < 1 < 10 < contrast[:, 3].min()
 
 
+def test_local_contrast_of_a_latent(rng):
+    latent = np.full((32, 32, 4), 0.5, np.float16)
+    latent[:, 16:] += rng.normal(0, 1, (32, 16, 4)).astype(np.float16)
+    contrast = local_contrast(latent, 16, 16)
+    assert contrast.shape == (16, 16) and contrast.dtype == np.float32
+    assert contrast[:, :6].max() < 1e-3 < 0.2 < contrast[:, 10:].min()
+    levels = random_importance(rng, 16, 16, num_levels=8, image=latent, mixture={"content": 1.0})
+    assert levels.shape == (16, 16)
+
+
 def test_segments_become_the_region_of_interest(rng):
     labels = np.zeros((64, 96), np.uint8)
     labels[:32, :48], labels[:32, 48:], labels[32:, :48] = 3, 255, 7

@@ -6,7 +6,7 @@ from rdc_jax.data.pipeline import held_out_split, only, training_iterator, witho
 from rdc_jax.data.sources import SubsetSource, SyntheticSource
 from rdc_jax.errors import RdcError
 
-SIZES = {"batch_size": 3, "crop_size": 64, "seed": 5}
+SIZES = {"batch_size": 3, "crop_size": 64, "seed": 5, "prefetch": 2}
 
 
 def take(iterator, count):
@@ -61,20 +61,37 @@ def test_same_seed_same_batches_whatever_the_threads():
     assert (other["image"] != first[0]["image"]).any()
 
 
-def test_examples_do_not_depend_on_batch_size_or_process_count():
+def test_examples_do_not_depend_on_batch_size():
     source = SyntheticSource(5, 100)
     whole = take(training_iterator(source, **(SIZES | {"batch_size": 12})), 1)[0]
     small = take(training_iterator(source, **SIZES), 4)
-    joined = {name: np.concatenate([b[name] for b in small]) for name in whole}
-    assert_same([whole], [joined])
-    for process in range(2):
-        sliced = training_iterator(source, process_index=process, process_count=2, **SIZES)
-        joined = {
-            name: np.concatenate([b[name] for b in batches])
-            for batches in [take(sliced, 2)]
-            for name in whole
-        }
-        assert_same([{name: whole[name][process::2] for name in whole}], [joined])
+    assert_same([whole], [{name: np.concatenate([b[name] for b in small]) for name in whole}])
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        [[0, 1, 2], [3, 4, 5]],
+        [[0, 2, 4], [1, 3, 5]],
+        [[4, 5], [0, 1], [2, 3]],
+        [[0, 1, 2, 3, 4, 5]] * 2,  # processes that share examples over a tensor axis
+        [[5], [0, 1, 2, 3, 4]],
+    ],
+)
+def test_the_rows_of_all_processes_make_the_batch_of_one(shares):
+    source = SyntheticSource(5, 100)
+    sizes = SIZES | {"batch_size": 6}
+    whole = take(training_iterator(source, **sizes), 3)
+    joined = [{name: np.zeros_like(batch[name]) for name in batch} for batch in whole]
+    for rows in shares:
+        for threads in (0, 3):
+            iterator = training_iterator(source, rows=np.array(rows), num_threads=threads, **sizes)
+            for place, part in zip(joined, take(iterator, 3), strict=True):
+                for name in place:
+                    assert len(part[name]) == len(rows)
+                    place[name][rows] = part[name]
+    assert_same(whole, joined)
+    assert len({image.tobytes() for batch in whole for image in batch["image"]}) == 18
 
 
 def test_epochs_differ_in_order_and_in_augmentation():
@@ -90,24 +107,33 @@ def test_processes_share_an_epoch_without_overlap():
     seen = []
     for process in range(3):
         iterator = training_iterator(
-            FlatSource(12), process_index=process, process_count=3, **(SIZES | {"batch_size": 2})
+            FlatSource(12), rows=[2 * process, 2 * process + 1], **(SIZES | {"batch_size": 6})
         )
         seen.append({int(v) for b in take(iterator, 2) for v in b["image"][:, 0, 0, 0]})
     assert all(len(s) == 4 for s in seen)
     assert set.union(*seen) == set(range(12))
 
 
-def test_restored_state_continues_bit_for_bit():
+@pytest.mark.parametrize("start", [1, 3, 4])
+def test_started_later_it_gives_what_a_running_one_gives(start):
+    source = SyntheticSource(5, 100)  # 15 examples: the runs below cross into later epochs
+    for options in ({}, {"rows": [2, 0]}, {"exclude": [1, 3]}):
+        running = training_iterator(source, **SIZES, **options)
+        take(running, start)
+        later = training_iterator(source, start=start, num_threads=start % 3, **SIZES, **options)
+        assert_same(take(running, 3), take(later, 3))
+
+
+def test_a_run_continues_where_its_examples_end_with_another_batch_size():
     source = SyntheticSource(5, 100)
-    iterator = training_iterator(source, **SIZES)
-    take(iterator, 3)
-    state = iterator.get_state()
-    expected = take(iterator, 3)
-    fresh = training_iterator(source, **SIZES)
-    fresh.set_state(state)
-    assert_same(expected, take(fresh, 3))
-    iterator.set_state(state)
-    assert_same(expected, take(iterator, 3))
+    small = take(training_iterator(source, **SIZES), 4)
+    large = next(training_iterator(source, start=1, **(SIZES | {"batch_size": 6})))
+    assert_same([large], [{name: np.concatenate([b[name] for b in small[2:]]) for name in large}])
+
+
+def test_a_run_may_start_far_along():
+    iterator = training_iterator(SyntheticSource(5, 100), start=10**9, **SIZES)
+    assert next(iterator)["image"].shape == (3, 64, 64, 3)
 
 
 def test_content_map_follows_the_flips_of_its_image():
@@ -187,7 +213,6 @@ def test_held_out_images_are_fixed_and_never_drawn():
         {"crop_size": 60},
         {"num_levels": 0},
         {"num_levels": 257},
-        {"process_index": 1},
         {"exclude": range(5)},
     ],
 )

@@ -8,7 +8,7 @@ from PIL import Image
 
 from rdc_jax.cli import main
 from rdc_jax.data import prepare as preparation
-from rdc_jax.data import records
+from rdc_jax.data import records, shards
 from rdc_jax.data.prepare import prepare
 from rdc_jax.data.sources import ArrayRecordSource
 from rdc_jax.errors import RdcError
@@ -82,12 +82,12 @@ def test_an_interrupted_run_goes_on_with_the_missing_shards(photos, tmp_path, mo
     prepare(photos, whole, shards=4, workers=1)
     write_shard, written = preparation.write_shard, []
 
-    def failing(root, folder, settings, index, names):
-        written.append(index)
-        if index == 2 and len(written) < 4:
-            (folder / ".images-00002-of-00004.arrayrecord.tmp").write_bytes(b"half")
+    def failing(root, settings, path, names):
+        written.append(int(path.name.split("-")[1]))
+        if written[-1] == 2 and len(written) < 4:
+            path.with_name(".images-00002-of-00004.arrayrecord.tmp").write_bytes(b"half")
             raise KeyboardInterrupt
-        return write_shard(root, folder, settings, index, names)
+        return write_shard(root, settings, path, names)
 
     monkeypatch.setattr(preparation, "write_shard", failing)
     with pytest.raises(KeyboardInterrupt):
@@ -148,6 +148,32 @@ def test_what_cannot_be_prepared_is_refused(photos, tmp_path, capsys):
     assert "none of the images" in error(bad, tmp_path / "empty")
     (tmp_path / "no_masks").mkdir()
     assert "named like" in error(photos, tmp_path / "m", "--masks", tmp_path / "no_masks")
+
+
+def test_names_need_not_be_unicode(tmp_path, rng):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in (b"caf\xe9.png", b"bad\xff.png"):
+        with open(bytes(folder) + b"/" + name, "wb") as file:
+            if name.startswith(b"caf"):
+                Image.fromarray(rng.integers(0, 256, (80, 80), np.uint8)).save(file, "PNG")
+    manifest = prepare(folder, tmp_path / "out", workers=1)
+    assert (manifest["images"], manifest["skipped"]) == (1, 1)
+    assert (tmp_path / "out" / "skipped.txt").read_bytes().startswith(b"bad\xff.png: ")
+    source = ArrayRecordSource(tmp_path / "out")
+    assert record_of(source, 0).name == "caf\ufffd.png"
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_shard(photos, tmp_path, monkeypatch, capsys):
+    def full(path, count):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shards, "_check", full)
+    out = tmp_path / "out"
+    assert run(photos, out, "--shards", 1, "--workers", 1) == 2
+    text = capsys.readouterr().err
+    assert "cannot write" in text and "No space left" in text and text.count("\n") == 1
+    assert not list(out.glob("*.arrayrecord")) and not list(out.glob(".*"))
 
 
 def test_interrupted_command_says_how_to_go_on(monkeypatch, capsys):

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from rdc_jax.data import folder_source
+from rdc_jax.data.pipeline import training_iterator
 from rdc_jax.data.sources import FolderSource, SubsetSource, SyntheticSource, open_source
 from rdc_jax.errors import RdcError
 
@@ -53,6 +54,36 @@ def test_errors_name_the_setting(tmp_path):
     (tmp_path / "a.png").write_text("not an image")
     with pytest.raises(RdcError, match=r"data\.path.*none of the 1 images"):
         FolderSource(tmp_path)[0]
+
+
+def test_a_folder_that_vanishes_ends_the_run_at_once(tmp_path):
+    folder = tmp_path / "photos"
+    for i in range(3):
+        save(folder / f"{i}.png", i)
+    source = FolderSource(folder, cache=False)
+    iterator = training_iterator(source, batch_size=1, crop_size=64, seed=0, prefetch=1)
+    next(iterator)
+    folder.rename(tmp_path / "moved")
+    with pytest.raises(RdcError, match=r"data\.path: the folder '.*photos' is gone") as error:
+        for _ in range(9):
+            next(iterator)
+    assert "\n" not in str(error.value) and not source.skipped
+    (tmp_path / "moved").rename(folder)
+    assert value(source, 0) == 0
+
+
+def test_one_image_can_be_read_without_a_substitute(tmp_path):
+    save(tmp_path / "a" / "good.png", 7)
+    (tmp_path / "bad.png").write_text("not an image")
+    source = FolderSource(tmp_path)
+    assert [source.name(i) for i in range(2)] == ["a/good.png", "bad.png"]
+    assert source.read(0)["image"][0, 0, 0] == 7
+    with pytest.raises(RdcError, match=r"^is not an image"):
+        source.read(1)
+    before = source.fingerprint()
+    assert before == FolderSource(tmp_path).fingerprint()
+    (tmp_path / "bad.png").write_text("not an image either")
+    assert before != FolderSource(tmp_path).fingerprint()
 
 
 def test_cache_is_bounded_and_shared_between_threads(tmp_path, monkeypatch):
@@ -125,6 +156,6 @@ def test_a_config_opens_its_source(tmp_path):
     np.testing.assert_array_equal(source[4]["image"], SyntheticSource(5, 100, seed=3)[4]["image"])
     with pytest.raises(RdcError, match=r"data\.kind must be folder, .* or synthetic, not 'fodler'"):
         open_source("fodler", tmp_path)
-    for kind in ("folder", "array_record", "tfds"):
+    for kind in ("folder", "array_record", "tfds", "latents"):
         with pytest.raises(RdcError, match=rf"data\.path is empty; with data\.kind={kind}"):
             open_source(kind, "")
