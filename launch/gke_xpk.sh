@@ -4,8 +4,9 @@
 #   CLUSTER=my-cluster IMAGE=... launch/gke_xpk.sh [--dry-run] --config CONFIG [key=value ...]
 #
 # IMAGE holds `rdc` with the extra tpu and, in its working folder, CONFIG; data and workdir are
-# paths that all pods share, such as a mounted bucket. Preempted pods are started again up to
-# RESTARTS times and go on from the last checkpoint.
+# paths that all pods share, such as a mounted bucket. Preempted pods (exit code 75 of rdc), those
+# that have lost another (69) and crashed ones are started again up to RESTARTS times and go on
+# from the last checkpoint; an error that the user must mend (2) ends the workload.
 set -euo pipefail
 
 CLUSTER="${CLUSTER:-rdc}"
@@ -39,8 +40,9 @@ run() {
 where=(--cluster="$CLUSTER" --zone="$ZONE")
 if [[ -n "$PROJECT" ]]; then where+=(--project="$PROJECT"); fi
 
+# XPK runs the command in a subshell: without exec, SIGTERM would end that and not reach rdc.
 train="$(printf ' %q' rdc train "$@")"
 run xpk workload create --workload="$WORKLOAD" "${where[@]}" \
     --tpu-type="$TPU_TYPE" --num-slices="$SLICES" --docker-image="$IMAGE" \
-    --max-restarts="$RESTARTS" --termination-grace-period-seconds=120 \
-    --command="RDC_DISTRIBUTED=auto$train"
+    --max-restarts="$RESTARTS" --restart-on-exit-codes=69,75 \
+    --termination-grace-period-seconds=120 --command="RDC_DISTRIBUTED=auto exec$train"

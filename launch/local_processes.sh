@@ -4,8 +4,9 @@
 #   PROCESSES=2 launch/local_processes.sh [--dry-run] --config CONFIG [key=value ...]
 #
 # Every line of output begins with its process number. When one process fails the others are
-# ended, and its exit code is returned. Ctrl-C and SIGTERM are passed on to every process; those
-# still there after GRACE seconds are killed, and all of them at a second signal.
+# ended, and its exit code is returned; only code 75, terminated and saved, they reach by
+# themselves. Ctrl-C and SIGTERM are passed on to every process; those still there after GRACE
+# seconds are killed, and all of them at a second signal.
 set -euo pipefail
 
 PROCESSES="${PROCESSES:-2}"
@@ -90,7 +91,7 @@ for ((ended = 0; ended < ${#pids[@]}; ended++)); do
     read -r process status <&3
     if ((code == 0)); then code="$status"; fi
     if [[ "$process" == all ]]; then break; fi
-    if ((status != 0)) && [[ -z "$killer" ]]; then
+    if ((status != 0 && status != 75)) && [[ -z "$killer" ]]; then
         echo "process $process ended with code $status; ending the others" >&2
         stop TERM
     fi

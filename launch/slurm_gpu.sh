@@ -5,7 +5,8 @@
 #
 # Submits itself as a job that runs in the present folder and environment, so start it where
 # `rdc` works and CONFIG and the data are on a shared file system. SLURM sends SIGTERM two minutes
-# before the time limit; the same command then goes on from the last checkpoint.
+# before the time limit; the run then saves, exits with code 75, and the job is queued again.
+# SLURM itself queues it again when it is preempted or a node fails. Cancelling ends it for good.
 set -euo pipefail
 
 NODES="${NODES:-1}"
@@ -33,15 +34,25 @@ run() {
     fi
 }
 
-# All GPUs of a node are visible to its processes; JAX takes the one of its local rank.
-step=(srun --kill-on-bad-exit=1 --cpus-per-task="$CPUS_PER_GPU" --gpu-bind=none --label
-    rdc train "$@")
-read -ra more <<<"$SBATCH_OPTIONS"
 if [[ -z "${RDC_INSIDE_JOB:-}" ]]; then
+    read -ra more <<<"$SBATCH_OPTIONS"
     run sbatch --job-name=rdc-train --nodes="$NODES" --ntasks-per-node="$GPUS_PER_NODE" \
         --gpus-per-node="$GPUS_PER_NODE" --cpus-per-task="$CPUS_PER_GPU" --time="$TIME" \
-        --signal=TERM@120 --export=ALL,RDC_INSIDE_JOB=1,RDC_DISTRIBUTED=auto \
+        --signal=TERM@120 --requeue --open-mode=append \
+        --export=ALL,RDC_INSIDE_JOB=1,RDC_DISTRIBUTED=auto \
         ${more[@]+"${more[@]}"} "$0" "$@"
     if ! "$dry_run"; then exit; fi
 fi
-run "${step[@]}"
+
+# From here on inside the job. --signal=TERM reaches the processes of srun, not this shell; it gets
+# a SIGTERM only when the job is cancelled or preempted. All GPUs of a node are visible to its
+# processes; JAX takes the one of its local rank. Processes that still run two minutes after one
+# has ended are killed: by then they have noticed, or never will.
+cancelled=false code=0
+trap 'cancelled=true' TERM
+run srun --wait=120 --cpus-per-task="$CPUS_PER_GPU" --gpu-bind=none --label \
+    rdc train "$@" || code=$?
+if "$dry_run" || { ((code == 75)) && ! "$cancelled"; }; then
+    run scontrol requeue "${SLURM_JOB_ID:-JOB}"
+fi
+exit "$code"

@@ -3,9 +3,11 @@
 #
 #   TPU=my-pod ZONE=us-east5-b launch/tpu_vm.sh [--dry-run] [--install] \
 #       --config CONFIG [key=value ...]
+#   TPU=my-pod ZONE=us-east5-b launch/tpu_vm.sh [--dry-run] --stop
 #
 # --install first copies HEAD of this repository to the workers and installs it there. CONFIG is
-# a path inside the repository; data and workdir must be paths that all workers share.
+# a path inside the repository; data and workdir must be paths that all workers share. Ctrl-C ends
+# the connection only: --stop makes the run save and end.
 set -euo pipefail
 
 TPU="${TPU:-rdc}"
@@ -14,13 +16,18 @@ PROJECT="${PROJECT:-}"           # "" is the default of gcloud
 FOLDER="${FOLDER:-rdc_jax}"      # of the workers, below their home folder
 PYTHON="${PYTHON:-python3.11}"   # of the workers, 3.11 or newer, with venv
 
-dry_run=false install=false
-while [[ "${1:-}" == --dry-run || "${1:-}" == --install ]]; do
-    if [[ "$1" == --dry-run ]]; then dry_run=true; else install=true; fi
+dry_run=false install=false stop=false
+while true; do
+    case "${1:-}" in
+    --dry-run) dry_run=true ;;
+    --install) install=true ;;
+    --stop) stop=true ;;
+    *) break ;;
+    esac
     shift
 done
-if (($# == 0)); then
-    echo "usage: $0 [--dry-run] [--install] --config CONFIG [key=value ...]" >&2
+if (($# == 0)) && ! "$stop"; then
+    echo "usage: $0 [--dry-run] [--install] --config CONFIG [key=value ...] | --stop" >&2
     exit 2
 fi
 
@@ -35,6 +42,11 @@ run() {
 
 where=(--zone="$ZONE" --worker=all)
 if [[ -n "$PROJECT" ]]; then where+=(--project="$PROJECT"); fi
+
+if "$stop"; then # the brackets keep pkill's own shell out of the match
+    run gcloud compute tpus tpu-vm ssh "$TPU" "${where[@]}" --command="pkill -TERM -f '[r]dc train'"
+    exit
+fi
 
 if "$install"; then
     archive=rdc_jax.tar.gz

@@ -51,7 +51,7 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def user_environment() -> dict[str, str]:
     """The environment of a user's shell: CPU, but no simulated devices and no strictness."""
     environment = {name: v for name, v in os.environ.items() if name not in STRICTNESS}

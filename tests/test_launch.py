@@ -1,7 +1,11 @@
-"""The scripts in launch/: dry runs, and several processes on this machine for real."""
+"""The scripts in launch/: dry runs, and what they do with stand-ins for the tools they call.
+
+Training by several processes: tests/test_processes.py.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import shutil
@@ -47,16 +51,21 @@ def dry_run(name, *options, **variables):
 
 
 @pytest.fixture
-def rdc(tmp_path):
-    """Puts a shell script in the place of rdc; returns the folder it is in."""
+def stand_in(tmp_path):
+    """Puts a shell script in the place of a tool; returns the folder it is in."""
 
-    def make(script):
-        path = tmp_path / "rdc"
+    def make(tool, script):
+        path = tmp_path / tool
         path.write_text(f"#!/usr/bin/env bash\n{script}\n")
         path.chmod(0o755)
         return str(tmp_path)
 
     return make
+
+
+@pytest.fixture
+def rdc(stand_in):
+    return functools.partial(stand_in, "rdc")
 
 
 def remote_words(command):
@@ -91,13 +100,48 @@ def test_dry_run_of_local_processes():
 
 
 def test_dry_run_of_slurm():
-    sbatch, srun = dry_run("slurm_gpu.sh", NODES="4", SBATCH_OPTIONS="--partition=gpu --qos=x")
+    sbatch, srun, again = dry_run(
+        "slurm_gpu.sh", NODES="4", SBATCH_OPTIONS="--partition=gpu --qos=x"
+    )
     assert sbatch[0] == "sbatch" and sbatch[-len(ARGUMENTS) :] == ARGUMENTS
     assert {"--nodes=4", "--ntasks-per-node=8", "--partition=gpu", "--qos=x"} <= set(sbatch)
+    assert {"--signal=TERM@120", "--requeue", "--open-mode=append"} <= set(sbatch)
     assert "RDC_DISTRIBUTED=auto" in str(sbatch)
     assert srun[0] == "srun" and srun[-len(ARGUMENTS) - 2 :] == ["rdc", "train", *ARGUMENTS]
-    inside = dry_run("slurm_gpu.sh", RDC_INSIDE_JOB="1")
-    assert [command[0] for command in inside] == ["srun"]
+    assert again == ["scontrol", "requeue", "JOB"]
+    inside = dry_run("slurm_gpu.sh", RDC_INSIDE_JOB="1", SLURM_JOB_ID="7")
+    assert inside == [srun, ["scontrol", "requeue", "7"]]
+
+
+def test_a_slurm_job_is_submitted_once_and_not_run_here(stand_in):
+    stand_in("srun", "echo srun")
+    tools = stand_in("sbatch", 'echo "${@@Q}"')
+    code, output, _ = finish(launch("slurm_gpu.sh", *ARGUMENTS, tools=tools))
+    words = shlex.split(output)
+    assert code == 0 and "srun" not in words
+    assert words[-len(ARGUMENTS) - 1 :] == [str(LAUNCH / "slurm_gpu.sh"), *ARGUMENTS]
+
+
+@pytest.mark.parametrize(("exit_code", "queued"), [(0, False), (75, True), (69, False), (2, False)])
+def test_a_slurm_job_that_was_terminated_is_queued_again(stand_in, exit_code, queued):
+    stand_in("scontrol", 'echo "$@"')
+    tools = stand_in("srun", f"exit {exit_code}")
+    job = {"RDC_INSIDE_JOB": "1", "SLURM_JOB_ID": "7"}
+    code, output, _ = finish(launch("slurm_gpu.sh", *ARGUMENTS, tools=tools, **job))
+    assert code == exit_code
+    assert output == ("requeue 7\n" if queued else "")
+
+
+def test_a_slurm_job_that_is_cancelled_is_not_queued_again(stand_in):
+    """Then the job's shell gets a SIGTERM too."""
+    stand_in("scontrol", 'echo "$@"')
+    tools = stand_in("srun", 'trap "exit 75" TERM\necho ready; sleep 100 & wait')
+    job = {"RDC_INSIDE_JOB": "1", "SLURM_JOB_ID": "7"}
+    process = launch("slurm_gpu.sh", *ARGUMENTS, tools=tools, **job)
+    assert process.stdout.readline() == "ready\n"
+    os.killpg(process.pid, signal.SIGTERM)
+    code, output, _ = finish(process)
+    assert (code, output) == (75, "")
 
 
 def test_dry_run_of_tpu_vm():
@@ -109,13 +153,38 @@ def test_dry_run_of_tpu_vm():
     archive, copy, install, train = dry_run("tpu_vm.sh", "--install")
     assert archive[:2] == ["git", "archive"] and "scp" in copy
     assert ".[tpu]" in remote_words(install) and "rdc" in remote_words(train)
+    code, output, _ = finish(launch("tpu_vm.sh", "--dry-run", "--stop"))
+    assert code == 0
+    assert remote_words(shlex.split(output)) == ["pkill", "-TERM", "-f", "[r]dc train"]
 
 
 def test_dry_run_of_xpk():
     (command,) = dry_run("gke_xpk.sh", CLUSTER="mine", SLICES="2", TPU_TYPE="v6e-256")
     assert command[:3] == ["xpk", "workload", "create"]
     assert {"--cluster=mine", "--num-slices=2", "--tpu-type=v6e-256"} <= set(command)
-    assert remote_words(command) == ["RDC_DISTRIBUTED=auto", "rdc", "train", *ARGUMENTS]
+    assert remote_words(command) == ["RDC_DISTRIBUTED=auto", "exec", "rdc", "train", *ARGUMENTS]
+    assert "--restart-on-exit-codes=69,75" in command
+
+
+def test_sigterm_reaches_rdc_in_a_pod(rdc):
+    """XPK's shell around the command: ({command}) & and a trap that signals that process."""
+    tools = rdc('trap "exit 75" TERM\necho ready; sleep 100 & wait')
+    (command,) = dry_run("gke_xpk.sh")
+    text = next(word for word in command if word.startswith("--command="))[len("--command=") :]
+    pod = (
+        f"_sigterm() (kill -SIGTERM $! 2>/dev/null;)\ntrap _sigterm SIGTERM\n({text}) & PID=$!\n"
+        "while kill -0 $PID 2>/dev/null; do sleep .1; done\nwait $PID\nexit $?"
+    )
+    environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    with subprocess.Popen(
+        ["bash", "-c", pod], env=environment, text=True, stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(20)
+        os.killpg(process.pid, signal.SIGKILL)  # the stand-in's sleep
+    assert code == 75
 
 
 def test_local_processes_know_each_other(rdc):
@@ -146,6 +215,13 @@ def test_one_failure_ends_all_processes(rdc, tmp_path):
     assert code == 7 and time.monotonic() - started < 10
     assert output == "[0] saved\n"
     assert "process 1 ended with code 7; ending the others" in error
+
+
+def test_processes_that_saved_and_end_are_not_disturbed(rdc):
+    """After a SIGTERM to one of them all end with code 75, each in its own time."""
+    tools = rdc('trap "echo disturbed" TERM\nsleep ".$RDC_PROCESS_ID"; exit 75')
+    code, output, error = finish(launch("local_processes.sh", *ARGUMENTS, tools=tools))
+    assert (code, output, error) == (75, "", "")
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])

@@ -107,7 +107,7 @@ class Report:
 def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
     """The config's train step, compiled for `topology`: KIND:AxB or KIND:AxBxC, as v5e:16x16.
 
-    Raises RdcError for an unknown topology, a config that does not fit it, or without libtpu.
+    Raises RdcError for an unknown topology, a step that does not fit it, or without libtpu.
     """
     devices = topology_devices(topology)
     kind = devices[0].device_kind
@@ -119,7 +119,16 @@ def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
     params = jax.eval_shape(networks.init, jax.random.key(0))
     run = program.build(config, mesh, params)
     started = time.perf_counter()
-    compiled = lower(run, mesh).compile()
+    try:
+        compiled = lower(run, mesh).compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise RdcError(
+            f"the step does not fit {topology}: lower data.batch_size, raise mesh.fsdp or set "
+            f"training.remat=blocks ({reason})"
+        ) from error
     seconds = time.perf_counter() - started
     work = program.model_flops(config, params) / mesh.devices.size
     return report(config, topology, mesh, params, compiled, seconds, work, peaks)
@@ -170,7 +179,9 @@ def report(
         mesh=dict(mesh.shape),
         batch_size=config.data.batch_size,
         crop_size=config.data.crop_size,
-        parameters=sum(x.size for x in jax.tree.leaves(params)),
+        parameters=sum(
+            x.size for part in params if part != "context" for x in jax.tree.leaves(params[part])
+        ),
         trained=sum(x.size for x in jax.tree.leaves(trained)),
         compile_seconds=compile_seconds,
         argument_bytes=memory.argument_size_in_bytes,

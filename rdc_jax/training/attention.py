@@ -16,7 +16,7 @@ from rdc_jax.models.unet import Attend
 from rdc_jax.training.partitioning import BATCH_AXES
 
 KERNELS = ("auto", "xla", "cudnn", "pallas")
-PALLAS_BLOCK = 1024  # positions; sequences that are no multiple of it go without the kernel
+PALLAS_BLOCK = 512  # positions; sequences that are no multiple of it go without the kernel
 PALLAS_KEY_BLOCK = 2048  # of the backward pass, where on-chip memory has room for it
 
 

@@ -56,16 +56,19 @@ class Checkpoints:
         """
         step = self.latest_step()
         try:
+            stored = self._checkpointer.checkpointables_metadata(step)
+            reason = _first_difference(stored.metadata["state"], abstract_state)
+            if reason:
+                raise ValueError(reason)
             items = {"state": abstract_state}
             state = self._checkpointer.load_checkpointables(step, items)["state"]
-            metadata = self._checkpointer.checkpointables_metadata(step).custom_metadata
         except (ValueError, KeyError, FileNotFoundError) as error:
             reason = str(error).strip().splitlines()[0][:200]
             raise RdcError(
                 f"{self._directory / str(step)} does not fit this config ({reason}); name another "
                 "workdir, or train on with the config it was made with"
             ) from error
-        return step, state, dict(metadata or {})
+        return step, state, dict(stored.custom_metadata or {})
 
     def close(self) -> None:
         """Waits for writes under way."""
@@ -83,6 +86,24 @@ class Checkpoints:
                 f"cannot write a checkpoint to workdir {self._directory.parent}: {_reason(error)}; "
                 "make room there or name another workdir. Checkpoints already written are whole"
             ) from error
+
+
+def _first_difference(stored: Any, wanted: Any) -> str:
+    """What two trees do not have in common, by path and shape; parameters first; "" for nothing."""
+
+    def shapes(tree):
+        leaves = jax.tree.leaves_with_path(tree)
+        return {jax.tree_util.keystr(p, simple=True, separator="/"): x.shape for p, x in leaves}
+
+    have, want = shapes(stored), shapes(wanted)
+    for path in sorted(have | want, key=lambda path: (not path.startswith("params"), path)):
+        if path not in have:
+            return f"it has no {path}"
+        if path not in want:
+            return f"it has {path}, which is not trained"
+        if have[path] != want[path]:
+            return f"{path} has the shape {have[path]}, not {want[path]}"
+    return ""
 
 
 def _reason(error: Exception) -> str:

@@ -29,7 +29,7 @@ def of_jaxpr(jaxpr: core.Jaxpr) -> float:
         elif name == "cond":
             total += max(of_jaxpr(branch.jaxpr) for branch in equation.params["branches"])
         else:
-            inner = sum(of_jaxpr(sub) for sub in jax.core.jaxprs_in_params(equation.params))
+            inner = sum(of_jaxpr(sub) for sub in core.jaxprs_in_params(equation.params))
             total += inner * (equation.params["length"] if name == "scan" else 1)
     return total
 

@@ -18,6 +18,7 @@ from rdc_jax.training import partitioning, stages, state
 from rdc_jax.training.attention import attention_kernel
 from rdc_jax.training.step import STOP, make_step
 
+HYPER_STRIDE = 4  # latent elements to one of the hyper-latent
 COMPUTE_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
@@ -45,6 +46,7 @@ def build(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh, params: An
     shardings = partitioning.parameter_sharding(mesh, abstract)
     loss = build_loss(config, training_networks(config, mesh))
     if training.split_rows:
+        check_rows(config, mesh)
         loss = on_whole_kernels(loss, mesh)
     decay = state.ema_decay(training.ema_half_life, batch_size)
     return Program(
@@ -66,10 +68,15 @@ def build(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh, params: An
     )  # fmt: skip
 
 
-def split_parameters(stage: str, params: Mapping[str, Any]) -> tuple[dict, dict]:
-    """(trained, frozen) parts of the parameters in a stage. Raises RdcError for no such stage."""
+def check_stage(stage: str) -> None:
+    """Raises RdcError for no such stage."""
     if stage not in stages.TRAINED:
         raise RdcError(f"stage must be one of {', '.join(stages.TRAINED)}, not {stage!r}")
+
+
+def split_parameters(stage: str, params: Mapping[str, Any]) -> tuple[dict, dict]:
+    """(trained, frozen) parts of the parameters in a stage."""
+    check_stage(stage)
     trained = {part: params[part] for part in stages.TRAINED[stage] if part in params}
     return trained, {part: tree for part, tree in params.items() if part not in trained}
 
@@ -102,6 +109,24 @@ def build_loss(config: ml_collections.ConfigDict, networks: Networks) -> stages.
         input_perturbation=training.input_perturbation,
     )
     return stages.LOSSES[config.stage](networks, recipe)
+
+
+def check_rows(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh) -> None:
+    """Raises RdcError unless every device has two rows, or more, of the coarsest features.
+
+    With fewer, the partitioner of jaxlib 0.10.2 computes some gradients of convolutions wrongly.
+    """
+    networks, ways = Networks.from_config(config.model.to_dict()), mesh.shape["tensor"]
+    strides = [2 ** (len(networks.unet.channels) - 1)] if config.stage != "entropy" else []
+    if config.stage != "diffusion" or networks.prior_conditioning:
+        strides.append(HYPER_STRIDE)
+    pixels = max(strides) * stages.DOWNSAMPLING * ways
+    size = config.data.crop_size
+    if ways > 1 and (size % pixels or size < 2 * pixels):
+        raise RdcError(
+            f"training.split_rows over mesh.tensor {ways} needs a data.crop_size that is a multiple "
+            f"of {pixels} and at least {2 * pixels}, not {size}"
+        )
 
 
 def on_whole_kernels(loss: stages.Loss, mesh: jax.sharding.Mesh) -> stages.Loss:

@@ -47,6 +47,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
     mesh = partitioning.make_mesh(config.mesh.to_dict())
     training, batch_size = config.training, config.data.batch_size
     partitioning.check_batch_size(mesh, batch_size, training.accumulate)
+    program.check_stage(config.stage)
 
     # Data: one source, a few of its images held out for validation.
     source = open_source(config)
@@ -71,6 +72,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
         train_state = run.create_state(partitioning.place(trained, run.state.params))
     else:
         start, train_state, progress = checkpoints.restore(run.state)
+        progress.setdefault("examples", start * batch_size)  # as before checkpoints said it
         if is_first:
             print(f"resumed from step {start} of {config.workdir}", flush=True)
     frozen = partitioning.place(frozen, run.frozen)

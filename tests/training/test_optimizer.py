@@ -1,16 +1,16 @@
-"""Learning rate, the rule for Muon, the moving average, placement: closed forms."""
+"""Learning rate, the rule for Muon, the moving average: closed forms."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jax.sharding import PartitionSpec
 from optax.contrib import MuonDimensionNumbers
 
 from configs import tiny
+from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import optimizer, partitioning, state
+from rdc_jax.training import optimizer, state
 
 
 def test_learning_rate_warms_up_stays_and_decays():
@@ -90,25 +90,7 @@ def test_state_keeps_its_own_copy_for_the_average():
     assert fresh.ema_params["w"] is not fresh.params["w"]
 
 
-def test_parameters_are_sharded_on_their_largest_divisible_axis():
-    mesh = partitioning.make_mesh({"data": 2, "fsdp": 4})
-    tree = {
-        "small": jax.ShapeDtypeStruct((64, 64), jnp.float32),
-        "kernel": jax.ShapeDtypeStruct((3, 3, 256, 512), jnp.float32),
-        "odd": jax.ShapeDtypeStruct((1001, 513), jnp.float32),
-        "wide": jax.ShapeDtypeStruct((1026, 512), jnp.float32),
-    }
-    specs = {k: v.spec for k, v in partitioning.parameter_sharding(mesh, tree).items()}
-    assert specs["kernel"] == PartitionSpec(None, None, None, "fsdp")
-    assert specs["wide"] == PartitionSpec(None, "fsdp")
-    assert specs["small"] == specs["odd"] == PartitionSpec(None, None)
-
-
-def test_by_default_all_devices_hold_examples():
-    mesh = partitioning.make_mesh()
-    assert dict(mesh.shape) == {"data": jax.device_count(), "fsdp": 1}
-    local = {"image": np.arange(16 * 4, dtype=np.float32).reshape(16, 4)}
-    batch = partitioning.global_batch(mesh, local)["image"]
-    np.testing.assert_array_equal(batch, local["image"])
-    shapes = {shard.data.shape for shard in batch.addressable_shards}
-    assert shapes == {(16 // jax.device_count(), 4)}
+def test_an_unknown_optimiser_is_named():
+    training = tiny.get_config().training.to_dict() | {"optimizer": "sgd"}
+    with pytest.raises(RdcError, match=r"training\.optimizer must be muon or adam, not 'sgd'"):
+        optimizer.build(training)

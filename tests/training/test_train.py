@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -15,33 +16,45 @@ from rdc_jax import model_folder
 from rdc_jax.data import pipeline
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import optimizer, stages, state, train, validation
+from rdc_jax.training import partitioning, program, train, validation
 from rdc_jax.training.checkpoints import Checkpoints
+from rdc_jax.training.interrupts import (
+    CONTINUE,
+    INTERRUPTED,
+    TERMINATED,
+    Terminated,
+    noted_signals,
+)
+from rdc_jax.training.step import STOP
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compile_once():
-    """What the runs of this file share: the step of a stage, validation, fresh parameters."""
-    steps, validations, fresh = {}, {}, {}
-    make_step, make_validate = train.make_step, validation.make_validate
+    """What the runs of this file share: compiled programs, validation, fresh parameters."""
+    programs, validations, fresh = {}, {}, {}
+    build, make_validate = program.build, validation.make_validate
     initial_parameters = train.initial_parameters
 
-    def shared_step(loss, optimizer, shardings, config):
-        key = config.stage, config.training.total_steps
-        return steps.setdefault(key, make_step(loss, optimizer, shardings, config))
+    def shared_program(config, mesh, params):
+        settings = config.copy_and_resolve_references()
+        settings.update(workdir="", init_from="")
+        key = settings.to_json(), mesh
+        if key not in programs:
+            programs[key] = build(config, mesh, params)
+        return programs[key]
 
     def shared_validate(networks):
         return validations.setdefault(networks, make_validate(networks))
 
     def shared_parameters(config, networks, crops):
-        if config.stage != "joint":
+        if config.stage != "joint" or config.init_from:
             return initial_parameters(config, networks, crops)
         if networks not in fresh:
-            fresh[networks] = jax.device_get(initial_parameters(config, networks, crops))
-        return jax.tree.map(jnp.array, fresh[networks])
+            fresh[networks] = initial_parameters(config, networks, crops)
+        return fresh[networks]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "make_step", shared_step)
+        patch.setattr(program, "build", shared_program)
         patch.setattr(train, "initial_parameters", shared_parameters)
         patch.setattr(validation, "make_validate", shared_validate)
         yield
@@ -54,40 +67,30 @@ def smoke_config(workdir, **changes):
     return config
 
 
+def saved_steps(workdir):
+    return {int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdigit()}
+
+
 def metrics_of(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
 def final_state(config):
-    """(step, leaves of the newest state by path, position of the data)."""
+    """(step, leaves of the newest state by path, the batch that would come next)."""
+    mesh = partitioning.make_mesh(config.mesh.to_dict())
     networks = Networks.from_config(config.model.to_dict())
-    training = config.training.to_dict()
-    transformation = optimizer.build(training)
-
-    def create():
-        params = networks.init(jax.random.key(0))
-        return state.create({k: params[k] for k in stages.TRAINED[config.stage]}, transformation)
-
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    abstract = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
-        jax.eval_shape(create),
-    )
-    source = train.open_source(config)
-    batches = pipeline.training_iterator(
-        source,
-        batch_size=config.data.batch_size,
-        crop_size=config.data.crop_size,
-        seed=config.seed,
-        exclude=pipeline.held_out_split(len(source), config.data.held_out, seed=0),
-    )
+    run = program.build(config, mesh, jax.eval_shape(networks.init, jax.random.key(0)))
     checkpoints = Checkpoints(config.workdir, 3)
-    step, restored = checkpoints.restore(abstract, batches)
+    step, restored, data = checkpoints.restore(run.state)
     checkpoints.close()
     leaves = {
         jax.tree_util.keystr(path): np.asarray(leaf)
         for path, leaf in jax.tree.leaves_with_path(restored)
     }
+    source = train.open_source(config)
+    held_out = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
+    rows = partitioning.batch_rows(mesh, config.data.batch_size)
+    batches = train.training_batches(config, source, held_out, rows, data["examples"])
     return step, leaves, next(batches)
 
 
@@ -110,8 +113,9 @@ def test_joint_run_leaves_what_it_should(joint):
     assert lines[-1]["bpp@250"] > lines[-1]["bpp@700"] > 0
     with Image.open(workdir / "pictures" / "validation_0000004.png") as sheet:
         assert sheet.size == (2 * 128, 5 * 128)
-    saved = {int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdigit()}
-    assert saved == {2, 4}
+    assert saved_steps(workdir) == {2, 4}
+    assert {"seconds_per_step", "images_per_second", "input_wait"} <= set(lines[0])
+    assert not any("stop" in line for line in lines)
 
 
 def test_exported_model_is_the_average_and_fits_its_config(joint):
@@ -127,35 +131,76 @@ def test_exported_model_is_the_average_and_fits_its_config(joint):
         np.testing.assert_array_equal(value, leaves[path].astype(np.float16).astype(np.float32))
 
 
-def test_interrupted_and_resumed_equals_straight(joint, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "raised"), [("SIGINT", KeyboardInterrupt), ("SIGTERM", Terminated)]
+)
+def test_stopped_and_resumed_equals_straight(joint, tmp_path, monkeypatch, name, raised):
     config, _ = joint
     broken = smoke_config(tmp_path)
-    global_batch, calls = train.partitioning.global_batch, []
+    number, calls = getattr(signal, name), []
+    handler = signal.getsignal(number)
+    global_batch = partitioning.global_batch
 
-    def interrupting(mesh, batch):
-        calls.append(None)
-        if len(calls) == 2:  # in the middle of step 2, when its batch is already taken
-            signal.raise_signal(signal.SIGINT)
-        return global_batch(mesh, batch)
+    def interrupting(local, like, rows):
+        calls.append(int(local[STOP].max()))
+        if len(calls) == 1:  # in the middle of step 1, when its batch is already taken
+            signal.raise_signal(number)
+        return global_batch(local, like, rows)
 
-    monkeypatch.setattr(train.partitioning, "global_batch", interrupting)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(partitioning, "global_batch", interrupting)
+    with pytest.raises(raised):
         train.train(broken)
-    assert len(calls) == 2
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert not (tmp_path / "model").exists()
+    # The batch of step 2 carries the wish, which is read once step 3 is under way.
+    asked = INTERRUPTED if raised is KeyboardInterrupt else TERMINATED
+    assert calls == [CONTINUE, asked, asked]
+    assert signal.getsignal(number) is handler
+    assert saved_steps(tmp_path) == {2, 3} and not (tmp_path / "model").exists()
     train.train(broken)
-    assert len(calls) == 4
+    assert calls[3:] == [CONTINUE]
 
     step, straight, next_batch = final_state(config)
     resumed_step, resumed, resumed_batch = final_state(broken)
     assert step == resumed_step == 4
     assert straight.keys() == resumed.keys()
-    assert any(key.startswith(".opt_state") for key in straight)
+    for part in (".params", ".ema_params", ".opt_state"):
+        assert any(key.startswith(part) for key in straight)
     for key, leaf in straight.items():
         np.testing.assert_array_equal(leaf, resumed[key], err_msg=key)
-    for name in next_batch:
-        np.testing.assert_array_equal(next_batch[name], resumed_batch[name])
+    for entry in next_batch:
+        np.testing.assert_array_equal(next_batch[entry], resumed_batch[entry])
+    losses = [
+        [line["loss"] for line in metrics_of(w) if "loss" in line] for w in (joint[1], tmp_path)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_a_second_interrupt_acts_at_once():
+    with pytest.raises(KeyboardInterrupt), noted_signals() as asked:
+        assert asked() == CONTINUE
+        signal.raise_signal(signal.SIGINT)
+        assert asked() == INTERRUPTED
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_being_terminated_counts_more_than_being_interrupted():
+    with noted_signals() as asked:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        assert asked() == TERMINATED
+
+
+def test_signals_are_left_alone_in_other_threads():
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def work():
+        with noted_signals() as asked:
+            seen.append((signal.getsignal(signal.SIGTERM), asked()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(before, CONTINUE)]
 
 
 def test_a_finished_run_is_not_trained_further(joint, tmp_path):
@@ -186,17 +231,47 @@ def test_later_stages_train_their_part_only(joint, tmp_path, stage, part, metric
     assert changed == {part}
 
 
-def not_finite(*arguments):
-    return lambda train_state, frozen, batch, key: (train_state, {"loss": jnp.asarray(jnp.nan)})
+def test_frozen_weights_are_not_in_checkpoints(joint, tmp_path):
+    _, workdir = joint
+    config = smoke_config(
+        tmp_path, stage="entropy", init_from=str(workdir / "model"), **{"training.total_steps": 1}
+    )
+    train.train(config)
+    _, leaves, _ = final_state(config)
+    parts = {key.split("['")[1].split("']")[0] for key in leaves if "params" in key}
+    assert parts == {"hyperprior"}
+    stored = sum(p.stat().st_size for p in (tmp_path / "checkpoints" / "1").rglob("*"))
+    trained = sum(leaf.nbytes for leaf in leaves.values())
+    frozen = model_folder.load(workdir / "model").params["unet"]
+    # Of what is not compressed by half; the unet alone would be twice as much again.
+    assert stored < 1.5 * trained < sum(leaf.nbytes for leaf in jax.tree.leaves(frozen)) * 4
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "make_step", not_finite)
+@pytest.fixture
+def not_finite(monkeypatch):
+    """Steps whose losses are finite only up to the first save."""
+    build = program.build
+
+    def broken(config, mesh, params):
+        def step(train_state, frozen, batch, key):
+            loss = jnp.where(train_state.step < 2, 1.0, jnp.nan)
+            advanced = train_state.replace(step=train_state.step + 1)
+            return advanced, {"loss": loss, STOP: jnp.max(batch[STOP])}
+
+        return build(config, mesh, params)._replace(step=step)
+
+    monkeypatch.setattr(program, "build", broken)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_finite):
     config = smoke_config(tmp_path, **{"training.log_every": 20})
-    with pytest.raises(RdcError, match="not finite at step 2") as error:
+    with pytest.raises(RdcError, match="not finite at step 4") as error:
         train.train(config)
-    assert str(tmp_path) in str(error.value)
-    assert not [p for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit()]
+    message = str(error.value)
+    assert "\n" not in message and str(tmp_path) in message
+    assert "training.muon_learning_rate" in message and "training.adam_learning_rate" in message
+    assert saved_steps(tmp_path) == {2}
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(
@@ -207,8 +282,25 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, monke
         ({"data.kind": "video"}, "data.kind must be"),
         ({"data.held_out": 64}, "hold out fewer"),
         ({"data.crop_size": 72}, "multiple of the map's cell size"),
+        ({"data.kind": "folder", "data.path": "nowhere"}, r"data\.path.*nowhere"),
+        ({"data.kind": "latents", "data.path": "nowhere"}, r"data\.path.*nowhere"),
+        ({"mesh.fsdp": 3}, r"mesh\.fsdp 3 does not fit 8 devices"),
+        ({"mesh.data": 0}, r"mesh\.data is 0; it must be at least 1, or -1"),
+        ({"mesh.data": -1, "mesh.tensor": -1}, r"only one of mesh\.data, mesh\.tensor may be -1"),
+        ({"data.batch_size": 12}, r"data\.batch_size 12 does not divide"),
+        ({"training.accumulate": 3}, r"data\.batch_size 8 .* training\.accumulate 3"),
+        (
+            {"training.split_rows": True, "mesh.tensor": 4},
+            r"training\.split_rows over mesh\.tensor 4 needs .* multiple of 128 .* at least 256",
+        ),
+        ({"training.remat": "all"}, r"training\.remat must be none, dots, blocks, not 'all'"),
+        ({"training.attention": "fast"}, r"training\.attention must be one of .* not 'fast'"),
+        ({"training.attention": "cudnn"}, r"training\.attention=cudnn needs a gpu"),
+        ({"training.compute_dtype": "half"}, r"training\.compute_dtype must be float32 or"),
+        ({"training.optimizer": "sgd"}, r"training\.optimizer must be muon or adam, not 'sgd'"),
     ],
 )
 def test_settings_that_cannot_work_are_named(tmp_path, changes, message):
-    with pytest.raises(RdcError, match=message):
+    with pytest.raises(RdcError, match=message) as error:
         train.train(smoke_config(tmp_path, **changes))
+    assert "\n" not in str(error.value)
