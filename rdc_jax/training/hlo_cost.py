@@ -9,9 +9,12 @@ with their channels padded to the matrix unit.
 """
 
 import dataclasses
+import functools
 import re
 from collections import defaultdict
 from math import ceil, prod
+
+import numpy as np
 
 from rdc_jax.training.hardware import Peaks
 
@@ -93,7 +96,7 @@ def predict(hlo: str, peaks: Peaks) -> Prediction:
             cost.seconds += times * seconds
             cost.flops += times * flops
             cost.hbm_bytes += times * moved
-    collective = collective_bytes(computations)
+    collective = collective_bytes(computations, dict(executed(computations, entry)))
     ordered = dict(sorted(groups.items(), key=lambda item: -item[1].seconds))
     bytes_moved = hidden_bytes + sum(cost.hbm_bytes for cost in ordered.values())
     return Prediction(
@@ -141,9 +144,27 @@ def executed(computations: dict, entry: str) -> list[tuple[str, int]]:
         for instruction in computations[name].values():
             if instruction.opcode == "while":
                 body = re.search(r"body=%([\w.\-]+)", instruction.text)[1]
-                trips = re.search(r'"known_trip_count":\{"n":"(\d+)"', instruction.text)
-                pending.append((body, times * int(trips[1]) if trips else times))
+                pending.append((body, times * trip_count(computations, instruction)))
     return runs
+
+
+def trip_count(computations: dict, loop: Instruction) -> int:
+    """How often a loop runs: said by the compiler, or from a counter compared with a constant."""
+    known = re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.text)
+    if known:
+        return int(known[1])
+    names = (re.search(rf"{part}=%([\w.\-]+)", loop.text)[1] for part in ("condition", "body"))
+    condition, body = (computations[name] for name in names)
+    limits = [i.text for i in condition.values() if i.opcode == "constant"]
+    counters = [i.text for i in condition.values() if i.opcode == "get-tuple-element"]
+    if len(limits) != 1 or len(counters) != 1:
+        return 1
+    position = int(re.search(r"index=(\d+)", counters[0])[1])
+    update = body.get(list(body.values())[-1].operands[position])
+    steps = [body[o].text for o in update.operands if o in body] if update else []
+    step = [re.search(r"constant\((\d+)\)", text) for text in steps if " constant(" in text]
+    limit = re.search(r"constant\((\d+)\)", limits[0])
+    return ceil(int(limit[1]) / int(step[0][1])) if limit and step and step[0] else 1
 
 
 def shapes_of(text: str) -> list[tuple[str, tuple[int, ...], str, str]]:
@@ -181,14 +202,17 @@ def hbm_bytes(instruction: Instruction, shapes: dict) -> float:
     return sum(padded_bytes(s) for s in arrays if not re.search(r"S\([1-9]\)", s[3]))
 
 
-def collective_bytes(computations: dict[str, dict[str, Instruction]]) -> float:
+def collective_bytes(
+    computations: dict[str, dict[str, Instruction]], times: dict[str, int]
+) -> float:
     """Bytes that collectives bring to a device; the larger of what goes in and comes out.
 
     The compiler spreads one collective over several fusions to hide it behind other work; they
-    share its channel, and it is counted once. All-reduces move everything twice.
+    share its channel, and it is counted once, or as often as its loop runs. All-reduces move
+    everything twice.
     """
     channels: dict[str, float] = {}
-    for instructions in computations.values():
+    for computation, instructions in computations.items():
         shapes = {key: i.shapes for key, i in instructions.items()}
         for name, instruction in instructions.items():
             kind = COLLECTIVE.match(instruction.opcode)
@@ -198,6 +222,7 @@ def collective_bytes(computations: dict[str, dict[str, Instruction]]) -> float:
             out = sum(array_bytes(shape) for shape in instruction.shapes)
             into = sum(array_bytes(s) for o in instruction.operands for s in shapes.get(o, []))
             size = max(out, into) * (2 if kind[1] == "all-reduce" else 1)
+            size *= times.get(computation, 1)
             key = channel[1] if channel else name
             channels[key] = max(channels.get(key, 0.0), size)
     return sum(channels.values())
@@ -219,13 +244,44 @@ def arithmetic(instruction: Instruction, computations: dict, shapes: dict, tile:
 
 
 def convolution_flops(instruction: Instruction, shapes: dict) -> float:
-    """Two for each output, tap and input feature. Matrix products appear as convolutions too."""
-    labels = re.search(r"dim_labels=\w+_(\w+)->", instruction.text)
-    kernel = shapes[instruction.operands[1]][0][1]
-    window = dict(re.findall(r"(\w+)=([\dx_]+)", instruction.text.split("window=")[-1]))
-    taps = prod(int(n) for n in window.get("size", "1").split("x"))
-    inserted = prod(int(n) for n in window.get("lhs_dilate", "1").split("x"))
-    return 2.0 * prod(instruction.shapes[0][1]) * kernel[labels[1].index("i")] * taps / inserted
+    """Two for each output, input feature and tap that meets an input.
+
+    Matrix products appear as convolutions too, their batch axes as windows that mostly lie in the
+    padding; those taps are not work.
+    """
+    left, right, out = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", instruction.text).groups()
+    inputs, kernel = (shapes[operand][0][1] for operand in instruction.operands[:2])
+    result = instruction.shapes[0][1]
+    window = dict(re.findall(r"(\w+)=([\dx_\-]+)", instruction.text.split("window={")[-1]))
+
+    def field(name, default):
+        values = window.get(name)
+        return values.split("x") if values else [default] * sum(c.isdigit() for c in out)
+
+    total = 2.0 * kernel[right.index("i")]
+    for label, size in zip(out, result, strict=True):
+        total *= 1 if label.isdigit() else size
+    axes = zip(
+        *(field(*f) for f in (("size", "1"), ("stride", "1"), ("pad", "0_0"), ("lhs_dilate", "1"),
+                              ("rhs_dilate", "1"))),
+        strict=True,
+    )  # fmt: skip
+    for axis, (taps, stride, pad, spread, hole) in enumerate(axes):
+        length = inputs[left.index(str(axis))]
+        places = result[out.index(str(axis))]
+        total *= meetings(
+            places, int(taps), int(stride), int(pad.split("_")[0]), int(spread), int(hole), length
+        )
+    return total
+
+
+@functools.cache
+def meetings(
+    places: int, taps: int, stride: int, padding: int, spread: int, hole: int, length: int
+) -> int:
+    """Pairs of an output place and a tap that meet one of `length` inputs along an axis."""
+    at = np.arange(places)[:, None] * stride + np.arange(taps)[None] * hole - padding
+    return int(np.sum((at >= 0) & (at <= (length - 1) * spread) & (at % spread == 0)))
 
 
 def pallas_flops(instruction: Instruction, shapes: dict, tile: int) -> float:

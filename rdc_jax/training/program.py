@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from rdc_jax.errors import RdcError
+from rdc_jax.models.hyperprior import HYPER_DOWNSAMPLING
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.unet import REMAT
 from rdc_jax.training import optimizer as optimizers
@@ -18,7 +19,6 @@ from rdc_jax.training import partitioning, stages, state
 from rdc_jax.training.attention import attention_kernel
 from rdc_jax.training.step import STOP, make_step
 
-HYPER_STRIDE = 4  # latent elements to one of the hyper-latent
 COMPUTE_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
@@ -119,13 +119,13 @@ def check_rows(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh) -> No
     networks, ways = Networks.from_config(config.model.to_dict()), mesh.shape["tensor"]
     strides = [2 ** (len(networks.unet.channels) - 1)] if config.stage != "entropy" else []
     if config.stage != "diffusion" or networks.prior_conditioning:
-        strides.append(HYPER_STRIDE)
+        strides.append(HYPER_DOWNSAMPLING)
     pixels = max(strides) * stages.DOWNSAMPLING * ways
     size = config.data.crop_size
     if ways > 1 and (size % pixels or size < 2 * pixels):
         raise RdcError(
-            f"training.split_rows over mesh.tensor {ways} needs a data.crop_size that is a multiple "
-            f"of {pixels} and at least {2 * pixels}, not {size}"
+            f"training.split_rows over mesh.tensor {ways} needs a data.crop_size that is a "
+            f"multiple of {pixels} and at least {2 * pixels}, not {size}"
         )
 
 

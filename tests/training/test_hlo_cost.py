@@ -48,7 +48,7 @@ ENTRY %main_spmd (image: bf16[8,32,32,64], kernel: bf16[3,3,64,128]) -> f32[128]
 }
 """  # noqa: E501
 
-CONV_FLOPS = 2 * (8 * 32 * 32 * 128) * (3 * 3 * 64)
+CONV_FLOPS = 2 * (8 * 128) * 64 * (3 * 32 - 2) ** 2  # at the borders taps lie outside
 ATTENTION_FLOPS = 2 * (2 * (2 * 5 * 256) * 512 * 128)  # two products, channels fill the unit
 
 
@@ -94,3 +94,66 @@ def test_copies_and_collectives_run_beside_the_rest(prediction):
 
 def test_attention_kernels_are_known_by_name(prediction):
     assert prediction.groups["attention kernel splash_mha_fwd"].flops == ATTENTION_FLOPS
+
+
+def convolution(text):
+    computations, entry = hlo_cost.parse("ENTRY %main () -> f32[] {\n" + text + "}\n")
+    instructions = computations[entry]
+    shapes = {name: instruction.shapes for name, instruction in instructions.items()}
+    return hlo_cost.convolution_flops(instructions["product"], shapes)
+
+
+def test_a_batch_axis_written_as_a_window_is_not_counted_twice():
+    """[4,64,32] x [4,32,16], the batch of 4 as a window of which one tap meets an input."""
+    flops = convolution("""
+  %x = bf16[4,64,32]{2,1,0} parameter(0)
+  %y = bf16[4,32,16]{2,1,0} parameter(1)
+  %product = bf16[4,64,16]{2,1,0} convolution(%x, %y), window={size=4 stride=3 pad=0_0 lhs_dilate=4}, dim_labels=0bf_0io->0bf
+""")  # noqa: E501
+    assert flops == 2 * 4 * 64 * 32 * 16
+
+
+def test_a_window_in_the_padding_is_no_work():
+    flops = convolution("""
+  %x = bf16[1,64,32]{2,1,0} parameter(0)
+  %y = bf16[8,32,16]{2,1,0} parameter(1)
+  %product = bf16[8,64,16]{2,1,0} convolution(%x, %y), window={size=8 pad=7_7 rhs_reversal=1}, dim_labels=0bf_0io->0bf
+""")  # noqa: E501
+    assert flops == 2 * 8 * 64 * 32 * 16
+
+
+def test_a_strided_convolution_s_gradient_counts_no_inserted_zeros():
+    """A stride-2 3x3 convolution backwards, 16 -> 32: a quarter of a plain one's taps."""
+    flops = convolution("""
+  %x = bf16[1,16,16,8]{3,2,1,0} parameter(0)
+  %y = bf16[3,3,8,8]{3,2,1,0} parameter(1)
+  %product = bf16[1,32,32,8]{3,2,1,0} convolution(%x, %y), window={size=3x3 pad=1_2x1_2 lhs_dilate=2x2 rhs_reversal=1x1}, dim_labels=b01f_01io->b01f
+""")  # noqa: E501
+    assert flops == pytest.approx(2 * 16 * 16 * 3 * 3 * 8 * 8, rel=0.1)
+
+
+def test_a_loop_whose_length_the_compiler_does_not_say_is_read_from_its_counter():
+    computations, entry = hlo_cost.parse("""
+%condition (state: (f32[8], u32[])) -> pred[] {
+  %limit = u32[]{:T(128)} constant(8)
+  %state = (f32[8]{0}, u32[]{:T(128)}) parameter(0)
+  %counter = u32[]{:T(128)} get-tuple-element(%state), index=1
+  ROOT %less = pred[] compare(%counter, %limit), direction=LT
+}
+
+%body (state: (f32[8], u32[])) -> (f32[8], u32[]) {
+  %state = (f32[8]{0}, u32[]{:T(128)}) parameter(0)
+  %x = f32[8]{0} get-tuple-element(%state), index=0
+  %counter = u32[]{:T(128)} get-tuple-element(%state), index=1
+  %two = u32[]{:T(128)} constant(2)
+  %next = u32[]{:T(128)} add(%counter, %two)
+  ROOT %result = (f32[8]{0}, u32[]{:T(128)}) tuple(%x, %next)
+}
+
+ENTRY %main (x: f32[8]) -> f32[8] {
+  %start = (f32[8]{0}, u32[]{:T(128)}) parameter(0)
+  %while = (f32[8]{0}, u32[]{:T(128)}) while(%start), condition=%condition, body=%body
+  ROOT %x = f32[8]{0} get-tuple-element(%while), index=0
+}
+""")
+    assert hlo_cost.executed(computations, entry) == [("main", 1), ("body", 4)]
