@@ -7,7 +7,7 @@
 `tiny` with room: the same stage "joint", wider everywhere, larger crops, bfloat16 computation.
 U-Net 122.6 M, autoencoder 9.4 M, entropy model 2.9 M. Channels are multiples of 128, the side of
 a TPU's matrix unit; no attention and norms per pixel, so pictures of any size decode in tiles.
-Hours: docs/training.md has the predicted step time. Expected metrics: not yet run. Variant
+Predicted on 8 TPU v5e: 49 ms a step, 2.7 hours. Expected metrics: not yet run. Variant
 `configs/base.py:smoke` is a few-second version for tests.
 """
 

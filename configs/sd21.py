@@ -6,8 +6,14 @@ U-Net 865.91 M (cross-attention to a constant empty prompt, which is not counted
 83.65 M, entropy model 4.11 M. Stage "diffusion" fine-tunes the U-Net to uniform noise at random
 importance maps (100 k steps in the paper), then stage "entropy" (stage=entropy) trains the
 entropy model alone; `init_from` is a model folder that holds the pretrained weights. The
-autoencoder is never trained. Cost and expected metrics: not yet run. Variant
-`configs/sd21.py:smoke` has every kind of layer at a few channels, for tests.
+autoencoder is never trained; `rdc data encode-latents` computes its latents once. On a pod:
+
+    rdc data encode-latents --config configs/sd21.py LATENTS init_from=FOLDER data.path=FOLDER
+    launch/tpu_vm.sh --config configs/sd21.py init_from=FOLDER data.kind=latents \\
+        data.path=LATENTS data.batch_size=2048 mesh.fsdp=16
+
+Predicted on 256 TPU v5e (docs/training.md): 209 ms a step, 5.8 hours for stage 1. Expected metrics:
+not yet run. Variant `configs/sd21.py:smoke` has every kind of layer at a few channels, for tests.
 """
 
 import ml_collections

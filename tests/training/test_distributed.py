@@ -1,5 +1,6 @@
 """Joining processes, and what is said when one is lost; real processes: tests/test_processes.py."""
 
+import socket
 import subprocess
 import sys
 
@@ -171,6 +172,47 @@ def run_python(text):
     return subprocess.run(
         [sys.executable, "-c", text], capture_output=True, text=True, check=False, timeout=120
     )
+
+
+FAILING_ALONE = """
+import sys
+from jax.experimental import multihost_utils
+from rdc_jax.errors import RdcError
+from rdc_jax.training import distributed
+
+@distributed.failing_alone()
+def run(index):
+    distributed.initialize({
+        "RDC_COORDINATOR": sys.argv[2], "RDC_NUM_PROCESSES": "2", "RDC_PROCESS_ID": str(index)
+    })
+    for step in range(1000):
+        multihost_utils.sync_global_devices("step")
+        if index == 1:
+            raise RdcError("my disk is full")
+
+try:
+    run(int(sys.argv[1]))
+except RdcError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
+"""
+
+
+def test_a_process_that_fails_alone_says_why_and_does_not_wait_for_the_other():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{s.getsockname()[1]}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", FAILING_ALONE, str(index), address],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        for index in (0, 1)
+    ]  # fmt: skip
+    output = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [distributed.LOST_PEER, 2], output
+    assert output[1].splitlines()[-1] == "my disk is full"
+    assert output[0].splitlines()[-1].startswith("rdc: error: another process of this run")
 
 
 def test_an_abort_has_a_last_word():
