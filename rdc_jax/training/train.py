@@ -93,9 +93,10 @@ def train(config: ml_collections.ConfigDict) -> Path:
             distributed.errors_in_words(),
             noted_signals() as asked,
             watchdog(training.stall_timeout) as moved,
+            profile_window(config.workdir, training) as profile,
         ):
             while step < total and stop == CONTINUE:
-                profile_window(config.workdir, step - start, training)
+                profile(step - start)
                 with meter.waiting_for_input():
                     local = next(batches)
                 local[STOP] = np.full(len(rows), asked(), np.int32)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import tiny
+from configs import sd21, tiny
 from rdc_jax import model_folder
 from rdc_jax.data import pipeline
 from rdc_jax.errors import RdcError
@@ -235,6 +235,17 @@ def test_frozen_weights_are_not_in_checkpoints(joint, tmp_path):
     frozen = model_folder.load(workdir / "model").params["unet"]
     # Of what is not compressed by half; the unet alone would be twice as much again.
     assert stored < 1.5 * trained < sum(leaf.nbytes for leaf in jax.tree.leaves(frozen)) * 4
+
+
+def test_checkpoints_of_the_large_model_hold_its_unet_four_times():
+    config = sd21.get_config()
+    networks = Networks.from_config(config.model.to_dict())
+    shapes = jax.eval_shape(networks.init, jax.random.key(0))
+    run = program.build(config, partitioning.make_mesh(), shapes)
+    assert set(run.frozen) == {"autoencoder", "hyperprior", "context"}
+    assert set(run.state.params) == set(run.state.ema_params) == {"unet"}
+    values = sum(leaf.size for leaf in jax.tree.leaves(run.state))
+    assert values == pytest.approx(4 * 865.91e6, rel=1e-4)  # with its average, and Adam's two
 
 
 @pytest.fixture

@@ -79,23 +79,19 @@ def test_utilisation_is_left_out_where_the_peak_is_not_known(clock):
     assert "mfu" not in meter.rates(1)
 
 
-def test_the_profiler_records_the_steps_it_is_asked_for(tmp_path):
+@pytest.mark.parametrize(("length", "inside"), [(2, True), (100, False), (0, False)])
+def test_the_profiler_records_the_steps_it_is_asked_for(tmp_path, length, inside):
     training = tiny.get_config().training
-    training.profile_from, training.profile_steps = 1, 2
+    training.profile_from, training.profile_steps = 1, length
     step = jax.jit(lambda x: x + 1)
-    value = step(jnp.zeros(()))
-    found = []
-    for done in range(5):
-        profile.profile_window(tmp_path, done, training)
-        value = step(value)
-        found.append(bool(list(tmp_path.rglob("*.xplane.pb"))))
-    assert found == [False, False, False, True, True]
-
-
-def test_no_profile_is_the_rule(tmp_path):
-    for done in range(30):
-        profile.profile_window(tmp_path, done, tiny.get_config().training)
-    assert not list(tmp_path.iterdir())
+    value, found = step(jnp.zeros(())), []
+    with profile.profile_window(tmp_path, training) as before_step:
+        for done in range(4):
+            before_step(done)
+            value = step(value)
+            found.append(bool(list(tmp_path.rglob("*.xplane.pb"))))
+    assert found == [False, False, False, inside]
+    assert bool(list(tmp_path.rglob("*.xplane.pb"))) == bool(length)
 
 
 def test_metrics_are_appended_and_printed(tmp_path, capsys):
