@@ -30,7 +30,7 @@ from rdc_jax.errors import RdcError
 
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "tiny"
-FORMAT = 1
+FORMAT = 2
 ID_BYTES = 8
 
 

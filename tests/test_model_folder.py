@@ -122,9 +122,9 @@ def test_a_manifest_cannot_name_files_elsewhere(copy, tmp_path):
 
 def test_another_format_is_refused(copy):
     config = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps(config | {"format": 2}))
+    (copy / "config.json").write_text(json.dumps(config | {"format": 1}))
     rewrite_manifest(copy)
-    with pytest.raises(RdcError, match="has model format 2; this version reads 1"):
+    with pytest.raises(RdcError, match="has model format 1; this version reads 2"):
         model_folder.load(copy)
 
 

@@ -5,6 +5,9 @@
     pass 1, pixels of odd row and column:  mean, scale from features + pass 0      -> symbols
     pass 2, the others:                    mean, scale from features + both passes -> symbols
 
+Later passes see the Wiener estimate mean + w (value - mean) of an element, w = s^2 / (s^2 +
+Delta^2 / 12), from a table of integer weights by scale index; the denoiser gets the value itself.
+
 Encoder and decoder run the same `_code`; they differ only in a callback that turns table indexes
 into symbols (by quantising and writing, or by reading). Everything here is exact integer
 arithmetic, so a file decodes to the same symbols, means and scales on every machine.
@@ -30,6 +33,7 @@ from rdc_jax.errors import RdcError
 
 STEP_BITS = 20  # fractional bits of a quantiser step in units of latent_unit
 DITHER_BITS = 6  # k + d is a multiple of 2**-6
+SHRINK_BITS = 16  # fractional bits of a Wiener weight
 MAX_HYPER_SYMBOL = 1 << 13
 
 
@@ -38,7 +42,8 @@ class EntropyModel:
     """Everything the entropy path needs; integers only.
 
     latent_unit: power of two. step_fixed: int64 [1001,C or 1], Delta(t) / latent_unit at 20
-    fractional bits. log2_step_fixed: likewise, log2 Delta(t) at 10 fractional bits.
+    fractional bits. log2_step_fixed: likewise, log2 Delta(t) at 10 fractional bits. shrink: int64
+    [80], Wiener weight of each scale index at 16 fractional bits, 0..2**16.
     """
 
     bank: tables.TableBank
@@ -46,6 +51,7 @@ class EntropyModel:
     latent_unit: int
     step_fixed: np.ndarray
     log2_step_fixed: np.ndarray
+    shrink: np.ndarray
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, np.ndarray]) -> "EntropyModel":
@@ -57,23 +63,31 @@ class EntropyModel:
                 raise RdcError(f"the entropy model of these weights is damaged: unknown {key!r}")
             groups[group][name] = array
         schedule = groups["schedule"]
-        if set(schedule) != {"latent_unit", "step_fixed", "log2_step_fixed"}:
+        if set(schedule) != {"latent_unit", "step_fixed", "log2_step_fixed", "shrink"}:
             raise RdcError("the entropy model of these weights is damaged: schedule incomplete")
+        shrink = schedule["shrink"]
+        if shrink.dtype != np.int32 or shrink.shape != (tables.NUM_SCALES,):
+            raise RdcError("the entropy model of these weights is damaged: check 'shrink'")
+        if shrink.min() < 0 or shrink.max() > 1 << SHRINK_BITS:
+            raise RdcError("the entropy model of these weights is damaged: 'shrink' out of range")
         return EntropyModel(
             bank=tables.TableBank.from_arrays(groups["tables"]),
             network=IntegerHyperprior(groups["network"]),
             latent_unit=int(schedule["latent_unit"][0]),
             step_fixed=schedule["step_fixed"].astype(np.int64),
             log2_step_fixed=schedule["log2_step_fixed"].astype(np.int64),
+            shrink=shrink.astype(np.int64),
         )
 
 
 def schedule_arrays(step_table: np.ndarray, latent_unit: float) -> dict[str, np.ndarray]:
     """Delta(0..1000), float64 [1001,C or 1] -> the schedule's integers, made once at export."""
+    power = tables.relative_scale(np.arange(tables.NUM_SCALES)) ** 2
     return {
         "latent_unit": np.array([int(latent_unit)], np.int64),
         "step_fixed": np.rint(step_table / latent_unit * 2**STEP_BITS).astype(np.int32),
         "log2_step_fixed": np.rint(np.log2(step_table) * ONE).astype(np.int32),
+        "shrink": np.rint(power / (power + 1 / 12) * 2**SHRINK_BITS).astype(np.int32),
     }
 
 
@@ -215,6 +229,7 @@ def _code(
     log2_step = model.log2_step_fixed[conditions.timesteps][levels]
     phases = dither_phases(conditions.dither_seed, h, w, c)
     exact = np.zeros((h, w, c), np.int64)
+    known = np.zeros((h, w, c), np.int64)
     mean = np.zeros((h, w, c), np.int64)
     log2_scale = np.zeros((h, w, c), np.int64)
     row, column = np.arange(h)[:, None] % 2, np.arange(w)[None, :] % 2
@@ -223,17 +238,18 @@ def _code(
     ):
         if not where.any():
             continue
-        known = (exact + (1 << 15) >> 16).astype(np.float64)
-        mean[where], log2_scale[where] = network.pass_parameters(number, features, known, where)
-        scale_index = tables.scale_index_from_log2(
-            log2_scale[where] - log2_step[where], FRACTION_BITS
-        )
+        context = known.astype(np.float64)
+        mean[where], log2_scale[where] = network.pass_parameters(number, features, context, where)
+        log2_ratio = log2_scale[where] - log2_step[where]
+        scale_index = tables.scale_index_from_log2(log2_ratio, FRACTION_BITS)
         symbols = code_pass(where, mean[where], step_fixed[where], scale_index, phases[where])
         digest.update(np.ascontiguousarray(symbols, "<i4").tobytes())
         if count_bits:
             bits_map[where] = tables.ideal_bits(symbols, scale_index, phases[where]).sum(-1)
-        numerator = symbols_plus_dither_numerator(symbols, phases[where])
-        exact[where] = (mean[where] << 16) + step_fixed[where] * numerator
+        residual = step_fixed[where] * symbols_plus_dither_numerator(symbols, phases[where])
+        exact[where] = (mean[where] << 16) + residual
+        weight = interpolated_weight(model.shrink, log2_ratio)
+        known[where] = mean[where] + shrink_residual(residual, weight)
 
     unit = float(model.latent_unit)
     low, high = tables.MIN_LOG2_SCALE, tables.MIN_LOG2_SCALE + tables.NUM_SCALES / 6
@@ -247,6 +263,28 @@ def _code(
         bits_map=bits_map,
         symbol_hash=digest.hexdigest(),
     )
+
+
+def interpolated_weight(shrink: np.ndarray, log2_ratio: np.ndarray) -> np.ndarray:
+    """Wiener weight at log2(s / Delta), both fixed point int64: linear between scale indexes.
+
+    shrink: [80], 16 fractional bits, as the result; log2_ratio: 10 fractional bits.
+    """
+    place = tables.SCALES_PER_OCTAVE * (log2_ratio - tables.MIN_LOG2_SCALE * ONE)
+    place = np.clip(place, 0, (tables.NUM_SCALES - 1) * ONE)
+    index = np.minimum(place >> FRACTION_BITS, tables.NUM_SCALES - 2)
+    rise = (shrink[index + 1] - shrink[index]) * (place - index * ONE)
+    return shrink[index] + (rise + ONE // 2 >> FRACTION_BITS)
+
+
+def shrink_residual(residual: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """int64 Wiener weight (0..2**16) x residual (26 fractional bits) -> 10 fractional bits.
+
+    ((residual >> 12) weight + 2**19) >> 20; of weight 2**16 it is (residual + 2**15) >> 16.
+    """
+    # No overflow: steps are int32 and |64 k + 2 j - 31| < 2**26, so |residual| < 2**57 and the
+    # product is at most 2**45 x 2**16 = 2**61.
+    return ((residual >> 12) * weight + (1 << 19)) >> 20
 
 
 def split_hyper_mean(mean_fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

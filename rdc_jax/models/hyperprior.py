@@ -5,11 +5,15 @@
     pass 1, pixels of odd row and column:   features + 4 known diagonals  -> mean, log2 scale
     pass 2, the others:                     features + 4 known neighbours -> mean, log2 scale
 
+    known at a coded element:               mean + w (yhat - mean), w = s^2 / (s^2 + Delta^2 / 12)
+
 (Balle et al. 2018; Minnen et al. 2018; He et al. 2021 for the checkerboard, whose first half is
 split once more here: at 1/8 resolution neighbouring latents have much in common.) Mean and scale
 describe the *clean* latent; the quantiser step is known exactly and enters the probability of a
-symbol, not the network. Timestep and importance enter every stage as hat functions (piecewise
-linear bases), which integers reproduce exactly.
+symbol and the weight w, not the network. What later passes see is the Wiener estimate of the clean
+latent, not yhat: the dither of a channel whose step is far above its scale would drown the rest.
+Timestep and importance enter every stage as hat functions (piecewise linear bases), which integers
+reproduce exactly.
 
 Everything after z runs twice in the project: here in float32 for training, and in
 `rdc_jax.entropy.integer_network` in exact fixed point for coding. That is why this network has
@@ -27,6 +31,7 @@ IMPORTANCE_HATS = 4
 CONDITION_CHANNELS = TIMESTEP_HATS + IMPORTANCE_HATS
 HYPER_DOWNSAMPLING = 4
 HYPER_GAIN = 4.0
+LOG2_RATIO_RANGE = (-7.0, 6.0)  # log2(scale / step) that the coder's tables cover
 
 
 def hats(x: jax.Array, count: int) -> jax.Array:
@@ -46,6 +51,23 @@ def pass_masks(height: int, width: int) -> list[jax.Array]:
     row, column = jnp.arange(height)[:, None] % 2, jnp.arange(width)[None, :] % 2
     passes = [(row == 0) & (column == 0), (row == 1) & (column == 1), row != column]
     return [mask.astype(jnp.float32)[None, :, :, None] for mask in passes]
+
+
+def bounded_log2_scale(log2_scale: jax.Array, log2_step: jax.Array | float) -> jax.Array:
+    """log2 of the scale, kept where the coder's tables are; the gradient passes through."""
+    low, high = LOG2_RATIO_RANGE
+    bounded = jnp.clip(log2_scale, low + log2_step, high + log2_step)
+    return log2_scale + jax.lax.stop_gradient(bounded - log2_scale)
+
+
+def wiener_weight(log2_scale: jax.Array, log2_step: jax.Array | float) -> jax.Array:
+    """w = s^2 / (s^2 + Delta^2 / 12) in (0, 1), with s / Delta kept where the tables are.
+
+    mean + w (yhat - mean) is the best linear estimate of a latent of scale s from yhat, its value
+    plus uniform noise of step Delta.
+    """
+    log2_ratio = bounded_log2_scale(log2_scale, log2_step) - log2_step
+    return 1.0 / (1.0 + jnp.exp2(-2.0 * log2_ratio) / 12.0)
 
 
 class Hyperprior(nn.Module):
@@ -109,7 +131,7 @@ class Hyperprior(nn.Module):
     ) -> tuple[jax.Array, jax.Array]:
         """Mean and log2 scale for the pixels of a pass (valid there), each [B,h,w,C].
 
-        known [B,h,w,C]: yhat where earlier passes have coded it, 0 elsewhere.
+        known [B,h,w,C]: Wiener estimates where earlier passes have coded, 0 elsewhere.
         """
         if number == 0:
             x = self.pass0_1(nn.relu(self.pass0_0(features)))
@@ -123,25 +145,28 @@ class Hyperprior(nn.Module):
         return self.latent_unit * mean, log2_scale
 
     def parameters_given(
-        self, z: jax.Array, noisy_latent: jax.Array, condition: jax.Array
+        self, z: jax.Array, noisy_latent: jax.Array, condition: jax.Array, log2_step: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """Mean and log2 scale of every latent element, given z and yhat (used as context only)."""
+        """Mean and log2 scale of every latent element [B,h,w,C], given z and yhat (context only).
+
+        log2_step: log2 of the quantiser step in latent units, broadcastable to [B,h,w,C].
+        """
         features = self.hyper_synthesis(z, condition)
-        known_mask = jnp.zeros((1, 1, 1, 1))
-        mean = log2_scale = jnp.zeros((1, 1, 1, 1))
+        known = mean = log2_scale = jnp.zeros((1, 1, 1, 1))
         for number, mask in enumerate(pass_masks(*noisy_latent.shape[1:3])):
-            parameters = self.pass_parameters(number, features, known_mask * noisy_latent)
-            mean, log2_scale = mean + mask * parameters[0], log2_scale + mask * parameters[1]
-            known_mask = known_mask + mask
+            own_mean, own_log2_scale = self.pass_parameters(number, features, known)
+            weight = wiener_weight(own_log2_scale, log2_step)
+            known = known + mask * (own_mean + weight * (noisy_latent - own_mean))
+            mean, log2_scale = mean + mask * own_mean, log2_scale + mask * own_log2_scale
         return mean, log2_scale
 
     def __call__(
-        self, latent: jax.Array, noisy_latent: jax.Array, condition: jax.Array
+        self, latent: jax.Array, noisy_latent: jax.Array, condition: jax.Array, log2_step: jax.Array
     ) -> tuple[jax.Array, ...]:
         """Touches every parameter (for init): returns z, its prior, mean and log2 scale."""
         z = self.hyper_analysis(latent, condition)
         return (
             z,
             *self.hyper_latent_prior(condition),
-            *self.parameters_given(z, noisy_latent, condition),
+            *self.parameters_given(z, noisy_latent, condition, log2_step),
         )

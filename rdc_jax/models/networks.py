@@ -77,11 +77,13 @@ class Networks:
         image = jnp.zeros((1, 64, 64, 3))
         latent = jnp.zeros((1, 8, 8, self.latent_channels))
         condition = jnp.zeros((1, 8, 8, CONDITION_CHANNELS))
+        log2_step = jnp.zeros((1, 1, 1, 1))
+        hyperprior = self.hyperprior.init(keys[1], latent, latent, condition, log2_step)
         unet_input = jnp.zeros((1, 8, 8, self.unet_channels))
         context = jnp.zeros((1, *self.context_shape)) if self.context_shape else None
         params = {
             "autoencoder": self.autoencoder.init(keys[0], image)["params"],
-            "hyperprior": self.hyperprior.init(keys[1], latent, latent, condition)["params"],
+            "hyperprior": hyperprior["params"],
             "unet": self.unet.init(keys[2], unet_input, jnp.zeros((1,)), context)["params"],
         }
         if self.step_profile is not None:

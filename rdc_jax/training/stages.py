@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from rdc_jax.diffusion import losses, preconditioning
 from rdc_jax.diffusion.quantization import add_uniform_noise, round_straight_through
 from rdc_jax.models.autoencoder import DOWNSAMPLING, LATENT_GAIN
-from rdc_jax.models.hyperprior import condition_features
+from rdc_jax.models.hyperprior import bounded_log2_scale, condition_features
 from rdc_jax.models.layers import nearest_upsample
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
@@ -28,7 +28,6 @@ TRAINED = {
     "diffusion": ("unet",),
     "entropy": ("hyperprior",),
 }
-LOG2_RATIO_RANGE = (-7.0, 6.0)  # log2(scale / step) that the coder's tables cover
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,20 +93,20 @@ def entropy_bits(
     z_mean, z_log2_scale = apply(variables, condition, method="hyper_latent_prior")
     z_noisy = add_uniform_noise(key, z, jnp.ones((1, 1, 1, 1)))
     z_bits = losses.gaussian_bits(z_noisy - z_mean, jnp.ones(()), bounded_scale(z_log2_scale, 0.0))
-    mean, log2_scale = apply(
-        variables, round_straight_through(z), noised.yhat, condition, method="parameters_given"
-    )
     step = networks.steps_at_pixels(params, timesteps)
-    scale = bounded_scale(log2_scale, jnp.log2(step))
+    log2_step = jnp.log2(step)
+    mean, log2_scale = apply(
+        variables, round_straight_through(z), noised.yhat, condition, log2_step,
+        method="parameters_given",
+    )  # fmt: skip
+    scale = bounded_scale(log2_scale, log2_step)
     bits = losses.gaussian_bits(noised.yhat - mean, step, scale)
     return jnp.sum(bits, (1, 2, 3)), jnp.sum(z_bits, (1, 2, 3)), mean, scale
 
 
 def bounded_scale(log2_scale: jax.Array, log2_step: jax.Array | float) -> jax.Array:
     """The scale (not its logarithm), kept where the coder's tables are; gradient passes through."""
-    low, high = LOG2_RATIO_RANGE
-    bounded = jnp.clip(log2_scale, low + log2_step, high + log2_step)
-    return jnp.exp2(log2_scale + jax.lax.stop_gradient(bounded - log2_scale))
+    return jnp.exp2(bounded_log2_scale(log2_scale, log2_step))
 
 
 def add_coding_noise(

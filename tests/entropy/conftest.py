@@ -27,7 +27,8 @@ def random_hyperprior():
         module = Hyperprior(channels, hyper_channels=3, width=12, latent_unit=LATENT_UNIT)
         latent = jnp.zeros((1, 8, 8, channels))
         condition = jnp.zeros((1, 8, 8, CONDITION_CHANNELS))
-        shapes = jax.eval_shape(module.init, jax.random.key(0), latent, latent, condition)["params"]
+        arguments = latent, latent, condition, jnp.zeros((1, 1, 1, 1))
+        shapes = jax.eval_shape(module.init, jax.random.key(0), *arguments)["params"]
         assert set(shapes) == set(LAYERS)
         rng = np.random.default_rng(seed)
 
@@ -54,6 +55,7 @@ def make_model(bank):
             latent_unit=LATENT_UNIT,
             step_fixed=arrays["step_fixed"].astype(np.int64),
             log2_step_fixed=arrays["log2_step_fixed"].astype(np.int64),
+            shrink=arrays["shrink"].astype(np.int64),
         )
 
     return make

@@ -100,9 +100,10 @@ def networks(random_hyperprior):
     m = jnp.asarray(levels[None, ..., None] / 7, jnp.float32)
     float_condition = condition_features(t, m)
 
-    def apply(method, *arguments):
+    def apply(method, *arguments, last=()):
+        """last: arguments after the condition, of rank 4 already."""
         arrays = [jnp.asarray(a, jnp.float32)[None] for a in arguments]
-        result = module.apply({"params": params}, *arrays, float_condition, method=method)
+        result = module.apply({"params": params}, *arrays, float_condition, *last, method=method)
         if isinstance(result, tuple):
             return tuple(np.asarray(a, np.float64)[0] for a in result)
         return np.asarray(result, np.float64)[0]
@@ -136,10 +137,13 @@ def test_prior_of_the_hyper_latent_agrees(networks):
         np.testing.assert_allclose(ours / ONE, theirs, atol=0.02)
 
 
-def test_all_passes_agree(networks):
+@pytest.mark.parametrize("log2_step", [-100.0, 3.0])
+def test_all_passes_agree(networks, log2_step):
+    """Context is the Wiener estimate: of a tiny step, the latent itself."""
     apply, network, condition, _, latent = networks
     z = np.rint(apply("hyper_analysis", latent))
-    mean, log2_scale = apply("parameters_given", z, latent)
+    last = (np.full((1, 1, 1, 1), log2_step, np.float32),)
+    mean, log2_scale = apply("parameters_given", z, latent, last=last)
     assert mean.std() > 0.1 * UNIT and log2_scale.std() > 0.1
 
     features = network.hyper_synthesis(z, condition)
@@ -150,7 +154,9 @@ def test_all_passes_agree(networks):
         ours = network.pass_parameters(number, features, known, where)
         np.testing.assert_allclose(ours[0] / ONE * UNIT, mean[where], atol=0.02 * UNIT)
         np.testing.assert_allclose(ours[1] / ONE, log2_scale[where], atol=0.02)
-        known[where] = np.rint(latent / UNIT * ONE)[where]
+        power = 4.0 ** np.clip(ours[1] / ONE - log2_step, -7, 6)
+        weight = power / (power + 1 / 12)
+        known[where] = np.rint(ours[0] + weight * ((latent / UNIT * ONE)[where] - ours[0]))
 
 
 @pytest.fixture

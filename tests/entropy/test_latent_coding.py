@@ -57,16 +57,80 @@ def test_mean_and_scale_are_those_of_the_float_network(
     condition = condition_features(timesteps, jnp.asarray(levels / 2, jnp.float32))
     table = condition_table(conditions.timesteps, 3)[conditions.levels].astype(np.float64)
     z = random_model.network.hyper_analysis(np.rint(latent / 32.0 * 1024), table)
+    step = random_model.step_fixed[conditions.timesteps][conditions.levels] * 32 / 2**20
+    log2_step = jnp.log2(jnp.asarray(step[None], jnp.float32))
     mean, log2_scale = module.apply(
         {"params": params}, jnp.asarray(z[None], jnp.float32), jnp.asarray(coded.yhat[None]),
-        condition, method="parameters_given",
+        condition, log2_step, method="parameters_given",
     )  # fmt: skip
     assert np.std(mean) > 3
     np.testing.assert_allclose(coded.mean, mean[0], atol=0.02 * 32)
-    step = random_model.step_fixed[conditions.timesteps][conditions.levels] * 32 / 2**20
     low, high = tables.relative_scale(0) * step, tables.relative_scale(tables.NUM_SCALES) * step
     expected = np.clip(2.0 ** np.asarray(log2_scale[0]), low, high)
     np.testing.assert_allclose(coded.scale, expected, rtol=0.02)
+
+
+def test_wiener_weights_are_those_of_the_formula(random_model):
+    assert random_model.shrink.shape == (80,) and random_model.shrink.dtype == np.int64
+    scale = 2.0 ** (-7 + np.arange(80) / 6)
+    expected = np.round(scale**2 / (scale**2 + 1 / 12) * 65536)
+    np.testing.assert_array_equal(random_model.shrink, expected)
+    assert random_model.shrink[0] == 48 and random_model.shrink[-1] == 65535
+
+
+def test_weights_between_scale_indexes_are_close_to_the_formula(random_model):
+    fixed = np.arange(-9 * 1024, 8 * 1024)
+    weight = latent_coding.interpolated_weight(random_model.shrink, fixed)
+    power = 4.0 ** np.clip(fixed / 1024, -7, 79 / 6 - 7)
+    np.testing.assert_allclose(weight / 65536, power / (power + 1 / 12), atol=8e-4)
+    assert np.all(np.diff(weight) >= 0)
+    at_index = np.ceil((np.arange(80) / 6 - 7) * 1024).astype(np.int64)
+    stored = latent_coding.interpolated_weight(random_model.shrink, at_index)
+    assert np.abs(stored - random_model.shrink).max() <= 24  # 1/1024 octave past an index
+    np.testing.assert_array_equal(stored[::3], random_model.shrink[::3])  # hits them
+
+
+def test_a_shrunk_residual_is_exact_to_the_last_bit(rng):
+    """Against unbounded integers, up to the largest residual; full weight rounds it, no more."""
+    largest = (2**31 - 1) * (64 * (2**20 - 1) + 31)
+    assert largest < 2**57
+    residual = np.concatenate(
+        [
+            [0, largest, -largest],
+            rng.integers(-largest, largest, 500),
+            rng.integers(-(2**20), 2**20, 500),
+        ]
+    )
+    weight = np.concatenate([[0, 2**16, 2**16], rng.integers(0, 2**16 + 1, 1000)])
+    shrunk = latent_coding.shrink_residual(residual, weight)
+    expected = [
+        ((int(r) >> 12) * int(w) + 2**19) >> 20 for r, w in zip(residual, weight, strict=True)
+    ]
+    assert shrunk.tolist() == expected
+    np.testing.assert_array_equal(
+        latent_coding.shrink_residual(residual, np.full(residual.shape, 2**16)),
+        (residual + 2**15) >> 16,
+    )
+    assert not latent_coding.shrink_residual(residual, np.zeros_like(residual)).any()
+
+
+def test_a_silenced_channel_does_not_disturb_the_others(
+    rng, random_hyperprior, make_model, make_conditions
+):
+    """Other dither: other noise in a channel of huge step; the others' means hardly move."""
+    steps = np.full((1001, 4), 0.01)
+    params = random_hyperprior()[1]
+    latent = random_latent(rng, 16, 16)
+
+    def mean_under(seed, loud_step):
+        steps[:, 2] = loud_step
+        model = make_model(params, steps)
+        conditions = make_conditions(16, 16, levels=np.ones((16, 16)), seed=seed)
+        return latent_coding.encode_latent(model, latent, conditions)[2]
+
+    one, other = (mean_under(seed, 2000.0) for seed in (1, 2))
+    assert np.abs(one.yhat - other.yhat)[..., 2].mean() > 300
+    assert np.abs(one.mean - other.mean).max() < 2
 
 
 def test_symbol_hash_tells_symbols_apart(rng, random_model, make_conditions):
@@ -274,8 +338,23 @@ def test_entropy_model_survives_its_arrays_and_refuses_others(random_hyperprior)
     assert model.latent_unit == 32 and model.step_fixed.dtype == np.int64
     np.testing.assert_allclose(model.step_fixed * 32 / 2**20, steps, rtol=1e-4)
     np.testing.assert_allclose(model.log2_step_fixed / 1024, np.log2(steps), atol=5e-4)
-    missing = {k: v for k, v in arrays.items() if k != "schedule/step_fixed"}
-    for wrong in (missing, arrays | {"extra/x": steps}):
+    np.testing.assert_array_equal(model.shrink, arrays["schedule/shrink"])
+    shrink = arrays["schedule/shrink"]
+    assert shrink.dtype == np.int32
+    wrongs = [{k: v for k, v in arrays.items() if k != f"schedule/{name}"}
+              for name in ("step_fixed", "shrink")]  # fmt: skip
+    wrongs += [arrays | {"extra/x": steps}]
+    wrongs += [
+        arrays | {"schedule/shrink": wrong}
+        for wrong in (
+            shrink[:-1],
+            shrink[:, None],
+            shrink.astype(np.float32),
+            np.where(shrink == shrink[3], -1, shrink).astype(np.int32),
+            np.where(shrink == shrink[3], 2**16 + 1, shrink).astype(np.int32),
+        )
+    ]
+    for wrong in wrongs:
         with pytest.raises(RdcError, match="damaged"):
             latent_coding.EntropyModel.from_arrays(wrong)
 

@@ -7,13 +7,16 @@ import pytest
 
 from rdc_jax.models.hyperprior import (
     CONDITION_CHANNELS,
+    LOG2_RATIO_RANGE,
     Hyperprior,
     condition_features,
     hats,
     pass_masks,
+    wiener_weight,
 )
 
 SHAPE = (1, 8, 12, 5)
+LOG2_STEP = jnp.full((1, 1, 1, 1), 2.0)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def network():
     t = jnp.asarray(rng.uniform(0, 1000, (*SHAPE[:3], 1)), jnp.float32)
     m = jnp.asarray(rng.uniform(0, 1, (*SHAPE[:3], 1)), jnp.float32)
     condition = condition_features(t, m)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), latent, latent, condition)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), latent, latent, condition, LOG2_STEP)
     variables = jax.tree.map(
         lambda leaf: jnp.asarray(rng.normal(0, 0.2, leaf.shape), jnp.float32), shapes
     )
@@ -34,7 +37,9 @@ def network():
 
 def test_shapes(network):
     module, variables, latent, condition = network
-    z, z_mean, z_log2_scale, mean, log2_scale = module.apply(variables, latent, latent, condition)
+    z, z_mean, z_log2_scale, mean, log2_scale = module.apply(
+        variables, latent, latent, condition, LOG2_STEP
+    )
     assert z.shape == z_mean.shape == z_log2_scale.shape == (1, 2, 3, 3)
     assert mean.shape == log2_scale.shape == SHAPE
 
@@ -44,7 +49,9 @@ def test_context_is_causal(network):
     z = jnp.round(module.apply(variables, latent, condition, method="hyper_analysis"))
 
     def parameters(yhat):
-        return np.stack(module.apply(variables, z, yhat, condition, method="parameters_given"))
+        return np.stack(
+            module.apply(variables, z, yhat, condition, LOG2_STEP, method="parameters_given")
+        )
 
     def pixels_changed_by(row, column):
         changed = parameters(latent.at[0, row, column].add(500.0))
@@ -54,9 +61,103 @@ def test_context_is_causal(network):
     reference = parameters(latent)
     diagonals = [(3, 3), (3, 5), (5, 3), (5, 5)]
     sides = [(3, 4), (4, 3), (4, 5), (5, 4)]
-    assert pixels_changed_by(4, 4) == sorted(diagonals + sides)  # pass 0 informs both others
+    through_pass_1 = [(2, 3), (2, 5), (3, 2), (3, 6), (5, 2), (5, 6), (6, 3), (6, 5)]
+    # pass 0 informs both others, and the last one also by way of the means of pass 1
+    assert pixels_changed_by(4, 4) == sorted(diagonals + sides + through_pass_1)
     assert pixels_changed_by(3, 5) == [(2, 5), (3, 4), (3, 6), (4, 5)]  # pass 1 the last one
     assert pixels_changed_by(3, 4) == pixels_changed_by(6, 7) == []  # pass 2 nobody
+
+
+def passes_by_hand(network, z, yhat, estimate):
+    """Mean and log2 scale of each pass, fed what `estimate(mean, log2 scale)` makes of yhat."""
+    module, variables, _, condition = network
+    features = module.apply(variables, z, condition, method="hyper_synthesis")
+    known, total = jnp.zeros(SHAPE), jnp.zeros((2, *SHAPE))
+    for number, mask in enumerate(pass_masks(*SHAPE[1:3])):
+        own = module.apply(variables, number, features, known, method="pass_parameters")
+        known = jnp.where(mask > 0, estimate(*own), known)
+        total = jnp.where(mask[None] > 0, jnp.stack(own), total)
+    return total
+
+
+@pytest.mark.parametrize("log2_step", [-100.0, 2.0, 100.0])
+def test_later_passes_see_the_wiener_estimate(network, log2_step):
+    """Of a tiny step that is yhat, of a huge one the mean, else the formula with clipped s."""
+    module, variables, latent, condition = network
+    z = jnp.round(module.apply(variables, latent, condition, method="hyper_analysis"))
+    yhat = latent + 3.0
+
+    def estimate(mean, log2_scale):
+        if log2_step < -50:
+            return yhat
+        if log2_step > 50:
+            return mean
+        low, high = LOG2_RATIO_RANGE
+        scale = jnp.exp2(jnp.clip(log2_scale, log2_step + low, log2_step + high))
+        w = scale**2 / (scale**2 + 2.0 ** (2 * log2_step) / 12)
+        assert 0.1 < float(w.min()) < float(w.max()) < 0.9
+        return mean + w * (yhat - mean)
+
+    result = module.apply(
+        variables, z, yhat, condition, jnp.full((1, 1, 1, 1), log2_step), method="parameters_given"
+    )
+    exact = 0 < log2_step < 50  # else up to the ends of the range of w
+    tolerance = {"rtol": 2e-5, "atol": 1e-3} if exact else {"rtol": 2e-3, "atol": 0.1}
+    expected = passes_by_hand(network, z, yhat, estimate)
+    np.testing.assert_allclose(jnp.stack(result), expected, **tolerance)
+    raw = passes_by_hand(network, z, yhat, lambda *_: yhat)
+    assert log2_step < 0 or np.abs(expected - raw).max() > 5  # the estimate matters
+
+
+def test_the_noise_of_a_silenced_channel_stays_out_of_the_context(network):
+    """Channel 2 has a step far above its scale; its noise, as large, leaves all else alone."""
+    module, variables, latent, condition = network
+    z = jnp.round(module.apply(variables, latent, condition, method="hyper_analysis"))
+    step = 2.0**12
+
+    def largest_change(steps):
+        noise = np.zeros(SHAPE, np.float32)
+        noise[..., 2] = np.random.default_rng(1).uniform(-step / 2, step / 2, SHAPE[:3])
+        log2_step = jnp.log2(jnp.asarray(steps, jnp.float32)).reshape(1, 1, 1, 5)
+        clean, noisy = (
+            np.stack(
+                module.apply(variables, z, yhat, condition, log2_step, method="parameters_given")
+            )
+            for yhat in (latent, latent + noise)
+        )
+        return np.abs(noisy - clean).max()
+
+    assert largest_change([1, 1, 1, 1, 1]) > 100  # of full weight it spoils everything
+    assert largest_change([1, 1, step, 1, 1]) < 0.2
+
+
+def test_wiener_weight_is_finite_bounded_and_differentiable():
+    log2_scale = jnp.asarray([-1e4, -300.0, -1.0, 0.0, 3.0, 300.0, 1e4])
+    power = 4.0 ** np.clip(np.asarray(log2_scale, np.float64), *LOG2_RATIO_RANGE)
+    weight = power / (power + 1 / 12)
+    np.testing.assert_allclose(wiener_weight(log2_scale, 0.0), weight, rtol=1e-6)
+    slope = jax.grad(lambda x: jnp.sum(wiener_weight(x, 0.0)))(log2_scale)
+    expected = 2 * np.log(2) * weight * (1 - weight)
+    np.testing.assert_allclose(slope, expected, rtol=1e-5)
+    down = jax.grad(lambda x: jnp.sum(wiener_weight(log2_scale, x)))(jnp.zeros(7))
+    np.testing.assert_allclose(down, -slope, rtol=1e-5)
+
+
+def test_gradients_reach_earlier_passes_through_the_context(network):
+    module, variables, latent, condition = network
+    z = jnp.round(module.apply(variables, latent, condition, method="hyper_analysis"))
+    last = pass_masks(*SHAPE[1:3])[2]
+
+    def mean_of_the_last_pass(variables, log2_step):
+        mean = module.apply(variables, z, latent, condition, log2_step, method="parameters_given")[
+            0
+        ]
+        return jnp.sum(last * mean)
+
+    by_variables, by_step = jax.grad(mean_of_the_last_pass, (0, 1))(variables, LOG2_STEP)
+    of_mean, of_scale = jnp.split(by_variables["params"]["pass0_1"]["bias"], 2)
+    for gradient in (of_mean, of_scale, by_step):
+        assert np.all(np.isfinite(gradient)) and np.all(np.abs(gradient) > 1e-3)
 
 
 def test_masks_share_out_the_pixels():

@@ -60,8 +60,9 @@ def test_bounded_scale_clips_forward_and_passes_gradients():
 
 def test_bounds_are_those_of_the_tables():
     from rdc_jax.entropy import tables
+    from rdc_jax.models.hyperprior import LOG2_RATIO_RANGE
 
-    low, high = stages.LOG2_RATIO_RANGE
+    low, high = LOG2_RATIO_RANGE
     assert low == tables.MIN_LOG2_SCALE
     top = tables.MIN_LOG2_SCALE + (tables.NUM_SCALES - 1) / tables.SCALES_PER_OCTAVE
     assert top - 0.5 <= high <= top + 0.5
