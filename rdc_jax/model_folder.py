@@ -69,21 +69,29 @@ def save(
 
     params: nested dict of arrays, {"autoencoder", "unet", "hyperprior"}; stored as float16.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {"config.json": _json({"name": name, "format": FORMAT, "model": dict(config)})}
-    for part, tree in params.items():
-        arrays = {k: np.asarray(v).astype(np.float16) for k, v in flatten(tree).items()}
-        if not all(np.all(np.isfinite(a)) for a in arrays.values()):
-            raise RdcError(f"the {part} has weights that are not finite or overflow float16")
-        files[f"{part}.safetensors"] = safetensors.numpy.save(arrays)
+    files = {"config.json": as_json({"name": name, "format": FORMAT, "model": dict(config)})}
+    files |= {f"{part}.safetensors": as_float16(part, tree) for part, tree in params.items()}
     contiguous = {k: np.ascontiguousarray(v) for k, v in entropy.items()}
     files["entropy.safetensors"] = safetensors.numpy.save(contiguous)
+    return write(Path(folder), files)
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> bytes:
+    """Writes files and a manifest with their hashes into a folder; returns the manifest's id."""
+    folder.mkdir(parents=True, exist_ok=True)
     hashes = {file: hashlib.sha256(data).hexdigest() for file, data in sorted(files.items())}
-    files["manifest.json"] = _json({"sha256": hashes})
-    for file, data in files.items():
+    manifest = as_json({"sha256": hashes})
+    for file, data in {**files, "manifest.json": manifest}.items():
         (folder / file).write_bytes(data)
-    return hashlib.sha256(files["manifest.json"]).digest()[:ID_BYTES]
+    return hashlib.sha256(manifest).digest()[:ID_BYTES]
+
+
+def as_float16(part: str, tree: Mapping[str, Any]) -> bytes:
+    """Safetensors bytes of a nested dict of arrays. Raises RdcError for what is not finite."""
+    arrays = {k: np.asarray(v).astype(np.float16) for k, v in flatten(tree).items()}
+    if not all(np.all(np.isfinite(a)) for a in arrays.values()):
+        raise RdcError(f"the {part} has weights that are not finite or overflow float16")
+    return safetensors.numpy.save(arrays)
 
 
 def find(model: str | Path | None) -> Path:
@@ -105,28 +113,33 @@ def load(model: str | Path | None = None) -> Model:
     Raises RdcError naming the file otherwise.
     """
     folder = find(model)
-    manifest = _read(folder / "manifest.json")
-    with _damage(folder / "manifest.json"):
-        hashes = dict(json.loads(manifest)["sha256"])
-        if missing := {"config.json", "entropy.safetensors"} - hashes.keys():
-            raise ValueError(f"{missing} not listed")
-    contents = {name: _read(folder / Path(name).name) for name in hashes}
-    for name, data in contents.items():
-        if hashlib.sha256(data).hexdigest() != hashes[name]:
-            raise RdcError(f"{folder}/{name} does not match its hash; install the model again")
-    with _damage(folder / "config.json"):
+    contents, model_id = read(folder, {"config.json", "entropy.safetensors"})
+    with damage(folder / "config.json"):
         config = json.loads(contents.pop("config.json"))
         name, version, settings = config["name"], config["format"], config["model"]
     if version != FORMAT:
         raise RdcError(f"{folder} has model format {version}; this version reads {FORMAT}")
     arrays = {}
     for file, data in contents.items():
-        with _damage(folder / file):
+        with damage(folder / file):
             arrays[Path(file).stem] = safetensors.numpy.load(data)
     entropy = arrays.pop("entropy")
     params = {part: unflatten(flat) for part, flat in arrays.items()}
-    model_id = hashlib.sha256(manifest).digest()[:ID_BYTES]
     return Model(name, folder, settings, params, entropy, model_id)
+
+
+def read(folder: Path, required: set[str]) -> tuple[dict[str, bytes], bytes]:
+    """Contents of the files a manifest lists, hashes checked, and the manifest's id."""
+    manifest = _read(folder / "manifest.json")
+    with damage(folder / "manifest.json"):
+        hashes = dict(json.loads(manifest)["sha256"])
+        if missing := required - hashes.keys():
+            raise ValueError(f"{missing} not listed")
+    contents = {name: _read(folder / Path(name).name) for name in hashes}
+    for name, data in contents.items():
+        if hashlib.sha256(data).hexdigest() != hashes[name]:
+            raise RdcError(f"{folder}/{name} does not match its hash; install the model again")
+    return contents, hashlib.sha256(manifest).digest()[:ID_BYTES]
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -152,7 +165,8 @@ def unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return tree
 
 
-def _json(value: Any) -> bytes:
+def as_json(value: Any) -> bytes:
+    """Readable JSON, the same bytes for the same value."""
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
@@ -164,7 +178,7 @@ def _read(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def damage(path: Path) -> Iterator[None]:
     """Turns what goes wrong while a file is parsed into one message that names it."""
     try:
         yield

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax.diffusion import preconditioning, schedule
-from rdc_jax.models.autoencoder import TransformAutoencoder
+from rdc_jax.models.autoencoder import DOWNSAMPLING, TransformAutoencoder
 from rdc_jax.models.autoencoder_kl import AutoencoderKL
 from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior
 from rdc_jax.models.step_profile import StepProfile
@@ -91,6 +91,11 @@ class Networks:
         if self.context_shape:
             params["context"] = {"empty_prompt": jnp.zeros(self.context_shape)}
         return params
+
+    @property
+    def downsampling(self) -> int:
+        """Image pixels per latent pixel and side."""
+        return DOWNSAMPLING
 
     @property
     def unet_channels(self) -> int:

@@ -3,6 +3,7 @@
 Everything here follows from a config, a mesh and the shapes of the parameters.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,14 +12,16 @@ import jax.numpy as jnp
 import ml_collections
 
 from rdc_jax.errors import RdcError
+from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.hyperprior import HYPER_DOWNSAMPLING
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.unet import REMAT
+from rdc_jax.training import fusion_stages, partitioning, stages, state
 from rdc_jax.training import optimizer as optimizers
-from rdc_jax.training import partitioning, stages, state
 from rdc_jax.training.attention import attention_kernel
 from rdc_jax.training.step import STOP, make_step
 
+TRAINED = stages.TRAINED | fusion_stages.TRAINED  # parts of the parameters, by stage
 COMPUTE_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
@@ -70,14 +73,14 @@ def build(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh, params: An
 
 def check_stage(stage: str) -> None:
     """Raises RdcError for no such stage."""
-    if stage not in stages.TRAINED:
-        raise RdcError(f"stage must be one of {', '.join(stages.TRAINED)}, not {stage!r}")
+    if stage not in TRAINED:
+        raise RdcError(f"stage must be one of {', '.join(TRAINED)}, not {stage!r}")
 
 
 def split_parameters(stage: str, params: Mapping[str, Any]) -> tuple[dict, dict]:
     """(trained, frozen) parts of the parameters in a stage."""
     check_stage(stage)
-    trained = {part: params[part] for part in stages.TRAINED[stage] if part in params}
+    trained = {part: params[part] for part in TRAINED[stage] if part in params}
     return trained, {part: tree for part, tree in params.items() if part not in trained}
 
 
@@ -102,13 +105,23 @@ def build_loss(config: ml_collections.ConfigDict, networks: Networks) -> stages.
         timestep_range=tuple(model.timestep_range),
         timestep_gap=training.timestep_gap,
         uniform_map_share=training.uniform_map_share,
-        distortion_weight=training.distortion_weight,
-        latent_weight=training.latent_weight,
-        balance=training.balance,
-        later_clock_share=training.later_clock_share,
-        input_perturbation=training.input_perturbation,
+        distortion_weight=training.get("distortion_weight", 0.0),
+        latent_weight=training.get("latent_weight", 0.0),
+        balance=training.get("balance", 0.0),
+        later_clock_share=training.get("later_clock_share", 0.0),
+        input_perturbation=training.get("input_perturbation", 0.0),
     )
-    return stages.LOSSES[config.stage](networks, recipe)
+    if config.stage not in fusion_stages.TRAINED:
+        return stages.LOSSES[config.stage](networks, recipe)
+    weights = {
+        field.name: training[field.name]
+        for field in dataclasses.fields(fusion_stages.FusionRecipe)
+        if field.name != "base"
+    }
+    dtype = COMPUTE_DTYPES[training.compute_dtype]
+    fusion = Fusion.from_config(config.fusion.to_dict(), networks, dtype)
+    recipe = fusion_stages.FusionRecipe(recipe, **weights)
+    return fusion_stages.LOSSES[config.stage](networks, fusion, recipe)
 
 
 def check_rows(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh) -> None:

@@ -8,7 +8,8 @@ data included, on as many devices as there are then.
 """
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,15 @@ from rdc_jax import model_folder
 from rdc_jax.data import pipeline, sources
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import distributed, hardware, latents, partitioning, program, validation
+from rdc_jax.training import (
+    distributed,
+    fusion_run,
+    hardware,
+    latents,
+    partitioning,
+    program,
+    validation,
+)
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.initialization import match_empirical_scales
 from rdc_jax.training.interrupts import CONTINUE, TERMINATED, Terminated, noted_signals
@@ -48,6 +57,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
     training, batch_size = config.training, config.data.batch_size
     partitioning.check_batch_size(mesh, batch_size, training.accumulate)
     program.check_stage(config.stage)
+    config = fusion_run.with_base(config)
 
     # Data: one source, a few of its images held out for validation.
     source = open_source(config)
@@ -83,7 +93,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
     # Loop: next batch, step, log, validate, save. A step is looked at once the next is under way,
     # so devices never wait for the host, and all processes see the same and stop together.
     writer = MetricWriter(config.workdir, silent=not is_first)
-    validate = validation.make_validate(networks)
+    validate = make_validation(config, networks)
     meter = throughput_meter(config, run, mesh)
     key = jax.random.key(config.seed)
     step, total, examples = start, training.total_steps, progress["examples"]
@@ -121,7 +131,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
                     with meter.paused():
                         average = partitioning.gather(frozen | train_state.ema_params)
                         if is_first:
-                            scalars, sheet = validation.run(validate, average, crops)
+                            scalars, sheet = validate(average, crops)
                             writer.write_scalars(step, scalars)
                             writer.write_images(step, {"validation": sheet})
                 if saving:
@@ -142,6 +152,8 @@ def train(config: ml_collections.ConfigDict) -> Path:
 
 def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -> None:
     """Writes `workdir/model`, the folder that `rdc encode --model` takes. params: host arrays."""
+    if fusion_run.is_fusion(config):
+        return fusion_run.export(config, params)
     stored = jax.tree.map(lambda x: np.asarray(x).astype(np.float16), params)
     params = jax.tree.map(lambda x: x.astype(np.float32), stored)  # what a decoder will load
     entropy = model_folder.entropy_arrays(
@@ -155,6 +167,13 @@ def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -
             f"cannot write {folder}: {error.strerror or error}; make room there and give the same "
             "command again"
         ) from error
+
+
+def make_validation(config: ml_collections.ConfigDict, networks: Networks) -> Callable:
+    """(params, crops) -> (scalars, picture): what a run looks at besides its loss."""
+    if fusion_run.is_fusion(config):
+        return fusion_run.make_validation(config, networks)
+    return functools.partial(validation.run, validation.make_validate(networks))
 
 
 def open_source(config: ml_collections.ConfigDict) -> Any:
@@ -195,6 +214,8 @@ def initial_parameters(
     config: ml_collections.ConfigDict, networks: Networks, crops: np.ndarray
 ) -> dict[str, Any]:
     """Fresh parameters (joint stage) or those of the weights folder `init_from`; host arrays."""
+    if fusion_run.is_fusion(config):
+        return fusion_run.initial_parameters(config, networks)
     if config.init_from:
         return model_folder.load(config.init_from).params
     if config.stage != "joint":

@@ -1,0 +1,98 @@
+"""The distortion-perception knob (System B): a module for a frozen codec, trained in three stages.
+
+    F="rdc train --config configs/fusion.py data.path=FOLDER init_from=tiny"
+    $F stage=auxiliary workdir=runs/auxiliary training.total_steps=300
+    $F stage=transform workdir=runs/transform fusion_from=runs/auxiliary/model
+    $F stage=realism   workdir=runs/realism   fusion_from=runs/transform/model
+
+The last one's `model` folder is what `rdc decode --fusion` takes; as `fusion` inside the folder of
+its base it is used by default. The base's files and weights do not change. Needs the LPIPS weights
+(README). About 3 s a step on two CPU cores in stage realism, .6 s in stage transform. Variant
+`configs/fusion.py:smoke` is a few-second version for tests.
+"""
+
+import ml_collections
+
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    config = ml_collections.ConfigDict()
+    config.name = "fusion"
+    config.stage = "realism"  # auxiliary | transform | realism
+    config.workdir = "runs/fusion"
+    config.init_from = "tiny"  # the frozen base codec: a shipped model's name or a folder
+    config.fusion_from = ""  # the module of an earlier stage
+    config.seed = 0
+
+    config.model = ml_collections.ConfigDict()  # becomes the base's
+
+    config.fusion = ml_collections.ConfigDict(
+        dict(
+            transform=dict(
+                channels=(96, 128, 160), layers=1, heads=(0, 0, 0), mid_heads=0, norm="pixel"
+            ),
+            auxiliary=dict(width=96, blocks=2),
+            discriminator=dict(width=32, levels=3),
+            default_tau=0.5,  # hints that encoders write into files
+            default_steps=1,
+        )
+    )
+
+    # Devices: -1 takes all that are left, see rdc_jax/training/partitioning.py.
+    config.mesh = ml_collections.ConfigDict(dict(replica=1, data=-1, fsdp=1, tensor=1))
+
+    config.data = ml_collections.ConfigDict(
+        dict(
+            path="photos",
+            kind="folder",  # folder | array_record | tfds (path is then a name) | synthetic
+            split="train",  # of a TFDS set, with tfds_dir where it lies
+            tfds_dir="",
+            batch_size=8,
+            crop_size=128,
+            num_threads=1,
+            held_out=8,
+        )
+    )
+    config.training = ml_collections.ConfigDict(
+        dict(
+            total_steps=1500,
+            warmup_steps=50,
+            decay_fraction=0.3,  # of total_steps, linear to zero at the end
+            optimizer="muon",  # muon (for kernels, Adam for the rest) | adam
+            muon_learning_rate=3e-3,
+            adam_learning_rate=6e-4,
+            gradient_clip=1.0,
+            ema_half_life=1000,  # images
+            pixel_weight=0.5,  # of the squared error over the base codec's
+            perceptual_weight=1.0,  # of LPIPS with VGG16
+            perceptual_layers=4,  # of its five stages, the first ones
+            adversarial_weight=0.0,
+            pull_weight=0.01,  # of y_p towards the decoded latent (stage auxiliary)
+            diffusion_weight=0.05,  # of the prediction error in stage realism
+            uniform_map_share=0.5,
+            timestep_gap=400,  # largest difference between background and region of interest
+            compute_dtype="float32",  # float32 | bfloat16; parameters and losses are float32
+            remat="none",
+            attention="auto",
+            accumulate=1,  # parts of a batch worked through one after the other
+            split_rows=False,
+            stall_timeout=1800,  # seconds without a step after which the run ends; 0: never
+            profile_from=10,
+            profile_steps=0,
+            log_every=20,
+            checkpoint_every=100,
+            keep_checkpoints=2,
+            sample_every=200,
+        )
+    )
+    if variant == "smoke":
+        config.name = "fusion-smoke"
+        config.fusion.transform.update(channels=(16, 16, 16))
+        config.fusion.auxiliary.update(width=16, blocks=1)
+        config.fusion.discriminator.update(width=8)
+        config.data.update(kind="synthetic", batch_size=8, crop_size=64, held_out=2)
+        config.training.update(
+            total_steps=4, warmup_steps=1, log_every=1, checkpoint_every=2, sample_every=4
+        )
+    elif variant:
+        raise ValueError(f"unknown variant {variant!r} of configs/fusion.py; known: smoke")
+    return config

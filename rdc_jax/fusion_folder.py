@@ -1,0 +1,103 @@
+"""The plug-and-play module on disk: a folder beside, or away from, the base codec it was made for.
+
+    config.json              name, the base's model id, the `fusion` section of the training
+                             config, and the defaults that encoders write into files as hints
+    transform.safetensors    float16 parameters of the latent transform
+    manifest.json            sha256 of the files above
+    training/                what only further training needs (not in the manifest, may be deleted)
+
+A module never changes files or base weights, so the base's model id does not depend on it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from rdc_jax import model_folder
+from rdc_jax.errors import RdcError
+
+FORMAT = 1
+FOLDER = "fusion"  # inside a model's folder: the module that comes with it
+TRAINING_PARTS = ("auxiliary",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Module:
+    """What a folder holds. params: {"transform": ...}, and training parts where they were kept."""
+
+    path: Path
+    config: dict[str, Any]  # the `fusion` section
+    base_id: bytes
+    default_tau: float
+    default_steps: int
+    params: dict[str, Any]
+
+
+def save(
+    folder: str | Path,
+    name: str,
+    fusion: Mapping[str, Any],
+    base_id: bytes,
+    params: Mapping[str, Any],
+) -> None:
+    """Writes a module's folder, replacing its files. fusion: the config section of that name."""
+    folder = Path(folder)
+    config = {"name": name, "format": FORMAT, "base": base_id.hex(), "fusion": dict(fusion)}
+    files = {
+        "config.json": model_folder.as_json(config),
+        "transform.safetensors": model_folder.as_float16("transform", params["transform"]),
+    }
+    model_folder.write(folder, files)
+    for part in TRAINING_PARTS:
+        if part in params:
+            kept = folder / "training" / f"{part}.safetensors"
+            kept.parent.mkdir(exist_ok=True)
+            kept.write_bytes(model_folder.as_float16(part, params[part]))
+
+
+def load(folder: str | Path, base_id: bytes) -> Module:
+    """The module in a folder, for the base codec of that model id.
+
+    Raises RdcError when files are missing or damaged, or belong to another base.
+    """
+    folder = Path(folder)
+    if not (folder / "manifest.json").is_file():
+        raise RdcError(f"no fusion module in {folder}; give a folder made by `rdc train`")
+    contents, _ = model_folder.read(folder, {"config.json", "transform.safetensors"})
+    with model_folder.damage(folder / "config.json"):
+        config = json.loads(contents["config.json"])
+        version, base, fusion = config["format"], config["base"], dict(config["fusion"])
+        tau, steps = float(fusion["default_tau"]), int(fusion["default_steps"])
+    if version != FORMAT:
+        raise RdcError(f"{folder} has module format {version}; this version reads {FORMAT}")
+    if base != base_id.hex():
+        raise RdcError(
+            f"the module in {folder} was made for model {base}, not for {base_id.hex()}; give "
+            "its base with --model or another module with --fusion"
+        )
+    files = {"transform": contents["transform.safetensors"]}
+    for part in TRAINING_PARTS:
+        path = folder / "training" / f"{part}.safetensors"
+        if path.is_file():
+            files[part] = path.read_bytes()
+    params = {}
+    for part, data in files.items():
+        with model_folder.damage(folder / f"{part}.safetensors"):
+            params[part] = model_folder.unflatten(safetensors.numpy.load(data))
+    return Module(folder, fusion, base_id, tau, steps, params)
+
+
+def find(model: model_folder.Model) -> Module | None:
+    """The module that comes with a model, if one does."""
+    folder = model.path / FOLDER
+    return load(folder, model.model_id) if folder.is_dir() else None
+
+
+def parameter_shapes(params: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all parameters."""
+    return {name: np.shape(value) for name, value in model_folder.flatten(params).items()}

@@ -1,0 +1,215 @@
+"""The three losses of the plug-and-play module: auxiliary, transform, realism.
+
+    auxiliary   g_a'(x, y_c) learns the latent y_p of the best-looking picture
+    transform   the latent diffusion learns y_p given y_c
+    realism     the transform's few-step samples, seen through the frozen synthesis, learn to look
+                like the original
+
+Each is a pure function (trained, frozen, batch, key) -> (loss, metrics) like those of
+`training.stages`. The base codec is frozen throughout; "perceptual" among the frozen parameters
+are the weights of the LPIPS backbone. Perceptual terms are weighed against the squared error
+*relative to the base codec's*, so one trade-off serves all rates.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rdc_jax.diffusion import losses, residual
+from rdc_jax.evaluation import perceptual, perceptual_weights
+from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
+from rdc_jax.models.networks import Networks
+from rdc_jax.training import stages
+from rdc_jax.training.stages import Loss, Noised
+
+TRAINED = {
+    "auxiliary": ("auxiliary",),
+    "transform": ("transform",),
+    "realism": ("transform", "discriminator"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class FusionRecipe:
+    """Numbers of a config that the losses need; see configs/fusion.py for meaning and defaults."""
+
+    base: stages.Recipe
+    pixel_weight: float
+    perceptual_weight: float
+    perceptual_layers: int
+    adversarial_weight: float
+    pull_weight: float
+    diffusion_weight: float
+
+
+class Example(NamedTuple):
+    """A batch as both sides of the base codec see it."""
+
+    noised: Noised
+    decoded: Decoded
+    faithful: jax.Array  # picture at tau = 0, [B,H,W,3]
+
+
+def code(networks: Networks, recipe: FusionRecipe, params, batch, key: jax.Array) -> Example:
+    """Codes a batch with the base codec at random timesteps and maps."""
+    level_key, noise_key, z_key = jax.random.split(key, 3)
+    noised = stages.add_coding_noise(networks, recipe.base, params, batch, level_key, noise_key)
+    mean, scale = stages.entropy_bits(networks, params, noised, z_key)[2:]
+    decoded = decoded_latent(networks, params, noised.yhat, noised.timesteps, mean, scale)
+    return Example(noised, decoded, networks.decode(params, decoded.latent))
+
+
+def picture_terms(
+    recipe: FusionRecipe, params, example: Example, picture: jax.Array
+) -> dict[str, jax.Array]:
+    """Per image [B]: "mse" in squared 8-bit units, "mse_ratio" to the base's, "lpips"."""
+
+    def mse(image):
+        return jnp.mean(losses.squared_error(example.noised.x, image), (1, 2, 3))
+
+    error = mse(picture)
+    terms = {"mse": error, "mse_ratio": (error + 1.0) / (mse(example.faithful) + 1.0)}
+    weights = as_weights(params["perceptual"])
+    layers = recipe.perceptual_layers
+    terms["lpips"] = perceptual.lpips(weights, example.noised.x, picture, layers)
+    return terms
+
+
+def as_parameters(weights: perceptual_weights.Weights) -> dict[str, dict[str, jax.Array]]:
+    """The LPIPS network as a nested dict, which the trees of a training run are made of."""
+    layers = {f"conv_{i}": {"kernel": k, "bias": b} for i, (k, b) in enumerate(weights["conv"])}
+    return layers | {f"head_{i}": {"scale": head} for i, head in enumerate(weights["heads"])}
+
+
+def as_weights(params: Mapping[str, Mapping[str, jax.Array]]) -> perceptual_weights.Weights:
+    """Inverse of `as_parameters`."""
+    kinds = {kind: sum(name.startswith(kind) for name in params) for kind in ("conv_", "head_")}
+    convolutions = [params[f"conv_{i}"] for i in range(kinds["conv_"])]
+    return {
+        "conv": [(layer["kernel"], layer["bias"]) for layer in convolutions],
+        "heads": [params[f"head_{i}"]["scale"] for i in range(kinds["head_"])],
+    }
+
+
+def weighed(recipe: FusionRecipe, terms: dict[str, jax.Array]) -> tuple[jax.Array, dict]:
+    """The picture part of a loss, and the terms' means as metrics."""
+    loss = recipe.pixel_weight * terms["mse_ratio"] + recipe.perceptual_weight * terms["lpips"]
+    return jnp.mean(loss), {name: jnp.mean(value) for name, value in terms.items()}
+
+
+def auxiliary_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Loss:
+    """Picture terms of g_s(y_p), and a pull of y_p towards what the decoder has.
+
+    The pull, mean squared (y_p - y_c) / w, keeps out of y_p what no decoder could guess.
+    """
+
+    def loss(trained, frozen, batch, key):
+        params = {**frozen, **trained}
+        example = code(networks, recipe, params, batch, key)
+        decoded = example.decoded
+        better = fusion.better_latent(params, example.noised.x, example.noised.latent, decoded)
+        terms = picture_terms(recipe, params, example, networks.decode(params, better))
+        value, metrics = weighed(recipe, terms)
+        pull = jnp.mean(jnp.square((better - decoded.latent) / decoded.deviation))
+        return value + recipe.pull_weight * pull, metrics | {"pull": pull}
+
+    return loss
+
+
+def transform_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Loss:
+    """Prediction error of the transform on y_p, at clock values spread evenly over the batch."""
+
+    def loss(trained, frozen, batch, key):
+        params = {**frozen, **trained}
+        code_key, key = jax.random.split(key)
+        example = code(networks, recipe, params, batch, code_key)
+        error = prediction_error(fusion, params, example, key)
+        return error, {"prediction_error": error}
+
+    return loss
+
+
+def prediction_error(fusion: Fusion, params, example: Example, key: jax.Array) -> jax.Array:
+    """Mean squared error of v on the residual that y_p leaves, scalar."""
+    u_key, noise_key = jax.random.split(key)
+    decoded = example.decoded
+    better = fusion.better_latent(params, example.noised.x, example.noised.latent, decoded)
+    clean = (better - decoded.latent) / decoded.deviation
+    noise = unit_noise(noise_key, clean.shape)
+    batch = clean.shape[0]
+    u = (jax.random.uniform(u_key) + jnp.arange(batch) / batch) % 1.0
+    output = fusion.velocity(params, residual.diffuse(clean, noise, u), u, decoded)
+    return losses.prediction_error(output, residual.velocity(clean, noise, u))
+
+
+def realism_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Loss:
+    """Picture terms and a hinge adversarial game on one- and two-step samples.
+
+    Half of the examples are looked at after one step from pure noise; the other half after a DDIM
+    step to a random clock value and one more from there, which is what samplers of more steps
+    meet. The discriminator learns in the same step, from the same pictures.
+    """
+
+    def loss(trained, frozen, batch, key):
+        params = {**frozen, **trained}
+        code_key, noise_key, u_key, diffusion_key = jax.random.split(key, 4)
+        example = code(networks, recipe, params, batch, code_key)
+        decoded, x = example.decoded, example.noised.x
+        noise = unit_noise(noise_key, decoded.latent.shape)
+        transformed = few_step_latent(fusion, params, decoded, noise, u_key)
+        picture = networks.decode(params, transformed)
+        value, metrics = weighed(recipe, picture_terms(recipe, params, example, picture))
+        if recipe.diffusion_weight:
+            error = prediction_error(fusion, params, example, diffusion_key)
+            value += recipe.diffusion_weight * error
+            metrics["prediction_error"] = error
+        if recipe.adversarial_weight:
+            game, game_metrics = adversarial_terms(recipe, fusion, params, x, picture, example)
+            value, metrics = value + game, metrics | game_metrics
+        return value, metrics
+
+    return loss
+
+
+def few_step_latent(
+    fusion: Fusion, params, decoded: Decoded, noise: jax.Array, key: jax.Array
+) -> jax.Array:
+    """y_d of every example: the first half of the batch after one step, the others after two."""
+    batch = noise.shape[0]
+    start = jnp.ones((batch,))
+    v = fusion.velocity(params, noise, start, decoded)
+    middle = 0.1 + 0.8 * jax.random.uniform(key, (batch,))
+    later = residual.ddim_step(noise, v, start, middle)
+    second = fusion.velocity(params, later, middle, decoded)
+    one_step = (jnp.arange(batch) < batch / 2)[:, None, None, None]
+    clean = jnp.where(
+        one_step,
+        residual.clean_residual(noise, v, start),
+        residual.clean_residual(later, second, middle),
+    )
+    return decoded.latent + decoded.deviation * clean
+
+
+def adversarial_terms(
+    recipe: FusionRecipe, fusion: Fusion, params, x, picture, example: Example
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Hinge losses of both players, each differentiated for its own parameters only."""
+    judge = {"discriminator": params["discriminator"]}
+    fooled = fusion.judge(jax.lax.stop_gradient(judge), picture, example.faithful)
+    real = fusion.judge(judge, x, example.faithful)
+    fake = fusion.judge(judge, jax.lax.stop_gradient(picture), example.faithful)
+    generator = -jnp.mean(fooled)
+    discriminator = jnp.mean(jax.nn.relu(1.0 - real)) + jnp.mean(jax.nn.relu(1.0 + fake))
+    metrics = {"generator": generator, "discriminator": discriminator}
+    return recipe.adversarial_weight * generator + discriminator, metrics
+
+
+def unit_noise(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Uniform noise of unit variance: decoders draw it from the file's dither generator."""
+    return jax.random.uniform(key, shape, jnp.float32, -(3.0**0.5), 3.0**0.5)
+
+
+LOSSES = {"auxiliary": auxiliary_loss, "transform": transform_loss, "realism": realism_loss}
