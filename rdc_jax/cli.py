@@ -94,8 +94,13 @@ def add_encode(commands: Any) -> None:
         "--seed", type=number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the dither"
     )
     p.add_argument(
-        "--steps", type=number(int, 1, 255), default=1, metavar="N",
-        help="sampler steps a decoder takes unless told otherwise; default 1",
+        "--steps", type=number(int, 1, 255), metavar="N",
+        help="sampler steps a decoder takes unless told otherwise; default: the model's choice",
+    )  # fmt: skip
+    p.add_argument(
+        "--tau", type=number(float, 0, 1), metavar="T",
+        help="realism a decoder aims at unless told otherwise: 0 faithful, 1 realistic; the coded "
+        "picture is the same",
     )  # fmt: skip
     _model(p)
     _common(p)
@@ -105,12 +110,21 @@ def add_decode(commands: Any) -> None:
     p = _command(commands, "decode", "turn .rdc files into pictures", aliases=["decompress"])
     _input_and_output(p, ".rdc file, folder of them, or - for standard input", ".png")
     p.add_argument(
+        "--tau", metavar="T|MAP|roi",
+        help="0 (faithful) to 1 (realistic); or a picture of the same size, white where detail may "
+        "be invented; or roi, which keeps important parts faithful; default: what the file says",
+    )  # fmt: skip
+    p.add_argument(
         "--steps", type=number(int, 1, 255), metavar="N",
-        help="sampler steps: 1 is most faithful, more are sharper; default: what the file says",
+        help="sampler steps of the realistic picture; default: what the file says",
     )  # fmt: skip
     p.add_argument(
         "--clock", choices=("proportional", "clamped"), default="proportional",
         help="order in which several steps treat the regions",
+    )  # fmt: skip
+    p.add_argument(
+        "--fusion", metavar="FOLDER",
+        help="another plug-and-play module than the one that comes with the model, or none",
     )  # fmt: skip
     _max_pixels(p)
     p.add_argument(

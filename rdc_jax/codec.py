@@ -2,31 +2,36 @@
 
     codec = rdc_jax.load()
     data  = codec.encode(pixels, quality=40, importance=mask)      bytes of an .rdc file
-    image = codec.decode(data)                                     uint8 [H,W,3]
+    image = codec.decode(data, tau=0.0)                            uint8 [H,W,3], faithful
+    image = codec.decode(data, tau=1.0)                            realistic, of the same file
 
 Encoding: pixels -> latent (network) -> symbols under the timesteps of the map -> container.
-Decoding: container -> the same symbols, means, scales (integers) -> denoiser -> pixels.
+Decoding: container -> the same symbols, means, scales (integers) -> denoiser [-> module, as far as
+tau goes] -> pixels.
 """
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from rdc_jax import fusion_folder, model_folder, rate_control, tiled_networks
 from rdc_jax import importance as importance_maps
-from rdc_jax import model_folder, rate_control, tiled_networks
 from rdc_jax.diffusion import sampling
-from rdc_jax.entropy import bitstream, importance_coding, latent_coding
-from rdc_jax.entropy.bitstream import SectionType
+from rdc_jax.entropy import bitstream, dither, importance_coding, latent_coding
+from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
 from rdc_jax.errors import RdcError
 from rdc_jax.models.autoencoder import DOWNSAMPLING
+from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.networks import Networks
 
 DEFAULT_QUALITY = 50.0
 DEFAULT_ROI_GAIN = 300.0  # timesteps between background and region of interest
 MAX_STEPS = 255
+NOISE_SEED = 0x9E3779B9  # added to the dither's seed for the noise that a module starts from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +52,8 @@ class Report:
 class Codec:
     """A model ready to encode and decode; see `rdc_jax.load`."""
 
-    def __init__(self, model: model_folder.Model):
-        self.model = model
+    def __init__(self, model: model_folder.Model, module: fusion_folder.Module | None = None):
+        self.model, self.module = model, module
         try:
             self._networks = Networks.from_config(model.config)
         except (KeyError, TypeError, ValueError) as error:
@@ -61,6 +66,19 @@ class Codec:
         self._num_levels = int(model.config["num_levels"])
         self._cell_size = int(model.config["cell_size"])
         self._timestep_range = tuple(model.config["timestep_range"])
+        if module is not None:
+            self._fusion, self._fusion_params = self._load_module(module)
+
+    def _load_module(self, module: fusion_folder.Module) -> tuple[Fusion, Any]:
+        try:
+            fusion = Fusion.from_config(module.config, self._networks)
+        except (KeyError, TypeError, ValueError) as error:
+            where = module.path / "config.json"
+            raise RdcError(f"{where} does not describe a module: {error}") from error
+        params = {"transform": module.params["transform"]}
+        expected = jax.eval_shape(fusion.init, jax.random.key(0))
+        _check_parameters(params, {"transform": expected["transform"]})
+        return fusion, jax.device_put(params)
 
     # Encoding
 
@@ -74,7 +92,8 @@ class Codec:
         levels: np.ndarray | None = None,
         roi_gain: float = DEFAULT_ROI_GAIN,
         seed: int = 0,
-        steps: int = 1,
+        steps: int | None = None,
+        tau: float | None = None,
         grey: bool = False,
         return_report: bool = False,
         progress: bool = False,
@@ -84,17 +103,20 @@ class Codec:
         quality 0..100 (default 50) or target_bpp (bits per pixel of the whole file) sets the
         rate. importance [H,W]: bool, uint8 (255 = important) or float in [0,1]; or `levels`, a
         ready grid as made by `rdc_jax.importance`. roi_gain: timesteps between importance 0 and
-        1. seed: of the dither. steps: sampler steps a decoder uses by default. With
-        return_report, returns (bytes, Report). progress: shows a bar for large pictures. Raises
-        RdcError for unusable input.
+        1. seed: of the dither. steps, tau: what a decoder uses by default, hints without effect on
+        the coded picture; None is the module's own choice. With return_report, returns (bytes,
+        Report). progress: shows a bar for large pictures. Raises RdcError for unusable input.
         """
         pixels, grey = _checked_pixels(pixels, grey)
         height, width = pixels.shape[:2]
         grid, num_levels = self._importance_grid(height, width, importance, levels)
         if not 0 <= seed < 2**32:
             raise RdcError(f"seed {seed} must be between 0 and {2**32 - 1}")
-        if not 1 <= steps <= MAX_STEPS:
-            raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
+        if steps is None:
+            steps = self.module.default_steps if self.module else 1
+        if tau is None:
+            tau = self.module.default_tau if self.module else 1.0
+        _check_sampling(steps, tau)
         if quality is not None and target_bpp is not None:
             raise RdcError("give quality or target_bpp, not both")
         latent = tiled_networks.analyse(self._networks, self._params, pixels, progress=progress)
@@ -114,7 +136,7 @@ class Codec:
                 cell_size=self._cell_size,
                 dither_seed=seed,
                 default_steps=steps,
-                default_tau=0,
+                default_tau=round(TAU_UNITS * tau),
                 colour_mode=bitstream.ColourMode.GREY if grey else bitstream.ColourMode.RGB,
             )
             return self._code(latent, grid, header, quality)
@@ -189,22 +211,29 @@ class Codec:
         data: bytes,
         *,
         steps: int | None = None,
+        tau: float | np.ndarray | str | None = None,
         clock: sampling.Clock = "proportional",
         max_pixels: int = bitstream.DEFAULT_MAX_PIXELS,
         progress: bool = False,
     ) -> np.ndarray:
         """Pixels uint8 [H,W,3] of an `.rdc` file's bytes.
 
-        steps: sampler steps; None uses the file's own. One step gives the faithful (MMSE-like)
-        picture. Raises RdcError for a damaged file or one made by another model.
+        tau: from the faithful picture (0, smallest squared error) to the realistic one (1): a
+        number, an array [H,W] (uint8, 255 = realistic, or float in [0,1]), or "roi", which keeps
+        faithful what the file's map calls important. steps: sampler steps of the realistic latent,
+        by the plug-and-play module if the model has one, else by the denoiser. None: as the file
+        suggests. Raises RdcError for a damaged file or one made by another model.
         """
         header, coded, conditions = self.decode_latent(data, max_pixels=max_pixels)
         steps = header.default_steps if steps is None else steps
-        if not 1 <= steps <= MAX_STEPS:
-            raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
+        tau = header.default_tau / TAU_UNITS if tau is None else tau
+        levels = conditions.levels[: conditions.height, : conditions.width]
+        _check_sampling(steps, tau)
+        taus = importance_maps.tau_map(
+            tau, levels, header.num_levels, (header.height, header.width), DOWNSAMPLING
+        )
         timesteps = np.full(self._num_levels, conditions.timesteps[-1], np.float32)
         timesteps[: len(conditions.timesteps)] = conditions.timesteps
-        levels = conditions.levels[: conditions.height, : conditions.width]
         image = tiled_networks.reconstruct(
             self._networks,
             self._params,
@@ -215,12 +244,24 @@ class Codec:
             timesteps,
             steps=steps,
             clock=clock,
+            tau=taus,
+            module=self._module(header.dither_seed, coded.yhat.shape),
             progress=progress,
         )
         pixels = np.rint(np.clip(image[: header.height, : header.width], 0, 255)).astype(np.uint8)
         if header.colour_mode == bitstream.ColourMode.GREY:
             pixels = np.repeat(np.rint(pixels.mean(-1, keepdims=True)).astype(np.uint8), 3, -1)
         return pixels
+
+    def _module(
+        self, dither_seed: int, shape: tuple[int, int, int]
+    ) -> tiled_networks.Module | None:
+        """The module with its noise, a function of the file alone; uniform, of unit variance."""
+        if self.module is None:
+            return None
+        phases = dither.dither_phases((dither_seed + NOISE_SEED) % 2**32, *shape)
+        noise = (math.sqrt(12.0) * dither.dither_values(phases)).astype(np.float32)
+        return tiled_networks.Module(self._fusion, self._fusion_params, noise)
 
     def decode_latent(
         self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS
@@ -248,12 +289,21 @@ class Codec:
         return header, coded, conditions
 
 
-def load(model: str | Path | None = None) -> Codec:
+def load(model: str | Path | None = None, fusion: str | Path | None = None) -> Codec:
     """A codec from a shipped model's name, a model folder, or (None) the default model.
 
-    Raises RdcError when the model is missing or damaged.
+    fusion: folder of another plug-and-play module than the one that comes with the model, or
+    "none". Raises RdcError when something is missing or damaged.
     """
-    return Codec(model_folder.load(model))
+    loaded = model_folder.load(model)
+    return Codec(loaded, fusion_folder.choose(loaded, fusion))
+
+
+def _check_sampling(steps: int, tau: Any) -> None:
+    if not 1 <= steps <= MAX_STEPS:
+        raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
+    if isinstance(tau, int | float) and not 0.0 <= tau <= 1.0:
+        raise RdcError(f"tau {tau} must be between 0 (faithful) and 1 (realistic)")
 
 
 def _checked_pixels(pixels: np.ndarray, grey: bool) -> tuple[np.ndarray, bool]:

@@ -92,10 +92,12 @@ def load(folder: str | Path, base_id: bytes) -> Module:
     return Module(folder, fusion, base_id, tau, steps, params)
 
 
-def find(model: model_folder.Model) -> Module | None:
-    """The module that comes with a model, if one does."""
-    folder = model.path / FOLDER
-    return load(folder, model.model_id) if folder.is_dir() else None
+def choose(model: model_folder.Model, fusion: str | Path | None) -> Module | None:
+    """The module in a folder; of None the one that comes with the model; of "none", none."""
+    if fusion is None:
+        folder = model.path / FOLDER
+        return load(folder, model.model_id) if folder.is_dir() else None
+    return None if str(fusion) == "none" else load(fusion, model.model_id)
 
 
 def parameter_shapes(params: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

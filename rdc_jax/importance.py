@@ -222,3 +222,38 @@ def quality_to_timesteps(
 def _check_levels(num_levels: int) -> None:
     if not 1 <= num_levels <= 256:
         raise RdcError(f"the number of importance levels must be 1 to 256, got {num_levels}")
+
+
+def tau_map(
+    tau: float | np.ndarray | str,
+    levels: np.ndarray,
+    num_levels: int,
+    size: tuple[int, int],
+    downsampling: int,
+) -> np.ndarray:
+    """The distortion-perception knob at every latent pixel, float32 [h,w] in 0..1.
+
+    Args:
+        tau: a number in 0..1 (everywhere), an array [H,W] of the picture's size (bool, uint8 with
+            255 = realistic, or float in [0,1]; averaged over each latent pixel), or "roi": one
+            minus the importance.
+        levels: uint8 [h,w], importance level of each latent pixel.
+        num_levels: number of levels; with a single one, "roi" is realistic everywhere.
+        size: (H, W) of the picture in pixels.
+        downsampling: picture pixels per latent pixel.
+
+    Raises:
+        RdcError: another word than "roi", or an array of the wrong size or range.
+    """
+    if isinstance(tau, str):
+        if tau != "roi":
+            raise RdcError(f"tau {tau!r} is not a number, an array, or 'roi'")
+        return (1.0 - levels.astype(np.float32) / max(1, num_levels - 1)).astype(np.float32)
+    if np.ndim(tau) == 0:
+        return np.full(levels.shape, tau, np.float32)
+    fine = 256
+    try:
+        steps = from_mask_array(np.asarray(tau), *size, downsampling, fine)
+    except RdcError as error:
+        raise RdcError(f"tau map: {error}") from error
+    return steps.astype(np.float32) / (fine - 1)

@@ -5,14 +5,15 @@ Every network call sees one tile of TILE latent pixels, so each function below c
 
 import functools
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdc_jax.diffusion import sampling
+from rdc_jax.diffusion import residual, sampling
 from rdc_jax.models.autoencoder import DOWNSAMPLING
+from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
 from rdc_jax.tiling import apply_tiled
@@ -38,6 +39,14 @@ def analyse(
     )
 
 
+class Module(NamedTuple):
+    """A plug-and-play module and the noise its sampling starts from, float32 [h,w,C]."""
+
+    fusion: Fusion
+    params: Params
+    noise: np.ndarray
+
+
 def reconstruct(
     networks: Networks,
     params: Params,
@@ -49,23 +58,41 @@ def reconstruct(
     *,
     steps: int,
     clock: sampling.Clock,
+    tau: np.ndarray,
+    module: Module | None = None,
     progress: bool = False,
 ) -> np.ndarray:
     """Denoises and synthesises: pixels float32 [8h,8w,3], about 0..255, not rounded or clipped.
 
     yhat, mean, scale: float32 [h,w,C] as decoded. levels: uint8 [h,w], importance level of each
-    latent pixel; timesteps: float32 [L] of the levels. steps: sampler steps, at least 1.
+    latent pixel; timesteps: float32 [L] of the levels. tau: float32 [h,w] in 0..1, how far each
+    latent pixel goes from the faithful latent (0) to the realistic one (1): the module's sample
+    after `steps` steps, or without a module that of the denoiser's own sampler. Tiles where tau
+    is 0 throughout are decoded by the base codec alone.
     """
     clocks = np.asarray(sampling.clock_timesteps(jnp.asarray(timesteps), steps, clock))
+    noise = np.zeros((*tau.shape, 0), np.float32) if module is None else module.noise
 
-    def tile(yhat, *prior_and_levels):
+    def tile(yhat, mean, scale, levels, tau, noise):
+        prior_and_levels = (mean, scale, levels)
+        if not tau.any() or (steps == 1 and module is None):
+            return _one_step(networks, params, yhat, *prior_and_levels, clocks[0])
+        if module is not None:
+            decoded = _decoded(networks, params, yhat, *prior_and_levels, clocks[0])
+            values = residual.clock(steps)
+            for now, after in itertools.pairwise(np.asarray(values, np.float32)):
+                noise = _module_step(module.fusion, module.params, noise, decoded, now, after)
+            return _fused(networks, params, decoded, noise, tau)
+        faithful = _clean(networks, params, yhat, *prior_and_levels, clocks[0])
         for now, after in itertools.pairwise(clocks[:-1]):
             yhat = _sampler_step(networks, params, yhat, *prior_and_levels, now, after)
-        return _last_step(networks, params, yhat, *prior_and_levels, clocks[-2])
+        return _last_step(
+            networks, params, yhat, *prior_and_levels, clocks[-2], faithful, tau
+        )  # fmt: skip
 
     return apply_tiled(
         tile,
-        [yhat, mean, scale, levels],
+        [yhat, mean, scale, levels, tau, noise],
         input_scale=1,
         output_scale=DOWNSAMPLING,
         tile=TILE,
@@ -80,6 +107,13 @@ def _analysis(networks: Networks, params: Params, pixels: jax.Array) -> jax.Arra
 
 
 @functools.partial(jax.jit, static_argnums=0)
+def _one_step(networks, params, yhat, mean, scale, levels, now) -> jax.Array:
+    """Faithful picture of a tile; now: timesteps per level [L]."""
+    clean, _ = _denoise(networks, params, yhat, mean, scale, levels, now)
+    return _pixels(networks, params, clean)
+
+
+@functools.partial(jax.jit, static_argnums=0)
 def _sampler_step(networks, params, yhat, mean, scale, levels, now, after) -> jax.Array:
     """One DDIM step of a tile; now and after: timesteps per level [L]."""
     clean, timesteps = _denoise(networks, params, yhat, mean, scale, levels, now)
@@ -89,10 +123,43 @@ def _sampler_step(networks, params, yhat, mean, scale, levels, now, after) -> ja
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _last_step(networks, params, yhat, mean, scale, levels, now) -> jax.Array:
-    """Last denoising of a tile, and synthesis."""
+def _last_step(networks, params, yhat, mean, scale, levels, now, faithful, tau) -> jax.Array:
+    """Last denoising of a tile, the knob, and synthesis."""
     clean, _ = _denoise(networks, params, yhat, mean, scale, levels, now)
-    return 127.5 * (networks.decode(params, clean)[0] + 1.0)
+    return _pixels(networks, params, residual.fuse(faithful, clean, tau[None, :, :, None]))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _clean(networks, params, yhat, mean, scale, levels, now) -> jax.Array:
+    """Faithful latent of a tile."""
+    return _denoise(networks, params, yhat, mean, scale, levels, now)[0]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decoded(networks, params, yhat, mean, scale, levels, now) -> Decoded:
+    """What a module starts from, of a tile."""
+    timesteps = level_timesteps(now[None], levels[None].astype(jnp.int32))
+    return decoded_latent(networks, params, yhat[None], timesteps, mean[None], scale[None])
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _module_step(fusion, params, noisy, decoded, now, after) -> jax.Array:
+    """One DDIM step of the module's residual; now and after: clock values []."""
+    now, after = now[None], after[None]
+    v = fusion.velocity(params, noisy[None], now, decoded)
+    return residual.ddim_step(noisy[None], v, now, after)[0]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _fused(networks, params, decoded, clean, tau) -> jax.Array:
+    """The knob and synthesis."""
+    transformed = decoded.latent + decoded.deviation * clean[None]
+    latent = residual.fuse(decoded.latent, transformed, tau[None, :, :, None])
+    return _pixels(networks, params, latent)
+
+
+def _pixels(networks, params, latent) -> jax.Array:
+    return 127.5 * (networks.decode(params, latent)[0] + 1.0)
 
 
 def _denoise(networks, params, yhat, mean, scale, levels, now) -> tuple[jax.Array, LevelTimesteps]:

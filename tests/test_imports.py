@@ -40,14 +40,17 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "models": {"diffusion"},
     "rate_control": {"diffusion", "entropy"} | IMAGE_ROOMS,
     "model_folder": {"entropy"} | NETWORK_ROOMS,  # weights and tables on disk
+    "fusion_folder": {"model_folder"},
     "interop": {"entropy", "model_folder"} | NETWORK_ROOMS,
     "evaluation": NETWORK_ROOMS | IMAGE_ROOMS,
     "tiled_networks": {"tiling"} | NETWORK_ROOMS,
     # the two ways in; neither knows the other
-    "codec": {"entropy", "model_folder", "rate_control", "tiled_networks"}
+    "codec": {"entropy", "model_folder", "fusion_folder", "rate_control", "tiled_networks"}
     | NETWORK_ROOMS
     | IMAGE_ROOMS,
-    "training": {"data", "entropy", "evaluation", "model_folder"} | NETWORK_ROOMS | IMAGE_ROOMS,
+    "training": {"data", "entropy", "evaluation", "model_folder", "fusion_folder"}
+    | NETWORK_ROOMS
+    | IMAGE_ROOMS,
     # on top
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
     "__init__": {"version", "codec"},

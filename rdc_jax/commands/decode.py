@@ -20,8 +20,9 @@ from rdc_jax.commands.files import (
     run_all,
 )
 from rdc_jax.entropy import bitstream
+from rdc_jax.entropy.bitstream import TAU_UNITS
 from rdc_jax.errors import RdcError
-from rdc_jax.image_io import atomic_write, write_image
+from rdc_jax.image_io import atomic_write, read_image, write_image
 
 
 def run(args: Namespace) -> int:
@@ -32,16 +33,32 @@ def run(args: Namespace) -> int:
                 f"cannot tell the image format of '{job.target}'; end its name in one of "
                 f"{' '.join(PICTURES)}"
             )
-    model = LazyCodec(args.model)
+    model, tau = LazyCodec(args.model, args.fusion), parse_tau(args.tau)
     return run_all(
         jobs,
         args,
-        lambda job: decode_file(job, args, model),
+        lambda job: decode_file(job, args, model, tau),
         describe_at_length if args.verbose else describe,
     )
 
 
-def decode_file(job: Job, args: Namespace, model: LazyCodec) -> dict[str, Any]:
+def parse_tau(text: str | None) -> float | np.ndarray | str | None:
+    """What --tau says: a number in 0..1, "roi", or the luma of a picture, uint8 [H,W]."""
+    if text is None or text == "roi":
+        return text
+    try:
+        tau = float(text)
+    except ValueError:
+        pixels = read_image(text, background=0).pixels
+        return np.asarray(Image.fromarray(pixels).convert("L"))
+    if not 0.0 <= tau <= 1.0:
+        raise RdcError(f"--tau {text} must be between 0 (faithful) and 1 (realistic)")
+    return tau
+
+
+def decode_file(
+    job: Job, args: Namespace, model: LazyCodec, tau: float | np.ndarray | str | None
+) -> dict[str, Any]:
     """Decodes one file; returns the figures to print."""
     data = read_bytes(job.source)
     max_pixels = args.max_pixels or bitstream.DEFAULT_MAX_PIXELS
@@ -52,6 +69,7 @@ def decode_file(job: Job, args: Namespace, model: LazyCodec) -> dict[str, Any]:
     pixels = codec.decode(
         data,
         steps=args.steps,
+        tau=tau,
         clock=args.clock,
         max_pixels=max_pixels,
         progress=not args.quiet,
@@ -65,6 +83,7 @@ def decode_file(job: Job, args: Namespace, model: LazyCodec) -> dict[str, Any]:
         "grey": grey,
         "bytes": len(data),
         "steps": args.steps or header.default_steps,
+        "tau": header.default_tau / TAU_UNITS if args.tau is None else args.tau,
         "clock": args.clock,
         "model": model.model.name,
         "model_id": model.model.model_id.hex(),
@@ -97,6 +116,7 @@ def describe(report: dict[str, Any]) -> str:
 def describe_at_length(report: dict[str, Any]) -> str:
     colour = "grey" if report["grey"] else "RGB"
     return (
-        f"{describe(report)}\n  {report['bytes']} bytes, {colour}, {report['clock']} clock, "
+        f"{describe(report)}\n  {report['bytes']} bytes, {colour}, tau {report['tau']}, "
+        f"{report['clock']} clock, "
         f"model {report['model']} {report['model_id']}"
     )

@@ -44,6 +44,7 @@ def encode_file(
         levels=levels,
         seed=args.seed,
         steps=args.steps,
+        tau=args.tau,
         grey=picture.grey,
         return_report=True,
         progress=not args.quiet,

@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from rdc_jax import compilation_cache, model_folder
+from rdc_jax import compilation_cache, fusion_folder, model_folder
 from rdc_jax.errors import RdcError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm")
@@ -29,17 +29,18 @@ class Job:
 
 
 class LazyCodec:
-    """A model, loaded and checked at once, and its codec, which starts JAX when first used."""
+    """A model with its module, loaded and checked at once, and the codec, which starts JAX."""
 
-    def __init__(self, name: str | None):
+    def __init__(self, name: str | None, fusion: str | None = None):
         self.model = model_folder.load(name)
+        self.module = fusion_folder.choose(self.model, fusion)
 
     @functools.cached_property
     def codec(self) -> Any:
         compilation_cache.enable()
         from rdc_jax.codec import Codec
 
-        return Codec(self.model)
+        return Codec(self.model, self.module)
 
 
 def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[Job]:

@@ -19,6 +19,7 @@ FORMAT_VERSION = 1
 MAX_SIDE = 2**20
 DEFAULT_MAX_PIXELS = 2**28
 MODEL_ID_BYTES = 8
+TAU_UNITS = 255  # default_tau of a header is a number of these parts of one
 
 _MAX_SECTIONS = 255
 _OPTIONAL = 0x80
