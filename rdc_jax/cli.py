@@ -57,7 +57,9 @@ def build_parser() -> Parser:
     parser = Parser(prog="rdc", description="Region-adaptive diffusion image compression.")
     parser.add_argument("--version", action="version", version=f"rdc {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for add in (add_encode, add_decode, add_info, add_train, add_data, add_models, add_demo):
+    for add in (
+        add_encode, add_decode, add_info, add_plot, add_train, add_data, add_models, add_demo,
+    ):  # fmt: skip
         add(commands)
     return parser
 
@@ -122,10 +124,7 @@ def add_decode(commands: Any) -> None:
         "--clock", choices=("proportional", "clamped"), default="proportional",
         help="order in which several steps treat the regions",
     )  # fmt: skip
-    p.add_argument(
-        "--fusion", metavar="FOLDER",
-        help="another plug-and-play module than the one that comes with the model, or none",
-    )  # fmt: skip
+    _fusion(p)
     _max_pixels(p)
     p.add_argument(
         "--symbol-hash", action="store_true",
@@ -140,6 +139,30 @@ def add_info(commands: Any) -> None:
     p.add_argument("input", metavar="FILE", help=".rdc file, or - for standard input")
     _max_pixels(p)
     _json(p)
+
+
+def add_plot(commands: Any) -> None:
+    p = _command(commands, "plot", "draw what the codec does")
+    kinds = p.add_subparsers(metavar="WHAT", required=True, title="plots")
+    p = _command(
+        kinds, "tau", "the trade-off of one photograph: a curve, and a strip of pictures",
+        epilog="Needs matplotlib (pip install 'rdc_jax[plot]') and the LPIPS weights (README).",
+    )  # fmt: skip
+    p.set_defaults(module="plot")
+    p.add_argument("input", metavar="PHOTO", help="picture, or - for standard input")
+    p.add_argument(
+        "-o", "--output", metavar="OUT", help=".png, .svg or .pdf; default: NAME_tau.png"
+    )
+    p.add_argument("-f", "--force", action="store_true", help="replace an existing file")
+    p.add_argument(
+        "-q", "--quality", type=number(float, 0, 100), default=30, metavar="Q",
+        help="of the file; default %(default)s",
+    )  # fmt: skip
+    p.add_argument(
+        "--steps", type=number(int, 1, 255), metavar="N", help="sampler steps; default: the model's"
+    )
+    _model(p)
+    _fusion(p)
 
 
 def add_train(commands: Any) -> None:
@@ -262,6 +285,13 @@ def _input_and_output(p: argparse.ArgumentParser, what: str, extension: str) -> 
 
 def _model(p: argparse.ArgumentParser) -> None:
     p.add_argument("--model", metavar="NAME_OR_PATH", help="a name from `rdc models`, or a folder")
+
+
+def _fusion(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--fusion", metavar="FOLDER",
+        help="another plug-and-play module than the one that comes with the model, or none",
+    )  # fmt: skip
 
 
 def _max_pixels(p: argparse.ArgumentParser) -> None:

@@ -36,6 +36,7 @@ class Module:
     default_tau: float
     default_steps: int
     params: dict[str, Any]
+    identity: str  # hex id of the manifest, names these weights in results
 
 
 def save(
@@ -68,7 +69,7 @@ def load(folder: str | Path, base_id: bytes) -> Module:
     folder = Path(folder)
     if not (folder / "manifest.json").is_file():
         raise RdcError(f"no fusion module in {folder}; give a folder made by `rdc train`")
-    contents, _ = model_folder.read(folder, {"config.json", "transform.safetensors"})
+    contents, identity = model_folder.read(folder, {"config.json", "transform.safetensors"})
     with model_folder.damage(folder / "config.json"):
         config = json.loads(contents["config.json"])
         version, base, fusion = config["format"], config["base"], dict(config["fusion"])
@@ -89,7 +90,7 @@ def load(folder: str | Path, base_id: bytes) -> Module:
     for part, data in files.items():
         with model_folder.damage(folder / f"{part}.safetensors"):
             params[part] = model_folder.unflatten(safetensors.numpy.load(data))
-    return Module(folder, fusion, base_id, tau, steps, params)
+    return Module(folder, fusion, base_id, tau, steps, params, identity.hex())
 
 
 def choose(model: model_folder.Model, fusion: str | Path | None) -> Module | None:
