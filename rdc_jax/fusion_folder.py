@@ -81,15 +81,15 @@ def load(folder: str | Path, base_id: bytes) -> Module:
             f"the module in {folder} was made for model {base}, not for {base_id.hex()}; give "
             "its base with --model or another module with --fusion"
         )
-    files = {"transform": contents["transform.safetensors"]}
+    files = {folder / "transform.safetensors": contents["transform.safetensors"]}
     for part in TRAINING_PARTS:
         path = folder / "training" / f"{part}.safetensors"
         if path.is_file():
-            files[part] = path.read_bytes()
+            files[path] = path.read_bytes()
     params = {}
-    for part, data in files.items():
-        with model_folder.damage(folder / f"{part}.safetensors"):
-            params[part] = model_folder.unflatten(safetensors.numpy.load(data))
+    for path, data in files.items():
+        with model_folder.damage(path):
+            params[path.stem] = model_folder.unflatten(safetensors.numpy.load(data))
     return Module(folder, fusion, base_id, tau, steps, params, identity.hex())
 
 
