@@ -1,6 +1,6 @@
 """The networks at inference: analysis and reconstruction of pictures of any size, tile by tile.
 
-Every network call sees one tile of TILE latent pixels, so each function below compiles once.
+Every network call sees one tile of TILE_PIXELS, so each function below compiles once.
 """
 
 import functools
@@ -12,28 +12,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax.diffusion import sampling
-from rdc_jax.models.autoencoder import DOWNSAMPLING
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
 from rdc_jax.tiling import apply_tiled
 
-TILE = 40  # latent pixels
-OVERLAP = 8
+TILE_PIXELS = 320
+OVERLAP_PIXELS = 64
 Params = dict[str, Any]
 
 
 def analyse(
     networks: Networks, params: Params, pixels: np.ndarray, *, progress: bool = False
 ) -> np.ndarray:
-    """Clean latent float32 [h,w,C] of pixels uint8 [H,W,3]; edges continued to multiples of 8."""
-    missing = [(0, -n % DOWNSAMPLING) for n in pixels.shape[:2]]
+    """Clean latent float32 [h,w,C] of pixels uint8 [H,W,3]; edges continued to multiples of f."""
+    f = networks.downsampling
+    missing = [(0, -n % f) for n in pixels.shape[:2]]
     return apply_tiled(
         lambda tile: _analysis(networks, params, tile),
         [np.pad(pixels, [*missing, (0, 0)], mode="edge")],
-        input_scale=DOWNSAMPLING,
+        input_scale=f,
         output_scale=1,
-        tile=TILE,
-        overlap=OVERLAP,
+        tile=TILE_PIXELS // f,
+        overlap=OVERLAP_PIXELS // f,
         progress="encode" if progress else "",
     )
 
@@ -51,11 +51,14 @@ def reconstruct(
     clock: sampling.Clock,
     progress: bool = False,
 ) -> np.ndarray:
-    """Denoises and synthesises: pixels float32 [8h,8w,3], about 0..255, not rounded or clipped.
+    """Denoises and synthesises: pixels float32 [fh,fw,3], about 0..255, not rounded or clipped.
 
     yhat, mean, scale: float32 [h,w,C] as decoded. levels: uint8 [h,w], importance level of each
-    latent pixel; timesteps: float32 [L] of the levels. steps: sampler steps, at least 1.
+    latent pixel; timesteps: float32 [L] of the levels. steps: sampler steps, at least 1, of no
+    effect without a denoiser.
     """
+    f = networks.downsampling
+    steps = 1 if networks.unet is None else steps
     clocks = np.asarray(sampling.clock_timesteps(jnp.asarray(timesteps), steps, clock))
 
     def tile(yhat, *prior_and_levels):
@@ -67,9 +70,9 @@ def reconstruct(
         tile,
         [yhat, mean, scale, levels],
         input_scale=1,
-        output_scale=DOWNSAMPLING,
-        tile=TILE,
-        overlap=OVERLAP,
+        output_scale=f,
+        tile=TILE_PIXELS // f,
+        overlap=OVERLAP_PIXELS // f,
         progress="decode" if progress else "",
     )
 
