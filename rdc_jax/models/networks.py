@@ -133,6 +133,14 @@ class Networks:
         t = np.arange(schedule.MAX_TIMESTEP + 1, dtype=np.float32)
         return np.asarray(self.steps(params, jnp.asarray(t)), np.float64)
 
+    def entropy_settings(self) -> dict[str, Any]:
+        """What turning the hyperprior into integers needs beside parameters and `step_table`."""
+        settings = {"latent_unit": self.hyperprior.latent_unit, "dither": self.dither}
+        if isinstance(self.hyperprior, MeanScaleHyperprior):
+            names = ("scale_bound", "hyper_gain")
+            settings["mean_scale"] = {name: getattr(self.hyperprior, name) for name in names}
+        return settings
+
     def steps_at_pixels(self, params: Mapping[str, Any], timesteps: Timesteps) -> jax.Array:
         """Quantiser step of every latent element, [B,h,w,C or 1] ([B,1,1,..] for scalars)."""
         if isinstance(timesteps, LevelTimesteps):
