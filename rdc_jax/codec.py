@@ -24,7 +24,6 @@ from rdc_jax.diffusion import sampling
 from rdc_jax.entropy import bitstream, dither, importance_coding, latent_coding
 from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
 from rdc_jax.errors import RdcError
-from rdc_jax.models.autoencoder import DOWNSAMPLING
 from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.networks import Networks
 
@@ -192,12 +191,13 @@ class Codec:
 
     def _conditions(self, header: bitstream.Header, grid: np.ndarray) -> latent_coding.Conditions:
         """What encoder and decoder both know before the latent; from header and decoded map."""
-        height, width = (-(-n // DOWNSAMPLING) for n in (header.height, header.width))
+        f = self._networks.downsampling
+        height, width = (-(-n // f) for n in (header.height, header.width))
         padded = latent_coding.padded_size(height), latent_coding.padded_size(width)
         return latent_coding.Conditions(
             height=height,
             width=width,
-            levels=importance_maps.cells_to_latent(grid, *padded, header.cell_size // DOWNSAMPLING),
+            levels=importance_maps.cells_to_latent(grid, *padded, header.cell_size // f),
             timesteps=importance_maps.level_timesteps(
                 header.timestep_background, header.timestep_roi, header.num_levels
             ),
@@ -230,7 +230,11 @@ class Codec:
         levels = conditions.levels[: conditions.height, : conditions.width]
         _check_sampling(steps, tau)
         taus = importance_maps.tau_map(
-            tau, levels, header.num_levels, (header.height, header.width), DOWNSAMPLING
+            tau,
+            levels,
+            header.num_levels,
+            (header.height, header.width),
+            self._networks.downsampling,
         )
         timesteps = np.full(self._num_levels, conditions.timesteps[-1], np.float32)
         timesteps[: len(conditions.timesteps)] = conditions.timesteps
@@ -273,7 +277,7 @@ class Codec:
                 f"the file needs model {header.model_id.hex()}, but {self.model.path} is "
                 f"{self.model.model_id.hex()}; give the right one with --model"
             )
-        if header.num_levels > self._num_levels or header.cell_size % DOWNSAMPLING:
+        if header.num_levels > self._num_levels or header.cell_size % self._networks.downsampling:
             raise RdcError("the file's importance map does not fit its model; the file is damaged")
         payloads = {section.type: section.payload for section in sections}
         grid = importance_coding.decode_importance(

@@ -25,6 +25,7 @@ import safetensors.numpy
 
 from rdc_jax.entropy.integer_network import quantize_hyperprior
 from rdc_jax.entropy.latent_coding import schedule_arrays
+from rdc_jax.entropy.mean_scale_network import quantize_mean_scale
 from rdc_jax.entropy.tables import build_table_bank
 from rdc_jax.errors import RdcError
 
@@ -47,13 +48,25 @@ class Model:
 
 
 def entropy_arrays(
-    hyperprior: Mapping[str, Any], step_table: np.ndarray, latent_unit: float
+    hyperprior: Mapping[str, Any],
+    step_table: np.ndarray,
+    latent_unit: float,
+    dither: bool = True,
+    mean_scale: Mapping[str, float] | None = None,
 ) -> dict[str, np.ndarray]:
-    """All integer arrays of the entropy path: {"tables/...", "network/...", "schedule/..."}."""
+    """All integer arrays of the entropy path: {"tables/...", "network/...", "schedule/..."}.
+
+    hyperprior: parameters; the rest as `Networks.entropy_settings`. mean_scale: the fields that
+    `quantize_mean_scale` takes, None for the network with context.
+    """
+    if mean_scale is None:
+        network = quantize_hyperprior(hyperprior)
+    else:
+        network = quantize_mean_scale(hyperprior, latent_unit, **mean_scale)
     groups = {
         "tables": build_table_bank().to_arrays(),
-        "network": quantize_hyperprior(hyperprior),
-        "schedule": schedule_arrays(step_table, latent_unit),
+        "network": network,
+        "schedule": schedule_arrays(step_table, latent_unit, dither),
     }
     return {f"{group}/{k}": v for group, arrays in groups.items() for k, v in arrays.items()}
 

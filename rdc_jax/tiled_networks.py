@@ -1,6 +1,6 @@
 """The networks at inference: analysis and reconstruction of pictures of any size, tile by tile.
 
-Every network call sees one tile of TILE latent pixels, so each function below compiles once.
+Every network call sees one tile of TILE_PIXELS, so each function below compiles once.
 """
 
 import functools
@@ -12,29 +12,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax.diffusion import residual, sampling
-from rdc_jax.models.autoencoder import DOWNSAMPLING
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
 from rdc_jax.tiling import apply_tiled
 
-TILE = 40  # latent pixels
-OVERLAP = 8
+TILE_PIXELS = 320
+OVERLAP_PIXELS = 64
 Params = dict[str, Any]
 
 
 def analyse(
     networks: Networks, params: Params, pixels: np.ndarray, *, progress: bool = False
 ) -> np.ndarray:
-    """Clean latent float32 [h,w,C] of pixels uint8 [H,W,3]; edges continued to multiples of 8."""
-    missing = [(0, -n % DOWNSAMPLING) for n in pixels.shape[:2]]
+    """Clean latent float32 [h,w,C] of pixels uint8 [H,W,3]; edges continued to multiples of f."""
+    f = networks.downsampling
+    missing = [(0, -n % f) for n in pixels.shape[:2]]
     return apply_tiled(
         lambda tile: _analysis(networks, params, tile),
         [np.pad(pixels, [*missing, (0, 0)], mode="edge")],
-        input_scale=DOWNSAMPLING,
+        input_scale=f,
         output_scale=1,
-        tile=TILE,
-        overlap=OVERLAP,
+        tile=TILE_PIXELS // f,
+        overlap=OVERLAP_PIXELS // f,
         progress="encode" if progress else "",
     )
 
@@ -62,7 +62,7 @@ def reconstruct(
     module: Module | None = None,
     progress: bool = False,
 ) -> np.ndarray:
-    """Denoises and synthesises: pixels float32 [8h,8w,3], about 0..255, not rounded or clipped.
+    """Denoises and synthesises: pixels float32 [fh,fw,3], about 0..255, not rounded or clipped.
 
     yhat, mean, scale: float32 [h,w,C] as decoded. levels: uint8 [h,w], importance level of each
     latent pixel; timesteps: float32 [L] of the levels. tau: float32 [h,w] in 0..1, how far each
@@ -70,6 +70,9 @@ def reconstruct(
     after `steps` steps, or without a module that of the denoiser's own sampler. Tiles where tau
     is 0 throughout are decoded by the base codec alone.
     """
+    f = networks.downsampling
+    if networks.unet is None and module is None:
+        steps = 1  # there is nothing to sample with
     clocks = np.asarray(sampling.clock_timesteps(jnp.asarray(timesteps), steps, clock))
     noise = np.zeros((*tau.shape, 0), np.float32) if module is None else module.noise
 
@@ -94,9 +97,9 @@ def reconstruct(
         tile,
         [yhat, mean, scale, levels, tau, noise],
         input_scale=1,
-        output_scale=DOWNSAMPLING,
-        tile=TILE,
-        overlap=OVERLAP,
+        output_scale=f,
+        tile=TILE_PIXELS // f,
+        overlap=OVERLAP_PIXELS // f,
         progress="decode" if progress else "",
     )
 

@@ -202,7 +202,7 @@ def test_tiled_analysis_equals_the_whole_away_from_inner_edges(codec):
 @pytest.mark.parametrize("clock", ["proportional", "clamped"])
 def test_decoding_in_steps_is_the_sampler(codec, rng, clock):
     """One tile by `sampling.sample` and the networks, called directly."""
-    networks, params, side = codec._networks, codec._params, tiled_networks.TILE
+    networks, params, side = codec._networks, codec._params, tiled_networks.TILE_PIXELS // 8
     shape = (side, side, 56)
     yhat, mean = (rng.normal(0, 30, shape).astype(np.float32) for _ in range(2))
     scale = np.exp(rng.normal(2, 1, shape)).astype(np.float32)

@@ -32,6 +32,11 @@ def add_uniform_noise(key: jax.Array, y: jax.Array, step: jax.Array) -> jax.Arra
     return y + step * jax.random.uniform(key, y.shape, y.dtype, -0.5, 0.5)
 
 
+def round_to_grid(y: jax.Array, mean: jax.Array, step: jax.Array) -> jax.Array:
+    """mean + step round((y - mean) / step), coding without dither; gradient as of y."""
+    return y + jax.lax.stop_gradient(mean + step * jnp.round((y - mean) / step) - y)
+
+
 def round_straight_through(x: jax.Array) -> jax.Array:
     """Rounds forward, identity backward; used for the hyper-latent, which has no dither."""
     return x + jax.lax.stop_gradient(jnp.round(x) - x)

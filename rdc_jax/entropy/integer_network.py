@@ -52,7 +52,7 @@ class IntegerConv:
             flat = x.reshape(-1, c_in) @ self.weight[0, 0]
             return (flat + self.bias).reshape(*x.shape[:-1], c_out)
         h, w, _ = x.shape
-        padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+        padded = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
         out = np.empty((-(-h // stride), -(-w // stride), c_out))
         kernel = self.weight.reshape(k * k * c_in, c_out)
         rows = _STRIPE_ROWS // stride
@@ -144,12 +144,17 @@ class IntegerHyperprior:
         if set(arrays) != expected:
             wrong = sorted(expected ^ set(arrays))[0]
             raise RdcError(f"the integer network of these weights is damaged: check {wrong!r}")
-        self._layers = {layer: _checked_layer(layer, arrays) for layer in LAYERS}
+        self._layers = {layer: checked_layer(layer, arrays) for layer in LAYERS}
         self.latent_channels = self._layers["pass0_1"].bias.size // 2
         self.hyper_channels = self._layers["hyper_prior"].bias.size // 2
 
     def _hidden(self, layer: str, x: np.ndarray, stride: int = 1) -> np.ndarray:
         return np.maximum(self._layers[layer](x, stride), 0.0)
+
+    def passes(self, height: int, width: int) -> list[np.ndarray]:
+        """The pixels that each pass codes, bool [h,w] each."""
+        row, column = np.arange(height)[:, None] % 2, np.arange(width)[None, :] % 2
+        return [(row == 0) & (column == 0), (row == 1) & (column == 1), row != column]
 
     def hyper_analysis(self, latent: np.ndarray, condition: np.ndarray) -> np.ndarray:
         """latent (fixed point) [h,w,C], h and w multiples of 4 -> integer z [h/4,w/4,Cz]."""
@@ -194,11 +199,13 @@ class IntegerHyperprior:
         return mean, log2_scale
 
 
-def _checked_layer(layer: str, arrays: Mapping[str, np.ndarray]) -> IntegerConv:
+def checked_layer(
+    layer: str, arrays: Mapping[str, np.ndarray], kernels: tuple[int, ...] = (1, 3)
+) -> IntegerConv:
     """A layer after proof that no sum over activations within the clip can reach 2**53."""
     weight, bias, shift = (arrays[f"{layer}.{part}"] for part in ("weight", "bias", "shift"))
     shapes_fit = weight.ndim == 4 and bias.shape == weight.shape[-1:] and shift.shape == (1,)
-    if not shapes_fit or weight.shape[0] not in (1, 3) or not 1 <= int(shift[0]) <= MAX_SHIFT:
+    if not shapes_fit or weight.shape[0] not in kernels or not 1 <= int(shift[0]) <= MAX_SHIFT:
         raise RdcError(f"the integer network of these weights is damaged: check {layer!r}")
     reach = np.abs(weight.astype(np.int64)).sum((0, 1, 2)) * ACTIVATION_LIMIT
     reach = reach + np.abs(bias) + (1 << MAX_SHIFT)

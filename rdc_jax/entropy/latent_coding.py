@@ -7,6 +7,7 @@
 
 Later passes see the Wiener estimate mean + w (value - mean) of an element, w = s^2 / (s^2 +
 Delta^2 / 12), from a table of integer weights by scale index; the denoiser gets the value itself.
+The mean-scale network has one pass, like pass 0 but of all pixels.
 
 Encoder and decoder run the same `_code`; they differ only in a callback that turns table indexes
 into symbols (by quantising and writing, or by reading). Everything here is exact integer
@@ -21,7 +22,7 @@ import numpy as np
 
 from rdc_jax.entropy import tables
 from rdc_jax.entropy.coder import SymbolDecoder, SymbolEncoder
-from rdc_jax.entropy.dither import dither_phases, symbols_plus_dither_numerator
+from rdc_jax.entropy.dither import dither_phases
 from rdc_jax.entropy.integer_network import (
     FRACTION_BITS,
     HYPER_DOWNSAMPLING,
@@ -29,12 +30,14 @@ from rdc_jax.entropy.integer_network import (
     IntegerHyperprior,
     condition_table,
 )
+from rdc_jax.entropy.mean_scale_network import IntegerMeanScale
 from rdc_jax.errors import RdcError
 
 STEP_BITS = 20  # fractional bits of a quantiser step in units of latent_unit
 DITHER_BITS = 6  # k + d is a multiple of 2**-6
 SHRINK_BITS = 16  # fractional bits of a Wiener weight
 MAX_HYPER_SYMBOL = 1 << 13
+PLAIN_PHASE = 15  # of the tables that code without dither: theirs is -1/64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,15 +46,17 @@ class EntropyModel:
 
     latent_unit: power of two. step_fixed: int64 [1001,C or 1], Delta(t) / latent_unit at 20
     fractional bits. log2_step_fixed: likewise, log2 Delta(t) at 10 fractional bits. shrink: int64
-    [80], Wiener weight of each scale index at 16 fractional bits, 0..2**16.
+    [80], Wiener weight of each scale index at 16 fractional bits, 0..2**16. dither: False for plain
+    rounding around the mean.
     """
 
     bank: tables.TableBank
-    network: IntegerHyperprior
+    network: IntegerHyperprior | IntegerMeanScale
     latent_unit: int
     step_fixed: np.ndarray
     log2_step_fixed: np.ndarray
     shrink: np.ndarray
+    dither: bool = True
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, np.ndarray]) -> "EntropyModel":
@@ -63,6 +68,9 @@ class EntropyModel:
                 raise RdcError(f"the entropy model of these weights is damaged: unknown {key!r}")
             groups[group][name] = array
         schedule = groups["schedule"]
+        dither = schedule.pop("dither", np.ones(1, np.int64))
+        if dither.shape != (1,) or dither[0] not in (0, 1):
+            raise RdcError("the entropy model of these weights is damaged: check 'dither'")
         if set(schedule) != {"latent_unit", "step_fixed", "log2_step_fixed", "shrink"}:
             raise RdcError("the entropy model of these weights is damaged: schedule incomplete")
         shrink = schedule["shrink"]
@@ -70,20 +78,26 @@ class EntropyModel:
             raise RdcError("the entropy model of these weights is damaged: check 'shrink'")
         if shrink.min() < 0 or shrink.max() > 1 << SHRINK_BITS:
             raise RdcError("the entropy model of these weights is damaged: 'shrink' out of range")
+        network = groups["network"]
+        kind = IntegerMeanScale if "h_a_0.weight" in network else IntegerHyperprior
         return EntropyModel(
             bank=tables.TableBank.from_arrays(groups["tables"]),
-            network=IntegerHyperprior(groups["network"]),
+            network=kind(network),
             latent_unit=int(schedule["latent_unit"][0]),
             step_fixed=schedule["step_fixed"].astype(np.int64),
             log2_step_fixed=schedule["log2_step_fixed"].astype(np.int64),
             shrink=shrink.astype(np.int64),
+            dither=bool(dither[0]),
         )
 
 
-def schedule_arrays(step_table: np.ndarray, latent_unit: float) -> dict[str, np.ndarray]:
+def schedule_arrays(
+    step_table: np.ndarray, latent_unit: float, dither: bool = True
+) -> dict[str, np.ndarray]:
     """Delta(0..1000), float64 [1001,C or 1] -> the schedule's integers, made once at export."""
     power = tables.relative_scale(np.arange(tables.NUM_SCALES)) ** 2
-    return {
+    plain = {} if dither else {"dither": np.zeros(1, np.int64)}
+    return plain | {
         "latent_unit": np.array([int(latent_unit)], np.int64),
         "step_fixed": np.rint(step_table / latent_unit * 2**STEP_BITS).astype(np.int32),
         "log2_step_fixed": np.rint(np.log2(step_table) * ONE).astype(np.int32),
@@ -159,9 +173,9 @@ def encode_latent(
         hyper_encoder.encode(symbols, scale_index, phase)
         return symbols
 
-    def write(where, mean_fixed, step_fixed, scale_index, phase):
+    def write(where, mean_fixed, step_fixed, scale_index, phase, shift):
         residual = (y[where] - mean_fixed / ONE) * (2**STEP_BITS / step_fixed)
-        dither = (2 * phase.astype(np.float64) + 1 - tables.NUM_PHASES) / (2 * tables.NUM_PHASES)
+        dither = shift * 2.0**-DITHER_BITS
         limit = tables.MAX_ABS_SYMBOL
         symbols = np.clip(np.rint(residual - dither), -limit, limit).astype(np.int32)
         encoder.encode(symbols.reshape(-1), scale_index.reshape(-1), phase.reshape(-1))
@@ -184,7 +198,7 @@ def decode_latent(
             raise RdcError("section hyper-latent is damaged: a value is out of range")
         return symbols
 
-    def read(where, mean_fixed, step_fixed, scale_index, phase):
+    def read(where, mean_fixed, step_fixed, scale_index, phase, shift):
         symbols = decoder.decode(scale_index.reshape(-1), phase.reshape(-1))
         return symbols.reshape(scale_index.shape)
 
@@ -223,30 +237,33 @@ def _code(
     z = (symbols - shift).reshape(z_mean.shape).astype(np.float64)
     features = network.hyper_synthesis(z, condition)[:h, :w]
 
-    # Latent in three passes. Exact values carry 26 fractional bits, in units of latent_unit.
+    # Latent, pass by pass. Exact values carry 26 fractional bits, in units of latent_unit.
     levels = conditions.levels[:h, :w]
     step_fixed = model.step_fixed[conditions.timesteps][levels]
     log2_step = model.log2_step_fixed[conditions.timesteps][levels]
-    phases = dither_phases(conditions.dither_seed, h, w, c)
+    phases = np.full((h, w, c), PLAIN_PHASE, np.uint8)
+    shifts = np.zeros((h, w, c), np.int64)  # 64 times the dither
+    if model.dither:
+        phases = dither_phases(conditions.dither_seed, h, w, c)
+        shifts = 2 * phases.astype(np.int64) + 1 - tables.NUM_PHASES
     exact = np.zeros((h, w, c), np.int64)
     known = np.zeros((h, w, c), np.int64)
     mean = np.zeros((h, w, c), np.int64)
     log2_scale = np.zeros((h, w, c), np.int64)
-    row, column = np.arange(h)[:, None] % 2, np.arange(w)[None, :] % 2
-    for number, where in enumerate(
-        [(row == 0) & (column == 0), (row == 1) & (column == 1), row != column]
-    ):
+    for number, where in enumerate(network.passes(h, w)):
         if not where.any():
             continue
         context = known.astype(np.float64)
         mean[where], log2_scale[where] = network.pass_parameters(number, features, context, where)
         log2_ratio = log2_scale[where] - log2_step[where]
         scale_index = tables.scale_index_from_log2(log2_ratio, FRACTION_BITS)
-        symbols = code_pass(where, mean[where], step_fixed[where], scale_index, phases[where])
+        symbols = code_pass(
+            where, mean[where], step_fixed[where], scale_index, phases[where], shifts[where]
+        )
         digest.update(np.ascontiguousarray(symbols, "<i4").tobytes())
         if count_bits:
             bits_map[where] = tables.ideal_bits(symbols, scale_index, phases[where]).sum(-1)
-        residual = step_fixed[where] * symbols_plus_dither_numerator(symbols, phases[where])
+        residual = step_fixed[where] * ((symbols.astype(np.int64) << DITHER_BITS) + shifts[where])
         exact[where] = (mean[where] << 16) + residual
         weight = interpolated_weight(model.shrink, log2_ratio)
         known[where] = mean[where] + shrink_residual(residual, weight)

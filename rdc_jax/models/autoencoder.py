@@ -123,6 +123,8 @@ class TransformAutoencoder(nn.Module):
     blocks: int = 2
     dtype: Any = jnp.float32
 
+    downsampling = DOWNSAMPLING
+
     def setup(self) -> None:
         fields = (self.luma, self.chroma, self.fine_width, self.width, self.blocks, self.dtype)
         self.analysis = Analysis(*fields)

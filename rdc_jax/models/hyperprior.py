@@ -20,6 +20,9 @@ Everything after z runs twice in the project: here in float32 for training, and 
 only 1x1 and 3x3 convolutions, ReLUs and depth-to-space. Keep the two in step.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -170,3 +173,11 @@ class Hyperprior(nn.Module):
             *self.hyper_latent_prior(condition),
             *self.parameters_given(z, noisy_latent, condition, log2_step),
         )
+
+    def matched_to(
+        self, params: Mapping[str, Any], mean: jax.Array, deviation: jax.Array
+    ) -> dict[str, Any]:
+        """Parameters whose output starts at each latent channel's mean and deviation, both [C]."""
+        bias = jnp.concatenate([mean / self.latent_unit, jnp.log2(deviation)])
+        outputs = ("pass0_1", "pass1_2", "pass2_2")
+        return {**params, **{k: {**params[k], "bias": jnp.copy(bias)} for k in outputs}}

@@ -3,8 +3,9 @@
     networks = Networks.from_config(config.model)
     params   = networks.init(jax.random.key(0))     {"autoencoder", "hyperprior", "unet"}
 
-The same code serves every size: `tiny` pairs the transform autoencoder with an attention-free
-U-Net, `sd21` the layout of Stable Diffusion 2.1.
+A codec without a denoiser has no "unet". The same code serves every size: `tiny` pairs the
+transform autoencoder with an attention-free U-Net, `sd21` the layout of Stable Diffusion 2.1,
+`hyperprior` is a codec without a denoiser.
 """
 
 import dataclasses
@@ -17,14 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax.diffusion import preconditioning, schedule
-from rdc_jax.models.autoencoder import DOWNSAMPLING, TransformAutoencoder
+from rdc_jax.models.autoencoder import TransformAutoencoder
 from rdc_jax.models.autoencoder_kl import AutoencoderKL
 from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior
+from rdc_jax.models.mean_scale import MeanScaleAutoencoder, MeanScaleHyperprior
 from rdc_jax.models.step_profile import StepProfile
 from rdc_jax.models.timesteps import LevelTimesteps, Timesteps
 from rdc_jax.models.unet import Attend, UNet
 
-AUTOENCODERS = {"transform": TransformAutoencoder, "kl": AutoencoderKL}
+AUTOENCODERS = {"transform": TransformAutoencoder, "kl": AutoencoderKL, "gdn": MeanScaleAutoencoder}
+HYPERPRIORS = {"context": Hyperprior, "mean_scale": MeanScaleHyperprior}
 SCHEDULES = {"scaled_linear": schedule.scaled_linear, "geometric": schedule.geometric}
 
 
@@ -33,14 +36,15 @@ class Networks:
     """Modules and the constants they share; holds no parameters."""
 
     autoencoder: nn.Module
-    hyperprior: Hyperprior
-    unet: UNet
+    hyperprior: Hyperprior | MeanScaleHyperprior
+    unet: UNet | None  # None: the decoder takes the latent as it was coded
     schedule: schedule.NoiseSchedule
     step_profile: StepProfile | None  # None: all channels have the schedule's step
     latent_channels: int
     prediction: preconditioning.Prediction
     prior_conditioning: bool  # the U-Net is told the entropy model's mean and scale
     context_shape: tuple[int, int] | None  # (tokens, width) of a constant cross-attention context
+    dither: bool = True  # False: plain rounding around the mean, which a denoiser is not made for
 
     @classmethod
     def from_config(
@@ -55,20 +59,26 @@ class Networks:
         dtype: of the computation in autoencoder and U-Net; the entropy model stays in float32.
         remat, attend: see `UNet`.
         """
-        autoencoder, unet = _hashable(model["autoencoder"]), _hashable(model["unet"])
-        noise = dict(model["schedule"])
         channels = int(model["latent_channels"])
+        autoencoder, hyperprior = _hashable(model["autoencoder"]), _hashable(model["hyperprior"])
+        unet, dither = model["unet"], bool(model.get("dither", True))
+        if unet is not None:
+            unet = UNet(channels, **_hashable(unet), dtype=dtype, remat=remat, attend=attend)
+            if not dither:
+                raise ValueError("dither=False needs unet=None: a denoiser expects uniform noise")
+        noise = dict(model["schedule"])
         context = model.get("context_shape")
         return cls(
             autoencoder=AUTOENCODERS[autoencoder.pop("kind")](**autoencoder, dtype=dtype),
-            hyperprior=Hyperprior(channels, **model["hyperprior"]),
-            unet=UNet(channels, **unet, dtype=dtype, remat=remat, attend=attend),
+            hyperprior=HYPERPRIORS[hyperprior.pop("kind", "context")](channels, **hyperprior),
+            unet=unet,
             schedule=SCHEDULES[noise.pop("kind")](**noise),
             step_profile=StepProfile(channels) if model.get("step_profile") else None,
             latent_channels=channels,
             prediction=model["prediction"],
             prior_conditioning=bool(model["prior_conditioning"]),
             context_shape=tuple(context) if context else None,
+            dither=dither,
         )
 
     def init(self, key: jax.Array) -> dict[str, Any]:
@@ -79,13 +89,14 @@ class Networks:
         condition = jnp.zeros((1, 8, 8, CONDITION_CHANNELS))
         log2_step = jnp.zeros((1, 1, 1, 1))
         hyperprior = self.hyperprior.init(keys[1], latent, latent, condition, log2_step)
-        unet_input = jnp.zeros((1, 8, 8, self.unet_channels))
-        context = jnp.zeros((1, *self.context_shape)) if self.context_shape else None
         params = {
             "autoencoder": self.autoencoder.init(keys[0], image)["params"],
             "hyperprior": hyperprior["params"],
-            "unet": self.unet.init(keys[2], unet_input, jnp.zeros((1,)), context)["params"],
         }
+        if self.unet is not None:
+            x = jnp.zeros((1, 8, 8, self.unet_channels))
+            context = jnp.zeros((1, *self.context_shape)) if self.context_shape else None
+            params["unet"] = self.unet.init(keys[2], x, jnp.zeros((1,)), context)["params"]
         if self.step_profile is not None:
             params["step_profile"] = self.step_profile.init(keys[0], jnp.zeros((1,)))["params"]
         if self.context_shape:
@@ -94,8 +105,8 @@ class Networks:
 
     @property
     def downsampling(self) -> int:
-        """Image pixels per latent pixel and side."""
-        return DOWNSAMPLING
+        """Image pixels per latent pixel along a side."""
+        return self.autoencoder.downsampling
 
     @property
     def unet_channels(self) -> int:
@@ -103,11 +114,11 @@ class Networks:
         return self.latent_channels * (3 if self.prior_conditioning else 1)
 
     def encode(self, params: Mapping[str, Any], images: jax.Array) -> jax.Array:
-        """images [B,H,W,3] in [-1,1] -> clean latent [B,H/8,W/8,C]."""
+        """images [B,H,W,3] in [-1,1] -> clean latent [B,H/f,W/f,C], f = `downsampling`."""
         return self.autoencoder.apply({"params": params["autoencoder"]}, images, method="encode")
 
     def decode(self, params: Mapping[str, Any], latent: jax.Array) -> jax.Array:
-        """latent [B,h,w,C] -> images [B,8h,8w,3], about [-1,1], not clipped."""
+        """latent [B,h,w,C] -> images [B,fh,fw,3], about [-1,1], not clipped."""
         return self.autoencoder.apply({"params": params["autoencoder"]}, latent, method="decode")
 
     def steps(self, params: Mapping[str, Any], t: jax.Array) -> jax.Array:
@@ -121,6 +132,14 @@ class Networks:
         """Steps at the integer timesteps 0..1000, float64 [1001,C or 1]: what a file may name."""
         t = np.arange(schedule.MAX_TIMESTEP + 1, dtype=np.float32)
         return np.asarray(self.steps(params, jnp.asarray(t)), np.float64)
+
+    def entropy_settings(self) -> dict[str, Any]:
+        """What turning the hyperprior into integers needs beside parameters and `step_table`."""
+        settings = {"latent_unit": self.hyperprior.latent_unit, "dither": self.dither}
+        if isinstance(self.hyperprior, MeanScaleHyperprior):
+            names = ("scale_bound", "hyper_gain")
+            settings["mean_scale"] = {name: getattr(self.hyperprior, name) for name in names}
+        return settings
 
     def steps_at_pixels(self, params: Mapping[str, Any], timesteps: Timesteps) -> jax.Array:
         """Quantiser step of every latent element, [B,h,w,C or 1] ([B,1,1,..] for scalars)."""
@@ -168,7 +187,12 @@ class Networks:
         mean: jax.Array,
         scale: jax.Array,
     ) -> jax.Array:
-        """The U-Net's estimate of the clean latent, [B,h,w,C]; arguments as `run_unet`."""
+        """The U-Net's estimate of the clean latent, [B,h,w,C], or yhat itself without a U-Net.
+
+        Arguments as `run_unet`.
+        """
+        if self.unet is None:
+            return yhat
         output, z = self.run_unet(params, yhat, timesteps, mean, scale)
         return preconditioning.clean_estimate(output, z, self.prediction)
 

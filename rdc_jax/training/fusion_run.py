@@ -23,7 +23,7 @@ from rdc_jax.models.fusion import Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
 from rdc_jax.training import fusion_stages
-from rdc_jax.training.stages import Noised, entropy_bits
+from rdc_jax.training.stages import Noised, entropy_bits, received_latent
 from rdc_jax.training.validation import TIMESTEPS
 
 TRAINING_BACKBONE, REPORTED_BACKBONE = "vgg16", "alexnet"  # never train on the ruler
@@ -105,7 +105,8 @@ def make_validation(config: ml_collections.ConfigDict, networks: Networks):
         yhat = add_uniform_noise(code_key, y, networks.steps_at_pixels(params, timesteps))
         noised = Noised(x, y, yhat, timesteps, jnp.ones((*y.shape[:3], 1)))
         mean, scale = entropy_bits(networks, params, noised, z_key)[2:]
-        decoded = decoded_latent(networks, params, yhat, timesteps, mean, scale)
+        received = received_latent(networks, params, noised, mean)
+        decoded = decoded_latent(networks, params, received, timesteps, mean, scale)
         latents = {"": decoded.latent}
         if of_encoder:
             latents["_y_p"] = fusion.better_latent(params, x, y, decoded)

@@ -58,7 +58,8 @@ def code(networks: Networks, recipe: FusionRecipe, params, batch, key: jax.Array
     level_key, noise_key, z_key = jax.random.split(key, 3)
     noised = stages.add_coding_noise(networks, recipe.base, params, batch, level_key, noise_key)
     mean, scale = stages.entropy_bits(networks, params, noised, z_key)[2:]
-    decoded = decoded_latent(networks, params, noised.yhat, noised.timesteps, mean, scale)
+    received = stages.received_latent(networks, params, noised, mean)
+    decoded = decoded_latent(networks, params, received, noised.timesteps, mean, scale)
     return Example(noised, decoded, networks.decode(params, decoded.latent))
 
 

@@ -13,16 +13,13 @@ from rdc_jax.models.networks import Networks
 def match_empirical_scales(
     networks: Networks, params: dict[str, Any], images: np.ndarray
 ) -> dict[str, Any]:
-    """Sets the output biases to each latent channel's mean and log2 standard deviation.
+    """Starts the hyperprior's output at each latent channel's mean and standard deviation.
 
     images uint8 [N,H,W,3]. Latent channels of a transform differ a hundredfold in scale, and an
-    optimiser needs long to move log-scales there from zero.
+    optimiser needs long to move scales there from zero.
     """
     x = jnp.asarray(images, jnp.float32) / PIXEL_RANGE - 1.0
     latent = jax.jit(networks.encode)(params, x)
-    mean = jnp.mean(latent, (0, 1, 2)) / networks.hyperprior.latent_unit
-    bias = jnp.concatenate([mean, jnp.log2(jnp.std(latent, (0, 1, 2)) + 1e-3)])
-    hyperprior = dict(params["hyperprior"])
-    for layer in ("pass0_1", "pass1_2", "pass2_2"):
-        hyperprior[layer] = hyperprior[layer] | {"bias": jnp.copy(bias)}
+    mean, deviation = jnp.mean(latent, (0, 1, 2)), jnp.std(latent, (0, 1, 2)) + 1e-3
+    hyperprior = networks.hyperprior.matched_to(params["hyperprior"], mean, deviation)
     return params | {"hyperprior": hyperprior}

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
+from rdc_jax.data.latent_records import LATENT_PIXELS
 from rdc_jax.errors import RdcError
 from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.hyperprior import HYPER_DOWNSAMPLING
@@ -81,6 +82,8 @@ def split_parameters(stage: str, params: Mapping[str, Any]) -> tuple[dict, dict]
     """(trained, frozen) parts of the parameters in a stage."""
     check_stage(stage)
     trained = {part: params[part] for part in TRAINED[stage] if part in params}
+    if not trained:
+        raise RdcError(f"stage {stage} trains the denoiser, and this model has none")
     return trained, {part: tree for part, tree in params.items() if part not in trained}
 
 
@@ -130,10 +133,12 @@ def check_rows(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh) -> No
     With fewer, the partitioner of jaxlib 0.10.2 computes some gradients of convolutions wrongly.
     """
     networks, ways = Networks.from_config(config.model.to_dict()), mesh.shape["tensor"]
-    strides = [2 ** (len(networks.unet.channels) - 1)] if config.stage != "entropy" else []
+    strides = [1]
+    if config.stage != "entropy" and networks.unet is not None:
+        strides.append(2 ** (len(networks.unet.channels) - 1))
     if config.stage != "diffusion" or networks.prior_conditioning:
         strides.append(HYPER_DOWNSAMPLING)
-    pixels = max(strides) * stages.DOWNSAMPLING * ways
+    pixels = max(strides) * networks.downsampling * ways
     size = config.data.crop_size
     if ways > 1 and (size % pixels or size < 2 * pixels):
         raise RdcError(
@@ -162,7 +167,7 @@ def batch_entries(config: ml_collections.ConfigDict) -> dict[str, tuple[tuple[in
     if config.data.kind == "latents":
         if config.stage == "joint":
             raise RdcError("stage joint trains the autoencoder, so data.kind must not be latents")
-        side = size // stages.DOWNSAMPLING
+        side = size // LATENT_PIXELS
         entries["latent"] = ((side, side, config.model.latent_channels), jnp.float16)
     else:
         entries["image"] = ((size, size, 3), jnp.uint8)

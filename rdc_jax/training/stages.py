@@ -13,8 +13,12 @@ import jax
 import jax.numpy as jnp
 
 from rdc_jax.diffusion import losses, preconditioning
-from rdc_jax.diffusion.quantization import add_uniform_noise, round_straight_through
-from rdc_jax.models.autoencoder import DOWNSAMPLING, LATENT_GAIN
+from rdc_jax.diffusion.quantization import (
+    add_uniform_noise,
+    round_straight_through,
+    round_to_grid,
+)
+from rdc_jax.models.autoencoder import LATENT_GAIN
 from rdc_jax.models.hyperprior import bounded_log2_scale, condition_features
 from rdc_jax.models.layers import nearest_upsample
 from rdc_jax.models.networks import Networks
@@ -133,6 +137,19 @@ def add_coding_noise(
     return Noised(x, y, yhat, timesteps, importance)
 
 
+def received_latent(
+    networks: Networks, params: Params, noised: Noised, mean: jax.Array
+) -> jax.Array:
+    """What a decoder gets [B,h,w,C]: yhat with dither, else rounded around the prior's mean.
+
+    The rate is that of yhat in both cases (Balle et al. 2017); the decoder learns from what it
+    will see (Minnen & Singh 2020).
+    """
+    if networks.dither:
+        return noised.yhat
+    return round_to_grid(noised.latent, mean, networks.steps_at_pixels(params, noised.timesteps))
+
+
 def move_some_later(
     networks: Networks, params: Params, noised: Noised, share: float, key: jax.Array
 ) -> tuple[jax.Array, LevelTimesteps]:
@@ -159,19 +176,25 @@ def joint_loss(networks: Networks, recipe: Recipe) -> Loss:
         level_key, noise_key, z_key, later_key = jax.random.split(key, 4)
         noised = add_coding_noise(networks, recipe, params, batch, level_key, noise_key)
         y_bits, z_bits, mean, scale = entropy_bits(networks, params, noised, z_key)
-        noisy, now = move_some_later(networks, params, noised, recipe.later_clock_share, later_key)
-        x0 = networks.denoise(params, noisy, now, mean, scale)
-        error = losses.squared_error(noised.x, networks.decode(params, x0))
-        # Keeps the denoiser's output a clean latent, which sampling in several steps relies on.
-        latent_error = jnp.square(x0 - jax.lax.stop_gradient(noised.latent))
-        latent_error = jnp.sum(latent_error, -1, keepdims=True)
-        latent_error *= (losses.PIXEL_RANGE / LATENT_GAIN) ** 2 / DOWNSAMPLING**2
+        if networks.unet is None:
+            x0 = received_latent(networks, params, noised, mean)
+        else:
+            share = recipe.later_clock_share
+            noisy, now = move_some_later(networks, params, noised, share, later_key)
+            x0 = networks.denoise(params, noisy, now, mean, scale)
+        errors = {"pixel": losses.squared_error(noised.x, networks.decode(params, x0))}
+        if networks.unet is not None:
+            # Keeps the denoiser's output a clean latent, which sampling in several steps relies on.
+            latent_error = jnp.square(x0 - jax.lax.stop_gradient(noised.latent))
+            latent_error = jnp.sum(latent_error, -1, keepdims=True)
+            latent_error *= (losses.PIXEL_RANGE / LATENT_GAIN) ** 2 / networks.downsampling**2
+            errors["latent"] = recipe.latent_weight * latent_error
         base_step = noised.timesteps.at_pixels(networks.schedule.step(noised.timesteps.values))
         weight = jnp.mean(base_step, (1, 2, 3)) ** recipe.balance
         return losses.rate_distortion(
             {"y": y_bits, "z": z_bits},
-            {"pixel": error, "latent": recipe.latent_weight * latent_error},
-            nearest_upsample(base_step, DOWNSAMPLING),
+            errors,
+            nearest_upsample(base_step, networks.downsampling),
             recipe.distortion_weight,
             weight / jnp.mean(weight),
         )
@@ -214,7 +237,7 @@ def entropy_loss(networks: Networks, recipe: Recipe) -> Loss:
         level_key, noise_key, z_key = jax.random.split(key, 3)
         noised = add_coding_noise(networks, recipe, params, batch, level_key, noise_key)
         y_bits, z_bits, _, _ = entropy_bits(networks, params, noised, z_key)
-        pixels = DOWNSAMPLING**2 * noised.latent.shape[1] * noised.latent.shape[2]
+        pixels = networks.downsampling**2 * noised.latent.shape[1] * noised.latent.shape[2]
         bpp = jnp.mean(y_bits + z_bits) / pixels
         return bpp, {"bpp": bpp, "bpp_z": jnp.mean(z_bits) / pixels}
 

@@ -157,7 +157,7 @@ def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -
     stored = jax.tree.map(lambda x: np.asarray(x).astype(np.float16), params)
     params = jax.tree.map(lambda x: x.astype(np.float32), stored)  # what a decoder will load
     entropy = model_folder.entropy_arrays(
-        params["hyperprior"], networks.step_table(params), networks.hyperprior.latent_unit
+        params["hyperprior"], networks.step_table(params), **networks.entropy_settings()
     )
     folder = Path(config.workdir) / "model"
     try:

@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rdc_jax.data.latent_records import LATENT_PIXELS
 from rdc_jax.diffusion import losses
 from rdc_jax.diffusion.quantization import add_uniform_noise
-from rdc_jax.models.autoencoder import DOWNSAMPLING
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
-from rdc_jax.training.stages import Noised, entropy_bits
+from rdc_jax.training.stages import Noised, entropy_bits, received_latent
 
 TIMESTEPS = (250, 400, 550, 700)
 
@@ -33,7 +33,7 @@ def validation_crops(source: Any, indices: np.ndarray, size: int) -> np.ndarray:
         example = source[int(index)]
         if "latents" in example:
             tile = example["latents"][len(example["latents"]) // 2]
-            side = min(size // DOWNSAMPLING, len(tile))
+            side = min(size // LATENT_PIXELS, len(tile))
             start = (len(tile) - side) // 2
             crops.append(tile[start : start + side, start : start + side])
             continue
@@ -71,10 +71,11 @@ def make_validate(networks: Networks):
         importance = jnp.ones((1, size, size, 1))
         noised = Noised(x, y, yhat, timesteps, importance)
         y_bits, z_bits, mean, scale = entropy_bits(networks, params, noised, z_key)
-        x0 = networks.denoise(params, yhat, timesteps, mean, scale)
+        received = received_latent(networks, params, noised, mean)
+        x0 = networks.denoise(params, received, timesteps, mean, scale)
         decoded = decode(params, x0)
         mse = jnp.mean(jnp.square(decoded - original))
-        bpp = jnp.sum(y_bits + z_bits) / (size * DOWNSAMPLING) ** 2
+        bpp = jnp.sum(y_bits + z_bits) / (size * networks.downsampling) ** 2
         pictures = (picture[0].astype(jnp.uint8) for picture in (decoded, original))
         return bpp, 10 * jnp.log10(255.0**2 / mse), *pictures
 

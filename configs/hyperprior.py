@@ -1,0 +1,97 @@
+"""`hyperprior`, a base codec without denoiser: the mean-scale hyperprior, 2.4 M parameters.
+
+    rdc train --config configs/hyperprior.py data.path=FOLDER workdir=runs/hyperprior
+
+The codec of Balle et al. 2018 and Minnen et al. 2018 with a variable quantiser step, so that one
+network serves all qualities and importance maps. Stage "joint" only. Variant
+`configs/hyperprior.py:smoke` is a few-second version for tests.
+"""
+
+import ml_collections
+
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    config = ml_collections.ConfigDict()
+    config.name = "hyperprior"
+    config.stage = "joint"  # joint (stage 0) | diffusion (stage 1) | entropy (stage 2)
+    config.workdir = "runs/hyperprior"
+    config.init_from = ""  # weights folder to start from; required by stages 1 and 2
+    config.seed = 0
+
+    config.model = ml_collections.ConfigDict(
+        dict(
+            latent_channels=128,
+            num_levels=8,  # importance levels of a map
+            cell_size=16,  # image pixels per map cell
+            timestep_range=(200, 800),  # of quality 100 and 0; Delta 1 to 8
+            prediction="v",  # of a denoiser, which this model has not
+            prior_conditioning=False,
+            dither=False,  # plain rounding: without denoiser, dither noise would stay
+            schedule=dict(kind="geometric", step_min=0.5, step_max=16.0),
+            step_profile=False,
+            autoencoder=dict(kind="gdn", width=64, latent_channels=128, latent_gain=256.0),
+            hyperprior=dict(
+                kind="mean_scale", width=64, latent_unit=16.0, scale_bound=0.004, hyper_gain=4.0
+            ),
+            unet=None,
+        )
+    )
+
+    # Devices: -1 takes all that are left, see rdc_jax/training/partitioning.py.
+    config.mesh = ml_collections.ConfigDict(dict(replica=1, data=-1, fsdp=1, tensor=1))
+
+    config.data = ml_collections.ConfigDict(
+        dict(
+            path="photos",
+            kind="folder",  # folder | array_record | tfds (path is then a name) | synthetic
+            split="train",  # of a TFDS set, with tfds_dir where it lies
+            tfds_dir="",
+            batch_size=16,
+            crop_size=128,
+            num_threads=1,
+            held_out=8,
+        )
+    )
+    config.training = ml_collections.ConfigDict(
+        dict(
+            total_steps=2000,
+            warmup_steps=100,
+            decay_fraction=0.3,  # of total_steps, linear to zero at the end
+            optimizer="muon",  # muon (for kernels, Adam for the rest) | adam
+            muon_learning_rate=2e-3,
+            adam_learning_rate=1e-3,
+            gradient_clip=1.0,
+            ema_half_life=4000,  # images
+            distortion_weight=0.05,
+            balance=0.5,  # weight of an example ~ step ** balance
+            latent_weight=0.0,  # the next three are for a denoiser
+            later_clock_share=0.0,
+            input_perturbation=0.0,
+            uniform_map_share=0.3,
+            timestep_gap=400,  # largest difference between background and region of interest
+            compute_dtype="float32",  # float32 | bfloat16; parameters and losses are float32
+            remat="none",  # none | dots | blocks: what the backward pass keeps, see models/unet.py
+            attention="auto",  # auto | xla | cudnn (NVIDIA) | pallas (TPU)
+            accumulate=1,  # parts of a batch worked through one after the other
+            split_rows=False,  # images split by rows over mesh.tensor
+            stall_timeout=1800,  # seconds without a step after which the run ends; 0: never
+            profile_from=10,  # steps after the start, of the profile
+            profile_steps=0,  # its length; 0: none
+            log_every=20,
+            checkpoint_every=200,
+            keep_checkpoints=3,
+            sample_every=500,
+        )
+    )
+    if variant == "smoke":
+        config.name = "hyperprior-smoke"
+        config.model.autoencoder.update(width=8, latent_channels=12)
+        config.model.hyperprior.update(width=8)
+        config.model.latent_channels = 12
+        config.data.update(kind="synthetic", batch_size=8, crop_size=64, held_out=2)
+        config.training.update(
+            total_steps=4, warmup_steps=1, log_every=1, checkpoint_every=2, sample_every=4
+        )
+    elif variant:
+        raise ValueError(f"unknown variant {variant!r} of configs/hyperprior.py; known: smoke")
+    return config
