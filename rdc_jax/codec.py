@@ -55,10 +55,10 @@ class Codec:
         self.model, self.module = model, module
         try:
             self._networks = Networks.from_config(model.config)
-        except (KeyError, TypeError, ValueError) as error:
+            expected = jax.eval_shape(self._networks.init, jax.random.key(0))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             where = model.path / "config.json"
             raise RdcError(f"{where} does not describe a model: {error}") from error
-        expected = jax.eval_shape(self._networks.init, jax.random.key(0))
         _check_parameters(model.params, expected)
         self._params = jax.device_put({k: v for k, v in model.params.items() if k != "hyperprior"})
         self._entropy = latent_coding.EntropyModel.from_arrays(model.entropy)
@@ -71,11 +71,11 @@ class Codec:
     def _load_module(self, module: fusion_folder.Module) -> tuple[Fusion, Any]:
         try:
             fusion = Fusion.from_config(module.config, self._networks)
-        except (KeyError, TypeError, ValueError) as error:
+            expected = jax.eval_shape(fusion.init, jax.random.key(0))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             where = module.path / "config.json"
             raise RdcError(f"{where} does not describe a module: {error}") from error
         params = {"transform": module.params["transform"]}
-        expected = jax.eval_shape(fusion.init, jax.random.key(0))
         _check_parameters(params, {"transform": expected["transform"]})
         return fusion, jax.device_put(params)
 
@@ -306,7 +306,7 @@ def load(model: str | Path | None = None, fusion: str | Path | None = None) -> C
 def _check_sampling(steps: int, tau: Any) -> None:
     if not 1 <= steps <= MAX_STEPS:
         raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
-    if isinstance(tau, int | float) and not 0.0 <= tau <= 1.0:
+    if not isinstance(tau, str) and np.ndim(tau) == 0 and not 0.0 <= tau <= 1.0:
         raise RdcError(f"tau {tau} must be between 0 (faithful) and 1 (realistic)")
 
 

@@ -56,6 +56,15 @@ def parse_tau(text: str | None) -> float | np.ndarray | str | None:
     return tau
 
 
+def reported_tau(
+    text: str | None, tau: float | np.ndarray | str | None, header: bitstream.Header
+) -> float | str:
+    """The number that was used, or how a map of them was named."""
+    if text is None:
+        return header.default_tau / TAU_UNITS
+    return tau if isinstance(tau, float) else text
+
+
 def decode_file(
     job: Job, args: Namespace, model: LazyCodec, tau: float | np.ndarray | str | None
 ) -> dict[str, Any]:
@@ -83,7 +92,7 @@ def decode_file(
         "grey": grey,
         "bytes": len(data),
         "steps": args.steps or header.default_steps,
-        "tau": header.default_tau / TAU_UNITS if args.tau is None else args.tau,
+        "tau": reported_tau(args.tau, tau, header),
         "clock": args.clock,
         "model": model.model.name,
         "model_id": model.model.model_id.hex(),

@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import hlo_cost, partitioning, program
+from rdc_jax.training import fusion_run, hlo_cost, partitioning, program
 from rdc_jax.training.hardware import GIB, Peaks, peaks_of
 
 OPERATORS_SHOWN = 12
@@ -115,8 +115,12 @@ def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
     if peaks is None:
         raise RdcError(f"no published peaks are known here for {kind}; see training/hardware.py")
     mesh = partitioning.make_mesh(config.mesh.to_dict(), devices)
+    config = fusion_run.with_base(config)
     networks = Networks.from_config(config.model.to_dict())
-    params = jax.eval_shape(networks.init, jax.random.key(0))
+    if fusion_run.is_fusion(config):
+        params = fusion_run.initial_parameters(config, networks)
+    else:
+        params = jax.eval_shape(networks.init, jax.random.key(0))
     run = program.build(config, mesh, params)
     started = time.perf_counter()
     try:

@@ -185,7 +185,7 @@ def few_step_latent(
     middle = 0.1 + 0.8 * jax.random.uniform(key, (batch,))
     later = residual.ddim_step(noise, v, start, middle)
     second = fusion.velocity(params, later, middle, decoded)
-    one_step = (jnp.arange(batch) < batch / 2)[:, None, None, None]
+    one_step = (2 * jnp.arange(batch) < batch)[:, None, None, None]
     clean = jnp.where(
         one_step,
         residual.clean_residual(noise, v, start),

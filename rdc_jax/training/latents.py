@@ -8,6 +8,8 @@ from rdc_jax.data.latent_records import LATENT_PIXELS
 from rdc_jax.data.latent_source import autoencoder_identity
 from rdc_jax.errors import RdcError
 
+STAGES = ("diffusion", "entropy")  # that need no pictures
+
 
 def check_settings(config: ml_collections.ConfigDict, source: Any) -> None:
     """Raises RdcError naming the setting that does not go with these latents.
@@ -16,10 +18,10 @@ def check_settings(config: ml_collections.ConfigDict, source: Any) -> None:
     """
     if config.data.kind != "latents":
         return
-    if config.stage == "joint":
+    if config.stage not in STAGES:
         raise RdcError(
-            "stage=joint trains the autoencoder and needs images; data.kind=latents goes with "
-            "stage=diffusion and stage=entropy"
+            f"stage={config.stage} needs images; data.kind=latents goes with "
+            f"{' and '.join(f'stage={stage}' for stage in STAGES)}"
         )
     size, channels = config.data.crop_size, config.model.latent_channels
     if size % LATENT_PIXELS or size > source.tile:

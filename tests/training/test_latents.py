@@ -137,7 +137,7 @@ def test_latents_that_do_not_fit_a_run_are_refused(encoded, models, tmp_path, ca
 
     assert "made by another autoencoder" in error(model=models[1])
     assert "made by another" in error("model.autoencoder.norm_num_groups=2")
-    assert "stage=joint trains the autoencoder" in error("stage=joint")
+    assert "stage=joint needs images" in error("stage=joint")
     assert "at most the tiles' 128 pixels" in error("data.crop_size=256")
     assert "model.latent_channels is 8" in error("model.latent_channels=8")
     assert "no folder" in error("data.path=/none")

@@ -1,0 +1,272 @@
+"""One real run of the module's stages at smoke size: what it writes, resume, clear errors."""
+
+import json
+import signal
+import types
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+import rdc_jax
+from configs import fusion as fusion_config
+from rdc_jax import fusion_folder, model_folder
+from rdc_jax.cli import main
+from rdc_jax.commands import train as train_command
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation import perceptual_weights
+from rdc_jax.training import fusion_run, latents, partitioning, program, train
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def lpips_weights(_):
+    """Random weights in the layout of AlexNet, four channels a stage, in place of the real ones."""
+    rng = np.random.default_rng(0)
+    convolutions, channels = [], 3
+    for side, _ in perceptual_weights.CONVOLUTIONS["alexnet"]:
+        kernel = rng.normal(0, (2 / (side**2 * channels)) ** 0.5, (side, side, channels, 4))
+        convolutions.append((kernel.astype(np.float32), np.zeros(4, np.float32)))
+        channels = 4
+    return {"conv": convolutions, "heads": [np.full(4, 0.25, np.float32) for _ in convolutions]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compile_once():
+    """What the runs of this file share: compiled programs, validation, small LPIPS weights."""
+    programs, validations = {}, {}
+    build, make_validation = program.build, fusion_run.make_validation
+
+    def shared_program(config, mesh, params):
+        settings = config.copy_and_resolve_references()
+        settings.update(workdir="", init_from="", fusion_from="")
+        key = settings.to_json(), mesh
+        if key not in programs:
+            programs[key] = build(config, mesh, params)
+        return programs[key]
+
+    def shared_validation(config, networks):
+        key = config.stage == "auxiliary", config.fusion.to_json(), networks
+        if key not in validations:
+            validations[key] = make_validation(config, networks)
+        return validations[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program, "build", shared_program)
+        patch.setattr(fusion_run, "make_validation", shared_validation)
+        patch.setattr(fusion_run, "STEPS", (1, 2))
+        patch.setattr(perceptual_weights, "load", lpips_weights)
+        yield
+
+
+def smoke_config(workdir, base, **changes):
+    """The smoke config with a U-Net of one level, which compiles sooner; stage transform."""
+    config = fusion_config.get_config("smoke")
+    config.fusion.transform.update(channels=(16,), heads=(0,))
+    config.fusion.discriminator.update(width=4, levels=2)
+    config.data.crop_size = 32
+    config.update(stage="transform", workdir=str(workdir), init_from=str(base))
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def metrics_of(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def contents(folder):
+    """Every file below a folder with its bytes."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def straight(smoke_model, tmp_path_factory):
+    """Four steps of stage transform in one go: the workdir."""
+    workdir = tmp_path_factory.mktemp("transform")
+    before = contents(smoke_model)
+    assert train.train(smoke_config(workdir, smoke_model)) == workdir / "model"
+    assert contents(smoke_model) == before
+    return workdir
+
+
+def test_a_run_leaves_what_it_should(straight):
+    lines = metrics_of(straight)
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert len(losses) == 4 and np.all(np.isfinite(losses))
+    assert lines[0]["loss"] == pytest.approx(lines[0]["prediction_error"])
+    assert lines[-1]["step"] == 4
+    for name in ("psnr", "psnr_1", "psnr_2", "lpips", "lpips_1", "lpips_2"):
+        assert all(np.isfinite(lines[-1][f"{name}@{t}"]) for t in (250, 400, 550, 700))
+    assert lines[-1]["psnr@250"] > lines[-1]["psnr@700"]
+    with Image.open(straight / "pictures" / "validation_0000004.png") as sheet:
+        assert sheet.size == (2 * 64, 9 * 64)
+
+
+def test_its_module_decodes_files_of_the_base(straight, smoke_model):
+    codec = rdc_jax.load(smoke_model, fusion=straight / "model")
+    section = fusion_config.get_config("smoke").fusion
+    assert codec.module.default_tau == section.default_tau
+    assert codec.module.default_steps == section.default_steps
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 40, 3), np.uint8)
+    data = codec.encode(pixels)
+    assert np.any(codec.decode(data, tau=1.0, steps=2) != codec.decode(data, tau=0.0))
+
+
+def test_a_module_has_what_later_stages_need_and_no_more(straight, smoke_model):
+    base_id = model_folder.load(smoke_model).model_id
+    module = fusion_folder.load(straight / "model", base_id)
+    assert set(module.params) == {"transform", "auxiliary"}
+    kernel = module.params["transform"]["conv_out"]["kernel"]
+    assert np.any(kernel)  # four steps away from zero, where it began
+    assert not np.any(module.params["auxiliary"]["conv_out"]["kernel"])
+    assert set(contents(straight / "model")) == {
+        "config.json", "transform.safetensors", "manifest.json", "training/auxiliary.safetensors"
+    }  # fmt: skip
+
+
+def test_interrupted_and_resumed_equals_straight(straight, smoke_model, tmp_path, monkeypatch):
+    config = smoke_config(tmp_path, smoke_model)
+    global_batch, calls = partitioning.global_batch, []
+
+    def interrupting(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return global_batch(*arguments)
+
+    monkeypatch.setattr(partitioning, "global_batch", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(config)
+    assert len(calls) == 3 and not (tmp_path / "model").exists()
+    train.train(config)
+    assert len(calls) == 4
+    assert contents(tmp_path / "model") == contents(straight / "model")
+    losses = [
+        [line["loss"] for line in metrics_of(w) if "loss" in line] for w in (straight, tmp_path)
+    ]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("stage", ["auxiliary", "realism"])
+def test_other_stages_go_on_from_a_module(straight, smoke_model, tmp_path, stage):
+    """Every part but those trained stays, to the bit."""
+    config = smoke_config(
+        tmp_path, smoke_model, stage=stage, fusion_from=str(straight / "model"),
+        **{"training.total_steps": 1, "training.warmup_steps": 0,
+           "training.adversarial_weight": 0.1},
+    )  # fmt: skip
+    folder = train.train(config)
+    lines = metrics_of(tmp_path)
+    assert all(np.isfinite(value) for line in lines for value in line.values())
+    assert {"mse_ratio", "lpips", "gradient_norm"} <= set(lines[0])
+    shown = {"auxiliary": "psnr_y_p@400", "realism": "psnr_2@400"}
+    assert shown[stage] in lines[-1]
+    before, after = contents(straight / "model"), contents(folder)
+    changed = {name for name in before if before[name] != after[name]}
+    assert (
+        changed
+        == {
+            "auxiliary": {"training/auxiliary.safetensors"},
+            "realism": {"transform.safetensors", "manifest.json"},
+        }[stage]
+    )
+
+
+# What is refused
+
+
+def refused(config):
+    """The message of a run that must not start."""
+    with pytest.raises(RdcError) as error:
+        train.train(config)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("stage", ["auxiliary", "transform", "realism"])
+def test_a_base_is_needed(tmp_path, stage):
+    message = refused(smoke_config(tmp_path, "", stage=stage))
+    assert f"stage {stage} needs init_from=MODEL" in message
+
+
+def test_a_base_that_is_not_there_is_named(tmp_path):
+    missing = str(tmp_path / "nowhere")
+    assert missing in refused(smoke_config(tmp_path, missing))
+
+
+def test_a_module_that_is_not_there_is_named(smoke_model, tmp_path):
+    config = smoke_config(tmp_path, smoke_model, fusion_from=str(tmp_path / "nowhere"))
+    message = refused(config)
+    assert "no fusion module in" in message and "nowhere" in message
+
+
+def test_a_module_of_another_base_is_refused(straight, smoke_model, tmp_path):
+    base_id = model_folder.load(smoke_model).model_id
+    module = fusion_folder.load(straight / "model", base_id)
+    fusion_folder.save(tmp_path / "other", "other", module.config, bytes(8), module.params)
+    config = smoke_config(tmp_path, smoke_model, fusion_from=str(tmp_path / "other"))
+    assert "was made for model 0000000000000000" in refused(config)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "part"),
+    [
+        ("fusion.transform.channels", (24,), "transform"),
+        ("fusion.auxiliary.width", 24, "auxiliary"),
+        ("fusion.auxiliary.blocks", 2, "auxiliary"),
+    ],
+)
+def test_a_module_of_another_architecture_is_refused(
+    straight, smoke_model, tmp_path, setting, value, part
+):
+    settings = {"fusion_from": str(straight / "model"), setting: value}
+    message = refused(smoke_config(tmp_path, smoke_model, **settings))
+    assert f"the {part} in {straight / 'model'} does not fit config.fusion" in message
+
+
+def test_without_lpips_the_package_is_named(smoke_model, tmp_path, monkeypatch):
+    def missing(_):
+        raise RdcError(perceptual_weights.MISSING)
+
+    monkeypatch.setattr(perceptual_weights, "load", missing)
+    config = smoke_config(tmp_path, smoke_model, stage="realism")
+    assert "pip install" in refused(config)
+
+
+@pytest.mark.parametrize("stage", ["auxiliary", "transform", "realism"])
+def test_encoded_latents_have_no_pictures_to_learn_from(smoke_model, tmp_path, stage):
+    config = smoke_config(tmp_path, smoke_model, stage=stage, **{"data.kind": "latents"})
+    config = fusion_run.with_base(config)
+    source = types.SimpleNamespace(tile=64, latent_channels=56)
+    with pytest.raises(RdcError, match="latents") as error:
+        latents.check_settings(config, source)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("override", ["init_from=", "init_from=nowhere"])
+def test_command_says_it_in_one_line(tmp_path, capsys, monkeypatch, override):
+    monkeypatch.setattr(train_command.compilation_cache, "enable", lambda: None)
+    config = ROOT / "configs" / "fusion.py"
+    command = ["train", "--config", f"{config}:smoke", f"workdir={tmp_path}", override]
+    assert main(command) == 2
+    output, error = capsys.readouterr()
+    assert output == "" and error.count("\n") == 1
+    assert error.startswith("rdc: error: ")
+
+
+def test_the_config_leaves_the_base_its_model_section(smoke_model, tmp_path):
+    config = smoke_config(tmp_path, smoke_model)
+    found = fusion_run.with_base(config)
+    assert found.model.to_dict() == model_folder.load(smoke_model).config
+    assert not config.model.to_dict()  # the argument is left alone
+    assert found.fusion.to_dict() == config.fusion.to_dict()
+
+
+def test_validation_samples_as_decoders_do():
+    """`fusion_run.sample` of a network whose output is known."""
+    fusion = types.SimpleNamespace(velocity=lambda params, noisy, u, decoded: params * noisy)
+    noise = jnp.ones((1, 2, 2, 3))
+    found = fusion_run.sample(fusion, jnp.zeros(()), noise, None, 3)
+    np.testing.assert_allclose(found, np.full((1, 2, 2, 3), np.cos(np.pi / 6) ** 3), rtol=1e-5)
