@@ -18,6 +18,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from rdc_jax.entropy.tables import NUM_SCALES, relative_scale
 from rdc_jax.errors import RdcError
 
 BUFFERS = re.compile(
@@ -30,7 +31,6 @@ OLDER_NAMES = re.compile(r"entropy_bottleneck\._(matri|bias|factor)[a-z]*\.?(\d)
 NEWER_NAMES = {"matri": "matrices", "bias": "biases", "factor": "factors"}
 FILTERS = (1, 3, 3, 3, 3, 1)  # of the factorised prior
 MAX_SYMBOL = 1024
-MIN_DEVIATION = 2.0**-7
 
 
 def read_state(path: str | Path) -> dict[str, np.ndarray]:
@@ -148,14 +148,15 @@ def bottleneck_probabilities(state: Mapping[str, np.ndarray]) -> np.ndarray:
 def channel_gaussians(state: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Mean (from the median) and deviation of z's Gaussian in each channel, float64 [N].
 
-    They have the mean and the variance of the factorised prior's symbols, which for a Gaussian
-    rounded to integers is its own variance plus 1/12.
+    The mean is that of the factorised prior's symbols; the deviation is, of those that the coder
+    has tables for, the one that costs least. (Matching the variance, less 1/12, costs more than a
+    bit a symbol in narrow channels.)
     """
     probability = bottleneck_probabilities(state)
-    k = np.arange(-MAX_SYMBOL, MAX_SYMBOL + 1, dtype=np.float64)
-    mean = probability @ k
-    variance = (probability * (k - mean[:, None]) ** 2).sum(-1)
-    return mean, np.sqrt(np.maximum(variance - 1 / 12, MIN_DEVIATION**2))
+    mean = probability @ np.arange(-MAX_SYMBOL, MAX_SYMBOL + 1, dtype=np.float64)
+    deviations = relative_scale(np.arange(NUM_SCALES))
+    costs = [_divergence(probability, mean, np.full_like(mean, s)) for s in deviations]
+    return mean, deviations[np.argmin(costs, axis=0)]
 
 
 def gaussian_cost(state: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -163,10 +164,13 @@ def gaussian_cost(state: Mapping[str, np.ndarray]) -> np.ndarray:
 
     The Kullback-Leibler divergence, if the factorised prior is right.
     """
+    return _divergence(bottleneck_probabilities(state), *channel_gaussians(state))
+
+
+def _divergence(probability: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Of symbol probabilities [N,2049] from Gaussians rounded to integers, in bits [N]."""
     from scipy.special import log_ndtr
 
-    probability = bottleneck_probabilities(state)
-    mean, deviation = channel_gaussians(state)
     distance = np.abs(np.arange(-MAX_SYMBOL, MAX_SYMBOL + 1) - mean[:, None])
     upper = log_ndtr((0.5 - distance) / deviation[:, None])
     lower = log_ndtr((-0.5 - distance) / deviation[:, None])

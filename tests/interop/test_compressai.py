@@ -154,7 +154,7 @@ def test_a_file_holds_what_compressai_rounds_to(reference, codec):
     np.testing.assert_allclose(ours, np.clip(255 * decoded, 0, 255), atol=1)
 
 
-def test_the_gaussians_have_the_moments_of_the_factorised_prior(reference, state):
+def test_the_gaussians_follow_the_factorised_prior(reference, state):
     k = torch.arange(-60.0, 61.0)
     median = reference.entropy_bottleneck._get_medians()
     with torch.no_grad():
