@@ -27,7 +27,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
     config.fusion = ml_collections.ConfigDict(
         dict(
-            transform=dict(
+            from_base=True,  # the transform is a copy of the base's denoiser, and learns to differ
+            transform=dict(  # where the base has none
                 channels=(96, 128, 160), layers=1, heads=(0, 0, 0), mid_heads=0, norm="pixel"
             ),
             auxiliary=dict(width=96, blocks=2),
@@ -67,7 +68,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             perceptual_layers=4,  # of its five stages, the first ones
             adversarial_weight=0.0,
             pull_weight=0.01,  # of y_p towards the decoded latent (stage auxiliary)
-            diffusion_weight=0.05,  # of the prediction error in stage realism
+            diffusion_weight=0.0,  # of the prediction error in stage realism
+            two_step_share=0.25,  # of the examples, looked at after two sampler steps
             uniform_map_share=0.5,
             timestep_gap=400,  # largest difference between background and region of interest
             compute_dtype="float32",  # float32 | bfloat16; parameters and losses are float32

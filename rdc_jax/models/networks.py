@@ -149,6 +149,13 @@ class Networks:
             return self.steps(params, timesteps[..., 0])
         return self.steps(params, timesteps)[:, None, None, :]
 
+    def prior_features(self, z: preconditioning.Standardized) -> jax.Array:
+        """What a network that knows the prior sees, [B,h,w,3C]: y'_t, Wiener estimate, SNR."""
+        wiener = preconditioning.clean_estimate(jnp.zeros_like(z.noisy), z, "v")
+        snr = jnp.log2(z.alpha / z.sigma)
+        parts = [z.noisy, wiener / self.hyperprior.latent_unit, snr / 4.0]
+        return jnp.concatenate(parts, axis=-1)
+
     def run_unet(
         self,
         params: Mapping[str, Any],
@@ -166,12 +173,7 @@ class Networks:
             mean, scale = jnp.zeros(()), jnp.ones(())
         step = self.steps_at_pixels(params, timesteps)
         z = preconditioning.standardize(yhat, step, mean, scale)
-        inputs = z.noisy
-        if self.prior_conditioning:
-            wiener = preconditioning.clean_estimate(jnp.zeros_like(z.noisy), z, "v")
-            snr = jnp.log2(z.alpha / z.sigma)
-            wiener = wiener / self.hyperprior.latent_unit
-            inputs = jnp.concatenate([z.noisy, wiener, snr / 4.0], axis=-1)
+        inputs = self.prior_features(z) if self.prior_conditioning else z.noisy
         context = None
         if self.context_shape:
             tokens = params["context"]["empty_prompt"][None]

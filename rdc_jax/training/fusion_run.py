@@ -50,7 +50,9 @@ def with_base(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) -> dict[str, Any]:
     """The base codec's parameters, the module's (fresh, or of `fusion_from`), and the LPIPS net."""
     base = model_folder.load(config.init_from)
-    module = jax.device_get(jax.jit(build(config, networks).init)(jax.random.key(config.seed)))
+    fusion = build(config, networks)
+    module = jax.jit(fusion.init)(jax.random.key(config.seed))
+    module = jax.device_get(fusion.start(module, base.params))
     if config.fusion_from:
         earlier = fusion_folder.load(config.fusion_from, base.model_id).params
         for part, params in earlier.items():
@@ -66,8 +68,11 @@ def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) ->
 
 
 def build(config: ml_collections.ConfigDict, networks: Networks) -> Fusion:
-    """The module's networks."""
-    return Fusion.from_config(config.fusion.to_dict(), networks)
+    """The module's networks. Raises RdcError for settings that do not go with the base."""
+    try:
+        return Fusion.from_config(config.fusion.to_dict(), networks)
+    except ValueError as error:
+        raise RdcError(str(error)) from error
 
 
 def export(config: ml_collections.ConfigDict, params: Mapping[str, Any]) -> None:

@@ -43,6 +43,7 @@ class FusionRecipe:
     adversarial_weight: float
     pull_weight: float
     diffusion_weight: float
+    two_step_share: float
 
 
 class Example(NamedTuple):
@@ -149,9 +150,9 @@ def prediction_error(fusion: Fusion, params, example: Example, key: jax.Array) -
 def realism_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Loss:
     """Picture terms and a hinge adversarial game on one- and two-step samples.
 
-    Half of the examples are looked at after one step from pure noise; the other half after a DDIM
-    step to a random clock value and one more from there, which is what samplers of more steps
-    meet. The discriminator learns in the same step, from the same pictures.
+    Most examples are looked at after one step from pure noise; a share after a DDIM step to a
+    random clock value and one more from there, which is what samplers of more steps meet.
+    The discriminator learns in the same step, from the same pictures.
     """
 
     def loss(trained, frozen, batch, key):
@@ -160,7 +161,7 @@ def realism_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Lo
         example = code(networks, recipe, params, batch, code_key)
         decoded, x = example.decoded, example.noised.x
         noise = unit_noise(noise_key, decoded.latent.shape)
-        transformed = few_step_latent(fusion, params, decoded, noise, u_key)
+        transformed = few_step_latent(fusion, params, decoded, noise, u_key, recipe.two_step_share)
         picture = networks.decode(params, transformed)
         value, metrics = weighed(recipe, picture_terms(recipe, params, example, picture))
         if recipe.diffusion_weight:
@@ -176,20 +177,21 @@ def realism_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Lo
 
 
 def few_step_latent(
-    fusion: Fusion, params, decoded: Decoded, noise: jax.Array, key: jax.Array
+    fusion: Fusion, params, decoded: Decoded, noise: jax.Array, key: jax.Array, share: float
 ) -> jax.Array:
-    """y_d of every example: the first half of the batch after one step, the others after two."""
+    """y_d of every example: a share of the batch after two steps, the others after one."""
     batch = noise.shape[0]
     start = jnp.ones((batch,))
     v = fusion.velocity(params, noise, start, decoded)
     middle = 0.1 + 0.8 * jax.random.uniform(key, (batch,))
     later = residual.ddim_step(noise, v, start, middle)
     second = fusion.velocity(params, later, middle, decoded)
-    one_step = (2 * jnp.arange(batch) < batch)[:, None, None, None]
+    number = jnp.arange(batch, dtype=jnp.float32)
+    in_two = jnp.floor((number + 1.0) * share) > jnp.floor(number * share)
     clean = jnp.where(
-        one_step,
-        residual.clean_residual(noise, v, start),
+        in_two[:, None, None, None],
         residual.clean_residual(later, second, middle),
+        residual.clean_residual(noise, v, start),
     )
     return decoded.latent + decoded.deviation * clean
 

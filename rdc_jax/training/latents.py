@@ -7,6 +7,7 @@ import ml_collections
 from rdc_jax.data.latent_records import LATENT_PIXELS
 from rdc_jax.data.latent_source import autoencoder_identity
 from rdc_jax.errors import RdcError
+from rdc_jax.models.networks import Networks
 
 STAGES = ("diffusion", "entropy")  # that need no pictures
 
@@ -23,6 +24,7 @@ def check_settings(config: ml_collections.ConfigDict, source: Any) -> None:
             f"stage={config.stage} needs images; data.kind=latents goes with "
             f"{' and '.join(f'stage={stage}' for stage in STAGES)}"
         )
+    check_downsampling(config)
     size, channels = config.data.crop_size, config.model.latent_channels
     if size % LATENT_PIXELS or size > source.tile:
         raise RdcError(
@@ -33,6 +35,16 @@ def check_settings(config: ml_collections.ConfigDict, source: Any) -> None:
         raise RdcError(
             f"model.latent_channels is {channels}, and the latents in {config.data.path} have "
             f"{source.latent_channels}"
+        )
+
+
+def check_downsampling(config: ml_collections.ConfigDict) -> None:
+    """Raises RdcError for an autoencoder whose latents the records cannot hold."""
+    downsampling = Networks.from_config(config.model.to_dict()).downsampling
+    if downsampling != LATENT_PIXELS:
+        raise RdcError(
+            f"encoded latents span {LATENT_PIXELS} pixels, and those of {config.name} "
+            f"{downsampling}; train this model on photos"
         )
 
 
