@@ -12,48 +12,18 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
-import statistics
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
-
-import numpy as np
 
 import rdc_jax
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.report import hardware, table, write_results
+from rdc_jax.evaluation.timing import median_seconds, synthetic_picture
 from rdc_jax.image_io import read_image
 
-WIDTH, HEIGHT = 768, 512
 CLASSICAL = {"jpeg": 75, "avif": 75}
-
-
-def synthetic_picture(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """uint8 [height,width,3]: grey 1/f noise, the spectrum of photographs, and a little colour.
-
-    The same each time; about a photograph's bits at a codec's middle qualities.
-    """
-    rng = np.random.default_rng(0)
-    row = np.fft.fftfreq(height)[:, None] * height
-    column = np.fft.fftfreq(width)[None] * width
-    radius = np.maximum(np.hypot(row, column), 1.0)[..., None]
-    noise = rng.normal(size=(height, width, 1)) + 0.2 * rng.normal(size=(height, width, 3))
-    spectrum = np.fft.fft2(noise, axes=(0, 1)) / radius**1.4
-    plane = np.fft.ifft2(spectrum, axes=(0, 1)).real
-    return np.clip(128 + 45 * plane / plane.std(), 0, 255).astype(np.uint8)
-
-
-def median_seconds(function: Callable, repeats: int, warm_up: int = 1) -> float:
-    """Median wall time of a call after `warm_up` calls that do not count."""
-    times = []
-    for trial in range(warm_up + repeats):
-        start = time.perf_counter()
-        function()
-        if trial >= warm_up:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def stage_seconds(call: partial) -> dict[str, float]:
@@ -74,7 +44,7 @@ def run(arguments: argparse.Namespace) -> dict:
     start = time.perf_counter()
     data = encode()
     first_encode = time.perf_counter() - start
-    decode = partial(codec.decode, data, steps=arguments.steps)
+    decode = partial(codec.decode, data, steps=arguments.steps, tau=0.0 if codec.module else 1.0)
     start = time.perf_counter()
     decode()
     first_decode = time.perf_counter() - start

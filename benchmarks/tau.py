@@ -17,7 +17,6 @@ import sys
 from functools import partial
 
 import numpy as np
-from speed import median_seconds, synthetic_picture
 from tqdm import tqdm
 
 import rdc_jax
@@ -25,6 +24,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import perceptual, perceptual_weights, tradeoff
 from rdc_jax.evaluation.rate_distortion import bd_metric, bd_rate, monotone_part
 from rdc_jax.evaluation.report import hardware, image_files, read_results, table, write_results
+from rdc_jax.evaluation.timing import median_seconds, synthetic_picture
 from rdc_jax.image_io import read_image
 
 QUALITIES = "5,20,35,50,65,80"

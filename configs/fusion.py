@@ -27,7 +27,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
     config.fusion = ml_collections.ConfigDict(
         dict(
-            from_base=True,  # the transform is a copy of the base's denoiser, and learns to differ
+            from_base=True,  # the transform starts as a copy of the base's denoiser, if it has one
             transform=dict(  # where the base has none
                 channels=(96, 128, 160), layers=1, heads=(0, 0, 0), mid_heads=0, norm="pixel"
             ),
@@ -47,7 +47,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             kind="folder",  # folder | array_record | tfds (path is then a name) | synthetic
             split="train",  # of a TFDS set, with tfds_dir where it lies
             tfds_dir="",
-            batch_size=8,
+            batch_size=4,
             crop_size=128,
             num_threads=1,
             held_out=8,
@@ -59,17 +59,17 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             warmup_steps=50,
             decay_fraction=0.3,  # of total_steps, linear to zero at the end
             optimizer="muon",  # muon (for kernels, Adam for the rest) | adam
-            muon_learning_rate=3e-3,
-            adam_learning_rate=6e-4,
+            muon_learning_rate=2e-3,
+            adam_learning_rate=1e-3,
             gradient_clip=1.0,
             ema_half_life=1000,  # images
-            pixel_weight=0.5,  # of the squared error over the base codec's
+            pixel_weight=0.15,  # of the squared error over the base codec's
             perceptual_weight=1.0,  # of LPIPS with VGG16
-            perceptual_layers=4,  # of its five stages, the first ones
+            perceptual_layers=5,  # of its five stages, the first ones
             adversarial_weight=0.0,
             pull_weight=0.01,  # of y_p towards the decoded latent (stage auxiliary)
             diffusion_weight=0.0,  # of the prediction error in stage realism
-            two_step_share=0.25,  # of the examples, looked at after two sampler steps
+            two_step_share=0.0,  # of the examples, looked at after two sampler steps
             uniform_map_share=0.5,
             timestep_gap=400,  # largest difference between background and region of interest
             compute_dtype="float32",  # float32 | bfloat16; parameters and losses are float32

@@ -57,7 +57,8 @@ def busiest_window(original: np.ndarray, size: int) -> tuple[slice, slice]:
 
     def strength(corner):
         top, left = corner
-        return float(np.median(detail[top : top + side - 1, left : left + side - 1]))
+        inside = detail[top : top + side - 1, left : left + side - 1]
+        return float(np.median(inside)) if inside.size else 0.0
 
     top, left = max(corners, key=strength)
     return slice(top, top + side), slice(left, left + side)

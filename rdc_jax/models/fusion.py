@@ -11,6 +11,7 @@ every codec that has them; file and base weights stay as they are.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from rdc_jax.models.timesteps import Timesteps
 from rdc_jax.models.unet import UNet
 
 MIN_DEVIATION = 2.0**-6  # of a latent unit; keeps logarithms and quotients finite
+GRAIN_AT_START = 0.15  # of the deviation: best LPIPS of a constant share over all rates
 
 
 class Decoded(NamedTuple):
@@ -112,16 +114,15 @@ class Fusion:
     ) -> "Fusion":
         """`fusion`: the section of that name of a config (plain mapping), see configs/fusion.py.
 
-        Its `transform` says the fields of a `UNet`; where it says none (and `from_base`), they are
-        those of the base's denoiser. Raises ValueError if the base has none to start from.
+        With `from_base` the transform is a copy of the base's denoiser, if there is one to copy;
+        else `transform` says the fields of its `UNet`.
         """
-        from_base = bool(fusion["from_base"])
-        if from_base and not can_start_from_base(networks):
-            raise ValueError("fusion.from_base needs a base with a denoiser that knows the prior")
+        from_base = bool(fusion["from_base"]) and can_start_from_base(networks)
         unet = {k: tuple(v) if isinstance(v, list) else v for k, v in fusion["transform"].items()}
-        transform = UNet(networks.latent_channels, **unet, dtype=dtype)
+        channels = 2 * networks.latent_channels  # a shift and a share of noise
+        transform = UNet(channels, **unet, dtype=dtype)
         if from_base:
-            transform = networks.unet.clone(dtype=dtype)
+            transform = networks.unet.clone(out_channels=channels, dtype=dtype)
         return cls(
             transform=transform,
             from_base=from_base,
@@ -148,19 +149,26 @@ class Fusion:
         }
 
     def start(self, params: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-        """Fresh parameters so that the module begins as the base decode: its v is zero.
+        """Fresh parameters so that the module begins as the base decode with a little grain.
 
-        A transform that is `from_base` takes over the denoiser's weights; its further inputs begin
-        with zero weights. Another one has a last layer of zeros already.
+        A transform that is `from_base` takes over the denoiser's weights; its further inputs and
+        outputs begin with zero weights. Another one has a last layer of zeros already.
         """
-        if not self.from_base:
-            return dict(params)
-        unet = dict(base["unet"])
-        kernel = unet["conv_in"]["kernel"]
-        wanted = params["transform"]["conv_in"]["kernel"].shape[2]
-        padding = [(0, 0), (0, 0), (0, wanted - kernel.shape[2]), (0, 0)]
-        unet["conv_in"] = unet["conv_in"] | {"kernel": jnp.pad(kernel, padding)}
-        return params | {"transform": unet}
+        transform = dict(params["transform"])
+        if self.from_base:
+            unet, fresh = base["unet"], transform
+            transform = dict(unet)
+            kernel, bias = unet["conv_in"]["kernel"], unet["conv_in"]["bias"]
+            more = fresh["conv_in"]["kernel"].shape[2] - kernel.shape[2]
+            kernel = jnp.pad(kernel, [(0, 0), (0, 0), (0, more), (0, 0)])
+            transform["conv_in"] = {"kernel": kernel, "bias": bias}
+            kernel = jnp.pad(unet["conv_out"]["kernel"], [(0, 0)] * 3 + [(0, self.latent_channels)])
+            transform["conv_out"] = {"kernel": kernel, "bias": unet["conv_out"]["bias"]}
+        last = transform["conv_out"]
+        shift = last["bias"][: self.latent_channels]
+        share = jnp.full_like(shift, math.log(math.expm1(GRAIN_AT_START)))
+        transform["conv_out"] = {**last, "bias": jnp.concatenate([shift, share])}
+        return params | {"transform": transform}
 
     def transform_inputs(self, noisy: jax.Array, u: jax.Array, decoded: Decoded) -> jax.Array:
         """What the U-Net sees, [B,h,w,6C+2]: what the base's sees, r_u, y_c, log2 w, the clock."""
@@ -177,12 +185,17 @@ class Fusion:
     ) -> jax.Array:
         """v [B,h,w,C] for a noisy residual [B,h,w,C] at clock u [B].
 
-        A copy of the base's denoiser gives its difference to the base's own output o: with o
-        instead of o + v, y_c + w r would be y_c, since v is in units of w in both.
+        v = delta - share * r_u with a share of noise per element that is never negative: from pure
+        noise, one step draws from a Gaussian around y_c - w delta whose width the network chooses
+        by context. delta of a copy of the base's denoiser is its difference to the base's own
+        output o: both are in units of w, and o + delta instead of o is y_c - w delta.
         """
         inputs = self.transform_inputs(noisy, u, decoded)
         output = self.transform.apply({"params": params["transform"]}, inputs, decoded.timesteps)
-        return output - decoded.output if self.from_base else output
+        delta, share = jnp.split(output, 2, axis=-1)
+        if self.from_base:
+            delta = delta - decoded.output
+        return delta - jax.nn.softplus(share) * noisy
 
     def better_latent(
         self, params: Mapping[str, Any], image: jax.Array, clean: jax.Array, decoded: Decoded

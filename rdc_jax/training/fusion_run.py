@@ -68,11 +68,8 @@ def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) ->
 
 
 def build(config: ml_collections.ConfigDict, networks: Networks) -> Fusion:
-    """The module's networks. Raises RdcError for settings that do not go with the base."""
-    try:
-        return Fusion.from_config(config.fusion.to_dict(), networks)
-    except ValueError as error:
-        raise RdcError(str(error)) from error
+    """The module's networks."""
+    return Fusion.from_config(config.fusion.to_dict(), networks)
 
 
 def export(config: ml_collections.ConfigDict, params: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import rdc_jax
-from benchmarks import rate_distortion, region_of_interest, speed
+from benchmarks import rate_distortion, region_of_interest, speed, tau
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.report import image_files, read_results, table, write_results
@@ -22,6 +22,8 @@ class StandInCodec:
     """JPEG with a fractional quality: trailing zero bytes stand for the fraction."""
 
     model_id = "stand-in"
+    model = SimpleNamespace(model_id=b"standin!")
+    module = SimpleNamespace(identity="grain")
 
     def __init__(self):
         self.encoded = 0
@@ -36,14 +38,17 @@ class StandInCodec:
         report = SimpleNamespace(ideal_bits=8.0 * len(data) - 80, stage_seconds={"all": 0.1})
         return (data, report) if return_report else data
 
-    def decode(self, data, steps=1):
-        return baselines.decode("jpeg", data)
+    def decode(self, data, steps=1, tau=0.0):
+        """Realism is grain here, which costs PSNR and which the stand-in's distance likes."""
+        pixels = baselines.decode("jpeg", data)
+        grain = np.random.default_rng(0).normal(0, 8, pixels.shape)
+        return np.clip(np.rint(pixels + float(tau) * grain), 0, 255).astype(np.uint8)
 
 
 @pytest.fixture
 def codec(monkeypatch):
     codec = StandInCodec()
-    monkeypatch.setattr(rdc_jax, "load", lambda model: codec, raising=False)
+    monkeypatch.setattr(rdc_jax, "load", lambda model, fusion=None: codec, raising=False)
     return codec
 
 
@@ -107,7 +112,7 @@ def test_sizes_that_never_meet_are_left_out_and_said(photos, monkeypatch, capsys
     two_sizes = {True: b"x" * 1000, False: b"x" * 2000}
     codec.encode = lambda pixels, quality, importance=None: two_sizes[importance is None]
     codec.decode = lambda data, steps: np.zeros((192, 256, 3), np.uint8)
-    monkeypatch.setattr(rdc_jax, "load", lambda model: codec, raising=False)
+    monkeypatch.setattr(rdc_jax, "load", lambda model, fusion=None: codec, raising=False)
     assert region_of_interest.main(["--data", str(photos)]) == 0
     printed = capsys.readouterr().out
     assert "left out, sizes more than .5 % apart: 0.png, 1.png" in printed
@@ -151,3 +156,40 @@ def test_table_aligns():
     assert table(("name", "x"), [("a", "1.50"), ("bcdef", 2)]) == (
         "name      x\n-----  ----\na      1.50\nbcdef     2"
     )
+
+
+@pytest.fixture
+def likes_grain(monkeypatch):
+    """A perceptual distance without its network: how much detail a picture lacks."""
+
+    def lacking(weights, reference, decoded):
+        detail = (np.abs(np.diff(x.astype(float), axis=0)).mean() for x in (decoded, reference))
+        return max(0.0, 1.0 - next(detail) / (2 * next(detail)))
+
+    monkeypatch.setattr(tau.perceptual_weights, "load", lambda backbone: None)
+    monkeypatch.setattr(tau.perceptual, "measure_lpips", lacking)
+
+
+def test_tau_prints_compares_and_resumes(codec, likes_grain, photos, tmp_path, capsys):
+    out = tmp_path / "tau.json"
+    command = ["--data", str(photos), "--out", str(out), "--qualities", "10,25,50,75,90"]
+    command += ["--repeats", "1", "--taus", "0,0.5,1"]
+    assert tau.main(command) == 0
+    printed = capsys.readouterr().out
+    assert "BD-rate LPIPS" in printed and "tau 1, 8 steps" in printed
+    results = json.loads(out.read_text())
+    summary = results["summary"]
+    assert summary["monotone"] == [True] * 5
+    assert set(summary["against_tau_0"]) == {"0.5", "1"}
+    for figures in summary["against_tau_0"].values():
+        assert figures["bd_psnr_db"]["mean_curve"] < 0
+    assert all(seconds > 0 for seconds in results["decoding_seconds"].values())
+    done = codec.encoded
+    assert tau.main([*command[:-3], "0", "--taus", "0,0.5,1"]) == 0
+    assert codec.encoded == done
+
+
+def test_tau_begins_with_the_faithful_picture(photos, capsys):
+    with pytest.raises(SystemExit):
+        tau.main(["--data", str(photos), "--taus", "0.5,1"])
+    assert "begin with 0" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 from configs import fusion as fusion_config
 from configs import tiny
 from rdc_jax.diffusion import residual
-from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
+from rdc_jax.models.fusion import GRAIN_AT_START, Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
 
@@ -41,10 +41,11 @@ def base(networks):
     return params, jax.jit(decoded_latent, static_argnums=0)
 
 
-@pytest.fixture(scope="module")
-def section():
-    """The `fusion` section of a config with small networks."""
+@pytest.fixture(scope="module", params=[False, True], ids=["own", "from_base"])
+def section(request):
+    """The `fusion` section of a config with small networks, for both kinds of transform."""
     config = fusion_config.get_config("smoke").fusion
+    config.from_base = request.param
     config.transform.update(channels=(16, 16), heads=(0, 0))
     config.discriminator.update(width=4)
     return config.to_dict()
@@ -56,8 +57,8 @@ def fusion(section, networks):
 
 
 @pytest.fixture(scope="module")
-def fresh(fusion):
-    return jax.jit(fusion.init)(jax.random.key(0))
+def fresh(fusion, base):
+    return fusion.start(jax.jit(fusion.init)(jax.random.key(0)), base[0])
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +74,15 @@ def alive(fusion):
 
 
 @pytest.fixture(scope="module")
-def decoded():
+def decoded(networks, base):
+    """Random latents, with the output that the base's denoiser has for these features."""
     rng = np.random.default_rng(1)
-    latent, standardized = (rng.normal(0, s, SHAPE).astype(np.float32) for s in (30, 1))
+    latent = rng.normal(0, 30, SHAPE).astype(np.float32)
     deviation = np.exp(rng.normal(1, 1, SHAPE)).astype(np.float32)
-    return Decoded(*map(jnp.asarray, (latent, deviation, standardized)), jnp.asarray(T))
+    features = rng.normal(0, 1, (*SHAPE[:3], 3 * CHANNELS)).astype(np.float32)
+    features, timesteps = jnp.asarray(features), jnp.asarray(T)
+    output = networks.unet.apply({"params": base[0]["unet"]}, features, timesteps)
+    return Decoded(jnp.asarray(latent), jnp.asarray(deviation), features, output, timesteps)
 
 
 @pytest.fixture(scope="module")
@@ -86,25 +91,19 @@ def noise():
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
-def test_a_fresh_transform_samples_what_the_entropy_model_expects(
-    fusion, fresh, decoded, noise, steps
-):
-    """Its output is zero, so one step gives the decoded latent.
-
-    More steps give a sample of the Gaussian of deviation w around it, as far as so few steps go:
-    cos(pi / (2 steps)) ** steps of the noise they started from.
-    """
+def test_a_fresh_transform_adds_a_little_grain(fusion, fresh, decoded, noise, steps):
+    """Its v is -g r at every step: one step gives y_c and the share g of the noise, in units w."""
     velocity = jax.jit(fusion.velocity)
-    noisy = noise
+    noisy, left = noise, 1.0
     for pair in itertools.pairwise(residual.clock(steps)):
         now, after = (jnp.full((2,), value, jnp.float32) for value in pair)
         v = velocity(fresh, noisy, now, decoded)
-        np.testing.assert_array_equal(v, np.zeros(SHAPE))
+        np.testing.assert_allclose(v, -GRAIN_AT_START * noisy, atol=2e-5)
         noisy = residual.ddim_step(noisy, v, now, after)
-    transformed = decoded.latent + decoded.deviation * noisy
-    left = 0.0 if steps == 1 else math.cos(math.pi / (2 * steps)) ** steps
-    expected = np.asarray(decoded.latent) + left * np.asarray(decoded.deviation * noise)
-    np.testing.assert_allclose(transformed, expected, rtol=1e-5, atol=1e-4)
+        angle = (pair[0] - pair[1]) * math.pi / 2
+        left *= math.cos(angle) + GRAIN_AT_START * math.sin(angle)
+    assert steps > 1 or left == pytest.approx(GRAIN_AT_START)
+    np.testing.assert_allclose(noisy, left * np.asarray(noise), atol=1e-4)
 
 
 def test_a_fresh_auxiliary_encoder_is_the_clean_latent(fusion, fresh, alive, decoded):
@@ -140,8 +139,9 @@ def test_deviation_is_that_of_the_error_left(networks, base, ratio):
     np.testing.assert_allclose(found.deviation, np.broadcast_to(expected, shape), rtol=1e-5)
     error = np.asarray(found.latent, np.float64) - clean
     np.testing.assert_allclose(error.std((0, 1, 2)), expected.ravel(), rtol=0.05)
-    np.testing.assert_allclose(np.std(found.standardized, (0, 1, 2)), 1, rtol=0.05)
-    np.testing.assert_allclose(np.mean(found.standardized, (0, 1, 2)), 0, atol=0.06)
+    standardized = found.features[..., :CHANNELS]
+    np.testing.assert_allclose(np.std(standardized, (0, 1, 2)), 1, rtol=0.05)
+    np.testing.assert_allclose(np.mean(standardized, (0, 1, 2)), 0, atol=0.06)
     np.testing.assert_array_equal(found.timesteps, timesteps)
 
 
@@ -168,12 +168,12 @@ def test_constant_map_equals_scalar_timestep(fusion, alive, decoded, noise):
 def test_the_transform_is_told_the_clock_and_all_that_decoders_know(fusion, decoded, noise):
     u = jnp.asarray([0.25, 1.0])
     inputs = np.asarray(fusion.transform_inputs(noise, u, decoded))
-    assert inputs.shape == (*SHAPE[:3], 4 * CHANNELS + 2)
+    assert inputs.shape == (*SHAPE[:3], 6 * CHANNELS + 2)
     clock = np.broadcast_to([math.cos(math.pi / 8), math.sin(math.pi / 8)], (4, 8, 2))
     np.testing.assert_allclose(inputs[0, ..., -2:], clock, rtol=1e-5)
     np.testing.assert_allclose(inputs[1, ..., -1], 1)
-    np.testing.assert_array_equal(inputs[..., :CHANNELS], noise)
-    for change in ("latent", "deviation", "standardized"):
+    np.testing.assert_array_equal(inputs[..., 3 * CHANNELS : 4 * CHANNELS], noise)
+    for change in ("latent", "deviation", "features"):
         changed = decoded._replace(**{change: 2 * getattr(decoded, change)})
         assert np.any(fusion.transform_inputs(noise, u, changed) != inputs)
     nothing = decoded._replace(deviation=jnp.zeros(SHAPE))
@@ -211,3 +211,11 @@ def test_config_read_from_json_builds_the_same_networks(section, fusion, network
 def test_fresh_parameters_are_float32_and_have_the_three_parts(fresh):
     assert set(fresh) == {"transform", "auxiliary", "discriminator"}
     assert {leaf.dtype for leaf in jax.tree.leaves(fresh)} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("without", [dict(prior_conditioning=False), dict(unet=None)])
+def test_a_base_without_a_denoiser_to_copy_gets_the_config_s_transform(section, without):
+    networks = Networks.from_config(tiny.get_config("smoke").model.to_dict() | without)
+    fusion = Fusion.from_config(section | {"from_base": True}, networks)
+    assert not fusion.from_base
+    assert list(fusion.transform.channels) == list(section["transform"]["channels"])

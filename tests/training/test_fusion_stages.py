@@ -11,7 +11,7 @@ import pytest
 from configs import fusion as fusion_config
 from rdc_jax import model_folder
 from rdc_jax.evaluation import perceptual_weights
-from rdc_jax.models.fusion import Fusion
+from rdc_jax.models.fusion import GRAIN_AT_START, Fusion
 from rdc_jax.models.networks import Networks
 from rdc_jax.training import fusion_stages, program, stages
 
@@ -50,13 +50,14 @@ def system(smoke_model):
     unet = base.config["unet"] | {"channels": (16,), "heads": (0,)}
     networks = Networks.from_config(base.config | {"unet": unet})
     section = fusion_config.get_config("smoke").fusion
+    section.from_base = False
     section.transform.update(channels=(16,), heads=(0,))
     section.auxiliary.update(width=8)
     section.discriminator.update(width=4, levels=2)
     fusion = Fusion.from_config(section.to_dict(), networks)
     shapes = jax.eval_shape(networks.init, jax.random.key(0))
     params = base.params | {"unet": draw(shapes["unet"], 1)}
-    params |= jax.jit(fusion.init)(jax.random.key(1))
+    params |= fusion.start(jax.jit(fusion.init)(jax.random.key(1)), params)
     params["perceptual"] = fusion_stages.as_parameters(lpips_weights())
     return networks, fusion, jax.tree.map(jnp.asarray, params)
 
@@ -76,7 +77,7 @@ def recipe():
     )  # fmt: skip
     return fusion_stages.FusionRecipe(
         base, pixel_weight=0.5, perceptual_weight=1.0, perceptual_layers=3,
-        adversarial_weight=0.1, pull_weight=0.01, diffusion_weight=0.05,
+        adversarial_weight=0.1, pull_weight=0.01, diffusion_weight=0.05, two_step_share=0.5,
     )  # fmt: skip
 
 
@@ -192,26 +193,28 @@ def example(system, recipe, batch):
 
 
 def test_half_of_a_batch_is_seen_after_one_step_and_half_after_two(system, learnt, example, recipe):
-    """A fresh transform is where the base is after one step, and not after two."""
+    """A fresh transform adds its grain, in one step or two."""
     networks, fusion, fresh = system
     decoded, key = example.decoded, jax.random.key(0)
     noise = fusion_stages.unit_noise(jax.random.key(1), decoded.latent.shape)
 
     @jax.jit
     def run(params):
-        latent = fusion_stages.few_step_latent(fusion, params, decoded, noise, key)
+        latent = fusion_stages.few_step_latent(fusion, params, decoded, noise, key, 0.5)
         picture = networks.decode(params, latent)
         return latent, fusion_stages.picture_terms(recipe, params, example, picture)
 
     latent, terms = run(fresh)
-    moved, half = np.asarray((latent - decoded.latent) / decoded.deviation), BATCH // 2
-    np.testing.assert_allclose(moved[:half], 0, atol=1e-2)
-    np.testing.assert_allclose(terms["mse_ratio"][:half], 1, rtol=1e-4)
-    # Of an output of zero, cos(m pi / 2) sin(m pi / 2) of the noise is left at a middle m.
-    left = np.sum(moved * noise, (1, 2, 3)) / np.sum(noise**2, (1, 2, 3))
-    middle = 0.1 + 0.8 * np.asarray(jax.random.uniform(key, (BATCH,)))
-    expected = np.cos(middle * np.pi / 2) * np.sin(middle * np.pi / 2)
-    np.testing.assert_allclose(left[half:], expected[half:], rtol=1e-2)
+    moved = np.asarray((latent - decoded.latent) / decoded.deviation)
+    np.testing.assert_allclose(moved[::2], GRAIN_AT_START * np.asarray(noise)[::2], atol=1e-2)
+    # With v = -g r, a step through the angle a multiplies by cos a + g sin a.
+    share = np.sum(moved * noise, (1, 2, 3)) / np.sum(noise**2, (1, 2, 3))
+    second = (0.1 + 0.8 * np.asarray(jax.random.uniform(key, (BATCH,)))) * np.pi / 2
+    first = np.pi / 2 - second
+    expected = (np.cos(first) + GRAIN_AT_START * np.sin(first)) * (
+        np.cos(second) + GRAIN_AT_START * np.sin(second)
+    )
+    np.testing.assert_allclose(share[1::2], expected[1::2], rtol=1e-2)
     latent, terms = run(learnt)
     assert np.all(np.isfinite(latent))
     assert np.all(np.abs(terms["mse_ratio"] - 1) > 1e-4) and np.all(terms["lpips"] > 0)
