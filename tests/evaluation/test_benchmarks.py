@@ -111,7 +111,7 @@ def test_sizes_that_never_meet_are_left_out_and_said(photos, monkeypatch, capsys
     codec = StandInCodec()
     two_sizes = {True: b"x" * 1000, False: b"x" * 2000}
     codec.encode = lambda pixels, quality, importance=None: two_sizes[importance is None]
-    codec.decode = lambda data, steps: np.zeros((192, 256, 3), np.uint8)
+    codec.decode = lambda data, steps, tau: np.zeros((192, 256, 3), np.uint8)
     monkeypatch.setattr(rdc_jax, "load", lambda model, fusion=None: codec, raising=False)
     assert region_of_interest.main(["--data", str(photos)]) == 0
     printed = capsys.readouterr().out
