@@ -33,7 +33,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             ),
             auxiliary=dict(width=96, blocks=2),
             discriminator=dict(width=32, levels=3),
-            default_tau=0.5,  # hints that encoders write into files
+            default_tau=0.0,  # hints that encoders write into files
             default_steps=1,
         )
     )

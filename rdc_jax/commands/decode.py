@@ -1,6 +1,7 @@
 """`rdc decode`: .rdc files -> pictures."""
 
 import io
+import sys
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -84,6 +85,13 @@ def decode_file(
         progress=not args.quiet,
     )
     seconds = time.perf_counter() - started
+    steps = args.steps or header.default_steps
+    if tau is not None and model.module is None and steps == 1 and not args.quiet:
+        print(
+            f"rdc: note: --tau has no effect on '{job.source}': the model has no fusion module, "
+            "and one sampler step invents nothing",
+            file=sys.stderr,
+        )
     report = {
         "input": job.source,
         "output": job.target,
@@ -91,7 +99,7 @@ def decode_file(
         "height": header.height,
         "grey": grey,
         "bytes": len(data),
-        "steps": args.steps or header.default_steps,
+        "steps": steps,
         "tau": reported_tau(args.tau, tau, header),
         "clock": args.clock,
         "model": model.model.name,

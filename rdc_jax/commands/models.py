@@ -3,7 +3,7 @@
 import json
 from argparse import Namespace
 
-from rdc_jax import model_folder
+from rdc_jax import fusion_folder, model_folder
 from rdc_jax.errors import RdcError
 
 
@@ -13,14 +13,17 @@ def run(args: Namespace) -> int:
         raise RdcError(f"no models are installed in {model_folder.SHIPPED}")
     for folder in folders:
         model = model_folder.load(folder)
-        size = sum(path.stat().st_size for path in folder.iterdir())
+        module = fusion_folder.choose(model, None)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         default = folder.name == model_folder.DEFAULT_MODEL
         report = {
             "name": folder.name,
             "model_id": model.model_id.hex(),
             "bytes": size,
             "default": default,
+            "fusion": None if module is None else module.identity,
         }
         line = f"{folder.name:<12} {model.model_id.hex()}  {size / 1e6:6.1f} MB"
-        print(json.dumps(report) if args.json else line + "  default" * default)
+        line += "  default" * default + "  with fusion module" * (module is not None)
+        print(json.dumps(report) if args.json else line)
     return 0

@@ -213,7 +213,7 @@ def test_a_module_of_another_base_is_refused(straight, smoke_model, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "value", "part"),
     [
-        ("fusion.transform.channels", (24,), "transform"),
+        ("fusion.from_base", False, "transform"),
         ("fusion.auxiliary.width", 24, "auxiliary"),
         ("fusion.auxiliary.blocks", 2, "auxiliary"),
     ],
