@@ -77,7 +77,17 @@ def test_the_noise_of_a_real_file_is_uniform_at_every_level(codec, photo, mask):
 
 def test_more_steps_and_the_other_clock_decode_the_same_file(codec, photo):
     data = codec.encode(photo[:200, :120], quality=30)
-    one = codec.decode(data, steps=1)
+    one, alone = codec.decode(data, steps=1, tau=0.0), rdc_jax.load(fusion="none")
     for clock in ("proportional", "clamped"):
-        four = codec.decode(data, steps=4, clock=clock)
+        four = alone.decode(data, steps=4, tau=1.0, clock=clock)
         assert four.shape == one.shape and 18 < psnr(one, four) < 60
+
+
+def test_the_knob_trades_little_error_for_its_detail(codec, photo):
+    data = codec.encode(photo, quality=60)
+    faithful, half, realistic = (codec.decode(data, tau=tau) for tau in (0.0, 0.5, 1.0))
+    np.testing.assert_array_equal(codec.decode(data), faithful)  # what files suggest for now
+    np.testing.assert_array_equal(rdc_jax.load(fusion="none").decode(data), faithful)
+    errors = [psnr(photo, picture) for picture in (faithful, half, realistic)]
+    assert errors[0] > errors[2] > errors[0] - 1.0
+    assert psnr(faithful, realistic) < psnr(faithful, half) < 60
