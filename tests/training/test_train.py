@@ -279,9 +279,6 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_f
     ("changes", "message"),
     [
         ({"stage": "fourth"}, "entropy, auxiliary, transform, realism, not 'fourth'"),
-            {"stage": "fourth"},
-            "joint, diffusion, entropy, auxiliary, transform, realism, not 'fourth'",
-        ),
         ({"stage": "diffusion"}, "init_from=FOLDER"),
         ({"data.kind": "video"}, "data.kind must be"),
         ({"data.held_out": 64}, "hold out fewer"),
