@@ -4,9 +4,11 @@ import jax
 import numpy as np
 import pytest
 
+from configs import fusion as fusion_config
 from configs import hyperprior
 from rdc_jax import codec as codecs
-from rdc_jax import model_folder, tiled_networks
+from rdc_jax import fusion_folder, model_folder, tiled_networks
+from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.networks import Networks
 
 
@@ -80,3 +82,19 @@ def test_rate_follows_quality_and_target(codec):
     assert sizes == sorted(set(sizes))
     target = 8 * sizes[1] / (160 * 128)
     assert len(codec.encode(pixels, target_bpp=target)) <= sizes[1]
+
+
+def test_the_knob_works_on_this_base_too(codec, tmp_path):
+    """A fresh module adds grain: tau 0 is the base bit for bit, also in a map; ones equal tau 1."""
+    section = fusion_config.get_config("smoke").fusion.to_dict()
+    fusion = Fusion.from_config(section, codec._networks)
+    fresh = jax.jit(fusion.init)(jax.random.key(0))
+    params = fusion.start(fresh, codec.model.params)
+    fusion_folder.save(tmp_path, "module", section, codec.model.model_id, params)
+    with_module = codecs.load(codec.model.path, tmp_path)
+    data = codec.encode(photograph(48, 80), quality=50)
+    faithful, realistic = codec.decode(data), with_module.decode(data, tau=1.0)
+    assert np.any(faithful != realistic)
+    for tau in (0.0, np.zeros((48, 80))):
+        np.testing.assert_array_equal(with_module.decode(data, tau=tau), faithful)
+    np.testing.assert_array_equal(with_module.decode(data, tau=np.ones((48, 80))), realistic)
