@@ -41,7 +41,7 @@ METRICS = {"psnr-rgb": psnr, "ms-ssim-rgb": ms_ssim}
 def measure_ours(codec, pixels: np.ndarray, quality: float, steps: int) -> dict:
     """One file of our codec: bytes, bpp, metrics and the model's ideal size in bits."""
     data, report = codec.encode(pixels, quality=quality, importance=None, return_report=True)
-    decoded = codec.decode(data, steps=steps, tau=0.0 if codec.module else 1.0)
+    decoded = codec.decode(data, steps=steps, tau=1.0)
     return {**_figures(pixels, data, decoded), "ideal_bits": float(report.ideal_bits)}
 
 
@@ -255,7 +255,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     try:
-        run(rdc_jax.load(arguments.model), arguments)
+        run(rdc_jax.load(arguments.model, fusion="none"), arguments)
     except RdcError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -81,7 +81,7 @@ def measure(codec, pixels: np.ndarray, mask: np.ndarray, quality: float, steps: 
         "size_gap": len(uniform) / len(adaptive) - 1,
     }
     for name, data in (("adaptive", adaptive), ("uniform", uniform)):
-        decoded = np.asarray(codec.decode(data, steps=steps, tau=0.0 if codec.module else 1.0))
+        decoded = np.asarray(codec.decode(data, steps=steps, tau=1.0))
         result[name] = {
             "bytes": len(data),
             "roi": masked_psnr(pixels, decoded, mask),
@@ -182,7 +182,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     try:
-        run(rdc_jax.load(arguments.model), arguments)
+        run(rdc_jax.load(arguments.model, fusion="none"), arguments)
     except RdcError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

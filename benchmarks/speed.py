@@ -37,14 +37,14 @@ def stage_seconds(call: partial) -> dict[str, float]:
 def run(arguments: argparse.Namespace) -> dict:
     pixels = synthetic_picture() if arguments.image is None else read_image(arguments.image).pixels
     start = time.perf_counter()
-    codec = rdc_jax.load(arguments.model)
+    codec = rdc_jax.load(arguments.model, fusion="none")
     load = time.perf_counter() - start
 
     encode = partial(codec.encode, pixels, quality=arguments.quality, importance=None)
     start = time.perf_counter()
     data = encode()
     first_encode = time.perf_counter() - start
-    decode = partial(codec.decode, data, steps=arguments.steps, tau=0.0 if codec.module else 1.0)
+    decode = partial(codec.decode, data, steps=arguments.steps, tau=1.0)
     start = time.perf_counter()
     decode()
     first_decode = time.perf_counter() - start

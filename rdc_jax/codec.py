@@ -323,8 +323,7 @@ def _checked_pixels(pixels: np.ndarray, grey: bool) -> tuple[np.ndarray, bool]:
 
 def _check_parameters(params: dict[str, Any], expected: dict[str, Any]) -> None:
     """Strict: every parameter present, none left over, all shapes right."""
-    have = {k: v.shape for k, v in model_folder.flatten(params).items()}
-    want = {k: v.shape for k, v in model_folder.flatten(expected).items()}
+    have, want = map(model_folder.parameter_shapes, (params, expected))
     for key in sorted(have.keys() | want.keys()):
         if have.get(key) != want.get(key):
             raise RdcError(

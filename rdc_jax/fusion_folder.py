@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.numpy
 
 from rdc_jax import model_folder
@@ -99,8 +98,3 @@ def choose(model: model_folder.Model, fusion: str | Path | None) -> Module | Non
         folder = model.path / FOLDER
         return load(folder, model.model_id) if folder.is_dir() else None
     return None if str(fusion) == "none" else load(fusion, model.model_id)
-
-
-def parameter_shapes(params: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all parameters."""
-    return {name: np.shape(value) for name, value in model_folder.flatten(params).items()}

@@ -166,6 +166,11 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def parameter_shapes(tree: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Flat names and shapes of all arrays, or shape structs, of a nested dict."""
+    return {name: tuple(value.shape) for name, value in flatten(tree).items()}
+
+
 def unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Inverse of `flatten`, values as float32."""
     tree: dict[str, Any] = {}

@@ -89,9 +89,8 @@ def reconstruct(
         faithful = _clean(networks, params, yhat, *prior_and_levels, clocks[0])
         for now, after in itertools.pairwise(clocks[:-1]):
             yhat = _sampler_step(networks, params, yhat, *prior_and_levels, now, after)
-        return _last_step(
-            networks, params, yhat, *prior_and_levels, clocks[-2], faithful, tau
-        )  # fmt: skip
+        last = (*prior_and_levels, clocks[-2], faithful, tau)
+        return _last_step(networks, params, yhat, *last)
 
     return apply_tiled(
         tile,

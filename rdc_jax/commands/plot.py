@@ -1,10 +1,10 @@
 """`rdc plot`: pictures of what the codec does. `rdc plot tau PHOTO`: the knob on one photograph."""
 
+import importlib.util
 import io
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -53,6 +53,7 @@ def draw(
 ) -> bytes:
     """The curve PSNR against LPIPS and, below, close-ups from faithful to realistic."""
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
     count = len(points) + 1
     figure = Figure(figsize=(2.2 * count, 5.6), layout="constrained")
@@ -62,8 +63,6 @@ def draw(
     window = tradeoff.busiest_window(original, CLOSE_UP)
     whole.imshow(original)
     top, left, side = window[0].start, window[1].start, window[0].stop - window[0].start
-    from matplotlib.patches import Rectangle
-
     whole.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor="white", lw=1.5))
     whole.set_axis_off()
     whole.set_title("original", fontsize=9)
@@ -91,10 +90,6 @@ def _caption(point: tradeoff.Point) -> str:
     return f"$\\tau$ = {point.tau:g}\n{point.psnr:.1f} dB, {point.distance:.3f}"
 
 
-def _require_matplotlib() -> Any:
-    try:
-        import matplotlib
-
-        return matplotlib
-    except ImportError:
-        raise RdcError("plots need matplotlib: pip install 'rdc_jax[plot]'") from None
+def _require_matplotlib() -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise RdcError("plots need matplotlib: pip install 'rdc_jax[plot]'")

@@ -56,7 +56,7 @@ def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) ->
     if config.fusion_from:
         earlier = fusion_folder.load(config.fusion_from, base.model_id).params
         for part, params in earlier.items():
-            fresh, stored = map(fusion_folder.parameter_shapes, (module[part], params))
+            fresh, stored = map(model_folder.parameter_shapes, (module[part], params))
             if fresh != stored:
                 raise RdcError(f"the {part} in {config.fusion_from} does not fit config.fusion")
         module |= earlier
@@ -72,17 +72,10 @@ def build(config: ml_collections.ConfigDict, networks: Networks) -> Fusion:
     return Fusion.from_config(config.fusion.to_dict(), networks)
 
 
-def export(config: ml_collections.ConfigDict, params: Mapping[str, Any]) -> None:
-    """Writes `workdir/model`, the folder that `rdc decode --fusion` takes. params: host arrays."""
+def export(config: ml_collections.ConfigDict, folder: Path, params: Mapping[str, Any]) -> None:
+    """Writes the module's folder, bound to the base of `init_from`. params: host arrays."""
     base_id = model_folder.load(config.init_from).model_id
-    folder = Path(config.workdir) / "model"
-    try:
-        fusion_folder.save(folder, config.name, config.fusion.to_dict(), base_id, params)
-    except OSError as error:
-        raise RdcError(
-            f"cannot write {folder}: {error.strerror or error}; make room there and give the same "
-            "command again"
-        ) from error
+    fusion_folder.save(folder, config.name, config.fusion.to_dict(), base_id, params)
 
 
 def make_validation(config: ml_collections.ConfigDict, networks: Networks):

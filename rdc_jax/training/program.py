@@ -103,18 +103,21 @@ def training_networks(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
 def build_loss(config: ml_collections.ConfigDict, networks: Networks) -> stages.Loss:
     """The loss of the config's stage, with the numbers it needs from the config."""
     model, training = config.model, config.training
-    recipe = stages.Recipe(
+    coding = stages.Recipe(
         num_levels=model.num_levels,
         timestep_range=tuple(model.timestep_range),
         timestep_gap=training.timestep_gap,
         uniform_map_share=training.uniform_map_share,
-        distortion_weight=training.get("distortion_weight", 0.0),
-        latent_weight=training.get("latent_weight", 0.0),
-        balance=training.get("balance", 0.0),
-        later_clock_share=training.get("later_clock_share", 0.0),
-        input_perturbation=training.get("input_perturbation", 0.0),
     )
     if config.stage not in fusion_stages.TRAINED:
+        recipe = dataclasses.replace(
+            coding,
+            distortion_weight=training.distortion_weight,
+            latent_weight=training.latent_weight,
+            balance=training.balance,
+            later_clock_share=training.later_clock_share,
+            input_perturbation=training.input_perturbation,
+        )
         return stages.LOSSES[config.stage](networks, recipe)
     weights = {
         field.name: training[field.name]
@@ -123,7 +126,7 @@ def build_loss(config: ml_collections.ConfigDict, networks: Networks) -> stages.
     }
     dtype = COMPUTE_DTYPES[training.compute_dtype]
     fusion = Fusion.from_config(config.fusion.to_dict(), networks, dtype)
-    recipe = fusion_stages.FusionRecipe(recipe, **weights)
+    recipe = fusion_stages.FusionRecipe(coding, **weights)
     return fusion_stages.LOSSES[config.stage](networks, fusion, recipe)
 
 

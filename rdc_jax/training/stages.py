@@ -42,10 +42,10 @@ class Recipe:
     timestep_range: tuple[int, int]
     timestep_gap: float
     uniform_map_share: float
-    distortion_weight: float
-    latent_weight: float
-    balance: float
-    later_clock_share: float
+    distortion_weight: float = 0.0
+    latent_weight: float = 0.0
+    balance: float = 0.0
+    later_clock_share: float = 0.0
     input_perturbation: float = 0.0
 
 

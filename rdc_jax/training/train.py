@@ -151,22 +151,33 @@ def train(config: ml_collections.ConfigDict) -> Path:
 
 
 def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -> None:
-    """Writes `workdir/model`, the folder that `rdc encode --model` takes. params: host arrays."""
-    if fusion_run.is_fusion(config):
-        return fusion_run.export(config, params)
-    stored = jax.tree.map(lambda x: np.asarray(x).astype(np.float16), params)
-    params = jax.tree.map(lambda x: x.astype(np.float32), stored)  # what a decoder will load
-    entropy = model_folder.entropy_arrays(
-        params["hyperprior"], networks.step_table(params), **networks.entropy_settings()
-    )
+    """Writes `workdir/model`, for `rdc encode --model`, or of a module for `rdc decode --fusion`.
+
+    params: host arrays. Raises RdcError when the folder cannot be written.
+    """
     folder = Path(config.workdir) / "model"
     try:
-        model_folder.save(folder, config.name, config.model.to_dict(), params, entropy)
+        if fusion_run.is_fusion(config):
+            fusion_run.export(config, folder, params)
+        else:
+            export_codec(config, networks, folder, params)
     except OSError as error:
         raise RdcError(
             f"cannot write {folder}: {error.strerror or error}; make room there and give the same "
             "command again"
         ) from error
+
+
+def export_codec(
+    config: ml_collections.ConfigDict, networks: Networks, folder: Path, params: Any
+) -> None:
+    """Writes a codec's model folder, its integer tables made from the weights as stored."""
+    stored = jax.tree.map(lambda x: np.asarray(x).astype(np.float16), params)
+    params = jax.tree.map(lambda x: x.astype(np.float32), stored)  # what a decoder will load
+    entropy = model_folder.entropy_arrays(
+        params["hyperprior"], networks.step_table(params), **networks.entropy_settings()
+    )
+    model_folder.save(folder, config.name, config.model.to_dict(), params, entropy)
 
 
 def make_validation(config: ml_collections.ConfigDict, networks: Networks) -> Callable:

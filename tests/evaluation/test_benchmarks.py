@@ -23,7 +23,7 @@ class StandInCodec:
 
     model_id = "stand-in"
     model = SimpleNamespace(model_id=b"standin!")
-    module = SimpleNamespace(identity="grain")
+    module = None
 
     def __init__(self):
         self.encoded = 0
@@ -39,8 +39,10 @@ class StandInCodec:
         return (data, report) if return_report else data
 
     def decode(self, data, steps=1, tau=0.0):
-        """Realism is grain here, which costs PSNR and which the stand-in's distance likes."""
+        """The module's realism is grain here, which costs PSNR and which the distance likes."""
         pixels = baselines.decode("jpeg", data)
+        if self.module is None:
+            return pixels
         grain = np.random.default_rng(0).normal(0, 8, pixels.shape)
         return np.clip(np.rint(pixels + float(tau) * grain), 0, 255).astype(np.uint8)
 
@@ -48,7 +50,12 @@ class StandInCodec:
 @pytest.fixture
 def codec(monkeypatch):
     codec = StandInCodec()
-    monkeypatch.setattr(rdc_jax, "load", lambda model, fusion=None: codec, raising=False)
+
+    def load(model, fusion=None):
+        codec.module = None if fusion == "none" else SimpleNamespace(identity="grain")
+        return codec
+
+    monkeypatch.setattr(rdc_jax, "load", load, raising=False)
     return codec
 
 
@@ -112,7 +119,12 @@ def test_sizes_that_never_meet_are_left_out_and_said(photos, monkeypatch, capsys
     two_sizes = {True: b"x" * 1000, False: b"x" * 2000}
     codec.encode = lambda pixels, quality, importance=None: two_sizes[importance is None]
     codec.decode = lambda data, steps, tau: np.zeros((192, 256, 3), np.uint8)
-    monkeypatch.setattr(rdc_jax, "load", lambda model, fusion=None: codec, raising=False)
+
+    def load(model, fusion=None):
+        codec.module = None if fusion == "none" else SimpleNamespace(identity="grain")
+        return codec
+
+    monkeypatch.setattr(rdc_jax, "load", load, raising=False)
     assert region_of_interest.main(["--data", str(photos)]) == 0
     printed = capsys.readouterr().out
     assert "left out, sizes more than .5 % apart: 0.png, 1.png" in printed
