@@ -27,6 +27,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             prediction="v",
             prior_conditioning=True,
             schedule=dict(kind="geometric", step_min=0.5, step_max=64.0),
+            silent_scales=36,  # of the coder's 80: scale < .47 step is not sent
             step_profile=True,  # the step's ratio between channels is learnt per timestep
             autoencoder=dict(
                 kind="transform", luma=36, chroma=10, fine_width=48, width=96, blocks=2

@@ -52,6 +52,7 @@ def entropy_arrays(
     step_table: np.ndarray,
     latent_unit: float,
     dither: bool = True,
+    silent_scales: int = 0,
     mean_scale: Mapping[str, float] | None = None,
 ) -> dict[str, np.ndarray]:
     """All integer arrays of the entropy path: {"tables/...", "network/...", "schedule/..."}.
@@ -66,7 +67,7 @@ def entropy_arrays(
     groups = {
         "tables": build_table_bank().to_arrays(),
         "network": network,
-        "schedule": schedule_arrays(step_table, latent_unit, dither),
+        "schedule": schedule_arrays(step_table, latent_unit, dither, silent_scales),
     }
     return {f"{group}/{k}": v for group, arrays in groups.items() for k, v in arrays.items()}
 

@@ -29,25 +29,37 @@ class Standardized(NamedTuple):
     noisy: jax.Array  # y'_t, about unit variance
     alpha: jax.Array
     sigma: jax.Array
+    log2_snr: jax.Array  # log2 (s / kappa), also where nothing was sent
     mean: jax.Array
     scale: jax.Array
 
 
 def standardize(
-    yhat: jax.Array, step: jax.Array, mean: jax.Array | float = 0.0, scale: jax.Array | float = 1.0
+    yhat: jax.Array,
+    step: jax.Array,
+    mean: jax.Array | float = 0.0,
+    scale: jax.Array | float = 1.0,
+    silent_below: float | None = None,
 ) -> Standardized:
-    """Standardises yhat [B,h,w,C] (latent units) by the prior (mean, scale), noise from `step`."""
+    """Standardises yhat [B,h,w,C] (latent units) by the prior (mean, scale), noise from `step`.
+
+    silent_below: elements whose log2 (scale / step) is below were not sent. They stand at the
+    forward process's end, alpha = 0 and sigma = 1, with the noise's mean (0) for a sample of it;
+    their yhat is not looked at.
+    """
     mean, scale = jnp.asarray(mean, yhat.dtype), jnp.asarray(scale, yhat.dtype)
     mean, scale = jnp.broadcast_to(mean, yhat.shape), jnp.broadcast_to(scale, yhat.shape)
     kappa = jnp.broadcast_to(step / math.sqrt(12.0), yhat.shape)
     inverse_norm = jax.lax.rsqrt(jnp.square(scale) + jnp.square(kappa))
-    return Standardized(
-        noisy=(yhat - mean) * inverse_norm,
-        alpha=scale * inverse_norm,
-        sigma=kappa * inverse_norm,
-        mean=mean,
-        scale=scale,
-    )
+    noisy, alpha, sigma = ((yhat - mean) * inverse_norm, scale * inverse_norm, kappa * inverse_norm)
+    if silent_below is not None:
+        silent = scale < 2.0**silent_below * step
+        noisy, alpha, sigma = (
+            jnp.where(silent, end, value)
+            for end, value in ((0.0, noisy), (0.0, alpha), (1.0, sigma))
+        )
+    log2_snr = jnp.log2(scale / kappa)
+    return Standardized(noisy, alpha, sigma, log2_snr, mean, scale)
 
 
 def target(clean: jax.Array, z: Standardized, prediction: Prediction) -> jax.Array:

@@ -5,7 +5,8 @@
     pass 1, pixels of odd row and column:  mean, scale from features + pass 0      -> symbols
     pass 2, the others:                    mean, scale from features + both passes -> symbols
 
-Later passes see the Wiener estimate mean + w (value - mean) of an element, w = s^2 / (s^2 +
+An element whose scale index is below the model's `silent_scales` has no symbol: both sides take its
+mean. Later passes see the Wiener estimate mean + w (value - mean) of an element, w = s^2 / (s^2 +
 Delta^2 / 12), from a table of integer weights by scale index; the denoiser gets the value itself.
 The mean-scale network has one pass, like pass 0 but of all pixels.
 
@@ -47,7 +48,8 @@ class EntropyModel:
     latent_unit: power of two. step_fixed: int64 [1001,C or 1], Delta(t) / latent_unit at 20
     fractional bits. log2_step_fixed: likewise, log2 Delta(t) at 10 fractional bits. shrink: int64
     [80], Wiener weight of each scale index at 16 fractional bits, 0..2**16. dither: False for plain
-    rounding around the mean.
+    rounding around the mean. silent_scales: elements at one of this many lowest scale indexes have
+    no symbol; the decoder takes their mean.
     """
 
     bank: tables.TableBank
@@ -57,6 +59,7 @@ class EntropyModel:
     log2_step_fixed: np.ndarray
     shrink: np.ndarray
     dither: bool = True
+    silent_scales: int = 0
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, np.ndarray]) -> "EntropyModel":
@@ -71,6 +74,9 @@ class EntropyModel:
         dither = schedule.pop("dither", np.ones(1, np.int64))
         if dither.shape != (1,) or dither[0] not in (0, 1):
             raise RdcError("the entropy model of these weights is damaged: check 'dither'")
+        silent = schedule.pop("silent_scales", np.zeros(1, np.int64))
+        if silent.shape != (1,) or not 0 <= silent[0] <= tables.NUM_SCALES:
+            raise RdcError("the entropy model of these weights is damaged: check 'silent_scales'")
         if set(schedule) != {"latent_unit", "step_fixed", "log2_step_fixed", "shrink"}:
             raise RdcError("the entropy model of these weights is damaged: schedule incomplete")
         shrink = schedule["shrink"]
@@ -88,16 +94,19 @@ class EntropyModel:
             log2_step_fixed=schedule["log2_step_fixed"].astype(np.int64),
             shrink=shrink.astype(np.int64),
             dither=bool(dither[0]),
+            silent_scales=int(silent[0]),
         )
 
 
 def schedule_arrays(
-    step_table: np.ndarray, latent_unit: float, dither: bool = True
+    step_table: np.ndarray, latent_unit: float, dither: bool = True, silent_scales: int = 0
 ) -> dict[str, np.ndarray]:
     """Delta(0..1000), float64 [1001,C or 1] -> the schedule's integers, made once at export."""
     power = tables.relative_scale(np.arange(tables.NUM_SCALES)) ** 2
-    plain = {} if dither else {"dither": np.zeros(1, np.int64)}
-    return plain | {
+    switches = {} if dither else {"dither": np.zeros(1, np.int64)}
+    if silent_scales:
+        switches["silent_scales"] = np.array([silent_scales], np.int64)
+    return switches | {
         "latent_unit": np.array([int(latent_unit)], np.int64),
         "step_fixed": np.rint(step_table / latent_unit * 2**STEP_BITS).astype(np.int32),
         "log2_step_fixed": np.rint(np.log2(step_table) * ONE).astype(np.int32),
@@ -173,12 +182,12 @@ def encode_latent(
         hyper_encoder.encode(symbols, scale_index, phase)
         return symbols
 
-    def write(where, mean_fixed, step_fixed, scale_index, phase, shift):
-        residual = (y[where] - mean_fixed / ONE) * (2**STEP_BITS / step_fixed)
+    def write(where, sent, mean_fixed, step_fixed, scale_index, phase, shift):
+        residual = (y[where][sent] - mean_fixed / ONE) * (2**STEP_BITS / step_fixed)
         dither = shift * 2.0**-DITHER_BITS
         limit = tables.MAX_ABS_SYMBOL
         symbols = np.clip(np.rint(residual - dither), -limit, limit).astype(np.int32)
-        encoder.encode(symbols.reshape(-1), scale_index.reshape(-1), phase.reshape(-1))
+        encoder.encode(symbols, scale_index, phase)
         return symbols
 
     coded = _code(model, conditions, write_hyper, write, count_bits=True)
@@ -198,9 +207,8 @@ def decode_latent(
             raise RdcError("section hyper-latent is damaged: a value is out of range")
         return symbols
 
-    def read(where, mean_fixed, step_fixed, scale_index, phase, shift):
-        symbols = decoder.decode(scale_index.reshape(-1), phase.reshape(-1))
-        return symbols.reshape(scale_index.shape)
+    def read(where, sent, mean_fixed, step_fixed, scale_index, phase, shift):
+        return decoder.decode(scale_index, phase)
 
     coded = _code(model, conditions, read_hyper, read, count_bits=False)
     hyper_decoder.finish()
@@ -257,13 +265,17 @@ def _code(
         mean[where], log2_scale[where] = network.pass_parameters(number, features, context, where)
         log2_ratio = log2_scale[where] - log2_step[where]
         scale_index = tables.scale_index_from_log2(log2_ratio, FRACTION_BITS)
-        symbols = code_pass(
-            where, mean[where], step_fixed[where], scale_index, phases[where], shifts[where]
-        )
+        sent = scale_index >= model.silent_scales
+        known_here = (mean, np.broadcast_to(step_fixed, mean.shape), phases, shifts)
+        own_mean, own_step, phase, shift = (array[where][sent] for array in known_here)
+        symbols = code_pass(where, sent, own_mean, own_step, scale_index[sent], phase, shift)
         digest.update(np.ascontiguousarray(symbols, "<i4").tobytes())
         if count_bits:
-            bits_map[where] = tables.ideal_bits(symbols, scale_index, phases[where]).sum(-1)
-        residual = step_fixed[where] * ((symbols.astype(np.int64) << DITHER_BITS) + shifts[where])
+            bits = np.zeros(sent.shape)
+            bits[sent] = tables.ideal_bits(symbols, scale_index[sent], phase)
+            bits_map[where] = bits.sum(-1)
+        residual = np.zeros(sent.shape, np.int64)
+        residual[sent] = own_step * ((symbols.astype(np.int64) << DITHER_BITS) + shift)
         exact[where] = (mean[where] << 16) + residual
         weight = interpolated_weight(model.shrink, log2_ratio)
         known[where] = mean[where] + shrink_residual(residual, weight)

@@ -54,7 +54,7 @@ def decoded_latent(
     yhat with quantisation noise of deviation kappa = Delta / sqrt(12) has been seen.
     """
     step = networks.steps_at_pixels(params, timesteps)
-    z = preconditioning.standardize(yhat, step, mean, scale)
+    z = preconditioning.standardize(yhat, step, mean, scale, networks.silent_below)
     latent, output = yhat, None
     if networks.unet is not None:
         output, own = networks.run_unet(params, yhat, timesteps, mean, scale)

@@ -20,7 +20,7 @@ import numpy as np
 from rdc_jax.diffusion import preconditioning, schedule
 from rdc_jax.models.autoencoder import TransformAutoencoder
 from rdc_jax.models.autoencoder_kl import AutoencoderKL
-from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior
+from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior, silence_threshold
 from rdc_jax.models.mean_scale import MeanScaleAutoencoder, MeanScaleHyperprior
 from rdc_jax.models.step_profile import StepProfile
 from rdc_jax.models.timesteps import LevelTimesteps, Timesteps
@@ -45,6 +45,7 @@ class Networks:
     prior_conditioning: bool  # the U-Net is told the entropy model's mean and scale
     context_shape: tuple[int, int] | None  # (tokens, width) of a constant cross-attention context
     dither: bool = True  # False: plain rounding around the mean, which a denoiser is not made for
+    silent_scales: int = 0  # an element at one of this many lowest scales of the coder is not sent
 
     @classmethod
     def from_config(
@@ -66,6 +67,11 @@ class Networks:
             unet = UNet(channels, **_hashable(unet), dtype=dtype, remat=remat, attend=attend)
             if not dither:
                 raise ValueError("dither=False needs unet=None: a denoiser expects uniform noise")
+        silent_scales = int(model.get("silent_scales", 0))
+        if silent_scales:
+            if unet is None or not model["prior_conditioning"] or model["prediction"] == "eps":
+                raise ValueError("silent_scales need a U-Net that knows the prior, with v or x0")
+            hyperprior["silent_below"] = silence_threshold(silent_scales)
         noise = dict(model["schedule"])
         context = model.get("context_shape")
         return cls(
@@ -79,6 +85,7 @@ class Networks:
             prior_conditioning=bool(model["prior_conditioning"]),
             context_shape=tuple(context) if context else None,
             dither=dither,
+            silent_scales=silent_scales,
         )
 
     def init(self, key: jax.Array) -> dict[str, Any]:
@@ -109,6 +116,11 @@ class Networks:
         return self.autoencoder.downsampling
 
     @property
+    def silent_below(self) -> float | None:
+        """log2 (scale / step) below which an element is not sent; None: all are."""
+        return silence_threshold(self.silent_scales) if self.silent_scales else None
+
+    @property
     def unet_channels(self) -> int:
         """Input channels of the U-Net: y'_t, and with the prior also Wiener estimate and SNR."""
         return self.latent_channels * (3 if self.prior_conditioning else 1)
@@ -135,7 +147,11 @@ class Networks:
 
     def entropy_settings(self) -> dict[str, Any]:
         """What turning the hyperprior into integers needs beside parameters and `step_table`."""
-        settings = {"latent_unit": self.hyperprior.latent_unit, "dither": self.dither}
+        settings = {
+            "latent_unit": self.hyperprior.latent_unit,
+            "dither": self.dither,
+            "silent_scales": self.silent_scales,
+        }
         if isinstance(self.hyperprior, MeanScaleHyperprior):
             names = ("scale_bound", "hyper_gain")
             settings["mean_scale"] = {name: getattr(self.hyperprior, name) for name in names}
@@ -152,8 +168,7 @@ class Networks:
     def prior_features(self, z: preconditioning.Standardized) -> jax.Array:
         """What a network that knows the prior sees, [B,h,w,3C]: y'_t, Wiener estimate, SNR."""
         wiener = preconditioning.clean_estimate(jnp.zeros_like(z.noisy), z, "v")
-        snr = jnp.log2(z.alpha / z.sigma)
-        parts = [z.noisy, wiener / self.hyperprior.latent_unit, snr / 4.0]
+        parts = [z.noisy, wiener / self.hyperprior.latent_unit, z.log2_snr / 4.0]
         return jnp.concatenate(parts, axis=-1)
 
     def run_unet(
@@ -172,7 +187,7 @@ class Networks:
         if not self.prior_conditioning:
             mean, scale = jnp.zeros(()), jnp.ones(())
         step = self.steps_at_pixels(params, timesteps)
-        z = preconditioning.standardize(yhat, step, mean, scale)
+        z = preconditioning.standardize(yhat, step, mean, scale, self.silent_below)
         inputs = self.prior_features(z) if self.prior_conditioning else z.noisy
         context = None
         if self.context_shape:

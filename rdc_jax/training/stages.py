@@ -104,7 +104,16 @@ def entropy_bits(
         method="parameters_given",
     )  # fmt: skip
     scale = bounded_scale(log2_scale, log2_step)
-    bits = losses.gaussian_bits(noised.yhat - mean, step, scale)
+    yhat = noised.yhat
+    if networks.silent_below is None:
+        bits = losses.gaussian_bits(yhat - mean, step, scale)
+    else:
+        # What is not sent costs nothing, but the prior of a silent element has to stay right, or
+        # it might never speak again: the gradient with respect to mean and scale remains.
+        silent = scale < 2.0**networks.silent_below * step
+        yhat = jnp.where(silent, jax.lax.stop_gradient(yhat), yhat)
+        bits = losses.gaussian_bits(yhat - mean, step, scale)
+        bits = jnp.where(silent, bits - jax.lax.stop_gradient(bits), bits)
     return jnp.sum(bits, (1, 2, 3)), jnp.sum(z_bits, (1, 2, 3)), mean, scale
 
 
@@ -221,7 +230,7 @@ def diffusion_loss(networks: Networks, recipe: Recipe) -> Loss:
         step = networks.steps_at_pixels(params, now)
         perturbed = add_uniform_noise(perturbation_key, noisy, recipe.input_perturbation * step)
         output, _ = networks.run_unet(params, perturbed, now, mean, scale)
-        z = preconditioning.standardize(noisy, step, mean, scale)
+        z = preconditioning.standardize(noisy, step, mean, scale, networks.silent_below)
         target = preconditioning.target(noised.latent, z, networks.prediction)
         error = losses.prediction_error(output, target)
         return error, {"prediction_error": error}

@@ -57,6 +57,27 @@ def test_zero_v_output_is_the_wiener_estimate(example):
     np.testing.assert_allclose(estimate, wiener, atol=2e-6, rtol=2e-5)
 
 
+@pytest.mark.parametrize("prediction", ["v", "x0"])
+def test_an_element_that_was_not_sent_is_at_the_end_of_the_process(example, prediction):
+    clean, _, yhat, step, mean, scale = example
+    silent = np.asarray(scale < 0.5 * step)
+    assert 0.2 < silent.mean() < 0.8
+    garbage = jnp.where(silent, 1e9, yhat)
+    z = preconditioning.standardize(garbage, step, mean, scale, silent_below=-1.0)
+    plain = preconditioning.standardize(yhat, step, mean, scale)
+    for name, end in (("noisy", 0.0), ("alpha", 0.0), ("sigma", 1.0)):
+        found = np.asarray(getattr(z, name))
+        np.testing.assert_array_equal(found[silent], end)
+        np.testing.assert_array_equal(found[~silent], getattr(plain, name)[~silent])
+    np.testing.assert_array_equal(z.log2_snr, plain.log2_snr)
+    np.testing.assert_allclose(plain.log2_snr, np.log2(plain.alpha / plain.sigma), atol=1e-5)
+    output = preconditioning.target(clean, z, prediction)
+    estimate = preconditioning.clean_estimate(output, z, prediction)
+    np.testing.assert_allclose(estimate, clean, atol=2e-4)
+    nothing = preconditioning.clean_estimate(jnp.zeros_like(yhat), z, prediction)
+    np.testing.assert_allclose(nothing[silent], mean[silent], atol=1e-6)  # the prior alone
+
+
 def test_standardised_latent_has_unit_variance():
     rng = np.random.default_rng(2)
     shape = (1, 256, 256, 2)

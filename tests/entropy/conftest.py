@@ -17,14 +17,15 @@ def bank() -> TableBank:
 
 @pytest.fixture(scope="session")
 def random_hyperprior():
-    """Function (channels, seed) -> (the float module, its random parameters as NumPy arrays)."""
+    """Function (channels, seed, silent_below) -> (float module, random parameters as NumPy)."""
     import jax
     import jax.numpy as jnp
 
     from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior
 
-    def make(channels=4, seed=0):
-        module = Hyperprior(channels, hyper_channels=3, width=12, latent_unit=LATENT_UNIT)
+    def make(channels=4, seed=0, silent_below=None):
+        fields = dict(hyper_channels=3, width=12, latent_unit=LATENT_UNIT)
+        module = Hyperprior(channels, **fields, silent_below=silent_below)
         latent = jnp.zeros((1, 8, 8, channels))
         condition = jnp.zeros((1, 8, 8, CONDITION_CHANNELS))
         arguments = latent, latent, condition, jnp.zeros((1, 1, 1, 1))
@@ -43,9 +44,9 @@ def random_hyperprior():
 
 @pytest.fixture(scope="session")
 def make_model(bank):
-    """Function (parameters, steps of 0..1000) -> EntropyModel; steps [1001] or [1001,C]."""
+    """Function (parameters, steps, silent_scales) -> EntropyModel; steps [1001] or [1001,C]."""
 
-    def make(params, steps=None):
+    def make(params, steps=None, silent_scales=0):
         if steps is None:
             steps = 0.5 * 128 ** (np.arange(1001) / 1000)
         arrays = schedule_arrays(np.asarray(steps, np.float64).reshape(1001, -1), LATENT_UNIT)
@@ -56,6 +57,7 @@ def make_model(bank):
             step_fixed=arrays["step_fixed"].astype(np.int64),
             log2_step_fixed=arrays["log2_step_fixed"].astype(np.int64),
             shrink=arrays["shrink"].astype(np.int64),
+            silent_scales=silent_scales,
         )
 
     return make

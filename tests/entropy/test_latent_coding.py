@@ -14,6 +14,7 @@ from rdc_jax.entropy.integer_network import condition_table
 from rdc_jax.errors import RdcError
 
 SIZES = [(1, 1), (1, 9), (7, 1), (5, 3), (4, 4), (13, 22)]
+SILENT = 36  # scale indexes of elements that are not sent, where a test has such
 FAR = 20  # latent pixels beyond which nothing can be felt: the receptive field is 16
 
 
@@ -41,15 +42,18 @@ def test_decoder_sees_what_the_encoder_saw(rng, random_model, make_conditions, h
     assert coded.bits_map.sum() == pytest.approx(coded.latent_bits)
 
 
+@pytest.mark.parametrize("silent_scales", [0, SILENT])
 def test_mean_and_scale_are_those_of_the_float_network(
-    rng, random_hyperprior, random_model, make_conditions
+    rng, random_hyperprior, make_model, make_conditions, silent_scales
 ):
     """Context included: the whole path against the network that training uses."""
     import jax.numpy as jnp
 
-    from rdc_jax.models.hyperprior import condition_features
+    from rdc_jax.models.hyperprior import condition_features, silence_threshold
 
-    module, params = random_hyperprior()
+    silent_below = silence_threshold(silent_scales) if silent_scales else None
+    module, params = random_hyperprior(silent_below=silent_below)
+    random_model = make_model(params, silent_scales=silent_scales)
     conditions, latent = make_conditions(16, 12), random_latent(rng, 16, 12)
     coded = latent_coding.encode_latent(random_model, latent, conditions)[2]
     levels = conditions.levels[None, ..., None]
@@ -68,6 +72,51 @@ def test_mean_and_scale_are_those_of_the_float_network(
     low, high = tables.relative_scale(0) * step, tables.relative_scale(tables.NUM_SCALES) * step
     expected = np.clip(2.0 ** np.asarray(log2_scale[0]), low, high)
     np.testing.assert_allclose(coded.scale, expected, rtol=0.02)
+
+
+@pytest.fixture(scope="module")
+def silent_model(random_hyperprior, make_model):
+    return make_model(random_hyperprior()[1], silent_scales=SILENT)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_a_silent_element_costs_nothing_and_is_its_mean(
+    rng, silent_model, random_model, make_conditions, height, width
+):
+    conditions, latent = make_conditions(height, width), random_latent(rng, height, width)
+    hyper, body, coded, decoded = round_trip(silent_model, latent, conditions)
+    assert decoded.symbol_hash == coded.symbol_hash
+    for name in ("yhat", "mean", "scale"):
+        np.testing.assert_array_equal(getattr(decoded, name), getattr(coded, name))
+    levels = conditions.levels[:height, :width]
+    log2_step = silent_model.log2_step_fixed[conditions.timesteps][levels] / 1024
+    index = np.rint(6 * (np.log2(coded.scale) - log2_step + 7) + 1e-4)
+    silent = index < SILENT
+    if height * width > 16:
+        assert 0.1 < silent.mean() < 0.9
+    np.testing.assert_array_equal(coded.yhat[silent], coded.mean[silent])
+    assert np.all(coded.yhat[~silent] != coded.mean[~silent])  # dither, if nothing else
+    assert not np.any(coded.bits_map[np.all(silent, -1)])
+    everything = latent_coding.encode_latent(random_model, latent, conditions)
+    assert len(body) <= len(everything[1]) and hyper == everything[0]
+
+
+def test_all_elements_silent(rng, random_hyperprior, make_model, make_conditions):
+    model = make_model(random_hyperprior()[1], silent_scales=tables.NUM_SCALES)
+    conditions, latent = make_conditions(9, 6), random_latent(rng, 9, 6)
+    _, body, coded, decoded = round_trip(model, latent, conditions)
+    assert coded.latent_bits == 0 and len(body) <= 8
+    np.testing.assert_array_equal(decoded.yhat, coded.mean)
+
+
+@pytest.mark.parametrize("stored", [[-1], [tables.NUM_SCALES + 1], [3, 3]])
+def test_a_silence_out_of_range_is_refused(random_model, stored):
+    table = 0.5 * 128 ** (np.arange(1001) / 1000)
+    arrays = latent_coding.schedule_arrays(table.reshape(-1, 1), 32, silent_scales=1)
+    arrays["silent_scales"] = np.asarray(stored, np.int64)
+    arrays = {f"schedule/{name}": array for name, array in arrays.items()}
+    with pytest.raises(RdcError, match="silent_scales"):
+        latent_coding.EntropyModel.from_arrays(arrays)
 
 
 def test_wiener_weights_are_those_of_the_formula(random_model):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rdc_jax.entropy import tables
 from rdc_jax.models.hyperprior import (
     CONDITION_CHANNELS,
     LOG2_RATIO_RANGE,
@@ -12,6 +13,7 @@ from rdc_jax.models.hyperprior import (
     condition_features,
     hats,
     pass_masks,
+    silence_threshold,
     wiener_weight,
 )
 
@@ -141,6 +143,22 @@ def test_wiener_weight_is_finite_bounded_and_differentiable():
     np.testing.assert_allclose(slope, expected, rtol=1e-5)
     down = jax.grad(lambda x: jnp.sum(wiener_weight(log2_scale, x)))(jnp.zeros(7))
     np.testing.assert_allclose(down, -slope, rtol=1e-5)
+
+
+def test_a_silent_element_has_no_weight():
+    log2_scale = jnp.linspace(-4.0, 3.0, 29)
+    weight = wiener_weight(log2_scale, 1.0, silent_below=-0.9)
+    np.testing.assert_array_equal(weight[log2_scale < 0.1], 0)
+    plain = wiener_weight(log2_scale, 1.0)
+    np.testing.assert_array_equal(weight[log2_scale >= 0.1], plain[log2_scale >= 0.1])
+
+
+@pytest.mark.parametrize("silent_scales", [1, 24, 36, 79])
+def test_the_silence_of_training_is_the_coders(silent_scales):
+    fixed = np.arange(-8 << 10, 7 << 10)  # log2(scale / step), 10 fractional bits
+    index = tables.scale_index_from_log2(fixed, 10)
+    silent = fixed / 1024 < silence_threshold(silent_scales)
+    np.testing.assert_array_equal(silent, index < silent_scales)
 
 
 def test_gradients_reach_earlier_passes_through_the_context(network):

@@ -106,3 +106,39 @@ def test_scales_start_at_those_of_the_data(networks, rng):
         np.testing.assert_allclose(32 * mean, latent.mean((0, 1, 2)), atol=1e-3)
         np.testing.assert_allclose(2.0**log2_scale, latent.std((0, 1, 2)), rtol=1e-3, atol=2e-3)
     assert not np.any(params["hyperprior"]["pass0_1"]["bias"])  # the argument is left alone
+
+
+def test_silent_elements_are_free_and_their_prior_still_learns(networks, rng):
+    """Bits fall to those of the sent elements; the gradient of the scale is as if all were sent."""
+    everything = dataclasses.replace(networks, silent_scales=0)
+    assert networks.silent_below is not None
+    params = jax.jit(networks.init)(jax.random.key(0))
+    y = jnp.asarray(rng.normal(0, 1, (2, 8, 8, 56)) * np.geomspace(0.2, 60, 56), jnp.float32)
+    weights = jax.nn.one_hot(jnp.zeros((2, 8, 8), jnp.int32), LEVELS)
+    timesteps = stages.LevelTimesteps(jnp.full((2, LEVELS), 500.0), weights)
+    noised = stages.Noised(None, y, y + 1.0, timesteps, weights[..., :1])
+    bias = params["hyperprior"]["pass0_1"]["bias"].at[56:].set(np.log2(np.geomspace(0.2, 60, 56)))
+
+    def bits(networks, bias, yhat):
+        layer = {**params["hyperprior"]["pass0_1"], "bias": bias}
+        changed = {**params, "hyperprior": {**params["hyperprior"], "pass0_1": layer}}
+        found = stages.entropy_bits(
+            networks, changed, noised._replace(yhat=yhat), jax.random.key(1)
+        )
+        return jnp.sum(found[0]), found[3]
+
+    results = []
+    for each in (networks, everything):
+        grad = jax.jit(jax.grad(bits, (1, 2), has_aux=True), static_argnums=0)
+        (slope, by_yhat), scale = grad(each, bias, noised.yhat)
+        results.append((bits(each, bias, noised.yhat)[0], slope, by_yhat, scale))
+    (sent, slope, by_yhat, scale), (total, slope_all, by_yhat_all, _) = results
+    step = networks.steps_at_pixels(params, timesteps)
+    silent = np.asarray(scale < 2.0**networks.silent_below * step)
+    coded_first = (slice(None), slice(0, None, 2), slice(0, None, 2))  # pass 0: feels no context
+    assert 0.2 < silent[coded_first].mean() < 0.8
+    assert sent < 0.99 * total
+    np.testing.assert_allclose(slope, slope_all, rtol=1e-4, atol=1e-4)
+    assert np.all(slope[56:] != 0)
+    np.testing.assert_array_equal(by_yhat[silent], 0)
+    assert np.all(by_yhat_all[coded_first][silent[coded_first]] != 0)
