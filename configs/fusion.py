@@ -66,6 +66,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             pixel_weight=0.15,  # of the squared error over the base codec's
             perceptual_weight=1.0,  # of LPIPS with VGG16
             perceptual_layers=5,  # of its five stages, the first ones
+            perceptual_halves=True,  # of the middle and of the whole at half size, or of all of it
             adversarial_weight=0.0,
             pull_weight=0.01,  # of y_p towards the decoded latent (stage auxiliary)
             diffusion_weight=0.0,  # of the prediction error in stage realism

@@ -27,6 +27,8 @@ from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
 Params = Mapping[str, Any]
 Loss = Callable[[Params, Params, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict]]
 
+SILENT_GRADIENT = 0.1  # of the bits that a silent element would have cost
+
 TRAINED = {
     "joint": ("autoencoder", "hyperprior", "unet", "step_profile"),
     "diffusion": ("unet",),
@@ -109,11 +111,13 @@ def entropy_bits(
         bits = losses.gaussian_bits(yhat - mean, step, scale)
     else:
         # What is not sent costs nothing, but the prior of a silent element has to stay right, or
-        # it might never speak again: the gradient with respect to mean and scale remains.
+        # it might never speak again: a share of the gradient by mean and scale remains. More would
+        # have the hyper-latent pay for knowing them.
         silent = scale < 2.0**networks.silent_below * step
-        yhat = jnp.where(silent, jax.lax.stop_gradient(yhat), yhat)
+        yhat, step = (jnp.where(silent, jax.lax.stop_gradient(v), v) for v in (yhat, step))
         bits = losses.gaussian_bits(yhat - mean, step, scale)
-        bits = jnp.where(silent, bits - jax.lax.stop_gradient(bits), bits)
+        unsent = SILENT_GRADIENT * (bits - jax.lax.stop_gradient(bits))
+        bits = jnp.where(silent, unsent, bits)
     return jnp.sum(bits, (1, 2, 3)), jnp.sum(z_bits, (1, 2, 3)), mean, scale
 
 

@@ -76,7 +76,7 @@ def recipe():
         distortion_weight=0.0, latent_weight=0.0, balance=0.0, later_clock_share=0.0,
     )  # fmt: skip
     return fusion_stages.FusionRecipe(
-        base, pixel_weight=0.5, perceptual_weight=1.0, perceptual_layers=3,
+        base, pixel_weight=0.5, perceptual_weight=1.0, perceptual_layers=3, perceptual_halves=False,
         adversarial_weight=0.1, pull_weight=0.01, diffusion_weight=0.05, two_step_share=0.5,
     )  # fmt: skip
 
@@ -295,3 +295,12 @@ def test_perceptual_weights_as_parameters_and_back():
     back = fusion_stages.as_weights(fusion_stages.as_parameters(weights))
     assert jax.tree.structure(back) == jax.tree.structure(weights)
     jax.tree.map(np.testing.assert_array_equal, back, weights)  # conv_10 is not after conv_1
+
+
+def test_half_size_views_are_the_middle_and_the_whole(rng):
+    images = jnp.asarray(rng.normal(0, 1, (2, 3, 64, 96, 3)), jnp.float32)
+    window, smaller = fusion_stages.half_size_views(images)
+    assert window.shape == smaller.shape == (2, 3, 32, 48, 3)
+    np.testing.assert_array_equal(window, images[:, :, 16:48, 24:72])
+    expected = np.asarray(images)[0, 1, 10:12, 20:22].mean((0, 1))
+    np.testing.assert_allclose(smaller[0, 1, 5, 10], expected, rtol=1e-5)

@@ -109,7 +109,7 @@ def test_scales_start_at_those_of_the_data(networks, rng):
 
 
 def test_silent_elements_are_free_and_their_prior_still_learns(networks, rng):
-    """Bits fall to those of the sent elements; the gradient of the scale is as if all were sent."""
+    """Bits are those of the sent elements; their prior gets a share of the others' gradient."""
     everything = dataclasses.replace(networks, silent_scales=0)
     assert networks.silent_below is not None
     params = jax.jit(networks.init)(jax.random.key(0))
@@ -138,7 +138,8 @@ def test_silent_elements_are_free_and_their_prior_still_learns(networks, rng):
     coded_first = (slice(None), slice(0, None, 2), slice(0, None, 2))  # pass 0: feels no context
     assert 0.2 < silent[coded_first].mean() < 0.8
     assert sent < 0.99 * total
-    np.testing.assert_allclose(slope, slope_all, rtol=1e-4, atol=1e-4)
-    assert np.all(slope[56:] != 0)
+    share = np.asarray(slope[56:] / slope_all[56:])
+    assert np.all(share[:10] < 0.2) and np.all(share[:10] > 0.05)  # always silent
+    np.testing.assert_allclose(share[-10:], 1, rtol=1e-3)  # always sent
     np.testing.assert_array_equal(by_yhat[silent], 0)
     assert np.all(by_yhat_all[coded_first][silent[coded_first]] != 0)
