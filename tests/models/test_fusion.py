@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import dataclasses
 import math
 
 import jax
@@ -116,14 +117,18 @@ def test_a_fresh_auxiliary_encoder_is_the_clean_latent(fusion, fresh, alive, dec
     assert learnt.shape == SHAPE and np.abs(learnt - clean).mean() > 0.1
 
 
-@pytest.mark.parametrize("ratio", [0.05, 1.0, 20.0])
-def test_deviation_is_that_of_the_error_left(networks, base, ratio):
+@pytest.mark.parametrize(
+    ("ratio", "silent_scales"), [(0.05, 0), (1.0, 0), (20.0, 0), (0.05, 36), (20.0, 36)]
+)
+def test_deviation_is_that_of_the_error_left(networks, base, ratio, silent_scales):
     """Gaussian data under uniform noise, ratio of the two deviations given.
 
     An untrained denoiser makes the best linear estimate, whose error has this deviation under any
-    law of the noise.
+    law of the noise. Of a silent element that is the mean, and the error is the prior's.
     """
     params, run = base
+    networks = dataclasses.replace(networks, silent_scales=silent_scales)
+    silent = silent_scales > 0 and ratio > 1
     rng = np.random.default_rng(4)
     timesteps = jnp.asarray([400.0])
     step = np.asarray(networks.steps_at_pixels(params, timesteps))
@@ -135,12 +140,13 @@ def test_deviation_is_that_of_the_error_left(networks, base, ratio):
     prior = (np.broadcast_to(x, shape).astype(np.float32) for x in (mean, scale))
     noisy = jnp.asarray(yhat, jnp.float32)
     found = run(networks, params, noisy, timesteps, *map(jnp.asarray, prior))
-    expected = scale * kappa / np.sqrt(scale**2 + kappa**2)
+    expected = scale if silent else scale * kappa / np.sqrt(scale**2 + kappa**2)
     np.testing.assert_allclose(found.deviation, np.broadcast_to(expected, shape), rtol=1e-5)
     error = np.asarray(found.latent, np.float64) - clean
     np.testing.assert_allclose(error.std((0, 1, 2)), expected.ravel(), rtol=0.05)
     standardized = found.features[..., :CHANNELS]
-    np.testing.assert_allclose(np.std(standardized, (0, 1, 2)), 1, rtol=0.05)
+    spread = 0 if silent else 1
+    np.testing.assert_allclose(np.std(standardized, (0, 1, 2)), spread, rtol=0.05)
     np.testing.assert_allclose(np.mean(standardized, (0, 1, 2)), 0, atol=0.06)
     np.testing.assert_array_equal(found.timesteps, timesteps)
 
@@ -215,7 +221,8 @@ def test_fresh_parameters_are_float32_and_have_the_three_parts(fresh):
 
 @pytest.mark.parametrize("without", [dict(prior_conditioning=False), dict(unet=None)])
 def test_a_base_without_a_denoiser_to_copy_gets_the_config_s_transform(section, without):
-    networks = Networks.from_config(tiny.get_config("smoke").model.to_dict() | without)
+    silence = dict(silent_scales=0)  # which needs a denoiser that knows the prior
+    networks = Networks.from_config(tiny.get_config("smoke").model.to_dict() | silence | without)
     fusion = Fusion.from_config(section | {"from_base": True}, networks)
     assert not fusion.from_base
     assert list(fusion.transform.channels) == list(section["transform"]["channels"])

@@ -117,3 +117,14 @@ def test_step_table_without_a_profile_is_the_schedule():
     table = networks.step_table({})
     assert table.shape == (1001, 1) and table.dtype == np.float64
     np.testing.assert_allclose(table[:, 0], scaled_linear().step(jnp.arange(1001)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "without", [dict(prior_conditioning=False), dict(unet=None), dict(prediction="eps")]
+)
+def test_silence_needs_a_denoiser_that_knows_the_prior(without):
+    model = tiny.get_config("smoke").model.to_dict()
+    assert model["silent_scales"] > 0
+    with pytest.raises(ValueError, match="silent_scales"):
+        Networks.from_config(model | without)
+    assert Networks.from_config(model | without | dict(silent_scales=0)).silent_below is None
