@@ -55,6 +55,28 @@ def condition_features(timesteps: jax.Array, importance: jax.Array) -> jax.Array
     return jnp.concatenate([t, hats(importance[..., 0], IMPORTANCE_HATS)], axis=-1)
 
 
+# Layers whose last CONDITION_CHANNELS inputs are the condition, and which of those say what.
+CONDITIONED = ("analysis_0", "hyper_prior", "synthesis_0", "synthesis_2", "pass0_0", "pass1_0",
+               "pass2_0")  # fmt: skip
+CONDITIONS = {"timestep": (0, TIMESTEP_HATS), "importance": (TIMESTEP_HATS, CONDITION_CHANNELS)}
+
+
+def blinded(params: Mapping[str, Any], condition: str) -> dict[str, Any]:
+    """Parameters of a network that is not told the "timestep" or the "importance" (ablations).
+
+    The kernels' rows that read it are zero: the hat functions of either add up to one, so nothing
+    but a constant is lost besides what they say.
+    """
+    start, stop = (end - CONDITION_CHANNELS for end in CONDITIONS[condition])
+    changed = dict(params)
+    for layer in CONDITIONED:
+        kernel = jnp.asarray(params[layer]["kernel"])
+        inputs = kernel.shape[-2]
+        kernel = kernel.at[..., inputs + start : inputs + stop, :].set(0.0)
+        changed[layer] = {**params[layer], "kernel": kernel}
+    return changed
+
+
 def pass_masks(height: int, width: int) -> list[jax.Array]:
     """Which pixels each pass codes, 1.0 or 0.0, float32 [1,h,w,1] per pass; they sum to 1."""
     row, column = jnp.arange(height)[:, None] % 2, jnp.arange(width)[None, :] % 2
