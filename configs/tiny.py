@@ -23,7 +23,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             latent_channels=56,
             num_levels=8,  # importance levels of a map
             cell_size=16,  # image pixels per map cell
-            timestep_range=(120, 680),  # of quality 100 and 0; Delta 0.9 to 14
+            timestep_range=(80, 680),  # of quality 100 and 0; Delta 0.7 to 14
             prediction="v",
             prior_conditioning=True,
             schedule=dict(kind="geometric", step_min=0.5, step_max=64.0),
