@@ -4,7 +4,8 @@
 
 Medians over the repeats after warm-up, from uint8 pixels in memory to bytes in memory and
 back. Model loading, compilation and file reading are outside and timed apart. Pillow's JPEG
-and AVIF on the same pixels and machine give the scale, as ratios.
+and AVIF on the same pixels and machine give the scale, as ratios. If the model has a module, what
+decoding with it costs at 1, 2, 4 and 8 steps follows, against tau 0.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from rdc_jax.evaluation.timing import median_seconds, synthetic_picture
 from rdc_jax.image_io import read_image
 
 CLASSICAL = {"jpeg": 75, "avif": 75}
+MODULE_STEPS = (1, 2, 4, 8)
 
 
 def stage_seconds(call: partial) -> dict[str, float]:
@@ -37,13 +39,14 @@ def stage_seconds(call: partial) -> dict[str, float]:
 def run(arguments: argparse.Namespace) -> dict:
     pixels = synthetic_picture() if arguments.image is None else read_image(arguments.image).pixels
     start = time.perf_counter()
-    codec = rdc_jax.load(arguments.model, fusion="none")
+    codec = rdc_jax.load(arguments.model)
     load = time.perf_counter() - start
 
     encode = partial(codec.encode, pixels, quality=arguments.quality, importance=None)
     start = time.perf_counter()
     data = encode()
     first_encode = time.perf_counter() - start
+    module, codec.module = codec.module, None  # the base alone
     decode = partial(codec.decode, data, steps=arguments.steps, tau=1.0)
     start = time.perf_counter()
     decode()
@@ -75,9 +78,20 @@ def run(arguments: argparse.Namespace) -> dict:
                 ),
                 "decode": median_seconds(partial(baselines.decode, name, file), arguments.repeats),
             }
+    if module is not None:
+        codec.module = module
+        results["module_seconds"] = {"tau 0": seconds_with_module(codec, data, 0.0, 1, arguments)}
+        for steps in MODULE_STEPS:
+            seconds = seconds_with_module(codec, data, 1.0, steps, arguments)
+            results["module_seconds"][f"tau 1, {steps} steps"] = seconds
     write_results(arguments.out, results)
     print_summary(results)
     return results
+
+
+def seconds_with_module(codec, data: bytes, tau: float, steps: int, arguments) -> float:
+    """Median seconds of a decode."""
+    return median_seconds(partial(codec.decode, data, tau=tau, steps=steps), arguments.repeats)
 
 
 def print_summary(results: dict) -> None:
@@ -104,6 +118,10 @@ def print_summary(results: dict) -> None:
         if total:
             shares = ", ".join(f"{stage} {100 * s / total:.0f} %" for stage, s in stages.items())
             print(f"{direction}: {shares}")
+    if module := results.get("module_seconds"):
+        base = module["tau 0"]
+        rows = [(name, f"{s:.3f}", f"{s / base:.2f}") for name, s in module.items()]
+        print("\n" + table(("the module, decode", "seconds", "ratio to tau 0"), rows))
     first = results["first_call_seconds"]
     print(
         f"\noutside the medians: model load {results['load_seconds']:.2f} s, first encode "

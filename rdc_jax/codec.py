@@ -61,7 +61,7 @@ class Codec:
             raise RdcError(f"{where} does not describe a model: {error}") from error
         _check_parameters(model.params, expected)
         self._params = jax.device_put({k: v for k, v in model.params.items() if k != "hyperprior"})
-        self._entropy = latent_coding.EntropyModel.from_arrays(model.entropy)
+        self.entropy = latent_coding.EntropyModel.from_arrays(model.entropy)
         self._num_levels = int(model.config["num_levels"])
         self._cell_size = int(model.config["cell_size"])
         self._timestep_range = tuple(model.config["timestep_range"])
@@ -168,7 +168,7 @@ class Codec:
 
     def _code(self, latent, grid, header, quality) -> tuple[bytes, Report]:
         conditions = self._conditions(header, grid)
-        hyper, body, coded = latent_coding.encode_latent(self._entropy, latent, conditions)
+        hyper, body, coded = latent_coding.encode_latent(self.entropy, latent, conditions)
         coded_map = importance_coding.encode_importance(grid, header.num_levels)
         sections = [
             (SectionType.IMPORTANCE, coded_map),
@@ -224,7 +224,21 @@ class Codec:
         by the plug-and-play module if the model has one, else by the denoiser. None: as the file
         suggests. Raises RdcError for a damaged file or one made by another model.
         """
-        header, coded, conditions = self.decode_latent(data, max_pixels=max_pixels)
+        received = self.decode_latent(data, max_pixels=max_pixels)
+        return self.reconstruct(*received, steps=steps, tau=tau, clock=clock, progress=progress)
+
+    def reconstruct(
+        self,
+        header: bitstream.Header,
+        coded: latent_coding.CodedLatent,
+        conditions: latent_coding.Conditions,
+        *,
+        steps: int | None = None,
+        tau: float | np.ndarray | str | None = None,
+        clock: sampling.Clock = "proportional",
+        progress: bool = False,
+    ) -> np.ndarray:
+        """The networks' part of `decode`: pixels of what `decode_latent` returned."""
         steps = header.default_steps if steps is None else steps
         tau = header.default_tau / TAU_UNITS if tau is None else tau
         levels = conditions.levels[: conditions.height, : conditions.width]
@@ -285,7 +299,7 @@ class Codec:
         )
         conditions = self._conditions(header, grid)
         coded = latent_coding.decode_latent(
-            self._entropy,
+            self.entropy,
             payloads[SectionType.HYPER_LATENT],
             payloads[SectionType.LATENT],
             conditions,

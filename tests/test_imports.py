@@ -24,6 +24,7 @@ NETWORK_ROOMS = {"models", "diffusion"}
 MAY_IMPORT: dict[str, set[str] | str] = {
     # leaves
     "errors": set(),
+    "arguments": set(),
     "version": set(),
     "image_io": set(),
     "entropy": set(),

@@ -60,7 +60,7 @@ def test_the_noise_of_a_real_file_is_uniform_at_every_level(codec, photo, mask):
     latent = tiled_networks.analyse(codec._networks, codec._params, photo)
     data = codec.encode(photo, quality=60, importance=mask, seed=7)
     _, coded, conditions = codec.decode_latent(data)
-    step = codec._entropy.step_fixed / 2**20 * codec._entropy.latent_unit
+    step = codec.entropy.step_fixed / 2**20 * codec.entropy.latent_unit
     levels = conditions.levels[: conditions.height, : conditions.width]
     error = (coded.yhat - latent) / step[conditions.timesteps][levels]
     for level in np.unique(levels):

@@ -11,6 +11,8 @@ process whose noise is uniform with variance sigma(t)^2 (2504.02579). Training t
 exactly the noise that coding adds.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -30,6 +32,11 @@ def dequantize(
 def add_uniform_noise(key: jax.Array, y: jax.Array, step: jax.Array) -> jax.Array:
     """y plus noise uniform on [-step/2, step/2): the law of `dequantize(quantize(y))`."""
     return y + step * jax.random.uniform(key, y.shape, y.dtype, -0.5, 0.5)
+
+
+def add_gaussian_noise(key: jax.Array, y: jax.Array, step: jax.Array) -> jax.Array:
+    """y plus Gaussian noise of the variance of `add_uniform_noise`; for ablations."""
+    return y + step / math.sqrt(12.0) * jax.random.normal(key, y.shape, y.dtype)
 
 
 def round_to_grid(y: jax.Array, mean: jax.Array, step: jax.Array) -> jax.Array:

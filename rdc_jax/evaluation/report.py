@@ -30,30 +30,6 @@ def image_files(folder: str | Path, limit: int | None = None) -> list[Path]:
     return files[:limit]
 
 
-def read_results(path: str | Path | None, settings: dict) -> dict:
-    """The results to go on with: those of an earlier run at the same settings, or none yet.
-
-    Returns {"settings": settings, "images": {name: ...}}; `settings` must be plain JSON.
-
-    Raises:
-      RdcError: the file is no results file, or was made at other settings.
-    """
-    if path is None or not Path(path).exists():
-        return {"settings": settings, "images": {}}
-    try:
-        results = json.loads(Path(path).read_text(encoding="utf-8"))
-        earlier, images = results["settings"], results["images"]
-    except (ValueError, KeyError, TypeError):
-        raise RdcError(f"'{path}' is not a results file; name another with --out") from None
-    if earlier != settings:
-        different = [k for k in {*earlier, *settings} if earlier.get(k) != settings.get(k)]
-        raise RdcError(
-            f"'{path}' was made with another {', '.join(sorted(different))}; "
-            "name another file with --out or remove it"
-        )
-    return {"settings": settings, "images": images}
-
-
 def write_results(path: str | Path | None, results: dict) -> None:
     """Writes JSON through a temporary file, so that a stopped run leaves the last good one."""
     if path is not None:

@@ -117,6 +117,8 @@ def build_loss(config: ml_collections.ConfigDict, networks: Networks) -> stages.
             balance=training.balance,
             later_clock_share=training.later_clock_share,
             input_perturbation=training.input_perturbation,
+            blind_to=training.get("blind_to", ""),
+            gaussian_noise=training.get("gaussian_noise", False),
         )
         return stages.LOSSES[config.stage](networks, recipe)
     weights = {

@@ -14,12 +14,13 @@ import jax.numpy as jnp
 
 from rdc_jax.diffusion import losses, preconditioning
 from rdc_jax.diffusion.quantization import (
+    add_gaussian_noise,
     add_uniform_noise,
     round_straight_through,
     round_to_grid,
 )
 from rdc_jax.models.autoencoder import LATENT_GAIN
-from rdc_jax.models.hyperprior import bounded_log2_scale, condition_features
+from rdc_jax.models.hyperprior import blinded, bounded_log2_scale, condition_features
 from rdc_jax.models.layers import nearest_upsample
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
@@ -49,6 +50,8 @@ class Recipe:
     balance: float = 0.0
     later_clock_share: float = 0.0
     input_perturbation: float = 0.0
+    blind_to: str = ""  # what the entropy model is not told, in ablations
+    gaussian_noise: bool = False  # in stage diffusion, an ablation
 
 
 def draw_levels(
@@ -232,6 +235,8 @@ def diffusion_loss(networks: Networks, recipe: Recipe) -> Loss:
             mean, scale = entropy_bits(networks, params, noised, z_key)[2:]
         noisy, now = move_some_later(networks, params, noised, recipe.later_clock_share, later_key)
         step = networks.steps_at_pixels(params, now)
+        if recipe.gaussian_noise:
+            noisy = add_gaussian_noise(jax.random.fold_in(later_key, 1), noised.latent, step)
         perturbed = add_uniform_noise(perturbation_key, noisy, recipe.input_perturbation * step)
         output, _ = networks.run_unet(params, perturbed, now, mean, scale)
         z = preconditioning.standardize(noisy, step, mean, scale, networks.silent_below)
@@ -247,6 +252,8 @@ def entropy_loss(networks: Networks, recipe: Recipe) -> Loss:
 
     def loss(trained, frozen, batch, key):
         params = {**frozen, **trained}
+        if recipe.blind_to:
+            params["hyperprior"] = blinded(params["hyperprior"], recipe.blind_to)
         level_key, noise_key, z_key = jax.random.split(key, 3)
         noised = add_coding_noise(networks, recipe, params, batch, level_key, noise_key)
         y_bits, z_bits, _, _ = entropy_bits(networks, params, noised, z_key)

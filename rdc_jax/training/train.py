@@ -22,6 +22,7 @@ from jax.experimental import multihost_utils
 from rdc_jax import model_folder
 from rdc_jax.data import pipeline, sources
 from rdc_jax.errors import RdcError
+from rdc_jax.models.hyperprior import blinded
 from rdc_jax.models.networks import Networks
 from rdc_jax.training import (
     distributed,
@@ -228,7 +229,10 @@ def initial_parameters(
     if fusion_run.is_fusion(config):
         return fusion_run.initial_parameters(config, networks)
     if config.init_from:
-        return model_folder.load(config.init_from).params
+        params = model_folder.load(config.init_from).params
+        if blind_to := config.training.get("blind_to", ""):
+            params["hyperprior"] = jax.device_get(blinded(params["hyperprior"], blind_to))
+        return params
     if config.stage != "joint":
         raise RdcError(f"stage {config.stage} needs init_from=FOLDER with trained weights")
     params = jax.jit(networks.init)(jax.random.key(config.seed))

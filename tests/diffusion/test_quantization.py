@@ -57,6 +57,13 @@ def test_training_noise_has_the_law_of_coding_noise():
     assert stats.kstest(unit, stats.uniform(-0.5, 1.0).cdf).pvalue > 1e-3
 
 
+def test_gaussian_noise_has_the_same_variance():
+    step = jnp.asarray(np.linspace(0.5, 20.0, 512), jnp.float32)[None, None, :, None]
+    noisy = quantization.add_gaussian_noise(jax.random.key(0), jnp.zeros((1, 256, 512, 4)), step)
+    unit = np.asarray(noisy / step, np.float64).ravel()
+    assert stats.kstest(unit, stats.norm(0, 12**-0.5).cdf).pvalue > 1e-3
+
+
 def test_symbols_are_the_nearest_and_a_whole_step_moves_them_by_one():
     rng = np.random.default_rng(1)
     y = jnp.asarray(rng.normal(0, 5, 4096), jnp.float32)

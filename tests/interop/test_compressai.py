@@ -129,7 +129,7 @@ def test_a_file_holds_what_compressai_rounds_to(reference, codec):
     waves = [np.sin(x / a + y / b) for a, b in ((9, 17), (23, 8), (5, 40))]
     pixels = (128 + 100 * np.stack(waves, -1)).astype(np.uint8)
     data, report = codec.encode(pixels, quality=50, return_report=True)
-    assert report.timesteps == (500, 500) and codec._entropy.step_fixed[500, 0] == 2**20
+    assert report.timesteps == (500, 500) and codec.entropy.step_fixed[500, 0] == 2**20
     _, coded, _ = codec.decode_latent(data)
 
     with torch.no_grad():

@@ -1,8 +1,8 @@
 """The module's networks: what fresh ones do, what they are told, and the forms of timesteps."""
 
+import dataclasses
 import itertools
 import json
-import dataclasses
 import math
 
 import jax

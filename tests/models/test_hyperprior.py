@@ -10,6 +10,7 @@ from rdc_jax.models.hyperprior import (
     CONDITION_CHANNELS,
     LOG2_RATIO_RANGE,
     Hyperprior,
+    blinded,
     condition_features,
     hats,
     pass_masks,
@@ -201,3 +202,24 @@ def test_condition_features_are_two_bases():
     expected = np.zeros(CONDITION_CHANNELS)
     expected[[11, 12]] = 1
     np.testing.assert_allclose(features[0, 0, 0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("condition", ["timestep", "importance"])
+def test_a_blinded_network_is_not_told(network, condition):
+    """Its answers no longer depend on the one condition, and still on the other."""
+    module, variables, latent, _ = network
+    params = {"params": blinded(variables["params"], condition)}
+
+    def answers(t, m):
+        planes = (jnp.full((*SHAPE[:3], 1), value) for value in (t, m))
+        told = condition_features(*planes)
+        return jnp.concatenate(
+            [x.reshape(-1) for x in module.apply(params, latent, latent, told, LOG2_STEP)]
+        )
+
+    by_timestep = np.abs(answers(100.0, 0.3) - answers(700.0, 0.3)).max()
+    by_importance = np.abs(answers(100.0, 0.3) - answers(100.0, 0.9)).max()
+    unseen, seen = by_timestep, by_importance
+    if condition == "importance":
+        unseen, seen = seen, unseen
+    assert unseen < 1e-4 and seen > 0.1

@@ -1,0 +1,74 @@
+"""What several commands share: types of values, and arguments that mean the same everywhere."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+
+def number(kind: type, least: float, most: float = float("inf")) -> Callable[[str], Any]:
+    """An argparse type: a number of `kind` in least..most."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            noun = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"'{text}' is not a {noun}") from None
+        if not least <= value <= most:
+            limits = f"{least} to {most}" if most < float("inf") else f"{least} or more"
+            raise argparse.ArgumentTypeError(f"{text} is not in the range {limits}")
+        return value
+
+    return parse
+
+
+def words(text: str) -> list[str]:
+    """An argparse type: words joined by commas."""
+    return [word for word in text.split(",") if word]
+
+
+def numbers(text: str) -> list[float]:
+    """An argparse type: numbers joined by commas."""
+    return [number(float, -float("inf"))(word) for word in words(text)]
+
+
+def new_command(commands: Any, name: str, summary: str, **options: Any) -> argparse.ArgumentParser:
+    description = summary[0].upper() + summary[1:] + "."
+    p = commands.add_parser(name, help=summary, description=description, **options)
+    p.set_defaults(module=name)
+    return p
+
+
+def input_and_output(p: argparse.ArgumentParser, what: str, extension: str) -> None:
+    p.add_argument("input", nargs="+", metavar="INPUT", help=what)
+    p.add_argument(
+        "-o", "--output", metavar="OUT",
+        help="file, - for standard output, or for several inputs a folder; default: the input's "
+        f"name with {extension}",
+    )  # fmt: skip
+    p.add_argument("-f", "--force", action="store_true", help="replace existing files")
+
+
+def model(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--model", metavar="NAME_OR_PATH", help="a name from `rdc models`, or a folder")
+
+
+def fusion(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--fusion", metavar="FOLDER",
+        help="another plug-and-play module than the one that comes with the model, or none",
+    )  # fmt: skip
+
+
+def max_pixels(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--max-pixels", type=number(int, 1), metavar="N", help="refuse larger pictures")
+
+
+def json_lines(p: argparse.ArgumentParser) -> None:
+    p.add_argument("-j", "--json", action="store_true", help="one line of JSON per file")
+
+
+def common(p: argparse.ArgumentParser) -> None:
+    json_lines(p)
+    p.add_argument("--quiet", action="store_true", help="print errors only")
+    p.add_argument("-v", "--verbose", action="store_true", help="print more about each file")

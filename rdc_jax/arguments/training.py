@@ -1,0 +1,93 @@
+"""Arguments of training, its data, and weights from elsewhere."""
+
+from typing import Any
+
+from rdc_jax.arguments.shared import json_lines, new_command, number
+
+
+def add_train(commands: Any) -> None:
+    p = new_command(commands, "train", "train a model, or go on where a run stopped")
+    p.add_argument(
+        "--config", required=True, metavar="PATH[:VARIANT]",
+        help="Python file with get_config(), for instance configs/tiny.py:smoke",
+    )  # fmt: skip
+    p.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="changed setting: training.total_steps=9"
+    )
+    p.add_argument(
+        "--aot", metavar="TOPOLOGY",
+        help="do not train: compile the step for TPUs such as v5e:16x16, and print the memory it "
+        "needs and the speed it should have; needs libtpu",
+    )  # fmt: skip
+
+
+def add_data(commands: Any) -> None:
+    p = new_command(commands, "data", "make data sets for training")
+    actions = p.add_subparsers(metavar="ACTION", required=True, title="actions")
+    p = new_command(
+        actions, "prepare", "turn a folder of images into ArrayRecord shards",
+        epilog="Run again after an interruption, it goes on with the missing shards. Train on the "
+        "result with data.kind=array_record data.path=OUT.",
+    )  # fmt: skip
+    p.set_defaults(module="data", action="prepare")
+    p.add_argument("folder", metavar="FOLDER", help="all jpg, png and webp images below it")
+    p.add_argument("out", metavar="OUT", help="folder of the shards, manifest.json, skipped.txt")
+    p.add_argument(
+        "--shards", type=number(int, 1, 99999), metavar="N", help="default: one for each 128 MiB"
+    )
+    p.add_argument(
+        "--workers", type=number(int, 1, 512), metavar="N", help="processes; default: one a CPU"
+    )
+    p.add_argument(
+        "--max-side", type=number(int, 64), metavar="PIXELS",
+        help="scale larger images down to this longer side; default: leave all bytes untouched",
+    )  # fmt: skip
+    p.add_argument(
+        "--quality", type=number(int, 1, 100), metavar="Q",
+        help="JPEG quality of images that are scaled down; default 95",
+    )  # fmt: skip
+    p.add_argument(
+        "--masks", metavar="DIR",
+        help="segmentations: for FOLDER/a/b.jpg, DIR/a/b.png with a segment number per pixel",
+    )  # fmt: skip
+    p = new_command(
+        actions, "encode-latents", "run a frozen autoencoder over a set of photos once",
+        epilog="Run again after an interruption, it goes on with the missing shards. Train on the "
+        "result with data.kind=latents data.path=OUT, stage=diffusion or stage=entropy, and the "
+        "same init_from.",
+    )  # fmt: skip
+    p.set_defaults(module="encode_latents")
+    p.add_argument(
+        "--config", required=True, metavar="PATH[:VARIANT]",
+        help="of the training that will follow, for instance configs/sd21.py",
+    )  # fmt: skip
+    p.add_argument("out", metavar="OUT", help="folder of the shards, manifest.json, skipped.txt")
+    p.add_argument(
+        "overrides", nargs="*", metavar="key=value",
+        help="changed setting: init_from=FOLDER with the autoencoder (required), data.kind and "
+        "data.path of the photos",
+    )  # fmt: skip
+    p.add_argument(
+        "--tile", type=number(int, 8), metavar="PIXELS",
+        help="side of the squares that photos are cut into, and smaller photos are scaled up to; "
+        "default: 2 data.crop_size",
+    )  # fmt: skip
+    p.add_argument(
+        "--batch", type=number(int, 1, 4096), metavar="N", help="tiles a device; default 4"
+    )
+    p.add_argument(
+        "--shards", type=number(int, 1, 99999), metavar="N", help="default: one for 1024 photos"
+    )
+
+
+def add_import(commands: Any) -> None:
+    p = new_command(
+        commands, "import", "make a model from another project's weights",
+        epilog="Reads mbt2018-mean of CompressAI: .safetensors or (with torch) .pth files.",
+    )  # fmt: skip
+    p.set_defaults(module="import_model")
+    p.add_argument("--from", dest="origin", choices=("compressai",), required=True)
+    p.add_argument("path", metavar="PATH", help="file with the state dict")
+    p.add_argument("out", metavar="OUT", help="model folder, for `rdc encode --model OUT`")
+    p.add_argument("-f", "--force", action="store_true", help="replace an existing model")
+    json_lines(p)

@@ -1,0 +1,207 @@
+"""`rdc eval ablations`: which parts of the method earn their place, with paired intervals.
+
+    rdc eval ablations --config configs/tiny.py --data EVAL_PHOTOS init_from=tiny data.path=PHOTOS
+
+Small variants of a trained model are trained for the same number of steps in the same order, the
+control included, so that a difference is not one of training time. Then real files are compared
+picture by picture, each with a centred ellipse as its map:
+
+    (a) entropy model not told the timestep      bytes of the file, against the control
+    (b) entropy model not told the importance    bytes of the file, against the control
+    (c) denoiser told one timestep, the mean     PSNR of the same file, against a timestep per pixel
+    (d) denoiser trained on Gaussian noise       PSNR of the same file, against uniform noise
+        rounding around the mean, no dither      BD-rate on PSNR against universal quantisation
+    (e) clocks, 1 to 16 sampler steps            PSNR and LPIPS of the same file, against one step
+    (f) the module's tau                         PSNR and LPIPS of the same file, against tau 0
+"""
+
+import dataclasses
+import datetime
+import functools
+import json
+import math
+from argparse import Namespace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ml_collections
+import numpy as np
+from tqdm import tqdm
+
+from rdc_jax import compilation_cache
+from rdc_jax.commands import evaluate
+from rdc_jax.commands.train import apply_override, load_config
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation import perceptual, perceptual_weights
+from rdc_jax.evaluation.metrics import psnr
+from rdc_jax.evaluation.rate_distortion import bd_rate, monotone_part
+from rdc_jax.evaluation.report import hardware, image_files, table
+from rdc_jax.image_io import atomic_write, read_image
+
+VARIANTS = {
+    "control": dict(stage="entropy"),
+    "no timestep": dict(stage="entropy", blind_to="timestep"),
+    "no importance": dict(stage="entropy", blind_to="importance"),
+    "uniform": dict(stage="diffusion"),
+    "gaussian": dict(stage="diffusion", gaussian_noise=True),
+}
+STEPS = (1, 2, 4, 8, 16)
+TAUS = (0.25, 0.5, 0.75, 1.0)
+FINE_TUNING = dict(muon_learning_rate=1e-3, adam_learning_rate=3e-4, decay_fraction=0.5)
+
+
+class Effect(NamedTuple):
+    """A paired difference: its mean over pictures and the half-width of its 95 % interval."""
+
+    what: str
+    against: str
+    unit: str
+    mean: float
+    interval: float
+    pictures: int
+
+
+def run(args: Namespace) -> int:
+    config = load_config(args.config)
+    for override in args.overrides:
+        apply_override(config, override)
+    if not config.init_from:
+        raise RdcError("ablations start from a trained model: give init_from=MODEL")
+    pictures = image_files(args.data, args.limit)
+    compilation_cache.enable()
+    folders = {name: variant(config, name, settings, args) for name, settings in VARIANTS.items()}
+    effects = measure(config.init_from, folders, pictures, args)
+    print(report(effects))
+    out = Path(args.out)
+    results = {
+        "date": datetime.date.today().isoformat(),
+        "hardware": hardware(),
+        "init_from": config.init_from,
+        "steps": {"entropy": args.entropy_steps, "diffusion": args.diffusion_steps},
+        "pictures": [path.name for path in pictures],
+        "qualities": args.qualities,
+        "effects": [effect._asdict() for effect in effects],
+    }
+    atomic_write(out / "ablations.json", json.dumps(results, indent=1).encode(), overwrite=True)
+    print(out / "ablations.json")
+    return 0
+
+
+def variant(
+    config: ml_collections.ConfigDict, name: str, settings: dict[str, Any], args: Namespace
+) -> Path:
+    """Trains a variant, or finds it trained, or goes on with it; returns its model folder."""
+    from rdc_jax.training import train
+
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        config.stage = settings["stage"]
+        config.workdir = str(Path(args.out) / "variants" / name.replace(" ", "_"))
+        config.training.update(FINE_TUNING)
+        config.training.total_steps = getattr(args, f"{config.stage}_steps")
+        config.training.blind_to = settings.get("blind_to", "")
+        config.training.gaussian_noise = settings.get("gaussian_noise", False)
+    folder = Path(config.workdir) / "model"
+    if (folder / "manifest.json").is_file():
+        return folder
+    print(f"training '{name}': stage {config.stage}, {config.training.total_steps} steps")
+    return train.train(config)
+
+
+def measure(
+    init_from: str, folders: dict[str, Path], pictures: list[Path], args: Namespace
+) -> list[Effect]:
+    """All differences, picture by picture."""
+    from rdc_jax import codec as codecs
+
+    codec = {name: codecs.load(folder, fusion="none") for name, folder in folders.items()}
+    base = codecs.load(init_from)
+    rounding = codecs.load(init_from, fusion="none")
+    rounding.entropy = dataclasses.replace(rounding.entropy, dither=False)
+    distance = functools.partial(perceptual.measure_lpips, perceptual_weights.load("alexnet"))
+    found: dict[tuple[str, str, str], list[float]] = {}  # one value a picture
+    for path in tqdm(pictures, unit="picture"):
+        noted: dict[tuple[str, str, str], list[float]] = {}
+
+        def note(what, against, unit, value, noted=noted):
+            noted.setdefault((what, against, unit), []).append(value)
+
+        pixels = read_image(path).pixels
+        mask = evaluate.centred_ellipse(*pixels.shape[:2])
+        curves = {"universal": [], "rounding": []}
+        for quality in args.qualities:
+            options = dict(quality=quality, importance=mask)
+            files = {name: codec[name].encode(pixels, **options) for name in VARIANTS}
+            for name in ("no timestep", "no importance"):
+                ratio = 100 * (len(files[name]) / len(files["control"]) - 1)
+                note(f"entropy model: {name}", "told both", "% bytes", ratio)
+            data = base.encode(pixels, **options)
+            faithful = base.decode(data, tau=0.0)
+            one = psnr(pixels, told_one_timestep(base, data))
+            note("denoiser: one timestep", "one per pixel", "dB", one - psnr(pixels, faithful))
+            decoded = {n: codec[n].decode(files[n], tau=0.0) for n in ("uniform", "gaussian")}
+            gaussian, uniform = (psnr(pixels, decoded[n]) for n in ("gaussian", "uniform"))
+            note("denoiser: trained on Gaussian noise", "uniform", "dB", gaussian - uniform)
+            curves["universal"].append((len(data), psnr(pixels, faithful)))
+            rounded = rounding.encode(pixels, **options)
+            curves["rounding"].append((len(rounded), psnr(pixels, rounding.decode(rounded))))
+        sampled(note, base, distance, pixels, mask, args)
+        try:
+            pair = (monotone_part(*zip(*points, strict=True)) for points in curves.values())
+            note("quantiser: rounding", "universal", "% BD-rate", bd_rate(*pair).value)
+        except RdcError:  # no overlap, or too few qualities
+            pass
+        for key, values in noted.items():
+            found.setdefault(key, []).append(float(np.mean(values)))
+    return [Effect(*key, *paired(values), len(values)) for key, values in found.items()]
+
+
+def told_one_timestep(base: Any, data: bytes) -> np.ndarray:
+    """The faithful picture of a denoiser that takes the mean timestep of the map for all of it."""
+    header, coded, conditions = base.decode_latent(data)
+    inside = conditions.levels[: conditions.height, : conditions.width]
+    mean = round(float(np.mean(conditions.timesteps[inside])))
+    timesteps = np.full_like(conditions.timesteps, mean)
+    conditions = dataclasses.replace(conditions, timesteps=timesteps)
+    return base.reconstruct(header, coded, conditions, tau=0.0)
+
+
+def sampled(note, base, distance, pixels: np.ndarray, mask: np.ndarray, args: Namespace) -> None:
+    """(e) and (f), at the middle quality: notes differences to one step, and to tau 0."""
+    quality = args.qualities[len(args.qualities) // 2]
+    data = base.encode(pixels, quality=quality, importance=mask)
+    module, first = base.module, base.decode(data, tau=0.0)
+    start = psnr(pixels, first), distance(pixels, first)
+
+    def compare(what, against, picture):
+        note(what, against, "dB", psnr(pixels, picture) - start[0])
+        note(what, against, "LPIPS", distance(pixels, picture) - start[1])
+
+    base.module = None  # the base's own sampler
+    for clock in ("proportional", "clamped"):
+        for steps in STEPS[1:]:
+            picture = base.decode(data, tau=1.0, steps=steps, clock=clock)
+            compare(f"sampler: {steps} steps, {clock}", "one step", picture)
+    base.module = module
+    for tau in TAUS if module is not None else ():
+        compare(f"module: tau {tau:g}", "tau 0", base.decode(data, tau=tau))
+
+
+def paired(values: list[float]) -> tuple[float, float]:
+    """Mean, and half-width of Student's 95 % interval; infinite for fewer than two values."""
+    from scipy import stats
+
+    if len(values) < 2:
+        return float(np.mean(values)), math.inf
+    deviation = np.std(values, ddof=1) / math.sqrt(len(values))
+    return float(np.mean(values)), float(stats.t.ppf(0.975, len(values) - 1) * deviation)
+
+
+def report(effects: list[Effect]) -> str:
+    """A table; the last column says whether the interval excludes zero."""
+    rows = [
+        (e.what, e.against, f"{e.mean:+.3g} {e.unit}", f"{e.interval:.2g}", e.pictures,
+         "yes" if abs(e.mean) > e.interval else "no")
+        for e in effects
+    ]  # fmt: skip
+    return table(("variant", "against", "difference", "+-", "pictures", "clear"), rows)

@@ -1,0 +1,216 @@
+"""`rdc eval`: from a folder of pictures to tables, curves and a report, in one command."""
+
+import datetime
+import math
+import os
+import shlex
+import sys
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from rdc_jax.commands.files import LazyCodec
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation import coders, comparison, html_report, metric_set, survey, tradeoff
+from rdc_jax.evaluation.report import hardware, image_files, table
+from rdc_jax.evaluation.timing import median_seconds
+from rdc_jax.image_io import read_image
+
+OURS = "rdc"
+TFDS = "tfds:"
+ELLIPSE_AREA = 0.25
+INCOMPLETE = 2  # exit code when something was skipped
+
+
+def run(args: Namespace) -> int:
+    if args.data is None:
+        raise RdcError("no pictures to measure: give --data FOLDER")
+    folder = Path(args.out)
+    pictures = find_pictures(args.data, folder, args.limit)
+    metrics, missing = metric_set.choose(args.metrics)
+    skipped = [{"what": name, "reason": reason} for name, reason in missing.items()]
+    compared: list[coders.Coder] = []
+    model = LazyCodec(args.model, args.fusion)
+    if OURS in args.codecs:
+        compared.append(ours(model, args))
+        if args.masks is not None:
+            compared.append(ours(model, args, even=True))
+    for name in args.codecs:
+        if name == OURS:
+            continue
+        try:
+            compared.append(coders.classical(name))
+        except RdcError as error:
+            if name not in coders.names():
+                raise
+            skipped.append({"what": name, "reason": str(error)})
+    conditions = f"{args.masks} {sorted(metrics)}"
+    results = survey.read(folder / "results.json")
+    gone = survey.keep(results, pictures, compared, conditions)
+    if gone:
+        print(f"rdc: {gone} figures of another model, mask, metric or setting are left out")
+    results["skipped"] += skipped
+    results["date"] = datetime.date.today().isoformat()
+    results["command"] = shlex.join(["rdc", *sys.argv[1:]])
+    results["hardware"] = hardware()
+    results["model"] = {"name": model.model.name, "id": model.model.model_id.hex()}
+    if OURS in args.codecs:
+        results["timings"] = timings(model, read_first(pictures), args)
+    masks = partial(mask_of, args.masks)
+    workers = args.jobs or len(os.sched_getaffinity(0))
+    options = dict(conditions=conditions, shown=args.shown, workers=workers)
+    survey.run(results, folder, pictures, compared, metrics, masks, **options)
+    if not results["points"]:
+        raise RdcError(f"nothing could be measured: {results['skipped'][0]['reason']}")
+    comparison.summarise(results, args.anchors, args.method, args.window)
+    survey.write(folder, results)
+    page = html_report.page(results, lambda name: (folder / name).read_bytes())
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    print(summary(results))
+    print(f"{folder / 'report.html'}")
+    for item in results["skipped"]:
+        print(f"rdc: skipped {item['what']}: {item['reason']}", file=sys.stderr)
+    return INCOMPLETE if results["skipped"] else 0
+
+
+def find_pictures(data: str, folder: Path, limit: int | None) -> list[Path]:
+    """Pictures of a folder; those of "tfds:NAME/SPLIT" are first written to DIR/originals."""
+    if not data.startswith(TFDS):
+        return image_files(data, limit)
+    from rdc_jax.data.tfds_source import TfdsSource
+
+    name, _, split = data.removeprefix(TFDS).rpartition("/")
+    if not name:
+        raise RdcError(f"'{data}' names no split; write tfds:NAME/SPLIT, as in tfds:clic/test")
+    source = TfdsSource(name, split)
+    originals = folder / "originals"
+    for number in range(len(source))[:limit]:
+        file = originals / f"{number:05d}.png"
+        if not file.exists():
+            survey.write_png(file, source[number]["image"])
+    return image_files(originals, limit)
+
+
+def ours(model: LazyCodec, args: Namespace, even: bool = False) -> coders.Coder:
+    """Our codec: a file per quality, a curve per tau; `even`: as if there were no masks."""
+
+    def encode(pixels, quality, mask):
+        mask = None if even else mask
+        gain = {} if args.roi_gain is None else {"roi_gain": args.roi_gain}
+        data, report = model.codec.encode(
+            pixels, quality=quality, importance=mask, return_report=True, **gain
+        )
+        return coders.Coded(data, report.section_bytes["importance"])
+
+    def decode(tau, data):
+        return np.asarray(model.codec.decode(data, tau=tau, steps=args.steps))
+
+    name = f"{OURS} even" if even else OURS
+    decodes = {f"{name} tau {tau:g}": partial(decode, tau) for tau in args.taus}
+    parts = model.model.model_id.hex(), getattr(model.module, "identity", None)
+    identity = f"{parts} {args.steps} {args.roi_gain}"
+    return coders.Coder(name, args.qualities, "rdc", encode, decodes, False, identity)
+
+
+def mask_of(masks: str | None, path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """float32 [h,w] in [0,1]: "center", or the picture of the same stem in a folder, or None."""
+    if masks is None:
+        return None
+    if masks == "center":
+        return centred_ellipse(*shape)
+    for file in image_files(masks):
+        if file.stem == path.stem:
+            picture = Image.fromarray(read_image(file, background=0).pixels).convert("L")
+            if (picture.height, picture.width) != shape:
+                size = f"{picture.width} x {picture.height}"
+                wanted = f"{shape[1]} x {shape[0]}"
+                raise RdcError(f"mask '{file}' is {size} pixels, its picture is {wanted}")
+            return np.asarray(picture, np.float32) / 255.0
+    raise RdcError(f"no mask named '{path.stem}' in '{masks}'")
+
+
+def centred_ellipse(height: int, width: int, area: float = ELLIPSE_AREA) -> np.ndarray:
+    """float32 [height,width]: 1 inside a centred ellipse of the image's proportions, else 0."""
+    radius = math.sqrt(area / math.pi)  # semi-axes radius * width and radius * height
+    row = (np.arange(height) + 0.5) / height - 0.5
+    column = (np.arange(width) + 0.5) / width - 0.5
+    return (row[:, None] ** 2 + column[None] ** 2 <= radius**2).astype(np.float32)
+
+
+def read_first(pictures: list[Path]) -> np.ndarray | None:
+    """Pixels of the first picture that can be read, or None."""
+    for path in pictures:
+        try:
+            return read_image(path).pixels
+        except RdcError:
+            continue
+    return None
+
+
+def timings(model: LazyCodec, pixels: np.ndarray | None, args: Namespace) -> dict[str, float]:
+    """Seconds of what a user waits for: loading, first calls (compilation), calls after those."""
+    if pixels is None:
+        return {}
+    found = {"load": median_seconds(lambda: model.codec, 1, warm_up=0)}
+    codec, quality = model.codec, args.qualities[len(args.qualities) // 2]
+    data = codec.encode(pixels, quality=quality)  # shapes of the second call are compiled, too
+    for name, tau in [(f"tau {tau:g}", tau) for tau in args.taus]:
+        decode = partial(codec.decode, data, tau=tau, steps=args.steps)
+        found[f"first decode, {name}"] = median_seconds(decode, 1, warm_up=0)
+        found[f"decode, {name}"] = median_seconds(decode, 3, warm_up=0)
+    found["encode"] = median_seconds(lambda: codec.encode(pixels, quality=quality), 3, warm_up=0)
+    return found
+
+
+def knob_table(curves: list[dict[str, Any]]) -> str:
+    """PSNR and LPIPS of each quality along tau, if there are several taus and both metrics."""
+    prefix, distance = f"{OURS} tau ", "lpips-alex"
+    sweeps = {
+        float(curve["name"].removeprefix(prefix)): curve["results"]
+        for curve in curves
+        if curve["name"].startswith(prefix) and {"psnr-rgb", distance} <= curve["results"].keys()
+    }
+    if len(sweeps) < 2:
+        return ""
+    taus, rows = sorted(sweeps), []
+    for i, bpp in enumerate(sweeps[taus[0]]["bpp"]):
+        points = [
+            tradeoff.Point(tau, sweeps[tau]["psnr-rgb"][i], sweeps[tau][distance][i], None)
+            for tau in taus
+        ]
+        cells = [f"{point.psnr:.2f} / {point.distance:.3f}" for point in points]
+        rows.append((f"{bpp:.3f}", *cells, "yes" if tradeoff.is_monotone(points) else "no"))
+    return table(("bpp", *(f"tau {t:g}: dB / LPIPS" for t in taus), "both fall"), rows)
+
+
+def summary(results: dict[str, Any]) -> str:
+    """The curves and BD-rates as aligned text."""
+    parts = [f"{len(results['images'])} pictures; {results['hardware']}"]
+    for curve in results["curves"]:
+        columns = {k: v for k, v in curve["results"].items() if k != "setting"}
+        rows = [
+            (f"{setting:g}", *(f"{values[i]:.4g}" for values in columns.values()))
+            for i, setting in enumerate(curve["results"]["setting"])
+        ]
+        parts.append(table((curve["name"], *columns), rows))
+    if knob := knob_table(results["curves"]):
+        parts.append(knob)
+    rows = [
+        (
+            f"{bd['test']} vs {bd['anchor']}",
+            bd["metric"],
+            "no overlap" if bd["value"] is None else f"{bd['value']:+.1f}",
+            "" if bd["gain"] is None else f"{bd['gain']:+.3g}",
+            bd["images"],
+            "" if bd["low"] is None else f"{bd['low']:.3g} to {bd['high']:.3g}",
+        )
+        for bd in results["bd"]
+    ]
+    if rows:
+        header = ("mean of pictures", "metric", "BD-rate, %", "BD-metric", "pictures", "overlap")
+        parts.append(table(header, rows))
+    return "\n\n".join(parts)

@@ -1,0 +1,106 @@
+"""From rows of a survey to curves and Bjontegaard differences.
+
+A row, "point", is one file decoded in one way: {"image", "codec" (its curve), "setting", "bpp",
+"encoding_time", "decoding_time", "map_bytes", "metrics": {name: value}}.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation.metric_set import as_quality, higher_is_better
+from rdc_jax.evaluation.rate_distortion import bd_metric, bd_rate, monotone_part
+
+NOT_METRICS = ("bpp", "setting", "encoding_time", "decoding_time", "map_bytes")
+
+
+def summarise(results: dict[str, Any], anchors: Iterable[str], method: str, window) -> None:
+    """Adds "curves" (means over pictures, CompressAI's schema) and "bd" to the results.
+
+    window: (low, high) bits per pixel that BD-rates are confined to, or None.
+    """
+    results["curves"] = curves(results["points"])
+    known = [curve["name"] for curve in results["curves"]]
+    pairs = [(a, t) for a, t in itertools.product(anchors, known) if a in known and a != t]
+    metrics = [k for k in results["curves"][0]["results"] if k not in NOT_METRICS] if known else []
+    results["bd"] = [
+        {"anchor": a, "test": t, "metric": metric, "method": method}
+        | compare(results["points"], a, t, metric, method, window)
+        for metric in metrics
+        for a, t in pairs
+    ]
+
+
+def curves(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The mean over pictures at each setting, of settings that every picture of a curve has."""
+    by_curve: dict[str, dict[float, list[dict]]] = {}
+    for point in points:
+        by_curve.setdefault(point["codec"], {}).setdefault(point["setting"], []).append(point)
+    found = []
+    for name, ladder in by_curve.items():
+        most = max(len(group) for group in ladder.values())
+        groups = {s: group for s, group in ladder.items() if len(group) == most}
+        shared = set.intersection(*(set(p["metrics"]) for g in groups.values() for p in g))
+        rows = []
+        for setting, group in groups.items():
+            row = {"bpp": _mean(p["bpp"] for p in group), "setting": setting}
+            for key in [k for k in group[0]["metrics"] if k in shared]:
+                row[key] = _mean(p["metrics"][key] for p in group)
+            for key in ("encoding_time", "decoding_time", "map_bytes"):
+                row[key] = _mean(p[key] for p in group)
+            rows.append(row)
+        rows.sort(key=lambda row: row["bpp"])
+        found.append(
+            {
+                "name": name,
+                "description": f"mean of {most} pictures, whole files",
+                "results": {key: [row[key] for row in rows] for key in rows[0]},
+            }
+        )
+    return found
+
+
+def compare(
+    points: Sequence[dict[str, Any]], anchor: str, test: str, metric: str, method: str, window
+) -> dict[str, Any]:
+    """Bjontegaard differences, means over the pictures whose curves overlap.
+
+    Returns "value", the BD-rate in per cent; "low" and "high", its interval of quality; "gain",
+    the BD-metric, the difference at equal rates in the metric's own unit; "images", how many
+    overlap. All None where none does.
+    """
+    by_image: dict[str, dict[str, list[dict]]] = {}
+    for point in points:
+        if point["codec"] in (anchor, test) and metric in point["metrics"]:
+            by_image.setdefault(point["image"], {}).setdefault(point["codec"], []).append(point)
+    found = []
+    for pair in by_image.values():
+        if len(pair) < 2:
+            continue
+        both = [_curve(pair[name], metric) for name in (anchor, test)]
+        try:
+            gain = bd_metric(*both, method, window).value
+            found.append((*bd_rate(*both, method, window), gain))
+        except RdcError:  # no overlap, or too few points
+            continue
+    if not found:
+        return {"value": None, "low": None, "high": None, "gain": None, "images": 0}
+    value, low, high, gain = (_mean(column) for column in zip(*found, strict=True))
+    if not higher_is_better(metric):
+        low, high, gain = -high, -low, -gain
+    return {"value": value, "low": low, "high": high, "gain": gain, "images": len(found)}
+
+
+def _curve(points: Sequence[dict[str, Any]], metric: str) -> tuple[list[float], list[float]]:
+    values = as_quality(metric, [point["metrics"][metric] for point in points])
+    finite = [(p["bpp"], v) for p, v in zip(points, values, strict=True) if np.isfinite(v)]
+    return monotone_part([rate for rate, _ in finite], [value for _, value in finite])
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))

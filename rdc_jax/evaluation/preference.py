@@ -1,0 +1,499 @@
+"""A two-alternative forced-choice study: which of two pictures of equal size in bytes is closer?
+
+    study = pairs(results["points"], seed=0)
+    serve(study, "results", "answers.csv", port=8000)      one page, on this machine only
+    for row in summary("answers.csv"): print(row)
+
+The page does not know which codec is on which side, and shows pixels one for one. Every
+answer is appended to the CSV at once; an undone one stays there, followed by a line "undo".
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import math
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import combinations
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rdc_jax.errors import RdcError
+
+CHOICES = ("left", "right", "skip")
+COLUMNS = ("time", "pair", "image", "left", "left_setting", "left_bytes", "right", "right_setting",
+           "right_bytes", "choice")  # fmt: skip
+TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+LONGEST_REQUEST = 1000  # bytes
+Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
+
+
+class Pair(NamedTuple):
+    """Two decoded pictures of one image; `key` does not depend on their sides.
+
+    left, right: points of the results. original: path of the original, relative like theirs.
+    """
+
+    key: str
+    image: str
+    left: dict[str, Any]
+    right: dict[str, Any]
+    original: str
+
+
+class Preference(NamedTuple):
+    """How often `first` was preferred to `second`, with a 95 % Wilson interval of the share.
+
+    share is None when every answer was skipped.
+    """
+
+    first: str
+    second: str
+    answers: int
+    skipped: int
+    share: float | None
+    low: float
+    high: float
+
+
+def pairs(
+    points: Sequence[dict[str, Any]],
+    seed: int,
+    tolerance: float = 0.05,
+    originals: Mapping[str, str] | None = None,
+) -> list[Pair]:
+    """All pairs of two codecs at equal bytes on the same image, in random order.
+
+    Each point of a codec meets the point of the other that is nearest in bytes. Of every two
+    codecs each is on the left as often as on the right, within one.
+
+    Args:
+      points: of results.json; those without a picture are left out.
+      seed: of the order and of the sides.
+      tolerance: the larger file may be larger by this share of the smaller.
+      originals: image name -> path; by default where `rdc eval` puts originals.
+    """
+    by_image: dict[str, dict[str, list[dict]]] = {}
+    for point in points:
+        if point.get("picture") and point["bytes"] > 0:
+            by_image.setdefault(point["image"], {}).setdefault(point["codec"], []).append(point)
+    found: dict[tuple[str, str], list[tuple[str, dict, dict]]] = {}
+    for image, codecs in by_image.items():
+        for first, second in combinations(sorted(codecs), 2):
+            for a in codecs[first]:
+                b = min(codecs[second], key=lambda p: abs(math.log(p["bytes"] / a["bytes"])))
+                small, large = sorted((a["bytes"], b["bytes"]))
+                if large <= small * (1.0 + tolerance):
+                    found.setdefault((first, second), []).append((image, a, b))
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for matches in found.values():
+        flips = (np.arange(len(matches)) + generator.integers(2)) % 2
+        for (image, a, b), flip in zip(matches, generator.permutation(flips), strict=True):
+            stem = PurePosixPath(image).stem
+            original = (originals or {}).get(image, f"pictures/original/0/{stem}.png")
+            left, right = (b, a) if flip else (a, b)
+            drawn.append(Pair(_key(image, a, b), image, left, right, original))
+    return [drawn[n] for n in generator.permutation(len(drawn))]
+
+
+def serve(
+    study: Sequence[Pair],
+    directory: str | Path,
+    out_csv: str | Path,
+    port: int,
+    announce: Callable[[str], None] = print,
+) -> None:
+    """Asks the pairs on a page at http://127.0.0.1:port until Ctrl-C; see `make_server`."""
+    with make_server(study, directory, out_csv, port) as server:
+        announce(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends; answers: {out_csv})")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            pass
+
+
+def make_server(
+    study: Sequence[Pair], directory: str | Path, out_csv: str | Path, port: int
+) -> ThreadingHTTPServer:
+    """The server of a study, bound to 127.0.0.1 and not yet running; port 0 takes a free one.
+
+    Only the pictures of the study are served, by number, never by a path from a request.
+
+    Raises:
+      RdcError: no pairs, a picture is missing or outside `directory`, the CSV is another kind of
+        file, or the port is taken.
+    """
+    if not study:
+        raise RdcError("no two codecs have pictures at equal bytes; raise the tolerance")
+    files = [_files(pair, Path(directory)) for pair in study]
+    journal = Journal(study, Path(out_csv))
+    page = _page()
+
+    class Handler(_Handler):
+        pass
+
+    Handler.files, Handler.journal, Handler.page = files, journal, page
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except (OSError, OverflowError) as error:
+        raise RdcError(f"cannot listen at port {port} ({error}); choose another") from None
+    Handler.hosts = {f"{name}:{server.server_port}" for name in ("127.0.0.1", "localhost")}
+    return server
+
+
+def summary(path: str | Path) -> list[Preference]:
+    """The preferences in a CSV of answers, a row for every two codecs, by name.
+
+    Raises:
+      RdcError: no such file, or it holds no answers of a study.
+    """
+    if not Path(path).exists():
+        raise RdcError(f"no answers: there is no file '{path}'")
+    counts: dict[tuple[str, str], list[int]] = {}
+    for row in _answers(Path(path)):
+        first, second = sorted((row["left"], row["right"]))
+        tally = counts.setdefault((first, second), [0, 0, 0])
+        tally[2 if row["choice"] == "skip" else int(row[row["choice"]] == second)] += 1
+    rows = []
+    for (first, second), (wins, losses, skipped) in sorted(counts.items()):
+        count = wins + losses
+        share = wins / count if count else None
+        rows.append(Preference(first, second, count, skipped, share, *wilson(wins, count)))
+    return rows
+
+
+def wilson(wins: int, count: int) -> tuple[float, float]:
+    """The 95 % score interval of a share (Wilson, 1927), in [0,1]; (0,1) without answers."""
+    if count == 0:
+        return 0.0, 1.0
+    share, weight = wins / count, Z * Z / count
+    middle = (share + weight / 2) / (1 + weight)
+    half = Z / (1 + weight) * math.sqrt(share * (1 - share) / count + weight / (4 * count))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+class Journal:
+    """The answers of one study, in a CSV that only grows. Its methods may be called by threads."""
+
+    def __init__(self, study: Sequence[Pair], path: Path):
+        self._study, self._path, self._lock = study, path, threading.Lock()
+        known = {pair.key for pair in study}
+        rows = _answers(path) if path.exists() else []
+        self._done = [row["pair"] for row in rows if row["pair"] in known]
+        self._numbers = {pair.key: number for number, pair in enumerate(study)}
+
+    def state(self) -> dict[str, Any]:
+        """How many pairs are answered, and the next one's number and key; None after the last."""
+        with self._lock:
+            return self._state()
+
+    def answer(self, key: Any, choice: Any) -> dict[str, Any]:
+        """Writes an answer to the pair that is asked now; others, such as repeats, are ignored."""
+        with self._lock:
+            state = self._state()
+            if choice in CHOICES and state["pair"] is not None and state["key"] == key:
+                self._append(self._study[state["pair"]], choice)
+                self._done.append(key)
+            return self._state()
+
+    def undo(self) -> dict[str, Any]:
+        """Takes the last answer back, if there is one."""
+        with self._lock:
+            if self._done:
+                self._append(self._study[self._numbers[self._done[-1]]], "undo")
+                self._done.pop()
+            return self._state()
+
+    def _state(self) -> dict[str, Any]:
+        done = set(self._done)
+        number = next((n for n, pair in enumerate(self._study) if pair.key not in done), None)
+        key = None if number is None else self._study[number].key
+        return {"done": len(done), "total": len(self._numbers), "pair": number, "key": key}
+
+    def _append(self, pair: Pair, choice: str) -> None:
+        sides = [
+            value
+            for point in (pair.left, pair.right)
+            for value in (point["codec"], point.get("setting"), point["bytes"])
+        ]
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with open(self._path, "a+b") as file:
+            empty, torn = file.tell() == 0, False
+            if not empty:
+                file.seek(-1, os.SEEK_END)
+                torn = file.read(1) != b"\n"
+            lines = [*([COLUMNS] if empty else []), [now, pair.key, pair.image, *sides, choice]]
+            text = ("\n" if torn else "") + "".join(map(_csv_line, lines))
+            file.write(text.encode("utf-8", "replace"))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class _Handler(BaseHTTPRequestHandler):
+    files: list[dict[str, Path]]
+    journal: Journal
+    page: tuple[bytes, str]
+    hosts: set[str]
+
+    def do_GET(self) -> None:
+        if not self._is_from_here():
+            return self._send(403, b"only for this machine")
+        if self.path == "/":
+            return self._send(200, self.page[0], "text/html; charset=utf-8")
+        if self.path == "/state":
+            return self._send_json(self.journal.state())
+        parts = self.path.split("/")  # "", "picture", number, side
+        if (
+            len(parts) == 4
+            and parts[1] == "picture"
+            and parts[2] in map(str, range(len(self.files)))
+        ):
+            file = self.files[int(parts[2])].get(parts[3])
+            if file is not None:
+                return self._send(200, file.read_bytes(), TYPES[file.suffix.lower()])
+        return self._send(404, b"no such page")
+
+    def do_POST(self) -> None:
+        kind, length = self.headers.get("Content-Type"), self.headers.get("Content-Length", "")
+        if not self._is_from_here() or kind != "application/json":
+            return self._send(403, b"only for this page")
+        if not length.isdecimal() or int(length) > LONGEST_REQUEST:
+            return self._send(413, b"too long")
+        try:
+            asked = json.loads(self.rfile.read(int(length)))
+            key, choice = asked.get("key"), asked["choice"]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return self._send(400, b"not an answer")
+        if self.path != "/answer" or choice not in (*CHOICES, "undo"):
+            return self._send(404, b"no such page")
+        undo = choice == "undo"
+        return self._send_json(self.journal.undo() if undo else self.journal.answer(key, choice))
+
+    def _is_from_here(self) -> bool:
+        """Whether the request names this machine, and comes from our page if from any."""
+        host, origin = self.headers.get("Host"), self.headers.get("Origin")
+        return host in self.hosts and origin in (None, f"http://{host}")
+
+    def _send_json(self, state: dict[str, Any]) -> None:
+        number = state["pair"]
+        shown = number is not None and "original" in self.files[number]
+        self._send(200, json.dumps(state | {"original": shown}).encode(), "application/json")
+
+    def _send(self, status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
+        self.send_response(status)
+        for name, value in {
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": self.page[1],
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing: the terminal shows the address only."""
+
+
+def _key(image: str, a: dict[str, Any], b: dict[str, Any]) -> str:
+    """A name of a pair that is the same in every run, whichever side its points are on."""
+    sides = sorted(json.dumps([p["codec"], p.get("setting"), p["picture"]]) for p in (a, b))
+    return hashlib.sha256(json.dumps([image, *sides]).encode("utf-8")).hexdigest()[:16]
+
+
+def _files(pair: Pair, directory: Path) -> dict[str, Path]:
+    """The picture files of a pair by side; "original" only where there is one."""
+    root = directory.resolve()
+    paths = {"left": pair.left["picture"], "right": pair.right["picture"]}
+    found = {}
+    for side, path in (paths | {"original": pair.original}).items():
+        file = (root / path).resolve()
+        if not file.is_relative_to(root) or file.suffix.lower() not in TYPES:
+            raise RdcError(f"'{path}' is no picture below '{directory}'; check the results file")
+        if file.is_file():
+            found[side] = file
+        elif side != "original":
+            raise RdcError(f"there is no picture '{path}' in '{directory}'; run rdc eval again")
+    return found
+
+
+def _answers(path: Path) -> list[dict[str, str]]:
+    """The answers that stand, in order: without undone ones and without lines cut short."""
+    try:
+        lines = path.read_bytes().decode("utf-8", "replace").split("\n")
+    except OSError as error:
+        raise RdcError(f"cannot read '{path}': {error.strerror}") from None
+    if lines == [""]:
+        return []
+    if lines[0].rstrip("\r") != ",".join(COLUMNS):
+        raise RdcError(f"'{path}' holds no answers of a study; name another file")
+    rows: list[dict[str, str]] = []
+    for line in lines[1:]:  # one by one: an open quote at a cut must not swallow the next line
+        cells = next(csv.reader([line.rstrip("\r")]), [])
+        if len(cells) != len(COLUMNS):
+            continue
+        row = dict(zip(COLUMNS, cells, strict=True))
+        if row["choice"] in CHOICES:
+            rows.append(row)
+        elif row["choice"] == "undo":
+            last = [n for n, earlier in enumerate(rows) if earlier["pair"] == row["pair"]][-1:]
+            rows = [earlier for n, earlier in enumerate(rows) if n not in last]
+    return rows
+
+
+def _csv_line(cells: Sequence[Any]) -> str:
+    """One line; line ends inside a cell become blanks."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(
+        " ".join(str(cell).replace("\0", "").splitlines()) for cell in cells
+    )
+    return line.getvalue() + "\n"
+
+
+def _page() -> tuple[bytes, str]:
+    """The page and the policy that lets it run its own script and nothing else."""
+    script = PAGE.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode()
+    policy = (
+        "default-src 'none'; img-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'"
+    )
+    return PAGE.encode("utf-8"), policy
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Which is closer?</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; background: #6f6f6f; color: #fff;
+  font: 1rem/1.5 system-ui, sans-serif; display: grid; grid-template-rows: auto 1fr auto; }
+header, footer { display: flex; flex-wrap: wrap; gap: .5rem 1rem; padding: .6rem 1rem;
+  background: #222; align-items: center; justify-content: space-between; }
+h1 { font-size: 1.1rem; margin: 0; }
+progress { width: 8rem; }
+main { display: flex; flex-wrap: wrap; gap: 1rem; padding: 1rem; align-items: center;
+  justify-content: center; align-content: center; }
+main figure { margin: 0; flex: 0 1 auto; max-width: max(calc(50% - .5rem), min(100%, 20rem)); }
+img { display: block; max-width: 100%; max-height: calc(100vh - 10rem); object-fit: none;
+  object-position: var(--x, 50%) var(--y, 50%); touch-action: none; cursor: crosshair; }
+@media (max-width: 45rem) { img { max-height: calc(50vh - 11.5rem); } }
+figcaption { text-align: center; }
+button { font: inherit; min-height: 2.6rem; padding: .3rem .8rem; border: 1px solid #999;
+  border-radius: .3rem; background: #3a3a3a; color: #fff; touch-action: manipulation; }
+button:focus-visible { outline: 3px solid #8ec5ff; }
+kbd { font: .8em ui-monospace, monospace; opacity: .8; }
+[hidden] { display: none !important; }
+</style></head><body>
+<header><h1 id="question">Which one is closer to the original?</h1>
+<span>Move over a picture to look around in it.</span>
+<span><progress id="bar" value="0" max="1"></progress> <span id="count" role="status"></span></span>
+</header>
+<main id="stage">
+<figure><img id="left" alt="left picture"><figcaption id="left-name">left</figcaption></figure>
+<figure><img id="right" alt="right picture"><figcaption id="right-name">right</figcaption></figure>
+</main>
+<footer>
+<button data-choice="left">Left <kbd>&larr;</kbd></button>
+<button data-choice="undo">Undo <kbd>backspace</kbd></button>
+<button id="original">Hold for the original <kbd>&uarr;</kbd></button>
+<button data-choice="skip">Skip <kbd>space</kbd></button>
+<button data-choice="right">Right <kbd>&rarr;</kbd></button>
+</footer>
+<script>
+"use strict";
+const get = (id) => document.getElementById(id), sides = ["left", "right"];
+const keys = { ArrowLeft: "left", ArrowRight: "right", " ": "skip", Backspace: "undo" };
+let state = null, busy = true, pictures = {};
+
+const load = async (side) => {
+  const picture = new Image();
+  picture.src = "/picture/" + state.pair + "/" + side;
+  await picture.decode();
+  return picture.src;
+};
+const reveal = (on) => {
+  if (!state || state.pair === null || !state.original) return;
+  for (const side of sides) {
+    get(side).src = on ? pictures.original : pictures[side];
+    get(side + "-name").textContent = on ? "original" : side;
+  }
+};
+const show = async (next) => {
+  state = next;
+  get("bar").max = state.total;
+  get("bar").value = state.done;
+  get("count").textContent = state.done + " of " + state.total;
+  const over = state.pair === null;
+  get("stage").hidden = over;
+  get("original").hidden = over || !state.original;
+  get("question").textContent = over ? "That was the last pair. Thank you!"
+    : state.original ? "Which one is closer to the original?" : "Which one looks better?";
+  if (over) return;
+  pictures = {};
+  const needed = state.original ? [...sides, "original"] : sides;
+  for (const side of needed) pictures[side] = await load(side);
+  for (const side of sides) {
+    const picture = get(side);
+    picture.src = pictures[side];
+    await picture.decode();
+    picture.style.height = picture.naturalHeight + "px";  // one pixel for one: a window, not scaled
+    get(side + "-name").textContent = side;
+  }
+};
+const look = (event) => {
+  const box = event.target.getBoundingClientRect(), style = get("stage").style;
+  style.setProperty("--x", 100 * (event.clientX - box.x) / box.width + "%");
+  style.setProperty("--y", 100 * (event.clientY - box.y) / box.height + "%");
+};
+for (const side of sides) get(side).addEventListener("pointermove", look);
+const ask = async (request) => {
+  busy = true;
+  try {
+    await show(await (await request).json());
+  } catch (error) {
+    get("question").textContent = "No answer. Is the study still running? Reload the page.";
+  }
+  busy = false;
+};
+const answer = (choice) => {
+  if (busy || (state.pair === null && choice !== "undo")) return;
+  const body = JSON.stringify({ key: state.key, choice });
+  ask(fetch("/answer", { method: "POST", headers: { "Content-Type": "application/json" }, body }));
+};
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (keys[event.key] || event.key === "ArrowUp") event.preventDefault();
+  if (event.repeat) return;
+  if (event.key === "ArrowUp" && !busy) reveal(true);
+  if (keys[event.key]) answer(keys[event.key]);
+});
+addEventListener("keyup", (event) => {
+  if (event.key === " ") event.preventDefault();
+  if (event.key === "ArrowUp" && !busy) reveal(false);
+});
+for (const button of document.querySelectorAll("[data-choice]")) {
+  button.addEventListener("click", () => { answer(button.dataset.choice); button.blur(); });
+}
+const hold = get("original");
+hold.addEventListener("pointerdown", () => busy || reveal(true));
+for (const end of ["pointerup", "pointerleave", "pointercancel"]) {
+  hold.addEventListener(end, () => busy || reveal(false));
+}
+hold.addEventListener("contextmenu", (event) => event.preventDefault());
+ask(fetch("/state"));
+</script></body></html>
+"""
