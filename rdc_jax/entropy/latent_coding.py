@@ -5,8 +5,9 @@
     pass 1, pixels of odd row and column:  mean, scale from features + pass 0      -> symbols
     pass 2, the others:                    mean, scale from features + both passes -> symbols
 
-An element whose scale index is below the model's `silent_scales` has no symbol: both sides take its
-mean. Later passes see the Wiener estimate mean + w (value - mean) of an element, w = s^2 / (s^2 +
+An element whose scale index is below the model's `silent_scales` has no symbol. Both sides take it
+as 0, so that its value is the mean with noise of its step, and give it no weight in the context.
+Later passes see the Wiener estimate mean + w (value - mean) of an element, w = s^2 / (s^2 +
 Delta^2 / 12), from a table of integer weights by scale index; the denoiser gets the value itself.
 The mean-scale network has one pass, like pass 0 but of all pixels.
 
@@ -49,7 +50,7 @@ class EntropyModel:
     fractional bits. log2_step_fixed: likewise, log2 Delta(t) at 10 fractional bits. shrink: int64
     [80], Wiener weight of each scale index at 16 fractional bits, 0..2**16. dither: False for plain
     rounding around the mean. silent_scales: elements at one of this many lowest scale indexes have
-    no symbol; the decoder takes their mean.
+    no symbol.
     """
 
     bank: tables.TableBank
@@ -267,18 +268,20 @@ def _code(
         scale_index = tables.scale_index_from_log2(log2_ratio, FRACTION_BITS)
         sent = scale_index >= model.silent_scales
         known_here = (mean, np.broadcast_to(step_fixed, mean.shape), phases, shifts)
-        own_mean, own_step, phase, shift = (array[where][sent] for array in known_here)
-        symbols = code_pass(where, sent, own_mean, own_step, scale_index[sent], phase, shift)
-        digest.update(np.ascontiguousarray(symbols, "<i4").tobytes())
+        own_mean, own_step, phase, shift = (array[where] for array in known_here)
+        sent_symbols = code_pass(
+            where, sent, *(a[sent] for a in (own_mean, own_step, scale_index, phase, shift))
+        )
+        digest.update(np.ascontiguousarray(sent_symbols, "<i4").tobytes())
+        symbols = np.zeros(sent.shape, np.int64)
+        symbols[sent] = sent_symbols
         if count_bits:
-            bits = np.zeros(sent.shape)
-            bits[sent] = tables.ideal_bits(symbols, scale_index[sent], phase)
-            bits_map[where] = bits.sum(-1)
-        residual = np.zeros(sent.shape, np.int64)
-        residual[sent] = own_step * ((symbols.astype(np.int64) << DITHER_BITS) + shift)
-        exact[where] = (mean[where] << 16) + residual
-        weight = interpolated_weight(model.shrink, log2_ratio)
-        known[where] = mean[where] + shrink_residual(residual, weight)
+            bits = tables.ideal_bits(symbols, scale_index, phase)
+            bits_map[where] = (bits * sent).sum(-1)
+        residual = own_step * ((symbols << DITHER_BITS) + shift)
+        exact[where] = (own_mean << 16) + residual
+        weight = interpolated_weight(model.shrink, log2_ratio) * sent
+        known[where] = own_mean + shrink_residual(residual, weight)
 
     unit = float(model.latent_unit)
     low, high = tables.MIN_LOG2_SCALE, tables.MIN_LOG2_SCALE + tables.NUM_SCALES / 6

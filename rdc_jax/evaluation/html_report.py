@@ -1,4 +1,4 @@
-"""The results of `rdc eval` as one HTML file that needs nothing else: no network, no scripts.
+"""The results of `rdc eval` as one HTML file that needs nothing else: no network, no files.
 
     html = html_report.page(results, lambda path: (folder / path).read_bytes())
 

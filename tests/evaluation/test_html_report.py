@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 
@@ -20,6 +21,7 @@ from rdc_jax.evaluation import html_report
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>.png'
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
 SHAPE = (30, 40, 3)
+PATIENCE = 120  # seconds
 
 
 def point(image, codec, setting, bpp, **more):
@@ -205,7 +207,8 @@ class Browser:
         theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (pairs[0][0], pairs[1][1])]
         for fd in (pairs[0][0], pairs[1][1]):
             os.close(fd)
-        self.to, self.back = os.fdopen(pairs[0][1], "wb"), os.fdopen(pairs[1][0], "rb")
+        self.to, self.back = os.fdopen(pairs[0][1], "wb"), os.fdopen(pairs[1][0], "rb", 0)
+        self.unread = b""
         command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
                    f"--user-data-dir={folder}", "--remote-debugging-pipe"]  # fmt: skip
         script = f'exec "$@" 3<&{theirs[0]} 4>&{theirs[1]}'
@@ -236,10 +239,12 @@ class Browser:
                 return answer["result"]
 
     def _read(self):
-        raw = bytearray()
-        while (byte := self.back.read(1)) != b"\0":
-            assert byte, "the browser has gone"
-            raw += byte
+        while b"\0" not in self.unread:
+            assert select.select([self.back], [], [], PATIENCE)[0], "the browser is silent"
+            more = self.back.read(1 << 20)
+            assert more, "the browser has gone"
+            self.unread += more
+        raw, _, self.unread = self.unread.partition(b"\0")
         message = json.loads(raw)
         method, params = message.get("method"), message.get("params", {})
         if method == "Network.requestWillBeSent":
