@@ -68,7 +68,8 @@ def run(args: Namespace) -> int:
         raise RdcError(f"nothing could be measured: {results['skipped'][0]['reason']}")
     comparison.summarise(results, args.anchors, args.method, args.window)
     survey.write(folder, results)
-    page = html_report.page(results, lambda name: (folder / name).read_bytes())
+    shown = [image["name"] for image in results["images"] if "picture" in image]
+    page = html_report.page(results, lambda name: (folder / name).read_bytes(), images=shown)
     (folder / "report.html").write_text(page, encoding="utf-8")
     print(summary(results))
     print(f"{folder / 'report.html'}")

@@ -16,7 +16,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metric_set import as_quality, higher_is_better
 from rdc_jax.evaluation.rate_distortion import bd_metric, bd_rate, monotone_part
 
-NOT_METRICS = ("bpp", "setting", "encoding_time", "decoding_time", "map_bytes")
+NO_BD = ("bpp", "setting", "encoding_time", "decoding_time", "map_bytes", "seam")
 
 
 def summarise(results: dict[str, Any], anchors: Iterable[str], method: str, window) -> None:
@@ -27,7 +27,7 @@ def summarise(results: dict[str, Any], anchors: Iterable[str], method: str, wind
     results["curves"] = curves(results["points"])
     known = [curve["name"] for curve in results["curves"]]
     pairs = [(a, t) for a, t in itertools.product(anchors, known) if a in known and a != t]
-    metrics = [k for k in results["curves"][0]["results"] if k not in NOT_METRICS] if known else []
+    metrics = [k for k in results["curves"][0]["results"] if k not in NO_BD] if known else []
     results["bd"] = [
         {"anchor": a, "test": t, "metric": metric, "method": method}
         | compare(results["points"], a, t, metric, method, window)

@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import curves_plot
-from rdc_jax.evaluation.curves_plot import MISSING, figure_text, number, setting_text, text
+from rdc_jax.evaluation import curves_plot, metric_names, svg_plot
+from rdc_jax.evaluation.metric_names import MISSING, figure_text, number, setting_text, text
 
 LoadPicture = Callable[[str], bytes | np.ndarray]
 MAPS = {"map_picture": "Importance map", "bits_picture": "Bits map"}
@@ -154,7 +154,7 @@ def _bd(differences: Sequence[dict]) -> str:
             cells.setdefault(entry["test"], {})[entry["metric"]] = entry
         rows = [[test, *(_bd_cell(row.get(m)) for m in metrics)] for test, row in cells.items()]
         caption = f"Bits against {anchor} at equal quality ({method})"
-        parts.append(_table(["codec", *map(curves_plot.title, metrics)], rows, caption))
+        parts.append(_table(["codec", *map(metric_names.title, metrics)], rows, caption))
     return "".join(parts) or "<p>No BD-rates were computed.</p>"
 
 
@@ -169,7 +169,7 @@ def _bd_cell(entry: dict | None) -> Any:
 
 
 def _curves(curves: Sequence[dict]) -> str:
-    plots = [curves_plot.svg_figure(curves, metric) for metric in curves_plot.metrics_of(curves)]
+    plots = [svg_plot.svg_figure(curves, metric) for metric in curves_plot.metrics_of(curves)]
     return "".join(plots) or "<p>No curves were measured.</p>"
 
 
@@ -184,7 +184,7 @@ def _all_points(results: dict[str, Any]) -> list[dict]:
         lists = {k: v for k, v in curve["results"].items() if isinstance(v, list)}
         for n in range(len(lists["bpp"])) if curve["name"] not in own else ():
             row = {key: column[n] for key, column in lists.items() if n < len(column)}
-            metrics = {k: v for k, v in row.items() if k not in curves_plot.NOT_METRICS}
+            metrics = {k: v for k, v in row.items() if k not in metric_names.NOT_METRICS}
             points.append({**row, "codec": curve["name"], "metrics": metrics})
     return points
 
@@ -207,7 +207,7 @@ def _means(results: dict[str, Any]) -> str:
         row += [figure_text(*mean) for mean in means]
         rows.append((order.index(codec), rate or 0.0, row))
     rows.sort(key=lambda row: row[:2])
-    header = ["codec", "setting", "images", "bytes", "bpp", *map(curves_plot.title, metrics)]
+    header = ["codec", "setting", "images", "bytes", "bpp", *map(metric_names.title, metrics)]
     return _table(header, [row for _, _, row in rows], "Mean over the images at each setting")
 
 
@@ -297,7 +297,7 @@ def _point_facts(point: dict, bpp: float) -> dict[str, str]:
         "bpp": f"{point['bpp']:.3f}{note}",
     }
     metrics = point.get("metrics") or {}
-    return facts | {curves_plot.title(m): figure_text(m, value) for m, value in metrics.items()}
+    return facts | {metric_names.title(m): figure_text(m, value) for m, value in metrics.items()}
 
 
 def _comparison(name: str, shown: Sequence[tuple], maps: Sequence[tuple]) -> str:

@@ -17,10 +17,10 @@ import numpy as np
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import dists, external_metrics, metrics, perceptual, perceptual_weights
+from rdc_jax.evaluation.metric_names import direction
 from rdc_jax.evaluation.regions import masked_lpips, masked_ms_ssim, seam_statistic
 
 DEFAULT = ("psnr-rgb", "ms-ssim-rgb", "lpips-alex", "lpips-vgg", "dists", "ssimulacra2")
-LOWER_IS_BETTER = ("lpips", "dists", "butteraugli", "fd-", "kid-", "seam")
 BACKBONES = {"lpips-alex": "alexnet", "lpips-vgg": "vgg16"}
 
 Whole = Callable[[np.ndarray, np.ndarray], float]
@@ -41,7 +41,7 @@ def names() -> list[str]:
 
 def higher_is_better(name: str) -> bool:
     """Whether a larger value of a metric, perhaps of a region ("roi/psnr-rgb"), is better."""
-    return not name.rpartition("/")[2].startswith(LOWER_IS_BETTER)
+    return direction(name) >= 0
 
 
 def as_quality(name: str, values: Sequence[float]) -> list[float]:

@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -365,135 +366,11 @@ def _csv_line(cells: Sequence[Any]) -> str:
 
 def _page() -> tuple[bytes, str]:
     """The page and the policy that lets it run its own script and nothing else."""
-    script = PAGE.partition("<script>")[2].partition("</script>")[0]
+    page = resources.files(__package__).joinpath("preference_page.html").read_text("utf-8")
+    script = page.partition("<script>")[2].partition("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode()
     policy = (
         "default-src 'none'; img-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'"
     )
-    return PAGE.encode("utf-8"), policy
-
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Which is closer?</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-* { box-sizing: border-box; }
-body { margin: 0; min-height: 100vh; background: #6f6f6f; color: #fff;
-  font: 1rem/1.5 system-ui, sans-serif; display: grid; grid-template-rows: auto 1fr auto; }
-header, footer { display: flex; flex-wrap: wrap; gap: .5rem 1rem; padding: .6rem 1rem;
-  background: #222; align-items: center; justify-content: space-between; }
-h1 { font-size: 1.1rem; margin: 0; }
-progress { width: 8rem; }
-main { display: flex; flex-wrap: wrap; gap: 1rem; padding: 1rem; align-items: center;
-  justify-content: center; align-content: center; }
-main figure { margin: 0; flex: 0 1 auto; max-width: max(calc(50% - .5rem), min(100%, 20rem)); }
-img { display: block; max-width: 100%; max-height: calc(100vh - 10rem); object-fit: none;
-  object-position: var(--x, 50%) var(--y, 50%); touch-action: none; cursor: crosshair; }
-@media (max-width: 45rem) { img { max-height: calc(50vh - 11.5rem); } }
-figcaption { text-align: center; }
-button { font: inherit; min-height: 2.6rem; padding: .3rem .8rem; border: 1px solid #999;
-  border-radius: .3rem; background: #3a3a3a; color: #fff; touch-action: manipulation; }
-button:focus-visible { outline: 3px solid #8ec5ff; }
-kbd { font: .8em ui-monospace, monospace; opacity: .8; }
-[hidden] { display: none !important; }
-</style></head><body>
-<header><h1 id="question">Which one is closer to the original?</h1>
-<span>Move over a picture to look around in it.</span>
-<span><progress id="bar" value="0" max="1"></progress> <span id="count" role="status"></span></span>
-</header>
-<main id="stage">
-<figure><img id="left" alt="left picture"><figcaption id="left-name">left</figcaption></figure>
-<figure><img id="right" alt="right picture"><figcaption id="right-name">right</figcaption></figure>
-</main>
-<footer>
-<button data-choice="left">Left <kbd>&larr;</kbd></button>
-<button data-choice="undo">Undo <kbd>backspace</kbd></button>
-<button id="original">Hold for the original <kbd>&uarr;</kbd></button>
-<button data-choice="skip">Skip <kbd>space</kbd></button>
-<button data-choice="right">Right <kbd>&rarr;</kbd></button>
-</footer>
-<script>
-"use strict";
-const get = (id) => document.getElementById(id), sides = ["left", "right"];
-const keys = { ArrowLeft: "left", ArrowRight: "right", " ": "skip", Backspace: "undo" };
-let state = null, busy = true, pictures = {};
-
-const load = async (side) => {
-  const picture = new Image();
-  picture.src = "/picture/" + state.pair + "/" + side;
-  await picture.decode();
-  return picture.src;
-};
-const reveal = (on) => {
-  if (!state || state.pair === null || !state.original) return;
-  for (const side of sides) {
-    get(side).src = on ? pictures.original : pictures[side];
-    get(side + "-name").textContent = on ? "original" : side;
-  }
-};
-const show = async (next) => {
-  state = next;
-  get("bar").max = state.total;
-  get("bar").value = state.done;
-  get("count").textContent = state.done + " of " + state.total;
-  const over = state.pair === null;
-  get("stage").hidden = over;
-  get("original").hidden = over || !state.original;
-  get("question").textContent = over ? "That was the last pair. Thank you!"
-    : state.original ? "Which one is closer to the original?" : "Which one looks better?";
-  if (over) return;
-  pictures = {};
-  const needed = state.original ? [...sides, "original"] : sides;
-  for (const side of needed) pictures[side] = await load(side);
-  for (const side of sides) {
-    const picture = get(side);
-    picture.src = pictures[side];
-    await picture.decode();
-    picture.style.height = picture.naturalHeight + "px";  // one pixel for one: a window, not scaled
-    get(side + "-name").textContent = side;
-  }
-};
-const look = (event) => {
-  const box = event.target.getBoundingClientRect(), style = get("stage").style;
-  style.setProperty("--x", 100 * (event.clientX - box.x) / box.width + "%");
-  style.setProperty("--y", 100 * (event.clientY - box.y) / box.height + "%");
-};
-for (const side of sides) get(side).addEventListener("pointermove", look);
-const ask = async (request) => {
-  busy = true;
-  try {
-    await show(await (await request).json());
-  } catch (error) {
-    get("question").textContent = "No answer. Is the study still running? Reload the page.";
-  }
-  busy = false;
-};
-const answer = (choice) => {
-  if (busy || (state.pair === null && choice !== "undo")) return;
-  const body = JSON.stringify({ key: state.key, choice });
-  ask(fetch("/answer", { method: "POST", headers: { "Content-Type": "application/json" }, body }));
-};
-addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (keys[event.key] || event.key === "ArrowUp") event.preventDefault();
-  if (event.repeat) return;
-  if (event.key === "ArrowUp" && !busy) reveal(true);
-  if (keys[event.key]) answer(keys[event.key]);
-});
-addEventListener("keyup", (event) => {
-  if (event.key === " ") event.preventDefault();
-  if (event.key === "ArrowUp" && !busy) reveal(false);
-});
-for (const button of document.querySelectorAll("[data-choice]")) {
-  button.addEventListener("click", () => { answer(button.dataset.choice); button.blur(); });
-}
-const hold = get("original");
-hold.addEventListener("pointerdown", () => busy || reveal(true));
-for (const end of ["pointerup", "pointerleave", "pointercancel"]) {
-  hold.addEventListener(end, () => busy || reveal(false));
-}
-hold.addEventListener("contextmenu", (event) => event.preventDefault());
-ask(fetch("/state"));
-</script></body></html>
-"""
+    return page.encode("utf-8"), policy

@@ -113,12 +113,13 @@ def run(
         except RdcError as error:
             results["skipped"].append({"what": path.name, "reason": str(error)})
             continue
+        is_shown = number < shown
         if path.name not in known:
             height, width = pixels.shape[:2]
-            results["images"].append({"name": path.name, "width": width, "height": height})
-        is_shown = number < shown
-        if is_shown:
-            _write_picture(folder, "original", 0.0, path, pixels)
+            image = {"name": path.name, "width": width, "height": height}
+            if is_shown:
+                image["picture"] = _write_picture(folder, "original", 0.0, path, pixels)
+            results["images"].append(image)
 
         def one(job, path=path, pixels=pixels, mask=mask, is_shown=is_shown):
             coder, setting = job

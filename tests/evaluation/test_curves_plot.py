@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import curves_plot
+from rdc_jax.evaluation import curves_plot, metric_names, svg_plot
 from rdc_jax.evaluation.curves_plot import draw_curves, read_curves
 
 LISTS = {"bpp": [0.4, 0.1, 0.2], "psnr-rgb": [32.0, 28.0, 30.0], "encoding_time": [1.0, 1.0, 1.0]}
@@ -67,9 +67,9 @@ def test_points_are_finite_and_by_rate():
 def test_directions_and_titles():
     ways = {"roi/psnr-rgb": 1, "vmaf": 1, "lpips-vgg": -1, "background/dists": -1, "fd-dino": -1,
             "depth": 0}  # fmt: skip
-    assert {name: curves_plot.direction(name) for name in ways} == ways
-    assert curves_plot.title("roi/psnr-rgb") == "PSNR (RGB), dB, inside the region"
-    assert curves_plot.title("fd-dino") == "fd-dino"
+    assert {name: metric_names.direction(name) for name in ways} == ways
+    assert metric_names.title("roi/psnr-rgb") == "PSNR (RGB), dB, inside the region"
+    assert metric_names.title("fd-dino") == "fd-dino"
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,6 @@ def test_what_cannot_be_drawn_is_refused(monkeypatch):
 
 def test_an_svg_for_a_page_holds_values_and_no_raw_text():
     curves = [{"name": "<b>", "results": {"bpp": [0.2], "psnr-rgb": [30.0], "setting": ["<i>"]}}]
-    drawn = curves_plot.svg_figure(curves, "psnr-rgb")  # one point has no range
+    drawn = svg_plot.svg_figure(curves, "psnr-rgb")  # one point has no range
     assert "&lt;b&gt;: 30.00 at 0.2 bpp, setting &lt;i&gt;" in drawn and "<b>" not in drawn
-    assert curves_plot.svg_figure(curves, "vmaf") == ""
+    assert svg_plot.svg_figure(curves, "vmaf") == ""

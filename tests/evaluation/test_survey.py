@@ -63,14 +63,15 @@ def test_one_command_makes_results_table_and_report(photos, smoke_model, capsys)
     )  # fmt: skip
     assert code == 0
     results = json.loads((out / "results.json").read_text())
-    assert {c["name"] for c in results["curves"]} == {"rdc tau 0", "rdc tau 1", "jpeg"}
-    assert len(results["points"]) == 2 * (2 * 2 + len(coders.classical("jpeg").settings))
+    ours = {f"rdc{even} tau {tau}" for even in ("", " even") for tau in (0, 1)}
+    assert {c["name"] for c in results["curves"]} == ours | {"jpeg"}
+    assert len(results["points"]) == 2 * (2 * 2 * 2 + len(coders.classical("jpeg").settings))
     assert results["skipped"] == [] and len(results["images"]) == 2
     for point in results["points"]:
         file = out / point["file"]
         assert file.stat().st_size == point["bytes"]
         assert point["bpp"] == pytest.approx(8 * point["bytes"] / (SIZE[0] * SIZE[1]))
-        assert set(point["metrics"]) == {
+        assert set(point["metrics"]) == {"seam"} | {
             f"{region}{metric}"
             for region in ("", "roi/", "background/")
             for metric in ("psnr-rgb", "ms-ssim-rgb")
