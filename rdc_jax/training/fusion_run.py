@@ -84,7 +84,7 @@ def make_validation(config: ml_collections.ConfigDict, networks: Networks):
     PSNR and LPIPS (AlexNet: training sees VGG only) of held-out crops, uint8 [N,S,S,3], at the
     codec's validation timesteps: at tau 0, and at tau 1 after each number of steps in STEPS. In
     stage auxiliary, tau 1 is the auxiliary encoder's latent. The sheet has the originals on top,
-    then per timestep a row at tau 0 and one at tau 1.
+    then per timestep a row at tau 0 and one at tau 1 after one step.
     """
     fusion = build(config, networks)
     ruler = jax.tree.map(jnp.asarray, perceptual_weights.load(REPORTED_BACKBONE))
@@ -119,7 +119,7 @@ def make_validation(config: ml_collections.ConfigDict, networks: Networks):
             in_range = shown / losses.PIXEL_RANGE - 1.0
             results[f"lpips{name}"] = perceptual.lpips(ruler, x, in_range)[0]
             pictures.append(shown[0].astype(jnp.uint8))
-        return results, pictures[0], pictures[-1]
+        return results, pictures[0], pictures[1]
 
     def run(params: Any, crops: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
         scalars: dict[str, float] = {}
