@@ -67,6 +67,7 @@ def smoke_config(workdir, base, **changes):
     config.fusion.transform.update(channels=(16,), heads=(0,))
     config.fusion.discriminator.update(width=4, levels=2)
     config.data.crop_size = 32
+    config.training.perceptual_halves = False  # which needs crops of 64
     config.update(stage="transform", workdir=str(workdir), init_from=str(base))
     config.update_from_flattened_dict(changes)
     return config
