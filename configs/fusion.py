@@ -7,7 +7,7 @@
 
 The last one's `model` folder is what `rdc decode --fusion` takes; as `fusion` inside the folder of
 its base it is used by default. The base's files and weights do not change. Needs the LPIPS weights
-(README). About 3 s a step on two CPU cores in stage realism, .6 s in stage transform. Variant
+(README). About 1.6 s a step on two CPU cores in stage realism. Variant
 `configs/fusion.py:smoke` is a few-second version for tests.
 """
 
@@ -47,7 +47,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             kind="folder",  # folder | array_record | tfds (path is then a name) | synthetic
             split="train",  # of a TFDS set, with tfds_dir where it lies
             tfds_dir="",
-            batch_size=4,
+            batch_size=8,
             crop_size=128,
             num_threads=1,
             held_out=8,
@@ -55,15 +55,15 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
     config.training = ml_collections.ConfigDict(
         dict(
-            total_steps=1500,
+            total_steps=1700,
             warmup_steps=50,
-            decay_fraction=0.3,  # of total_steps, linear to zero at the end
+            decay_fraction=0.5,  # of total_steps, linear to zero at the end
             optimizer="muon",  # muon (for kernels, Adam for the rest) | adam
-            muon_learning_rate=2e-3,
+            muon_learning_rate=3e-3,
             adam_learning_rate=1e-3,
             gradient_clip=1.0,
-            ema_half_life=1000,  # images
-            pixel_weight=0.15,  # of the squared error over the base codec's
+            ema_half_life=2000,  # images
+            pixel_weight=0.03,  # of the squared error over the base codec's
             perceptual_weight=1.0,  # of LPIPS with VGG16
             perceptual_layers=5,  # of its five stages, the first ones
             perceptual_halves=True,  # of the middle and of the whole at half size, or of all of it
