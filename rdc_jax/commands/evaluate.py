@@ -2,7 +2,6 @@
 
 import datetime
 import math
-import os
 import shlex
 import sys
 from argparse import Namespace
@@ -16,7 +15,7 @@ from PIL import Image
 from rdc_jax.commands.files import LazyCodec
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import coders, comparison, html_report, metric_set, survey, tradeoff
-from rdc_jax.evaluation.report import hardware, image_files, table
+from rdc_jax.evaluation.report import hardware, image_files, table, usable_cores
 from rdc_jax.evaluation.timing import median_seconds
 from rdc_jax.image_io import read_image
 
@@ -27,27 +26,14 @@ INCOMPLETE = 2  # exit code when something was skipped
 
 
 def run(args: Namespace) -> int:
-    if args.data is None:
-        raise RdcError("no pictures to measure: give --data FOLDER")
+    check(args)
     folder = Path(args.out)
     pictures = find_pictures(args.data, folder, args.limit)
     metrics, missing = metric_set.choose(args.metrics)
     skipped = [{"what": name, "reason": reason} for name, reason in missing.items()]
-    compared: list[coders.Coder] = []
     model = LazyCodec(args.model, args.fusion)
-    if OURS in args.codecs:
-        compared.append(ours(model, args))
-        if args.masks is not None:
-            compared.append(ours(model, args, even=True))
-    for name in args.codecs:
-        if name == OURS:
-            continue
-        try:
-            compared.append(coders.classical(name))
-        except RdcError as error:
-            if name not in coders.names():
-                raise
-            skipped.append({"what": name, "reason": str(error)})
+    compared, unavailable = choose_coders(model, args)
+    skipped += unavailable
     conditions = f"{args.masks} {sorted(metrics)}"
     results = survey.read(folder / "results.json")
     gone = survey.keep(results, pictures, compared, conditions)
@@ -61,7 +47,7 @@ def run(args: Namespace) -> int:
     if OURS in args.codecs:
         results["timings"] = timings(model, read_first(pictures), args)
     masks = partial(mask_of, args.masks)
-    workers = args.jobs or len(os.sched_getaffinity(0))
+    workers = args.jobs or usable_cores()
     options = dict(conditions=conditions, shown=args.shown, workers=workers)
     survey.run(results, folder, pictures, compared, metrics, masks, **options)
     if not results["points"]:
@@ -76,6 +62,36 @@ def run(args: Namespace) -> int:
     for item in results["skipped"]:
         print(f"rdc: skipped {item['what']}: {item['reason']}", file=sys.stderr)
     return INCOMPLETE if results["skipped"] else 0
+
+
+def check(args: Namespace) -> None:
+    """Refuses what argparse lets through."""
+    if args.data is None:
+        raise RdcError("no pictures to measure: give --data FOLDER")
+    if args.window is not None and not (
+        len(args.window) == 2 and 0 < args.window[0] < args.window[1]
+    ):
+        raise RdcError("--window takes two rising rates, such as 0.1,0.8")
+    for option, values, most in (("--qualities", args.qualities, 100), ("--taus", args.taus, 1)):
+        if not values or not all(0 <= value <= most for value in values):
+            raise RdcError(f"{option} takes numbers from 0 to {most} joined by commas")
+
+
+def choose_coders(
+    model: LazyCodec, args: Namespace
+) -> tuple[list[coders.Coder], list[dict[str, str]]]:
+    """The codecs that are to be compared, and those that are not installed with the reason."""
+    compared, skipped = [], []
+    for name in args.codecs:
+        try:
+            compared.append(ours(model, args) if name == OURS else coders.classical(name))
+        except RdcError as error:
+            if name not in coders.names():
+                raise
+            skipped.append({"what": name, "reason": str(error)})
+        if name == OURS and args.masks is not None:
+            compared.append(ours(model, args, even=True))
+    return compared, skipped
 
 
 def find_pictures(data: str, folder: Path, limit: int | None) -> list[Path]:

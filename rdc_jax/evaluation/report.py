@@ -52,12 +52,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def hardware() -> str:
     """One line: processor, usable cores, accelerators if jax is at work, versions."""
     import jax
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parts = [f"{_processor()}, {cores} cores"]
+    parts = [f"{_processor()}, {usable_cores()} cores"]
     kinds = [device.device_kind for device in jax.devices() if device.platform != "cpu"]
     parts += [f"{kinds.count(kind)} x {kind}" for kind in sorted(set(kinds))]
     versions = [f"{name} {metadata.version(name)}" for name in ("jax", "flax", "numpy", "pillow")]

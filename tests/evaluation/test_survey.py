@@ -132,9 +132,18 @@ def test_what_cannot_be_done_is_named_skipped_and_counted(photos, smoke_model, c
 
 
 @pytest.mark.parametrize(
-    "options", [("--codecs", "zip"), ("--metrics", "beauty"), ("--qualities", "high")]
+    "options",
+    [
+        ("--codecs", "zip"),
+        ("--metrics", "beauty"),
+        ("--qualities", "high"),
+        ("--qualities", "101"),
+        ("--taus", "0,2"),
+        ("--window", "0.8,0.1"),
+        ("--data", "nowhere"),
+    ],
 )
-def test_unknown_names_are_refused(photos, smoke_model, options, capsys):
+def test_unknown_names_and_numbers_are_refused(photos, smoke_model, options, capsys):
     code, out = evaluate(photos, smoke_model, *options)
     assert code == 2 and not (out / "results.json").exists()
     assert len(capsys.readouterr().err.splitlines()) == 1
