@@ -96,7 +96,8 @@ def test_more_steps_and_the_other_clock_decode_the_same_file(codec, photo):
 def test_the_knob_trades_little_error_for_its_detail(codec, photo):
     data = codec.encode(photo, quality=60)
     faithful, half, realistic = (codec.decode(data, tau=tau) for tau in (0.0, 0.5, 1.0))
-    np.testing.assert_array_equal(codec.decode(data), half)  # what files suggest
+    suggested = codec.decode(data).astype(int)  # 128/255 in the file
+    assert np.abs(suggested - half).max() <= 1 and np.any(suggested != faithful)
     np.testing.assert_array_equal(rdc_jax.load(fusion="none").decode(data), faithful)
     errors = [psnr(photo, picture) for picture in (faithful, half, realistic)]
     assert errors[0] > errors[2] > errors[0] - 1.0
