@@ -92,6 +92,11 @@ def decode_file(
             "and one sampler step invents nothing",
             file=sys.stderr,
         )
+    if isinstance(tau, str) and header.num_levels == 1 and not args.quiet:
+        print(
+            f"rdc: note: '{job.source}' has no importance map, so --tau roi keeps nothing faithful",
+            file=sys.stderr,
+        )
     report = {
         "input": job.source,
         "output": job.target,

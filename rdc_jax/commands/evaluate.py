@@ -17,7 +17,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import coders, comparison, html_report, metric_set, survey, tradeoff
 from rdc_jax.evaluation.report import hardware, image_files, table, usable_cores
 from rdc_jax.evaluation.timing import median_seconds
-from rdc_jax.image_io import read_image
+from rdc_jax.image_io import atomic_write, read_image
 
 OURS = "rdc"
 TFDS = "tfds:"
@@ -38,7 +38,13 @@ def run(args: Namespace) -> int:
     results = survey.read(folder / "results.json")
     gone = survey.keep(results, pictures, compared, conditions)
     if gone:
-        print(f"rdc: {gone} figures of another model, mask, metric or setting are left out")
+        earlier = folder / "results.before.json"
+        atomic_write(earlier, (folder / "results.json").read_bytes(), overwrite=True)
+        print(
+            f"rdc: {gone} figures of other pictures, codecs, models, masks or settings are left "
+            f"out; they stay in '{earlier}'",
+            file=sys.stderr,
+        )
     results["skipped"] += skipped
     results["date"] = datetime.date.today().isoformat()
     results["command"] = shlex.join(["rdc", *sys.argv[1:]])
@@ -87,7 +93,8 @@ def choose_coders(
             compared.append(ours(model, args) if name == OURS else coders.classical(name))
         except RdcError as error:
             if name not in coders.names():
-                raise
+                known = ", ".join([OURS, *coders.names()])
+                raise RdcError(f"unknown codec '{name}'; choose from {known}") from None
             skipped.append({"what": name, "reason": str(error)})
         if name == OURS and args.masks is not None:
             compared.append(ours(model, args, even=True))

@@ -21,6 +21,8 @@ def run(args: Namespace) -> int:
         if not answers.exists():
             print("rdc: no pair was answered", file=sys.stderr)
             return 0
+    if not answers.exists():
+        raise RdcError(f"nobody has been asked yet: give --serve (answers go to '{answers}')")
     rows = []
     for found in preference.summary(answers):
         known = found.share is not None
