@@ -6,13 +6,16 @@ Small variants of a trained model are trained for the same number of steps in th
 control included, so that a difference is not one of training time. Then real files are compared
 picture by picture, each with a centred ellipse as its map:
 
-    (a) entropy model not told the timestep      bytes of the file, against the control
-    (b) entropy model not told the importance    bytes of the file, against the control
+    (a) entropy model not told the timestep      BD-rate on PSNR, against the control
+    (b) entropy model not told the importance    BD-rate on PSNR, against the control
     (c) denoiser told one timestep, the mean     PSNR of the same file, against a timestep per pixel
     (d) denoiser trained on Gaussian noise       PSNR of the same file, against uniform noise
         rounding around the mean, no dither      BD-rate on PSNR against universal quantisation
     (e) clocks, 1 to 16 sampler steps            PSNR and LPIPS of the same file, against one step
     (f) the module's tau                         PSNR and LPIPS of the same file, against tau 0
+
+Bytes at the same quality setting would not do for (a) and (b): an entropy model that thinks scales
+smaller leaves more elements unsent, which costs no bits but shows in the picture.
 """
 
 import dataclasses
@@ -20,6 +23,7 @@ import datetime
 import functools
 import json
 import math
+import time
 from argparse import Namespace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +32,7 @@ import ml_collections
 import numpy as np
 from tqdm import tqdm
 
-from rdc_jax import compilation_cache
+from rdc_jax import compilation_cache, model_folder
 from rdc_jax.commands import evaluate
 from rdc_jax.commands.train import apply_override, load_config
 from rdc_jax.errors import RdcError
@@ -67,7 +71,7 @@ def run(args: Namespace) -> int:
         apply_override(config, override)
     if not config.init_from:
         raise RdcError("ablations start from a trained model: give init_from=MODEL")
-    pictures = image_files(args.data, args.limit)
+    pictures, started = image_files(args.data, args.limit), time.monotonic()
     compilation_cache.enable()
     folders = {name: variant(config, name, settings, args) for name, settings in VARIANTS.items()}
     effects = measure(config.init_from, folders, pictures, args)
@@ -77,9 +81,11 @@ def run(args: Namespace) -> int:
         "date": datetime.date.today().isoformat(),
         "hardware": hardware(),
         "init_from": config.init_from,
+        "model_id": model_folder.load(config.init_from).model_id.hex(),
         "steps": {"entropy": args.entropy_steps, "diffusion": args.diffusion_steps},
         "pictures": [path.name for path in pictures],
         "qualities": args.qualities,
+        "minutes": round((time.monotonic() - started) / 60, 1),
         "effects": [effect._asdict() for effect in effects],
     }
     atomic_write(out / "ablations.json", json.dumps(results, indent=1).encode(), overwrite=True)
@@ -111,49 +117,66 @@ def variant(
 def measure(
     init_from: str, folders: dict[str, Path], pictures: list[Path], args: Namespace
 ) -> list[Effect]:
-    """All differences, picture by picture."""
+    """All differences. What was measured of a picture is kept in DIR/measured.json."""
     from rdc_jax import codec as codecs
 
     codec = {name: codecs.load(folder, fusion="none") for name, folder in folders.items()}
-    base = codecs.load(init_from)
-    rounding = codecs.load(init_from, fusion="none")
-    rounding.entropy = dataclasses.replace(rounding.entropy, dither=False)
+    codec["base"] = codecs.load(init_from)
+    codec["rounding"] = codecs.load(init_from, fusion="none")
+    codec["rounding"].entropy = dataclasses.replace(codec["rounding"].entropy, dither=False)
     distance = functools.partial(perceptual.measure_lpips, perceptual_weights.load("alexnet"))
-    found: dict[tuple[str, str, str], list[float]] = {}  # one value a picture
+    kept = Path(args.out) / "measured.json"
+    setting = {
+        "models": {name: coder.model.model_id.hex() for name, coder in codec.items()},
+        "steps": [args.entropy_steps, args.diffusion_steps],
+        "qualities": args.qualities,
+    }
+    measured = json.loads(kept.read_text()) if kept.is_file() else {}
+    if measured.get("setting") != setting:
+        measured = {"setting": setting, "pictures": {}}
     for path in tqdm(pictures, unit="picture"):
-        noted: dict[tuple[str, str, str], list[float]] = {}
+        if path.name not in measured["pictures"]:
+            measured["pictures"][path.name] = measure_picture(codec, distance, path, args.qualities)
+            atomic_write(kept, json.dumps(measured).encode(), overwrite=True)
+    values: dict[str, list[float]] = {}
+    for path in pictures:
+        for key, value in measured["pictures"][path.name].items():
+            values.setdefault(key, []).append(value)
+    return [Effect(*key.split(" | "), *paired(found), len(found)) for key, found in values.items()]
 
-        def note(what, against, unit, value, noted=noted):
-            noted.setdefault((what, against, unit), []).append(value)
 
-        pixels = read_image(path).pixels
-        mask = evaluate.centred_ellipse(*pixels.shape[:2])
-        curves = {"universal": [], "rounding": []}
-        for quality in args.qualities:
-            options = dict(quality=quality, importance=mask)
-            files = {name: codec[name].encode(pixels, **options) for name in VARIANTS}
-            for name in ("no timestep", "no importance"):
-                ratio = 100 * (len(files[name]) / len(files["control"]) - 1)
-                note(f"entropy model: {name}", "told both", "% bytes", ratio)
-            data = base.encode(pixels, **options)
-            faithful = base.decode(data, tau=0.0)
-            one = psnr(pixels, told_one_timestep(base, data))
-            note("denoiser: one timestep", "one per pixel", "dB", one - psnr(pixels, faithful))
-            decoded = {n: codec[n].decode(files[n], tau=0.0) for n in ("uniform", "gaussian")}
-            gaussian, uniform = (psnr(pixels, decoded[n]) for n in ("gaussian", "uniform"))
-            note("denoiser: trained on Gaussian noise", "uniform", "dB", gaussian - uniform)
-            curves["universal"].append((len(data), psnr(pixels, faithful)))
-            rounded = rounding.encode(pixels, **options)
-            curves["rounding"].append((len(rounded), psnr(pixels, rounding.decode(rounded))))
-        sampled(note, base, distance, pixels, mask, args)
+def measure_picture(
+    codec: dict[str, Any], distance: Any, path: Path, qualities: list[float]
+) -> dict[str, float]:
+    """One picture's differences, means over the qualities, by "what | against | unit"."""
+    pixels = read_image(path).pixels
+    mask = evaluate.centred_ellipse(*pixels.shape[:2])
+    curves: dict[str, list[tuple[int, float]]] = {}
+    one_timestep, gaussian = [], []
+    for quality in qualities:
+        files = {n: c.encode(pixels, quality=quality, importance=mask) for n, c in codec.items()}
+        error = {n: psnr(pixels, codec[n].decode(files[n], tau=0.0)) for n in codec}
+        for name, data in files.items():
+            curves.setdefault(name, []).append((len(data), error[name]))
+        one = psnr(pixels, told_one_timestep(codec["base"], files["base"]))
+        one_timestep.append(one - error["base"])
+        gaussian.append(error["gaussian"] - error["uniform"])
+    found = {
+        "denoiser: one timestep | one per pixel | dB": float(np.mean(one_timestep)),
+        "denoiser: trained on Gaussian noise | uniform | dB": float(np.mean(gaussian)),
+    }
+    for what, test, against, anchor in (
+        ("entropy model: no timestep", "no timestep", "told both", "control"),
+        ("entropy model: no importance", "no importance", "told both", "control"),
+        ("quantiser: rounding", "rounding", "universal", "base"),
+    ):
         try:
-            pair = (monotone_part(*zip(*points, strict=True)) for points in curves.values())
-            note("quantiser: rounding", "universal", "% BD-rate", bd_rate(*pair).value)
-        except RdcError:  # no overlap, or too few qualities
+            pair = (monotone_part(*zip(*curves[name], strict=True)) for name in (anchor, test))
+            found[f"{what} | {against} | % BD-rate"] = bd_rate(*pair).value
+        except RdcError:  # no overlap, or too few qualities: fewer pictures, the table says so
             pass
-        for key, values in noted.items():
-            found.setdefault(key, []).append(float(np.mean(values)))
-    return [Effect(*key, *paired(values), len(values)) for key, values in found.items()]
+    found |= sampled(codec["base"], distance, pixels, mask, qualities[len(qualities) // 2])
+    return found
 
 
 def told_one_timestep(base: Any, data: bytes) -> np.ndarray:
@@ -166,16 +189,18 @@ def told_one_timestep(base: Any, data: bytes) -> np.ndarray:
     return base.reconstruct(header, coded, conditions, tau=0.0)
 
 
-def sampled(note, base, distance, pixels: np.ndarray, mask: np.ndarray, args: Namespace) -> None:
-    """(e) and (f), at the middle quality: notes differences to one step, and to tau 0."""
-    quality = args.qualities[len(args.qualities) // 2]
+def sampled(
+    base: Any, distance: Any, pixels: np.ndarray, mask: np.ndarray, quality: float
+) -> dict[str, float]:
+    """(e) and (f), at one quality: differences to one step, and to tau 0."""
     data = base.encode(pixels, quality=quality, importance=mask)
     module, first = base.module, base.decode(data, tau=0.0)
     start = psnr(pixels, first), distance(pixels, first)
+    found: dict[str, float] = {}
 
-    def compare(what, against, picture):
-        note(what, against, "dB", psnr(pixels, picture) - start[0])
-        note(what, against, "LPIPS", distance(pixels, picture) - start[1])
+    def compare(what: str, against: str, picture: np.ndarray) -> None:
+        found[f"{what} | {against} | dB"] = psnr(pixels, picture) - start[0]
+        found[f"{what} | {against} | LPIPS"] = distance(pixels, picture) - start[1]
 
     base.module = None  # the base's own sampler
     for clock in ("proportional", "clamped"):
@@ -185,6 +210,7 @@ def sampled(note, base, distance, pixels: np.ndarray, mask: np.ndarray, args: Na
     base.module = module
     for tau in TAUS if module is not None else ():
         compare(f"module: tau {tau:g}", "tau 0", base.decode(data, tau=tau))
+    return found
 
 
 def paired(values: list[float]) -> tuple[float, float]:
