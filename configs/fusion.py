@@ -5,7 +5,11 @@
     $F stage=transform workdir=runs/transform fusion_from=runs/auxiliary/model
     $F stage=realism   workdir=runs/realism   fusion_from=runs/transform/model
 
-The last one's `model` folder is what `rdc decode --fusion` takes; as `fusion` inside the folder of
+Then, base and module together, which makes a new codec with its module inside:
+
+    $F stage=end_to_end workdir=runs/both fusion_from=runs/realism/model training.pixel_weight=0.2
+
+The third one's `model` folder is what `rdc decode --fusion` takes; as `fusion` inside the folder of
 its base it is used by default. The base's files and weights do not change. Needs the LPIPS weights
 (README). About 1.6 s a step on two CPU cores in stage realism. Variant
 `configs/fusion.py:smoke` is a few-second version for tests.
@@ -17,7 +21,7 @@ import ml_collections
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.name = "fusion"
-    config.stage = "realism"  # auxiliary | transform | realism
+    config.stage = "realism"  # auxiliary | transform | realism | end_to_end
     config.workdir = "runs/fusion"
     config.init_from = "tiny"  # the frozen base codec: a shipped model's name or a folder
     config.fusion_from = ""  # the module of an earlier stage
@@ -69,6 +73,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             perceptual_halves=True,  # of the middle and of the whole at half size, or of all of it
             adversarial_weight=0.0,
             pull_weight=0.01,  # of y_p towards the decoded latent (stage auxiliary)
+            realism_weight=1.0,  # of a per cent of LPIPS in those of squared error (end_to_end)
+            distortion_weight=0.08,  # end_to_end; these three as in configs/tiny.py
+            latent_weight=0.1,
+            balance=0.5,
             diffusion_weight=0.0,  # of the prediction error in stage realism
             two_step_share=0.0,  # of the examples, looked at after two sampler steps
             uniform_map_share=0.5,

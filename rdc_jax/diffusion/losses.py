@@ -47,16 +47,24 @@ def rate_distortion(
     """
     pixels = step.shape[1] * step.shape[2]
     bpp = {f"bpp_{name}": value / pixels for name, value in bits.items()}
-    distortion = jnp.zeros_like(weight)
-    for error in errors.values():
-        factor = step.shape[1] // error.shape[1]
-        scaled = error / jnp.square(step[:, ::factor, ::factor])
-        distortion += distortion_weight * jnp.mean(scaled, (1, 2, 3))
+    distortion = weighed_distortion(errors, step, distortion_weight)
     rate = sum(bpp.values())
     metrics = {name: jnp.mean(value) for name, value in bpp.items()}
     metrics |= {f"mse_{name}": jnp.mean(error) for name, error in errors.items()}
     metrics |= {"bpp": jnp.mean(rate), "distortion": jnp.mean(distortion)}
     return jnp.mean(weight * (rate + distortion)), metrics
+
+
+def weighed_distortion(
+    errors: Mapping[str, jax.Array], step: jax.Array, distortion_weight: float
+) -> jax.Array:
+    """Sum of lambda(Delta) x error, mean over pixels, per image [B]; see `rate_distortion`."""
+    total = jnp.zeros(step.shape[0])
+    for error in errors.values():
+        factor = step.shape[1] // error.shape[1]
+        scaled = error / jnp.square(step[:, ::factor, ::factor])
+        total += distortion_weight * jnp.mean(scaled, (1, 2, 3))
+    return total
 
 
 def prediction_error(output: jax.Array, target: jax.Array) -> jax.Array:

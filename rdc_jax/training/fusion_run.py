@@ -35,6 +35,16 @@ def is_fusion(config: ml_collections.ConfigDict) -> bool:
     return config.stage in fusion_stages.TRAINED
 
 
+def makes_codec(config: ml_collections.ConfigDict) -> bool:
+    """Whether the config's stage trains a codec: alone, or together with its module."""
+    return not is_fusion(config) or config.stage in fusion_stages.WITH_BASE
+
+
+def codec_name(config: ml_collections.ConfigDict) -> str:
+    """What the codec that a run makes is called: with a module, as its base was."""
+    return model_folder.load(config.init_from).name if is_fusion(config) else config.name
+
+
 def with_base(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """The config with the `model` section of its base codec; others as they are."""
     if not is_fusion(config):
@@ -73,18 +83,24 @@ def build(config: ml_collections.ConfigDict, networks: Networks) -> Fusion:
 
 
 def export(config: ml_collections.ConfigDict, folder: Path, params: Mapping[str, Any]) -> None:
-    """Writes the module's folder, bound to the base of `init_from`. params: host arrays."""
-    base_id = model_folder.load(config.init_from).model_id
+    """Writes the module's folder, bound to the base of `init_from`. params: host arrays.
+
+    A module that has learnt together with its base goes inside the folder of that new base.
+    """
+    base = config.init_from
+    if makes_codec(config):
+        base, folder = folder, folder / fusion_folder.FOLDER
+    base_id = model_folder.load(base).model_id
     fusion_folder.save(folder, config.name, config.fusion.to_dict(), base_id, params)
 
 
 def make_validation(config: ml_collections.ConfigDict, networks: Networks):
     """Returns (params, crops) -> (scalars, sheet), the module's fixed validation rule.
 
-    PSNR and LPIPS (AlexNet: training sees VGG only) of held-out crops, uint8 [N,S,S,3], at the
-    codec's validation timesteps: at tau 0, and at tau 1 after each number of steps in STEPS. In
-    stage auxiliary, tau 1 is the auxiliary encoder's latent. The sheet has the originals on top,
-    then per timestep a row at tau 0 and one at tau 1 after one step.
+    Rate, PSNR and LPIPS (AlexNet: training sees VGG only) of held-out crops, uint8 [N,S,S,3], at
+    the codec's validation timesteps: at tau 0, and at tau 1 after each number of steps in STEPS.
+    In stage auxiliary, tau 1 is the auxiliary encoder's latent. The sheet has the originals on
+    top, then per timestep a row at tau 0 and one at tau 1 after one step.
     """
     fusion = build(config, networks)
     ruler = jax.tree.map(jnp.asarray, perceptual_weights.load(REPORTED_BACKBONE))
@@ -99,7 +115,7 @@ def make_validation(config: ml_collections.ConfigDict, networks: Networks):
         code_key, z_key, noise_key = jax.random.split(jax.random.key(0), 3)
         yhat = add_uniform_noise(code_key, y, networks.steps_at_pixels(params, timesteps))
         noised = Noised(x, y, yhat, timesteps, jnp.ones((*y.shape[:3], 1)))
-        mean, scale = entropy_bits(networks, params, noised, z_key)[2:]
+        y_bits, z_bits, mean, scale = entropy_bits(networks, params, noised, z_key)
         received = received_latent(networks, params, noised, mean)
         decoded = decoded_latent(networks, params, received, timesteps, mean, scale)
         latents = {"": decoded.latent}
@@ -110,7 +126,8 @@ def make_validation(config: ml_collections.ConfigDict, networks: Networks):
             for steps in STEPS:
                 clean = sample(fusion, params, noise, decoded, steps)
                 latents[f"_{steps}"] = decoded.latent + decoded.deviation * clean
-        results, pictures = {}, []
+        bpp = jnp.sum(y_bits + z_bits) / (crop.shape[1] * crop.shape[2])
+        results, pictures = {"bpp": bpp}, []
         for name, latent in latents.items():
             picture = jnp.clip(networks.decode(params, latent), -1.0, 1.0) + 1.0
             shown = jnp.round(losses.PIXEL_RANGE * picture)

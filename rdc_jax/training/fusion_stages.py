@@ -1,14 +1,16 @@
-"""The three losses of the plug-and-play module: auxiliary, transform, realism.
+"""The losses of the plug-and-play module: auxiliary, transform, realism; and of all, end_to_end.
 
     auxiliary   g_a'(x, y_c) learns the latent y_p of the best-looking picture
     transform   the latent diffusion learns y_p given y_c
     realism     the transform's few-step samples, seen through the frozen synthesis, learn to look
                 like the original
+    end_to_end  the base codec goes on learning with the module: its picture at tau 0 by squared
+                error, the module's at tau 1 by LPIPS, and the rate of the one file for both
 
 Each is a pure function (trained, frozen, batch, key) -> (loss, metrics) like those of
-`training.stages`. The base codec is frozen throughout; "perceptual" among the frozen parameters
-are the weights of the LPIPS backbone. Perceptual terms are weighed against the squared error
-*relative to the base codec's*, so one trade-off serves all rates.
+`training.stages`. The base codec is frozen in the first three; "perceptual" among the frozen
+parameters are the weights of the LPIPS backbone. Perceptual terms are weighed against the squared
+error *relative to the base codec's*, so one trade-off serves all rates.
 """
 
 import dataclasses
@@ -30,7 +32,10 @@ TRAINED = {
     "auxiliary": ("auxiliary",),
     "transform": ("transform",),
     "realism": ("transform", "discriminator"),
+    "end_to_end": (*stages.TRAINED["joint"], "transform", "discriminator"),
 }
+WITH_BASE = ("end_to_end",)  # stages that make a new base codec, too
+SMALL_LPIPS = 0.01  # below which a further per cent counts less
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +51,7 @@ class FusionRecipe:
     pull_weight: float
     diffusion_weight: float
     two_step_share: float
+    realism_weight: float
 
 
 class Example(NamedTuple):
@@ -54,16 +60,18 @@ class Example(NamedTuple):
     noised: Noised
     decoded: Decoded
     faithful: jax.Array  # picture at tau = 0, [B,H,W,3]
+    bits: dict[str, jax.Array]  # of latent "y" and hyper-latent "z", [B] each
 
 
 def code(networks: Networks, recipe: FusionRecipe, params, batch, key: jax.Array) -> Example:
     """Codes a batch with the base codec at random timesteps and maps."""
     level_key, noise_key, z_key = jax.random.split(key, 3)
     noised = stages.add_coding_noise(networks, recipe.base, params, batch, level_key, noise_key)
-    mean, scale = stages.entropy_bits(networks, params, noised, z_key)[2:]
+    y_bits, z_bits, mean, scale = stages.entropy_bits(networks, params, noised, z_key)
     received = stages.received_latent(networks, params, noised, mean)
     decoded = decoded_latent(networks, params, received, noised.timesteps, mean, scale)
-    return Example(noised, decoded, networks.decode(params, decoded.latent))
+    bits = {"y": y_bits, "z": z_bits}
+    return Example(noised, decoded, networks.decode(params, decoded.latent), bits)
 
 
 def picture_terms(
@@ -74,8 +82,8 @@ def picture_terms(
     def mse(image):
         return jnp.mean(losses.squared_error(example.noised.x, image), (1, 2, 3))
 
-    error = mse(picture)
-    terms = {"mse": error, "mse_ratio": (error + 1.0) / (mse(example.faithful) + 1.0)}
+    error, faithful = mse(picture), jax.lax.stop_gradient(mse(example.faithful))
+    terms = {"mse": error, "mse_ratio": (error + 1.0) / (faithful + 1.0)}
     weights = as_weights(params["perceptual"])
     layers = recipe.perceptual_layers
     pair = example.noised.x, picture
@@ -197,6 +205,43 @@ def realism_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Lo
     return loss
 
 
+def end_to_end_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Loss:
+    """Rate + lambda(Delta) distortion at tau 0, and how the one-step sample at tau 1 looks.
+
+    The second part is a logarithm of LPIPS in units of the first's distortion: with a
+    `realism_weight` of 1, a per cent of LPIPS is worth as much as a per cent of squared error, at
+    every rate. The file is the same for both pictures, and the encoder learns to serve both.
+    """
+
+    def loss(trained, frozen, batch, key):
+        params = {**frozen, **trained}
+        code_key, noise_key, u_key = jax.random.split(key, 3)
+        example = code(networks, recipe, params, batch, code_key)
+        noised, decoded = example.noised, example.decoded
+        errors = {"pixel": losses.squared_error(noised.x, example.faithful)}
+        if networks.unet is not None:
+            error = stages.latent_error(networks, noised.latent, decoded.latent)
+            errors["latent"] = recipe.base.latent_weight * error
+        value, metrics = stages.rate_distortion(networks, recipe.base, noised, example.bits, errors)
+        step, weight = stages.pixel_steps_and_weight(networks, recipe.base, noised)
+        distortion = losses.weighed_distortion(errors, step, recipe.base.distortion_weight)
+        unit = jax.lax.stop_gradient(weight * distortion)
+
+        noise = unit_noise(noise_key, decoded.latent.shape)
+        transformed = few_step_latent(fusion, params, decoded, noise, u_key, recipe.two_step_share)
+        picture = networks.decode(params, transformed)
+        terms = picture_terms(recipe, params, example, picture)
+        looks = jnp.log(terms["lpips"] + SMALL_LPIPS) + recipe.pixel_weight * terms["mse_ratio"]
+        value += recipe.realism_weight * jnp.mean(unit * looks)
+        metrics |= {f"{name}_tau_1": jnp.mean(term) for name, term in terms.items()}
+        if recipe.adversarial_weight:
+            game, found = adversarial_terms(recipe, fusion, params, noised.x, picture, example)
+            value, metrics = value + game, metrics | found
+        return value, metrics
+
+    return loss
+
+
 def few_step_latent(
     fusion: Fusion, params, decoded: Decoded, noise: jax.Array, key: jax.Array, share: float
 ) -> jax.Array:
@@ -236,4 +281,9 @@ def unit_noise(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return jax.random.uniform(key, shape, jnp.float32, -(3.0**0.5), 3.0**0.5)
 
 
-LOSSES = {"auxiliary": auxiliary_loss, "transform": transform_loss, "realism": realism_loss}
+LOSSES = {
+    "auxiliary": auxiliary_loss,
+    "transform": transform_loss,
+    "realism": realism_loss,
+    "end_to_end": end_to_end_loss,
+}

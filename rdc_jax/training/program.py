@@ -109,12 +109,16 @@ def build_loss(config: ml_collections.ConfigDict, networks: Networks) -> stages.
         timestep_gap=training.timestep_gap,
         uniform_map_share=training.uniform_map_share,
     )
-    if config.stage not in fusion_stages.TRAINED:
-        recipe = dataclasses.replace(
+    if config.stage not in fusion_stages.TRAINED or config.stage in fusion_stages.WITH_BASE:
+        coding = dataclasses.replace(
             coding,
             distortion_weight=training.distortion_weight,
             latent_weight=training.latent_weight,
             balance=training.balance,
+        )
+    if config.stage not in fusion_stages.TRAINED:
+        recipe = dataclasses.replace(
+            coding,
             later_clock_share=training.later_clock_share,
             input_perturbation=training.input_perturbation,
             blind_to=training.get("blind_to", ""),
@@ -170,8 +174,10 @@ def batch_entries(config: ml_collections.ConfigDict) -> dict[str, tuple[tuple[in
         STOP: ((), jnp.int32),
     }
     if config.data.kind == "latents":
-        if config.stage == "joint":
-            raise RdcError("stage joint trains the autoencoder, so data.kind must not be latents")
+        if "autoencoder" in TRAINED[config.stage]:
+            raise RdcError(
+                f"stage {config.stage} trains the autoencoder, so data.kind must not be latents"
+            )
         side = size // LATENT_PIXELS
         entries["latent"] = ((side, side, config.model.latent_channels), jnp.float16)
     else:

@@ -200,22 +200,40 @@ def joint_loss(networks: Networks, recipe: Recipe) -> Loss:
             x0 = networks.denoise(params, noisy, now, mean, scale)
         errors = {"pixel": losses.squared_error(noised.x, networks.decode(params, x0))}
         if networks.unet is not None:
-            # Keeps the denoiser's output a clean latent, which sampling in several steps relies on.
-            latent_error = jnp.square(x0 - jax.lax.stop_gradient(noised.latent))
-            latent_error = jnp.sum(latent_error, -1, keepdims=True)
-            latent_error *= (losses.PIXEL_RANGE / LATENT_GAIN) ** 2 / networks.downsampling**2
-            errors["latent"] = recipe.latent_weight * latent_error
-        base_step = noised.timesteps.at_pixels(networks.schedule.step(noised.timesteps.values))
-        weight = jnp.mean(base_step, (1, 2, 3)) ** recipe.balance
-        return losses.rate_distortion(
-            {"y": y_bits, "z": z_bits},
-            errors,
-            nearest_upsample(base_step, networks.downsampling),
-            recipe.distortion_weight,
-            weight / jnp.mean(weight),
-        )
+            errors["latent"] = recipe.latent_weight * latent_error(networks, noised.latent, x0)
+        return rate_distortion(networks, recipe, noised, {"y": y_bits, "z": z_bits}, errors)
 
     return loss
+
+
+def latent_error(networks: Networks, latent: jax.Array, x0: jax.Array) -> jax.Array:
+    """Squared error of the denoiser's estimate in squared 8-bit units of pixels: [B,h,w,1].
+
+    Keeps the denoiser's output a clean latent, which sampling in several steps relies on.
+    """
+    error = jnp.sum(jnp.square(x0 - jax.lax.stop_gradient(latent)), -1, keepdims=True)
+    return error * (losses.PIXEL_RANGE / LATENT_GAIN) ** 2 / networks.downsampling**2
+
+
+def rate_distortion(
+    networks: Networks,
+    recipe: Recipe,
+    noised: Noised,
+    bits: Mapping[str, jax.Array],
+    errors: Mapping[str, jax.Array],
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """`losses.rate_distortion` at the timesteps of the batch, examples weighed by `balance`."""
+    step, weight = pixel_steps_and_weight(networks, recipe, noised)
+    return losses.rate_distortion(bits, errors, step, recipe.distortion_weight, weight)
+
+
+def pixel_steps_and_weight(
+    networks: Networks, recipe: Recipe, noised: Noised
+) -> tuple[jax.Array, jax.Array]:
+    """The schedule's step at every pixel [B,H,W,1], and each example's weight [B], mean 1."""
+    base_step = noised.timesteps.at_pixels(networks.schedule.step(noised.timesteps.values))
+    weight = jnp.mean(base_step, (1, 2, 3)) ** recipe.balance
+    return nearest_upsample(base_step, networks.downsampling), weight / jnp.mean(weight)
 
 
 def diffusion_loss(networks: Networks, recipe: Recipe) -> Loss:

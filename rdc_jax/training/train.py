@@ -31,6 +31,7 @@ from rdc_jax.training import (
     latents,
     partitioning,
     program,
+    stages,
     validation,
 )
 from rdc_jax.training.checkpoints import Checkpoints
@@ -158,10 +159,11 @@ def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -
     """
     folder = Path(config.workdir) / "model"
     try:
+        if fusion_run.makes_codec(config):
+            parts = {part: params[part] for part in stages.TRAINED["joint"] if part in params}
+            export_codec(config, networks, folder, parts)
         if fusion_run.is_fusion(config):
             fusion_run.export(config, folder, params)
-        else:
-            export_codec(config, networks, folder, params)
     except OSError as error:
         raise RdcError(
             f"cannot write {folder}: {error.strerror or error}; make room there and give the same "
@@ -178,7 +180,8 @@ def export_codec(
     entropy = model_folder.entropy_arrays(
         params["hyperprior"], networks.step_table(params), **networks.entropy_settings()
     )
-    model_folder.save(folder, config.name, config.model.to_dict(), params, entropy)
+    name = fusion_run.codec_name(config)
+    model_folder.save(folder, name, config.model.to_dict(), params, entropy)
 
 
 def make_validation(config: ml_collections.ConfigDict, networks: Networks) -> Callable:

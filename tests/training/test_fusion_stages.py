@@ -73,11 +73,12 @@ def learnt(system):
 def recipe():
     base = stages.Recipe(
         num_levels=8, timestep_range=(200, 700), timestep_gap=300, uniform_map_share=0.5,
-        distortion_weight=0.0, latent_weight=0.0, balance=0.0, later_clock_share=0.0,
+        distortion_weight=0.1, latent_weight=0.1, balance=0.5, later_clock_share=0.0,
     )  # fmt: skip
     return fusion_stages.FusionRecipe(
         base, pixel_weight=0.5, perceptual_weight=1.0, perceptual_layers=3, perceptual_halves=False,
         adversarial_weight=0.1, pull_weight=0.01, diffusion_weight=0.05, two_step_share=0.5,
+        realism_weight=0.7,
     )  # fmt: skip
 
 
@@ -115,7 +116,11 @@ METRICS = {
     "auxiliary": {"mse", "mse_ratio", "lpips", "pull"},
     "transform": {"prediction_error"},
     "realism": {"mse", "mse_ratio", "lpips", "prediction_error", "generator", "discriminator"},
-}
+    "end_to_end": {
+        "bpp", "bpp_y", "bpp_z", "mse_pixel", "mse_latent", "distortion", "mse_tau_1",
+        "mse_ratio_tau_1", "lpips_tau_1", "generator", "discriminator",
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("stage", fusion_stages.TRAINED)
@@ -131,7 +136,8 @@ def test_each_loss_trains_its_parts_and_no_other(gradient, recipe, system, learn
         assert np.any(leaf) or name == "['discriminator']['conv_out']['bias']", name
     _, frozen = program.split_parameters(stage, learnt)
     base = {"autoencoder", "hyperprior", "unet", "step_profile"}
-    assert base <= set(frozen) and not set(frozen) & set(grads)
+    assert base <= set(grads if stage in fusion_stages.WITH_BASE else frozen)
+    assert not set(frozen) & set(grads)
 
 
 @pytest.mark.parametrize("stage", fusion_stages.TRAINED)
@@ -139,8 +145,8 @@ def test_each_loss_starts_with_finite_gradients(gradient, recipe, system, batch,
     value, _, grads = gradient(stage, recipe, system[2], batch)
     assert np.isfinite(value)
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(grads))
-    for part in grads:  # at least the last layer, which starts at zero, moves
-        assert np.any(grads[part]["conv_out"]["kernel"])
+    for part in grads.keys() & {"transform", "auxiliary", "discriminator"}:
+        assert np.any(grads[part]["conv_out"]["kernel"])  # starts at zero, moves
 
 
 def test_the_mean_of_the_metrics_is_the_loss(gradient, recipe, learnt, batch):
@@ -151,6 +157,22 @@ def test_the_mean_of_the_metrics_is_the_loss(gradient, recipe, learnt, batch):
     value, found, _ = gradient("auxiliary", recipe, learnt, batch)
     expected = 0.5 * found["mse_ratio"] + found["lpips"] + 0.01 * found["pull"]
     np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_end_to_end_adds_looks_to_rate_and_distortion(gradient, recipe, learnt, batch):
+    """At realism 0 it is the joint loss; a doubled weight doubles what is added."""
+    silent = dataclasses.replace(recipe, adversarial_weight=0.0)
+    values = [
+        gradient("end_to_end", dataclasses.replace(silent, realism_weight=w), learnt, batch)[0]
+        for w in (0.0, 1.0, 2.0)
+    ]
+    _, found, _ = gradient("end_to_end", silent, learnt, batch)
+    flat = dataclasses.replace(silent.base, balance=0.0)
+    even = dataclasses.replace(silent, realism_weight=0.0, base=flat)
+    value = gradient("end_to_end", even, learnt, batch)[0]
+    np.testing.assert_allclose(value, found["bpp"] + found["distortion"], rtol=1e-5)
+    assert values[1] != values[0]
+    np.testing.assert_allclose(values[2] - values[0], 2 * (values[1] - values[0]), rtol=1e-3)
 
 
 def test_the_same_key_gives_the_same_loss_and_another_another(gradient, recipe, learnt, batch):

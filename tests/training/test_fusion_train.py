@@ -17,7 +17,7 @@ from rdc_jax.cli import main
 from rdc_jax.commands import train as train_command
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import perceptual_weights
-from rdc_jax.training import fusion_run, latents, partitioning, program, train
+from rdc_jax.training import fusion_run, fusion_stages, latents, partitioning, program, train
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -98,7 +98,7 @@ def test_a_run_leaves_what_it_should(straight):
     assert len(losses) == 4 and np.all(np.isfinite(losses))
     assert lines[0]["loss"] == pytest.approx(lines[0]["prediction_error"])
     assert lines[-1]["step"] == 4
-    for name in ("psnr", "psnr_1", "psnr_2", "lpips", "lpips_1", "lpips_2"):
+    for name in ("bpp", "psnr", "psnr_1", "psnr_2", "lpips", "lpips_1", "lpips_2"):
         assert all(np.isfinite(lines[-1][f"{name}@{t}"]) for t in (250, 400, 550, 700))
     assert lines[-1]["psnr@250"] > lines[-1]["psnr@700"]
     with Image.open(straight / "pictures" / "validation_0000004.png") as sheet:
@@ -175,6 +175,25 @@ def test_other_stages_go_on_from_a_module(straight, smoke_model, tmp_path, stage
     )
 
 
+def test_end_to_end_makes_a_codec_with_its_module_inside(straight, smoke_model, tmp_path):
+    config = smoke_config(
+        tmp_path, smoke_model, stage="end_to_end", fusion_from=str(straight / "model"),
+        **{"training.total_steps": 1, "training.warmup_steps": 0},
+    )  # fmt: skip
+    folder = train.train(config)
+    lines = metrics_of(tmp_path)
+    assert {"bpp", "lpips_tau_1"} <= set(lines[0]) and np.isfinite(lines[-1]["bpp@400"])
+    old, new = model_folder.load(smoke_model), model_folder.load(folder)
+    assert new.name == old.name and new.model_id != old.model_id
+    assert set(new.params) == set(old.params)
+    codec = rdc_jax.load(folder)  # finds the module by itself, bound to the new base
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 40, 3), np.uint8)
+    data = codec.encode(pixels)
+    assert np.any(codec.decode(data, tau=1.0) != codec.decode(data, tau=0.0))
+    with pytest.raises(RdcError, match="needs model"):
+        rdc_jax.load(smoke_model).decode(data)
+
+
 # What is refused
 
 
@@ -186,7 +205,7 @@ def refused(config):
     return str(error.value)
 
 
-@pytest.mark.parametrize("stage", ["auxiliary", "transform", "realism"])
+@pytest.mark.parametrize("stage", list(fusion_stages.TRAINED))
 def test_a_base_is_needed(tmp_path, stage):
     message = refused(smoke_config(tmp_path, "", stage=stage))
     assert f"stage {stage} needs init_from=MODEL" in message
@@ -236,7 +255,7 @@ def test_without_lpips_the_package_is_named(smoke_model, tmp_path, monkeypatch):
     assert "pip install" in refused(config)
 
 
-@pytest.mark.parametrize("stage", ["auxiliary", "transform", "realism"])
+@pytest.mark.parametrize("stage", list(fusion_stages.TRAINED))
 def test_encoded_latents_have_no_pictures_to_learn_from(smoke_model, tmp_path, stage):
     config = smoke_config(tmp_path, smoke_model, stage=stage, **{"data.kind": "latents"})
     config = fusion_run.with_base(config)

@@ -278,7 +278,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_f
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stage": "fourth"}, "entropy, auxiliary, transform, realism, not 'fourth'"),
+        ({"stage": "fourth"}, "entropy, auxiliary, transform, realism, end_to_end, not 'fourth'"),
         ({"stage": "diffusion"}, "init_from=FOLDER"),
         ({"data.kind": "video"}, "data.kind must be"),
         ({"data.held_out": 64}, "hold out fewer"),
