@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import html_report
+from rdc_jax.evaluation import html_report, report_pictures
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>.png'
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
@@ -106,9 +106,63 @@ def test_chapters_in_order_and_figures(results, load):
     assert positions[8] < positions[9] < positions[10]
     assert "−12.3 % 26.00 to 27.00; 2 img" in text and "no overlap" in text
     assert "PSNR (RGB), dB, inside the region" in text
-    assert "rdc tau 0 40 2 15 0.1000 26.00 0.3800 30.00" in text  # a row of means
-    assert "rdc tau 0 6 0.5 417 0.25 208" in text  # a row of timings
-    assert "peer & co 40 – – 0.1000 26.00 0.3000" in text  # a curve without points
+    assert "40 2 15 0.1000 26.00 0.3800 30.00" in text  # a row of means
+    assert "rdc tau 0 6 0.500 417 0.250 208" in text  # a row of timings
+    assert "peer & co 3 settings, 0.100 to 0.400 bpp" in text  # a curve without points
+    assert "40 – – 0.1000 26.00 0.3000" in text
+
+
+def test_a_difference_of_one_picture_says_so(results, load):
+    results["bd"][0]["images"] = 1
+    page = html_report.page(results, load)
+    assert "−12.3 % 1 picture only; 26.00 to 27.00" in Reader(page).text
+    assert 'class="good"' not in page and 'class="bad"' not in page
+    results["bd"][0] |= {"images": 0, "value": None}
+    assert "picture only" not in html_report.page(results, load)
+
+
+def test_distances_between_sets_stand_beside_the_means(results, load):
+    for n, curve in enumerate(results["curves"]):
+        curve["results"] = curve["results"] | {"fid": [n + 40.5, n + 30.5, None]}
+    text = Reader(html_report.page(results, load)).text
+    assert "40 2 15 0.1000 26.00 0.3800 30.00 40.5 60 2 30" in text  # rdc tau 0
+    assert "40 2 15 0.1000 26.00 0.3800 30.00 41.5 60 2 30" in text  # jpeg
+    assert "80 2 60 0.4000 29.00 0.3200 30.00 –" in text
+    assert "40 – – 0.1000 26.00 0.3000 – 42.5" in text  # the peer
+    assert "FID/256 over bits per pixel" in html_report.page(results, load)
+
+
+def test_many_settings_are_folded_but_for_the_first_codec(results, load):
+    def folded(page):
+        return ["open" not in more for tag, more in Reader(page).elements if tag == "details"]
+
+    assert folded(html_report.page(results, load)) == [True, False, False, False]
+    results["points"] += [
+        point("a.png", codec, float(setting), setting / 100)
+        for codec in ("rdc tau 0", "jpeg <i>")
+        for setting in range(1, 12)
+    ]
+    results["skipped"] *= 13
+    page = html_report.page(results, load)
+    assert folded(page) == [True, True, False, True, True]  # images, skipped, codecs
+    assert "jpeg <i> 14 settings, 0.0100 to 0.400 bpp" in Reader(page).text
+
+
+def test_what_a_user_waits_for(results, load):
+    results["timings"] = {
+        "first decode, tau 0": 2.888, "decode, tau 0": 0.25, "load": 1, "first encode": 12.5,
+        "<b>": float("nan"), "encode": "soon",
+    }  # fmt: skip
+    text = Reader(html_report.page(results, load)).text
+    table = "step first call, s later calls, s load 1.00 – encode 12.5 – "
+    assert f"What a user waits for {table}decode, tau 0 2.89 0.250 <b> – –" in text
+
+
+@pytest.mark.parametrize("timings", [None, {}, [], "slow", 3])
+def test_odd_timings_make_no_table(results, load, timings):
+    results["timings"] = timings
+    page = html_report.page(results, load)
+    assert "waits" not in page and "Median time of a file" in page
 
 
 def test_nothing_hostile_comes_through(results, load):
@@ -142,9 +196,32 @@ def test_pictures_are_the_nearest_in_rate(results, load):
         "pictures/original/0/a.png", "pictures/rdc tau 0/60/a.png", "pictures/jpeg <i>/60/a.png"
     ]  # fmt: skip
     assert "maps/a.png" in asked and "maps/bits.png" not in asked
-    assert "Importance map, rdc tau 0" in page
+    assert page.count("<strong>Importance map</strong><small>white = important</small>") == 1
     text = Reader(page).text
     assert "setting 60 bytes 30 bpp 0.200 (20 % less than 0.25) PSNR (RGB), dB 27.00" in text
+
+
+def test_every_map_is_shown_once_and_named_for_its_coder(results, load):
+    first, other = results["points"][0], results["points"][3]
+    for each in (first, other):
+        each |= {"coder": "rdc", "map_picture": "maps/a.png", "bits_picture": "maps/b.png"}
+    page = html_report.page(results, load, images=["a.png"], bpp=0.1)
+    below = page.partition('<div class="maps">')[2].partition("</section>")[0]
+    assert re.findall("<strong>(.*?)</strong>", below) == ["Importance map", "Bits, rdc"]
+    assert "<small>brighter = more bits</small>" in below
+    other |= {"coder": "even", "map_picture": "maps/even.png", "bits_picture": "maps/even_b.png"}
+    page = html_report.page(results, load, images=["a.png"], bpp=0.1)
+    below = page.partition('<div class="maps">')[2].partition("</section>")[0]
+    assert re.findall("<strong>(.*?)</strong>", below) == [
+        "Importance map, rdc", "Importance map, even", "Bits, rdc", "Bits, even"
+    ]  # fmt: skip
+
+
+def test_no_picture_is_missed_where_none_was_kept(results, load):
+    for each in results["points"]:
+        del each["picture"]
+    text = Reader(html_report.page(results, load)).text
+    assert "No pictures were kept" in text and "could not be read" not in text
 
 
 def test_pictures_of_any_kind(results, tmp_path, rng):
@@ -194,9 +271,9 @@ def test_median_images_have_neither_most_nor_least_detail():
     rates = {"plain": 0.1, "middle": 0.3, "busy": 0.9, "fair": 0.2, "rich": 0.5}
     points = [point(name, "jpeg", 50.0, rate) for name, rate in rates.items()]
     results = {"images": [{"name": name} for name in rates], "points": points}
-    assert html_report.median_images(results, 1) == ["middle"]
-    assert html_report.median_images(results, 3) == ["middle", "fair", "rich"]
-    assert html_report.median_images(results, 9) == list(rates)
+    assert report_pictures.median_images(results, 1) == ["middle"]
+    assert report_pictures.median_images(results, 3) == ["middle", "fair", "rich"]
+    assert report_pictures.median_images(results, 9) == list(rates)
 
 
 class Browser:
@@ -306,6 +383,8 @@ def test_the_page_works_in_a_browser(results, load, tmp_path, browser):
         browser.open(path.as_uri(), width, dark=dark)
         assert browser.value("document.scrollingElement.scrollWidth <= innerWidth"), width
         assert browser.value("[...document.images].every((i) => i.naturalWidth === 40)")
+        widths = "new Set([...document.querySelectorAll('.maps img')].map((i) => i.offsetWidth))"
+        assert browser.value(f"{widths}.size === 1")
     assert not browser.complaints
     assert not [url for url in browser.requests if not url.startswith(("file:", "data:"))]
 
@@ -341,3 +420,25 @@ def test_the_page_works_in_a_browser(results, load, tmp_path, browser):
     browser.key("ArrowRight", 39)
     tip = browser.value("document.getElementById('tip').textContent")
     assert tip == "rdc tau 0: 26.00 at 0.1 bpp, setting 40"
+
+
+def test_a_wide_report_scrolls_inside_its_tables(results, tmp_path, browser):
+    for each in results["points"]:
+        each["metrics"] |= {f"a metric with a long name {n}": n / 7 for n in range(9)}
+        each |= {"map_picture": "maps/a.png", "bits_picture": "maps/b.png"}
+
+    def load(path):
+        return np.zeros((4, 6, 3) if path.startswith("maps") else (400, 600, 3), np.uint8)
+
+    path = tmp_path / "report.html"
+    path.write_text(html_report.page(results, load), encoding="utf-8")
+    width_of = "document.querySelector('{}').getBoundingClientRect().width"
+    for width in (1280, 390):
+        browser.open(path.as_uri(), width)
+        assert browser.value("document.scrollingElement.scrollWidth <= innerWidth"), width
+        assert browser.value("document.querySelector('.codec .scroll').scrollWidth > innerWidth")
+        sizes = "[...document.querySelectorAll('.maps img')].map((image) => image.offsetWidth)"
+        maps = browser.value(sizes)
+        assert len(maps) == 4 and len(set(maps)) == 1
+        assert maps[0] < browser.value(width_of.format(".stage")) / 2
+    assert not browser.complaints
