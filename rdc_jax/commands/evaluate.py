@@ -14,10 +14,20 @@ from PIL import Image
 
 from rdc_jax.commands.files import LazyCodec
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import coders, comparison, html_report, metric_set, survey, tradeoff
+from rdc_jax.evaluation import (
+    coders,
+    comparison,
+    html_report,
+    metric_set,
+    set_distances,
+    survey,
+    tradeoff,
+)
+from rdc_jax.evaluation.metric_names import NETWORK_OF_SET_METRIC
 from rdc_jax.evaluation.report import hardware, image_files, table, usable_cores
 from rdc_jax.evaluation.timing import median_seconds
 from rdc_jax.image_io import atomic_write, read_image
+from rdc_jax.saliency import salient
 
 OURS = "rdc"
 TFDS = "tfds:"
@@ -30,11 +40,15 @@ def run(args: Namespace) -> int:
     folder = Path(args.out)
     pictures = find_pictures(args.data, folder, args.limit)
     metrics, missing = metric_set.choose(args.metrics)
+    extractors, unmeasured = set_distances.choose(args.metrics, args.inception)
+    missing |= unmeasured
     skipped = [{"what": name, "reason": reason} for name, reason in missing.items()]
+    wanted = [name for name in args.metrics if name not in missing]
+    sets = sorted(name for name in wanted if name in NETWORK_OF_SET_METRIC)
     model = LazyCodec(args.model, args.fusion)
     compared, unavailable = choose_coders(model, args)
     skipped += unavailable
-    conditions = f"{args.masks} {sorted(metrics)}"
+    conditions = f"{args.masks} {sorted(metrics) + sets}"
     results = survey.read(folder / "results.json")
     gone = survey.keep(results, pictures, compared, conditions)
     if gone:
@@ -54,10 +68,13 @@ def run(args: Namespace) -> int:
         results["timings"] = timings(model, read_first(pictures), args)
     masks = partial(mask_of, args.masks)
     workers = args.jobs or usable_cores()
-    options = dict(conditions=conditions, shown=args.shown, workers=workers)
+    observe = partial(set_distances.note, extractors, folder)
+    options = dict(conditions=conditions, shown=args.shown, workers=workers, observe=observe)
     survey.run(results, folder, pictures, compared, metrics, masks, **options)
     if not results["points"]:
         raise RdcError(f"nothing could be measured: {results['skipped'][0]['reason']}")
+    results["curves"] = comparison.curves(results["points"])
+    set_distances.add(results, folder, sets)
     comparison.summarise(results, args.anchors, args.method, args.window)
     survey.write(folder, results)
     shown = [image["name"] for image in results["images"] if "picture" in image]
@@ -128,7 +145,7 @@ def ours(model: LazyCodec, args: Namespace, even: bool = False) -> coders.Coder:
         data, report = model.codec.encode(
             pixels, quality=quality, importance=mask, return_report=True, **gain
         )
-        return coders.Coded(data, report.section_bytes["importance"])
+        return coders.Coded(data, report.section_bytes["importance"], report.bits_map)
 
     def decode(tau, data):
         return np.asarray(model.codec.decode(data, tau=tau, steps=args.steps))
@@ -140,12 +157,15 @@ def ours(model: LazyCodec, args: Namespace, even: bool = False) -> coders.Coder:
     return coders.Coder(name, args.qualities, "rdc", encode, decodes, False, identity)
 
 
-def mask_of(masks: str | None, path: Path, shape: tuple[int, int]) -> np.ndarray | None:
-    """float32 [h,w] in [0,1]: "center", or the picture of the same stem in a folder, or None."""
+def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | None:
+    """float32 [h,w] in [0,1]: "center", "auto", the picture of that stem in a folder, or None."""
+    shape = pixels.shape[:2]
     if masks is None:
         return None
     if masks == "center":
         return centred_ellipse(*shape)
+    if masks == "auto":
+        return salient(pixels)
     for file in image_files(masks):
         if file.stem == path.stem:
             picture = Image.fromarray(read_image(file, background=0).pixels).convert("L")
@@ -181,7 +201,8 @@ def timings(model: LazyCodec, pixels: np.ndarray | None, args: Namespace) -> dic
         return {}
     found = {"load": median_seconds(lambda: model.codec, 1, warm_up=0)}
     codec, quality = model.codec, args.qualities[len(args.qualities) // 2]
-    data = codec.encode(pixels, quality=quality)  # shapes of the second call are compiled, too
+    found["first encode"] = median_seconds(lambda: codec.encode(pixels, quality=quality), 1, 0)
+    data = codec.encode(pixels, quality=quality)
     for name, tau in [(f"tau {tau:g}", tau) for tau in args.taus]:
         decode = partial(codec.decode, data, tau=tau, steps=args.steps)
         found[f"first decode, {name}"] = median_seconds(decode, 1, warm_up=0)

@@ -43,10 +43,14 @@ SECONDS = 300
 
 
 class Coded(NamedTuple):
-    """A file, and how many of its bytes are an importance map."""
+    """A file, how many of its bytes are an importance map, and where the others went.
+
+    bits: float [h',w'] at any resolution, bits of each place, where the coder knows them.
+    """
 
     data: bytes
     map_bytes: int = 0
+    bits: np.ndarray | None = None
 
 
 class Coder(NamedTuple):

@@ -20,20 +20,25 @@ NO_BD = ("bpp", "setting", "encoding_time", "decoding_time", "map_bytes", "seam"
 
 
 def summarise(results: dict[str, Any], anchors: Iterable[str], method: str, window) -> None:
-    """Adds "curves" (means over pictures, CompressAI's schema) and "bd" to the results.
+    """Adds "bd" to results that have "curves": all anchors against all others in every metric.
 
-    window: (low, high) bits per pixel that BD-rates are confined to, or None.
+    window: (low, high) bits per pixel that BD-rates are confined to, or None. Metrics that only
+    curves have, not points, are compared as curves, once for all pictures.
     """
-    results["curves"] = curves(results["points"])
     known = [curve["name"] for curve in results["curves"]]
     pairs = [(a, t) for a, t in itertools.product(anchors, known) if a in known and a != t]
     metrics = [k for k in results["curves"][0]["results"] if k not in NO_BD] if known else []
-    results["bd"] = [
-        {"anchor": a, "test": t, "metric": metric, "method": method}
-        | compare(results["points"], a, t, metric, method, window)
-        for metric in metrics
-        for a, t in pairs
-    ]
+    by_name = {curve["name"]: curve["results"] for curve in results["curves"]}
+    of_points = {metric for point in results["points"] for metric in point["metrics"]}
+    results["bd"] = []
+    for metric, (anchor, test) in itertools.product(metrics, pairs):
+        entry = {"anchor": anchor, "test": test, "metric": metric, "method": method}
+        if metric in of_points:
+            found = compare(results["points"], anchor, test, metric, method, window)
+        else:
+            count = len(results["images"])
+            found = compare_means(by_name[anchor], by_name[test], metric, method, window, count)
+        results["bd"].append(entry | found)
 
 
 def curves(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -82,24 +87,48 @@ def compare(
     for pair in by_image.values():
         if len(pair) < 2:
             continue
-        both = [_curve(pair[name], metric) for name in (anchor, test)]
+        both = [
+            ([p["bpp"] for p in pair[name]], [p["metrics"][metric] for p in pair[name]])
+            for name in (anchor, test)
+        ]
         try:
-            gain = bd_metric(*both, method, window).value
-            found.append((*bd_rate(*both, method, window), gain))
+            found.append(_differences(*both, metric, method, window))
         except RdcError:  # no overlap, or too few points
             continue
+    return _entry(found, metric, len(found))
+
+
+def compare_means(
+    anchor: dict[str, list], test: dict[str, list], metric: str, method: str, window, count: int
+) -> dict[str, Any]:
+    """As `compare`, of two curves ("bpp" and the metric) that stand for `count` pictures."""
+    try:
+        both = [(results["bpp"], results[metric]) for results in (anchor, test)]
+        return _entry([_differences(*both, metric, method, window)], metric, count)
+    except (KeyError, RdcError):  # a curve without this metric, or no overlap
+        return _entry([], metric, 0)
+
+
+def _differences(anchor, test, metric: str, method: str, window) -> tuple[float, ...]:
+    """(BD-rate, its interval's ends, BD-metric), qualities turned so that more is better."""
+    both = [_rising(*curve, metric) for curve in (anchor, test)]
+    gain = bd_metric(*both, method, window).value
+    return (*bd_rate(*both, method, window), gain)
+
+
+def _rising(rates: Sequence[float], values: Sequence[float], metric: str):
+    pairs = zip(rates, as_quality(metric, values), strict=True)
+    finite = [(rate, value) for rate, value in pairs if np.isfinite(value)]
+    return monotone_part([rate for rate, _ in finite], [value for _, value in finite])
+
+
+def _entry(found: Sequence[tuple[float, ...]], metric: str, images: int) -> dict[str, Any]:
     if not found:
         return {"value": None, "low": None, "high": None, "gain": None, "images": 0}
     value, low, high, gain = (_mean(column) for column in zip(*found, strict=True))
     if not higher_is_better(metric):
         low, high, gain = -high, -low, -gain
-    return {"value": value, "low": low, "high": high, "gain": gain, "images": len(found)}
-
-
-def _curve(points: Sequence[dict[str, Any]], metric: str) -> tuple[list[float], list[float]]:
-    values = as_quality(metric, [point["metrics"][metric] for point in points])
-    finite = [(p["bpp"], v) for p, v in zip(points, values, strict=True) if np.isfinite(v)]
-    return monotone_part([rate for rate, _ in finite], [value for _, value in finite])
+    return {"value": value, "low": low, "high": high, "gain": gain, "images": images}
 
 
 def _mean(values: Iterable[float]) -> float:

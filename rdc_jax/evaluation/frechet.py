@@ -6,10 +6,10 @@ its original.
     pictures -> patches -> features [N,C] -> Frechet distance   of Gaussians fitted to both sets
                                           -> kernel distance    MMD of a cubic kernel, unbiased
 
-The features are those of LPIPS' AlexNet or VGG16, and the results are named for them: fd-vgg16,
-kid-vgg16. They are **not** FID and KID, whose features are those of an Inception network that
-no Python package carries; compare with nothing but values of this module. The protocol of the
-patches is that of FID/256 in the literature on compression.
+The features here are those of LPIPS' AlexNet or VGG16. Distances of them are **not** FID and KID,
+whose features are those of an Inception network that no Python package carries (`set_distances`
+takes its file); compare with nothing but values of this module. The protocol of the patches is
+that of FID/256 in the literature on compression.
 
 A Frechet distance is biased upwards by a small set: compare equal numbers of patches only, and
 more of them than features (256 or 512). The kernel distance has no such bias.
@@ -27,7 +27,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.perceptual_weights import CONVOLUTIONS, Weights
+from rdc_jax.evaluation.perceptual_weights import Weights
 
 PATCH_SIZE = 256
 BATCH = 8  # patches that a network sees at a time
@@ -155,25 +155,6 @@ def kernel_distance(
         a, b = (z[generator.choice(len(z), size, replace=False)] for z in (x, y))
         values.append(_unbiased_mmd(a, b))
     return float(np.mean(values)), float(np.std(values))
-
-
-def measure_sets(
-    weights: Weights, reference: np.ndarray, decoded: np.ndarray, seed: int = 0
-) -> dict[str, float]:
-    """Both distances of two sets of patches, by names such as fd-vgg16 and kid-vgg16.
-
-    Args:
-      weights: of `perceptual_weights.load`.
-      reference: uint8 [N,h,w,3], N >= 2; `half_shifted_patches` of all pictures.
-      decoded: uint8 [M,h,w,3], M >= 2.
-      seed: of the subsets of the kernel distance.
-    """
-    network = {len(layers): name for name, layers in CONVOLUTIONS.items()}[len(weights["conv"])]
-    x, y = features(weights, reference), features(weights, decoded)
-    return {
-        f"fd-{network}": frechet_distance(x, y),
-        f"kid-{network}": kernel_distance(x, y, seed=seed)[0],
-    }
 
 
 def _checked(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,13 +10,21 @@ NOT_METRICS = (
     "bpp", "bytes", "map_bytes", "setting", "settings", "quality", "q", "encoding_time",
     "decoding_time",
 )  # fmt: skip
-LOWER_IS_BETTER = ("lpips", "dists", "butteraugli", "fd-", "kid-", "seam")
+LOWER_IS_BETTER = ("lpips", "dists", "butteraugli", "fd-", "kid", "fid", "seam")
 HIGHER_IS_BETTER = ("psnr", "ms-ssim", "ssimulacra2", "vmaf")
 TITLES = {
     "psnr-rgb": "PSNR (RGB), dB", "psnr": "PSNR, dB", "ms-ssim-rgb": "MS-SSIM (RGB)",
     "ms-ssim": "MS-SSIM", "lpips-alex": "LPIPS (AlexNet)", "lpips-vgg": "LPIPS (VGG)",
     "dists": "DISTS", "ssimulacra2": "SSIMULACRA 2", "butteraugli": "Butteraugli", "vmaf": "VMAF",
+    "fid": "FID/256", "kid": "KID/256",
+    "fd-alexnet": "Fréchet distance (AlexNet)", "kid-alexnet": "Kernel distance (AlexNet)",
+    "fd-vgg16": "Fréchet distance (VGG)", "kid-vgg16": "Kernel distance (VGG)",
     "seam": "Seam at the mask's border",
+}  # fmt: skip
+INCEPTION = "inception"
+NETWORK_OF_SET_METRIC = {
+    "fd-alexnet": "alexnet", "kid-alexnet": "alexnet", "fd-vgg16": "vgg16", "kid-vgg16": "vgg16",
+    "fid": INCEPTION, "kid": INCEPTION,
 }  # fmt: skip
 REGIONS = {"roi": "inside the region", "background": "outside the region"}
 MISSING = "–"

@@ -17,7 +17,7 @@ import numpy as np
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import dists, external_metrics, metrics, perceptual, perceptual_weights
-from rdc_jax.evaluation.metric_names import direction
+from rdc_jax.evaluation.metric_names import NETWORK_OF_SET_METRIC, direction
 from rdc_jax.evaluation.regions import masked_lpips, masked_ms_ssim, seam_statistic
 
 DEFAULT = ("psnr-rgb", "ms-ssim-rgb", "lpips-alex", "lpips-vgg", "dists", "ssimulacra2")
@@ -52,14 +52,19 @@ def as_quality(name: str, values: Sequence[float]) -> list[float]:
 def choose(wanted: Sequence[str]) -> tuple[dict[str, Metric], dict[str, str]]:
     """The wanted metrics, and by name the reason why others of them are not to be had here.
 
+    Metrics of sets of pictures (`set_distances`) are passed over.
+
     Raises:
       RdcError: a name that nobody knows.
     """
     found: dict[str, Metric] = {}
     missing: dict[str, str] = {}
     for name in wanted:
+        if name in NETWORK_OF_SET_METRIC:
+            continue
         if name not in names():
-            raise RdcError(f"unknown metric '{name}'; choose from {', '.join(names())}")
+            known = ", ".join([*names(), *NETWORK_OF_SET_METRIC])
+            raise RdcError(f"unknown metric '{name}'; choose from {known}")
         try:
             found[name] = _make(name)
         except RdcError as error:

@@ -30,7 +30,8 @@ from rdc_jax.evaluation.metric_set import Metric, measure
 from rdc_jax.image_io import atomic_write, read_image
 
 SCHEMA = 1
-Masks = Callable[[Path, tuple[int, int]], np.ndarray | None]
+Masks = Callable[[Path, np.ndarray], np.ndarray | None]
+Observer = Callable[[str, float, str, np.ndarray], None]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -88,11 +89,14 @@ def run(
     conditions: str = "",
     shown: int = 4,
     workers: int = 1,
+    observe: Observer = lambda curve, setting, stem, pixels: None,
 ) -> None:
     """Measures what `results` lacks and adds it, writing DIR/results.json after every picture.
 
-    masks: (path, (height, width)) -> mask float32 [h,w], or None for a uniform map. shown: how
-    many pictures' decoded versions are kept. workers: threads for the classical codecs.
+    masks: (path, uint8 [h,w,3]) -> mask float32 [h,w], or None for a uniform map. shown: how
+    many pictures' decoded versions are kept. workers: threads for the classical codecs. observe:
+    is shown every picture, as ("original", 0, stem, uint8 [h,w,3]) and once decoded with curve and
+    setting.
     """
     done = {(p["image"], p["codec"], p["setting"]) for p in results["points"]}
     known = {image["name"] for image in results["images"]}
@@ -109,7 +113,7 @@ def run(
             continue
         try:
             pixels = read_image(path).pixels
-            mask = masks(path, pixels.shape[:2])
+            mask = masks(path, pixels)
         except RdcError as error:
             results["skipped"].append({"what": path.name, "reason": str(error)})
             continue
@@ -120,6 +124,7 @@ def run(
             if is_shown:
                 image["picture"] = _write_picture(folder, "original", 0.0, path, pixels)
             results["images"].append(image)
+        observe("original", 0.0, path.stem, pixels)
 
         def one(job, path=path, pixels=pixels, mask=mask, is_shown=is_shown):
             coder, setting = job
@@ -137,6 +142,7 @@ def run(
             for point, decoded in points:
                 if (path.name, point["codec"], point["setting"]) not in done:
                     point["metrics"] = measure(metrics, pixels, decoded, mask)
+                    observe(point["codec"], point["setting"], path.stem, decoded)
                     results["points"].append(point)
             if skipped is not None:
                 results["skipped"].append(skipped)
@@ -158,9 +164,10 @@ def code(
     coded = coder.encode(pixels, setting, mask)
     encoding_time = time.perf_counter() - started
     name = f"{path.stem}.{coder.extension}"
-    file = folder / "files" / _folder_name(coder.name) / f"{setting:g}" / name
-    _write(file, coded.data)
+    file = folder / "files" / folder_name(coder.name) / f"{setting:g}" / name
+    write_file(file, coded.data)
     data = file.read_bytes()
+    maps = {} if not is_shown else _write_maps(folder, coder.name, setting, path, mask, coded.bits)
     points = []
     for curve, decode in coder.decodes.items():
         started = time.perf_counter()
@@ -179,6 +186,7 @@ def code(
             "encoding_time": encoding_time,
             "decoding_time": decoding_time,
             "file": str(file.relative_to(folder)),
+            **maps,
         }
         if is_shown:
             point["picture"] = _write_picture(folder, curve, setting, path, decoded)
@@ -188,7 +196,7 @@ def code(
 
 def write(folder: Path, results: dict[str, Any]) -> None:
     """DIR/results.json, and DIR/results.csv with one line a point."""
-    _write(folder / "results.json", json.dumps(results, indent=1).encode())
+    write_file(folder / "results.json", json.dumps(results, indent=1).encode())
     metrics = sorted({key for point in results["points"] for key in point["metrics"]})
     fixed = ("image", "codec", "setting", "bytes", "map_bytes", "bpp", "encoding_time",
              "decoding_time")  # fmt: skip
@@ -196,7 +204,7 @@ def write(folder: Path, results: dict[str, Any]) -> None:
     for point in results["points"]:
         cells = [point[key] for key in fixed] + [point["metrics"].get(key, "") for key in metrics]
         lines.append(",".join(_cell(cell) for cell in cells))
-    _write(folder / "results.csv", ("\n".join(lines) + "\n").encode())
+    write_file(folder / "results.csv", ("\n".join(lines) + "\n").encode())
 
 
 def _cell(value: Any) -> str:
@@ -204,24 +212,44 @@ def _cell(value: Any) -> str:
     return '"' + text.replace('"', '""') + '"' if re.search(r'[",\n]', text) else text
 
 
-def _folder_name(label: str) -> str:
+def folder_name(label: str) -> str:
+    """A curve's name as part of a path."""
     return re.sub(r"[^A-Za-z0-9.-]+", "_", label)
 
 
 def write_png(file: Path, pixels: np.ndarray) -> None:
-    """Writes uint8 [h,w,3], making the folder where there is none."""
+    """Writes uint8 [h,w,3] or [h,w], making the folder where there is none."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
-    _write(file, buffer.getvalue())
+    write_file(file, buffer.getvalue())
 
 
 def _write_picture(folder: Path, label: str, setting: float, path: Path, pixels) -> str:
-    file = folder / "pictures" / _folder_name(label) / f"{setting:g}" / f"{path.stem}.png"
+    file = folder / "pictures" / folder_name(label) / f"{setting:g}" / f"{path.stem}.png"
     write_png(file, pixels)
     return str(file.relative_to(folder))
 
 
-def _write(file: Path, data: bytes) -> None:
+def _write_maps(folder: Path, name: str, setting: float, path: Path, mask, bits) -> dict[str, str]:
+    """Grey pictures of what the coder was told and did, by their names in a point.
+
+    "map_picture": the mask, white = important. "bits_picture": bits of each place as the coder
+    has them, white = the 99th percentile or more.
+    """
+    pictures = {}
+    if mask is not None:
+        pictures["map_picture"] = "masks", 0.0, 255.0 * mask
+    if bits is not None:
+        most = max(float(np.quantile(bits, 0.99)), 1e-9)
+        pictures["bits_picture"] = f"{name} bits", setting, 255.0 * np.minimum(bits / most, 1.0)
+    return {
+        key: _write_picture(folder, label, number, path, np.round(values).astype(np.uint8))
+        for key, (label, number, values) in pictures.items()
+    }
+
+
+def write_file(file: Path, data: bytes) -> None:
+    """Writes or replaces a file, making its folder where there is none."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

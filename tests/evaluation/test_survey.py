@@ -10,7 +10,7 @@ from PIL import Image
 from rdc_jax import cli
 from rdc_jax.commands.evaluate import centred_ellipse
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import coders, comparison, metric_set, survey
+from rdc_jax.evaluation import coders, comparison, metric_set, perceptual_weights, survey
 
 SIZE = (96, 80)
 
@@ -80,7 +80,13 @@ def test_one_command_makes_results_table_and_report(photos, smoke_model, capsys)
             assert (shown.height, shown.width) == SIZE
     ours = [p for p in results["points"] if p["codec"] == "rdc tau 0"]
     assert all(0 < p["map_bytes"] < p["bytes"] for p in ours)
-    assert set(results["timings"]) >= {"load", "encode", "first decode, tau 0", "decode, tau 1"}
+    timed = {"load", "first encode", "encode", "first decode, tau 0", "decode, tau 1"}
+    assert set(results["timings"]) >= timed
+    masks = {p.get("map_picture") for p in results["points"]}
+    bits = {p["bits_picture"] for p in results["points"] if "bits_picture" in p}
+    assert len(masks) == 2 and len(bits) == 2 * 2 * 2  # pictures; times settings, with and without
+    with Image.open(out / sorted(bits)[0]) as shown:
+        assert shown.mode == "L" and shown.size == (SIZE[1] // 8, SIZE[0] // 8)
     curve = results["curves"][0]  # CompressAI's schema
     assert set(curve) == {"name", "description", "results"}
     lengths = {len(values) for values in curve["results"].values()}
@@ -109,6 +115,29 @@ def test_figures_of_other_settings_do_not_mix(photos, smoke_model, capsys):
     assert len(json.loads((out / "results.before.json").read_text())["points"]) == 18
     points = json.loads((out / "results.json").read_text())["points"]
     assert len(points) == 18 and all("roi/psnr-rgb" in point["metrics"] for point in points)
+
+
+def test_masks_can_be_found_in_the_pictures(photos, smoke_model):
+    options = ("--codecs", "rdc", "--metrics", "psnr-rgb", "--masks", "auto")
+    code, out = evaluate(photos, smoke_model, *options)
+    assert code == 0
+    points = json.loads((out / "results.json").read_text())["points"]
+    assert all("roi/psnr-rgb" in point["metrics"] for point in points)
+    assert any(point["map_bytes"] for point in points)
+
+
+def test_pictures_too_small_for_patches_have_no_set_metric(
+    photos, smoke_model, monkeypatch, random_weights
+):
+    monkeypatch.setattr(perceptual_weights, "load", lambda backbone: random_weights(backbone, 4))
+    options = ("--codecs", "jpeg", "--metrics", "psnr-rgb,fd-alexnet,fid")
+    code, out = evaluate(photos, smoke_model, *options)
+    assert code == 2
+    results = json.loads((out / "results.json").read_text())
+    reasons = {item["what"]: item["reason"] for item in results["skipped"]}
+    assert "two samples or more" in reasons["fd-alexnet of jpeg"]
+    assert "--inception" in reasons["fid"]
+    assert "psnr-rgb" in results["curves"][0]["results"]
 
 
 def test_what_cannot_be_done_is_named_skipped_and_counted(photos, smoke_model, capsys, tmp_path):

@@ -1,0 +1,282 @@
+"""Every measured table of the README and of docs/, from one command.
+
+    python benchmarks/figures.py --data EVAL_PHOTOS --training PHOTOS --out figures [--write]
+
+Runs the commands that the README names, one after the other (about an hour on two cores with the
+ablations; an interrupted run goes on), and prints the tables as Markdown; they stay in
+DIR/figures.md. With --write they replace those between the markers
+
+    <!-- figures: NAME -->
+    <!-- end of NAME -->
+
+in README.md and docs/*.md. Without --training the ablations are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import speed
+
+from rdc_jax import cli
+from rdc_jax.errors import RdcError
+from rdc_jax.image_io import atomic_write
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("README.md", "docs/ablations.md")
+PSNR, MS_SSIM, LPIPS = "psnr-rgb", "ms-ssim-rgb", "lpips-alex"
+FAITHFUL, REALISTIC, EVEN = "rdc tau 0", "rdc tau 1", "rdc even tau 0"
+
+# What is run: name -> arguments of `rdc eval`. The README shows the same commands.
+EVALUATIONS = {
+    "quality": ["--taus", "0,1", "--qualities", "0,15,30,45,60,75,90,100", "--window", "0.15,0.8"],
+    "region": ["--codecs", "rdc", "--qualities", "20,50", "--masks", "center",
+               "--anchors", EVEN],
+    "knob": ["--codecs", "rdc", "--qualities", "15,40,65", "--taus", "0,0.25,0.5,0.75,1",
+             "--anchors", FAITHFUL],
+}  # fmt: skip
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of GitHub's kind."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def curves_of(results: dict[str, Any]) -> dict[str, dict[str, list]]:
+    """Name of each curve -> its columns."""
+    return {curve["name"]: curve["results"] for curve in results["curves"]}
+
+
+def short(value: float, digits: int = 3) -> str:
+    """A number below 1 without its zero: .072; others with as many digits after the point."""
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("0") if text.startswith("0.") else text
+
+
+def per_cent(value: float | None) -> str:
+    return "no overlap" if value is None else f"{value:+.1f}"
+
+
+def quality_table(results: dict[str, Any]) -> str:
+    """Mean figures of every quality, faithful and realistic."""
+    curves = curves_of(results)
+    faithful, realistic = curves[FAITHFUL], curves[REALISTIC]
+    rows = [
+        (
+            f"{setting:g}",
+            short(faithful["bpp"][i]),
+            f"{faithful[PSNR][i]:.2f}",
+            short(faithful[MS_SSIM][i]),
+            short(faithful[LPIPS][i]),
+            f"{realistic[PSNR][i]:.2f}",
+            short(realistic[LPIPS][i]),
+        )
+        for i, setting in enumerate(faithful["setting"])
+    ]
+    header = ("quality", "bits per pixel", "PSNR, dB", "MS-SSIM", "LPIPS", "realistic: PSNR",
+              "LPIPS")  # fmt: skip
+    return markdown(header, rows)
+
+
+def bd_table(results: dict[str, Any]) -> str:
+    """BD-rates against the classical codecs."""
+    values = {(bd["anchor"], bd["test"], bd["metric"]): bd["value"] for bd in results["bd"]}
+    titles = {"jpeg": "JPEG (Pillow)", "webp": "WebP", "avif": "AVIF"}
+    columns = [(FAITHFUL, PSNR), (FAITHFUL, MS_SSIM), (FAITHFUL, LPIPS), (REALISTIC, PSNR),
+               (REALISTIC, LPIPS)]  # fmt: skip
+    rows = [
+        (f"against {title}", *(per_cent(values.get((anchor, *column))) for column in columns))
+        for anchor, title in titles.items()
+        if any(key[0] == anchor for key in values)
+    ]
+    header = ("BD-rate, % (pchip, mean of pictures, .15 to .8 bpp)", "PSNR", "MS-SSIM", "LPIPS",
+              "realistic: PSNR", "LPIPS")  # fmt: skip
+    return markdown(header, rows)
+
+
+def region_table(results: dict[str, Any]) -> str:
+    """What a map buys against files of the same model without one."""
+    found = {bd["metric"]: bd for bd in results["bd"] if bd["test"] == FAITHFUL}
+    places = ("roi/", "background/", "")
+    low, high = min(curves_of(results)[EVEN]["bpp"]), max(curves_of(results)[EVEN]["bpp"])
+
+    def gain(metric, place):
+        value = found[place + metric]["gain"]
+        return "no overlap" if value is None else f"{value:+.2f}"
+
+    rows = [("PSNR, dB", *(gain(PSNR, place) for place in places))]
+    for metric, name in ((PSNR, "PSNR"), (LPIPS, "LPIPS")):
+        cells = [per_cent(found[place + metric]["value"]) + " %" for place in places]
+        rows.append((f"bits for equal {name}", *cells))
+    count = len(results["images"])
+    header = (f"{count} pictures, equal bytes ({short(low, 2)} to {short(high, 2)} bpp)",
+              "inside the mask", "outside", "whole picture")  # fmt: skip
+    return markdown(header, rows)
+
+
+def knob_table(results: dict[str, Any]) -> str:
+    """PSNR and LPIPS of a few rates along tau, and what tau 1 buys at equal LPIPS."""
+    sweeps = {
+        float(name.removeprefix("rdc tau ")): curve
+        for name, curve in curves_of(results).items()
+        if name.startswith("rdc tau ")
+    }
+    taus = sorted(sweeps)
+    rows = [
+        (f"{short(bpp)} bpp",
+         *(f"{sweeps[tau][PSNR][i]:.2f} / {short(sweeps[tau][LPIPS][i])}" for tau in taus))
+        for i, bpp in enumerate(sweeps[taus[0]]["bpp"])
+    ]  # fmt: skip
+    count = len(results["images"])
+    header = (f"mean of {count} pictures: PSNR, dB / LPIPS", *(f"tau {short(t, 2)}" for t in taus))
+    bd = {(bd["test"], bd["metric"]): bd for bd in results["bd"]}
+    rate, loss = bd[REALISTIC, LPIPS]["value"], bd[REALISTIC, PSNR]["gain"]
+    sentence = ""
+    if rate is not None and loss is not None:
+        sentence = (
+            f"\n\nAt equal LPIPS (AlexNet; training saw VGG only) tau 1 needs {abs(rate):.1f} % "
+            f"{'fewer' if rate < 0 else 'more'} bits than tau 0; at equal bits it costs "
+            f"{-loss:.2f} dB of PSNR."
+        )
+    return markdown(header, rows) + sentence
+
+
+def speed_table(results: dict[str, Any]) -> str:
+    """Seconds of what a user waits for."""
+    first = results["first_call_seconds"]
+    rows = [("encode", f"{results['median_seconds']['rdc']['encode']:.2f}")]
+    module = results.get("module_seconds")
+    if module:
+        rows.append(
+            ("decode, faithful; `--tau 1`",
+             f"{module['tau 0']:.2f}; {module['tau 1, 1 steps']:.2f}")
+        )  # fmt: skip
+    else:
+        rows.append(("decode", f"{results['median_seconds']['rdc']['decode']:.2f}"))
+    first_calls = f"{results['load_seconds']:.1f}; {first['encode']:.1f}; {first['decode']:.1f}"
+    name = "load the model; first encode; first decode (compiled once per machine)"
+    return markdown(("", "seconds"), [*rows, (name, first_calls)])
+
+
+def ablation_table(results: dict[str, Any]) -> str:
+    """Paired differences with their intervals, and how they were come by."""
+    rows = [
+        (e["what"], e["against"], f"{e['mean']:+.3g} {e['unit']}", f"{e['interval']:.2g}",
+         str(e["pictures"]), "yes" if abs(e["mean"]) > e["interval"] else "no")
+        for e in results["effects"]
+    ]  # fmt: skip
+    steps, qualities = results["steps"], ", ".join(f"{q:g}" for q in results["qualities"])
+    how = (
+        f"{results['date']}, model {results['model_id']}; {results['hardware']}; "
+        f"{results['minutes']:.0f} minutes. Variants of the entropy model were trained for "
+        f"{steps['entropy']} steps, of the denoiser for {steps['diffusion']}; qualities "
+        f"{qualities}.\n\n"
+    )
+    header = ("variant", "against", "difference", "+-", "pictures", "clear")
+    return how + markdown(header, rows)
+
+
+# Tables by name, and the run whose results they are made from.
+TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "quality": ("quality", quality_table),
+    "bd-rate": ("quality", bd_table),
+    "region": ("region", region_table),
+    "knob": ("knob", knob_table),
+    "speed": ("speed", speed_table),
+    "ablations": ("ablations", ablation_table),
+}
+
+
+def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """Runs one of the commands, or goes on with it; its results, None if it is not asked for."""
+    folder = Path(arguments.out) / name
+    common = ["--data", arguments.data, "--out", str(folder)]
+    if arguments.limit:
+        common += ["--limit", str(arguments.limit)]
+    model = ["--model", arguments.model] if arguments.model else []
+    if name == "speed":
+        file = Path(arguments.out) / "speed.json"
+        code = speed.main([*model, "--out", str(file), "--repeats", str(arguments.repeats)])
+    elif name == "ablations":
+        if not arguments.training:
+            return None
+        file = folder / "ablations.json"
+        settings = [f"init_from={arguments.model or 'tiny'}", f"data.path={arguments.training}"]
+        code = cli.main(["eval", "ablations", "--config", arguments.config, *common, *settings])
+    else:
+        file = folder / "results.json"
+        code = cli.main(["eval", *common, *model, *EVALUATIONS[name]])
+    if code:
+        raise RdcError(f"'{name}' ended with exit code {code}; mend that and run again")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def replaced(text: str, tables: dict[str, str]) -> str:
+    """A document with new tables between its markers; those without a new one stay."""
+    for name, body in tables.items():
+        start, end = f"<!-- figures: {name} -->", f"<!-- end of {name} -->"
+        pattern = re.escape(start) + ".*?" + re.escape(end)
+        new = f"{start}\n\n{body}\n\n{end}"
+        text = re.sub(pattern, lambda _, new=new: new, text, flags=re.DOTALL)
+    return text
+
+
+def run(arguments: argparse.Namespace) -> dict[str, str]:
+    """All tables by name, written where they belong."""
+    results: dict[str, Any] = {}
+    tables: dict[str, str] = {}
+    Path(arguments.out).mkdir(parents=True, exist_ok=True)
+    for name in arguments.only:
+        source, make = TABLES[name]
+        if source not in results:
+            results[source] = measure(source, arguments)
+        if results[source] is not None:
+            tables[name] = make(results[source])
+    listed = "\n\n".join(f"## {name}\n\n{table}" for name, table in tables.items())
+    atomic_write(Path(arguments.out) / "figures.md", (listed + "\n").encode(), overwrite=True)
+    print("\n" + listed)
+    for document in DOCUMENTS if arguments.write else ():
+        path = ROOT / document
+        text = path.read_text(encoding="utf-8")
+        if (changed := replaced(text, tables)) != text:
+            path.write_text(changed, encoding="utf-8")
+            print(f"wrote {document}")
+    return tables
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="pictures to measure on")
+    parser.add_argument("--training", metavar="FOLDER", help="photographs for the ablations")
+    parser.add_argument("--out", default="figures", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--model", help="name or folder; default: the shipped one")
+    parser.add_argument("--config", default=str(ROOT / "configs" / "tiny.py"), help="of ablations")
+    parser.add_argument("--limit", type=int, help="only the first pictures")
+    parser.add_argument("--repeats", type=int, default=10, help="of speed measurements")
+    parser.add_argument(
+        "--only", nargs="+", choices=TABLES, default=list(TABLES), metavar="TABLE",
+        help=f"of {', '.join(TABLES)}",
+    )  # fmt: skip
+    parser.add_argument("--write", action="store_true", help="into README.md and docs/")
+    arguments = parser.parse_args(argv)
+    try:
+        run(arguments)
+    except RdcError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
