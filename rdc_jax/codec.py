@@ -12,20 +12,20 @@ tau goes] -> pixels.
 
 import dataclasses
 import math
+import os
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from rdc_jax import fusion_folder, model_folder, rate_control, tiled_networks
+from rdc_jax import fusion_folder, model_folder, rate_control, stored_networks, tiled_networks
 from rdc_jax import importance as importance_maps
 from rdc_jax.diffusion import sampling
 from rdc_jax.entropy import bitstream, dither, importance_coding, latent_coding
 from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
+from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
-from rdc_jax.models.fusion import Fusion
-from rdc_jax.models.networks import Networks
+from rdc_jax.image_io import checked_pixels
 
 DEFAULT_QUALITY = 50.0
 DEFAULT_ROI_GAIN = 300.0  # timesteps between background and region of interest
@@ -53,31 +53,13 @@ class Codec:
 
     def __init__(self, model: model_folder.Model, module: fusion_folder.Module | None = None):
         self.model, self.module = model, module
-        try:
-            self._networks = Networks.from_config(model.config)
-            expected = jax.eval_shape(self._networks.init, jax.random.key(0))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            where = model.path / "config.json"
-            raise RdcError(f"{where} does not describe a model: {error}") from error
-        _check_parameters(model.params, expected)
-        self._params = jax.device_put({k: v for k, v in model.params.items() if k != "hyperprior"})
-        self.entropy = latent_coding.EntropyModel.from_arrays(model.entropy)
+        self._networks, self._params = stored_networks.of_model(model)
+        self.entropy = EntropyModel.from_arrays(model.entropy)
         self._num_levels = int(model.config["num_levels"])
         self._cell_size = int(model.config["cell_size"])
         self._timestep_range = tuple(model.config["timestep_range"])
         if module is not None:
-            self._fusion, self._fusion_params = self._load_module(module)
-
-    def _load_module(self, module: fusion_folder.Module) -> tuple[Fusion, Any]:
-        try:
-            fusion = Fusion.from_config(module.config, self._networks)
-            expected = jax.eval_shape(fusion.init, jax.random.key(0))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            where = module.path / "config.json"
-            raise RdcError(f"{where} does not describe a module: {error}") from error
-        params = {"transform": module.params["transform"]}
-        _check_parameters(params, {"transform": expected["transform"]})
-        return fusion, jax.device_put(params)
+            self._fusion, self._fusion_params = stored_networks.of_module(module, self._networks)
 
     # Encoding
 
@@ -106,9 +88,11 @@ class Codec:
         the coded picture; None is the module's own choice. With return_report, returns (bytes,
         Report). progress: shows a bar for large pictures. Raises RdcError for unusable input.
         """
-        pixels, grey = _checked_pixels(pixels, grey)
+        pixels, grey = checked_pixels(pixels, grey)
         height, width = pixels.shape[:2]
-        grid, num_levels = self._importance_grid(height, width, importance, levels)
+        grid, num_levels = importance_maps.from_either(
+            importance, levels, height, width, self._cell_size, self._num_levels
+        )
         if not 0 <= seed < 2**32:
             raise RdcError(f"seed {seed} must be between 0 and {2**32 - 1}")
         if steps is None:
@@ -148,23 +132,6 @@ class Codec:
             )
         data, report = code(DEFAULT_QUALITY if quality is None else quality)
         return (data, report) if return_report else data
-
-    def _importance_grid(
-        self, height: int, width: int, importance: np.ndarray | None, levels: np.ndarray | None
-    ) -> tuple[np.ndarray, int]:
-        """The coded map uint8 [gh,gw] and its number of levels: 1 when all is equally important."""
-        if importance is not None and levels is not None:
-            raise RdcError("give importance or levels, not both")
-        if importance is not None:
-            levels = importance_maps.from_mask_array(
-                importance, height, width, self._cell_size, self._num_levels
-            )
-        expected = importance_maps.grid_shape(height, width, self._cell_size)
-        if levels is None:
-            return np.zeros(expected, np.uint8), 1
-        if levels.shape != expected or levels.dtype != np.uint8 or levels.max() >= self._num_levels:
-            raise RdcError(f"levels must be uint8 {expected} below {self._num_levels}")
-        return levels, self._num_levels
 
     def _code(self, latent, grid, header, quality) -> tuple[bytes, Report]:
         conditions = self._conditions(header, grid)
@@ -285,6 +252,11 @@ class Codec:
         self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS
     ) -> tuple[bitstream.Header, latent_coding.CodedLatent, latent_coding.Conditions]:
         """The entropy stage alone: header, noisy latent with its prior, and map. No network."""
+        if isinstance(data, str | os.PathLike):
+            path = str(data)
+            raise RdcError(
+                f"decoding takes bytes, not a path: pass pathlib.Path({path!r}).read_bytes()"
+            )
         header, sections = bitstream.unpack(data, max_pixels=max_pixels)
         if header.model_id != self.model.model_id:
             raise RdcError(
@@ -322,24 +294,3 @@ def _check_sampling(steps: int, tau: Any) -> None:
         raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
     if not isinstance(tau, str) and np.ndim(tau) == 0 and not 0.0 <= tau <= 1.0:
         raise RdcError(f"tau {tau} must be between 0 (faithful) and 1 (realistic)")
-
-
-def _checked_pixels(pixels: np.ndarray, grey: bool) -> tuple[np.ndarray, bool]:
-    pixels = np.asarray(pixels)
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or 0 in pixels.shape:
-        raise RdcError(f"pixels must be uint8 [H,W,3], not {pixels.dtype} {pixels.shape}")
-    if pixels.ndim == 2:
-        return np.repeat(pixels[..., None], 3, axis=-1), True
-    if pixels.shape[-1] != 3:
-        raise RdcError(f"pixels must have 3 channels, not {pixels.shape[-1]}")
-    return pixels, grey
-
-
-def _check_parameters(params: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Strict: every parameter present, none left over, all shapes right."""
-    have, want = map(model_folder.parameter_shapes, (params, expected))
-    for key in sorted(have.keys() | want.keys()):
-        if have.get(key) != want.get(key):
-            raise RdcError(
-                f"weights do not fit their config: {key} is {have.get(key)}, not {want.get(key)}"
-            )

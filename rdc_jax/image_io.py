@@ -103,6 +103,31 @@ def read_image(
         raise RdcError(f"{name} is a damaged image: {reason}") from error
 
 
+def checked_pixels(pixels: np.ndarray, grey: bool = False) -> tuple[np.ndarray, bool]:
+    """Pixels as an encoder takes them, uint8 [height, width, 3], and whether they are grey.
+
+    Args:
+        pixels: uint8 [height, width, 3], or [height, width] for grey.
+        grey: whether three channels are known to be equal.
+
+    Raises:
+        RdcError: something else was given, such as a path.
+    """
+    if isinstance(pixels, str | os.PathLike):
+        raise RdcError(
+            "encoding takes pixels, not a path: pass "
+            f"rdc_jax.image_io.read_image({str(pixels)!r}).pixels"
+        )
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        raise RdcError(f"pixels must be uint8 [H,W,3], not {pixels.dtype} {pixels.shape}")
+    if pixels.ndim == 2:
+        return np.repeat(pixels[..., None], 3, axis=-1), True
+    if pixels.shape[-1] != 3:
+        raise RdcError(f"pixels must have 3 channels, not {pixels.shape[-1]}")
+    return pixels, grey
+
+
 def _convert(picture: Image.Image, background: int, name: str) -> Picture:
     mode = picture.mode
     if mode == "F":

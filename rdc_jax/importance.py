@@ -103,6 +103,37 @@ def from_mask_array(
     return np.clip(levels, 0, num_levels - 1).astype(np.uint8)
 
 
+def from_either(
+    mask: np.ndarray | None,
+    levels: np.ndarray | None,
+    height: int,
+    width: int,
+    cell_size: int,
+    num_levels: int,
+) -> tuple[np.ndarray, int]:
+    """The map to code, uint8 [rows, columns], and its number of levels.
+
+    Args:
+        mask: as in `from_mask_array`, or None.
+        levels: a map that is ready, instead of a mask, or None. Neither: all is equally
+            important, which is a map of one level.
+        height, width, cell_size, num_levels: as in `from_mask_array`.
+
+    Raises:
+        RdcError: mask and levels are given, or what is given does not fit.
+    """
+    if mask is not None and levels is not None:
+        raise RdcError("give importance or levels, not both")
+    if mask is not None:
+        levels = from_mask_array(mask, height, width, cell_size, num_levels)
+    expected = grid_shape(height, width, cell_size)
+    if levels is None:
+        return np.zeros(expected, np.uint8), 1
+    if levels.shape != expected or levels.dtype != np.uint8 or levels.max() >= num_levels:
+        raise RdcError(f"levels must be uint8 {expected} below {num_levels}")
+    return levels, num_levels
+
+
 def from_boxes(
     boxes: Iterable[Box], height: int, width: int, cell_size: int, num_levels: int
 ) -> np.ndarray:

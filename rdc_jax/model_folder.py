@@ -23,8 +23,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from rdc_jax.entropy.entropy_model import schedule_arrays
 from rdc_jax.entropy.integer_network import quantize_hyperprior
-from rdc_jax.entropy.latent_coding import schedule_arrays
 from rdc_jax.entropy.mean_scale_network import quantize_mean_scale
 from rdc_jax.entropy.tables import build_table_bank
 from rdc_jax.errors import RdcError
@@ -117,8 +117,16 @@ def find(model: str | Path | None) -> Path:
         if (folder / "manifest.json").is_file():
             return folder
     looked = " and ".join(str(folder) for folder in candidates)
-    message = f"no model {name!r} (looked in {looked}); give a name from `rdc models` or a path"
-    raise RdcError(message)
+    names = ", ".join(folder.name for folder in shipped()) or "none"
+    raise RdcError(
+        f"no model {name!r} (looked in {looked}); give a path, or the name of a model that "
+        f"comes with the package: {names}"
+    )
+
+
+def shipped() -> list[Path]:
+    """The folders of the models that come with the package, by name."""
+    return sorted(path.parent for path in SHIPPED.glob("*/manifest.json"))
 
 
 def load(model: str | Path | None = None) -> Model:

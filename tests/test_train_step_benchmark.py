@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import train_step
+from benchmarks import paired_unet, train_step, train_step_sides
 
 SIZES = {
-    "attention": train_step.Size((8, 16), 1, (2, 0), 4, 4, 3, 2, 8, (3, 12), 2, "float32"),
-    "convolution": train_step.Size((8, 16), 1, (0, 0), 0, 4, 3, 2, 8, None, 2, "float32"),
-    "one level": train_step.Size((8,), 1, (0,), 0, 4, 3, 2, 8, None, 2, "float32"),
+    "attention": paired_unet.Size((8, 16), 1, (2, 0), 4, 4, 3, 2, 8, (3, 12), 2, "float32"),
+    "convolution": paired_unet.Size((8, 16), 1, (0, 0), 0, 4, 3, 2, 8, None, 2, "float32"),
+    "one level": paired_unet.Size((8,), 1, (0,), 0, 4, 3, 2, 8, None, 2, "float32"),
 }
 
 
@@ -25,11 +25,11 @@ def both():
 
     def build(name):
         size = SIZES[name]
-        batch = train_step.make_batch(size, size.batch)
-        model = train_step.our_network(size, "float32")
-        params = train_step.random_params(model, batch)
-        network = train_step.torch_network(size)
-        train_step.copy_to_torch(params, network)
+        batch = paired_unet.make_batch(size, size.batch)
+        model = paired_unet.our_network(size, "float32")
+        params = paired_unet.random_params(model, batch)
+        network = paired_unet.torch_network(size)
+        paired_unet.copy_to_torch(params, network)
         return model, params, network, batch
 
     yield build
@@ -39,23 +39,23 @@ def both():
 @pytest.mark.parametrize("name", ["attention", "convolution"])
 def test_losses_and_gradients_agree(both, name):
     model, params, network, batch = both(name)
-    loss, gradients = jax.jit(jax.value_and_grad(train_step.our_loss, 1), static_argnums=0)(
+    loss, gradients = jax.jit(jax.value_and_grad(train_step_sides.our_loss, 1), static_argnums=0)(
         model, params, batch
     )
-    tensors = train_step.torch_batch(batch, "cpu", channels_last=False)
-    torch_loss = train_step.torch_loss(network, tensors, "float32")
+    tensors = train_step_sides.torch_batch(batch, "cpu", channels_last=False)
+    torch_loss = train_step_sides.torch_loss(network, tensors, "float32")
     torch_loss.backward()
     assert float(loss) == pytest.approx(torch_loss.item(), rel=1e-3)
     theirs = {name.replace(".", "_"): p.grad.numpy() for name, p in network.named_parameters()}
-    for name, ours in train_step.torch_arrays(gradients).items():
+    for name, ours in paired_unet.torch_arrays(gradients).items():
         assert np.linalg.norm(ours - theirs[name]) < 1e-3 * np.linalg.norm(theirs[name]), name
 
 
 def test_the_sides_stay_together_over_steps(both):
     model, params, network, batch = both("one level")
-    theirs = train_step.Theirs(network, batch, "float32", "cpu", True, False)
+    theirs = train_step_sides.Theirs(network, batch, "float32", "cpu", True, False)
     with jax.numpy_dtype_promotion("standard"):  # optax needs it
-        ours = train_step.Ours(model, params, batch)
+        ours = train_step_sides.Ours(model, params, batch)
         for _ in range(2):
             assert ours.step() == pytest.approx(theirs.step(), rel=1e-3)
         assert ours.gradient() == pytest.approx(theirs.gradient(), rel=1e-3)
@@ -68,10 +68,10 @@ def test_another_network_is_refused(both):
     _, params, network, _ = both("one level")
     fewer = {name: value for name, value in params.items() if name != "conv_out"}
     with pytest.raises(ValueError, match="only one side has: conv_out_bias, conv_out_weight"):
-        train_step.copy_to_torch(fewer, network)
+        paired_unet.copy_to_torch(fewer, network)
     narrower = {**params, "conv_out": jax.tree.map(lambda x: x[..., :1], params["conv_out"])}
     with pytest.raises(ValueError, match=r"conv_out_weight is \(1, 8, 3, 3\) here"):
-        train_step.copy_to_torch(narrower, network)
+        paired_unet.copy_to_torch(narrower, network)
 
 
 def test_a_missing_extra_is_said_in_one_line(monkeypatch, capsys):

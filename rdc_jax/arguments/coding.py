@@ -4,6 +4,7 @@ from typing import Any
 
 from rdc_jax.arguments.shared import (
     common,
+    force,
     fusion,
     input_and_output,
     json_lines,
@@ -11,6 +12,9 @@ from rdc_jax.arguments.shared import (
     model,
     new_command,
     number,
+    quality,
+    roi_gain,
+    steps,
 )
 
 
@@ -22,10 +26,7 @@ def add_encode(commands: Any) -> None:
     )  # fmt: skip
     input_and_output(p, "picture, folder of pictures, or - for standard input", ".rdc")
     rate = p.add_mutually_exclusive_group()
-    rate.add_argument(
-        "-q", "--quality", type=number(float, 0, 100), metavar="Q",
-        help="0 (smallest file) to 100 (closest to the original); default 50",
-    )  # fmt: skip
+    quality(rate, "0 (smallest file) to 100 (closest to the original); default 50")
     rate.add_argument(
         "--target-bpp", type=number(float, 0), metavar="B",
         help="largest size of the whole file in bits per pixel, instead of a quality",
@@ -38,17 +39,11 @@ def add_encode(commands: Any) -> None:
         "--roi-box", action="append", default=[], metavar="X,Y,W,H",
         help="important rectangle in pixels; may be repeated and joined with --roi",
     )  # fmt: skip
-    p.add_argument(
-        "--roi-gain", type=number(float, 0, 1000), metavar="G",
-        help="timesteps between unimportant and important parts",
-    )  # fmt: skip
+    roi_gain(p)
     p.add_argument(
         "--seed", type=number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the dither"
     )
-    p.add_argument(
-        "--steps", type=number(int, 1, 255), metavar="N",
-        help="sampler steps a decoder takes unless told otherwise; default: the model's choice",
-    )  # fmt: skip
+    steps(p, " a decoder takes unless told otherwise; default: the model's choice")
     p.add_argument(
         "--tau", type=number(float, 0, 1), metavar="T",
         help="realism a decoder aims at unless told otherwise: 0 faithful, 1 realistic; the coded "
@@ -66,10 +61,7 @@ def add_decode(commands: Any) -> None:
         help="0 (faithful) to 1 (realistic); or a picture of the same size, white where detail may "
         "be invented; or roi, which keeps important parts faithful; default: what the file says",
     )  # fmt: skip
-    p.add_argument(
-        "--steps", type=number(int, 1, 255), metavar="N",
-        help="sampler steps of the realistic picture; default: what the file says",
-    )  # fmt: skip
+    steps(p, " of the realistic picture; default: what the file says")
     p.add_argument(
         "--clock", choices=("proportional", "clamped"), default="proportional",
         help="order in which several steps treat the regions",
@@ -98,3 +90,4 @@ def add_models(commands: Any) -> None:
 def add_demo(commands: Any) -> None:
     p = new_command(commands, "demo", "encode and decode a photograph with and without a mask")
     p.add_argument("-o", "--output", default="rdc_demo", metavar="DIR", help="default: %(default)s")
+    force(p, "the files of an earlier run")

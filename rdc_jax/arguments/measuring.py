@@ -1,8 +1,21 @@
 """Arguments of evaluation and plots."""
 
+from argparse import ArgumentParser
 from typing import Any
 
-from rdc_jax.arguments.shared import fusion, model, new_command, number, numbers, words
+from rdc_jax.arguments.shared import (
+    config_and_overrides,
+    force,
+    fusion,
+    model,
+    new_command,
+    number,
+    numbers,
+    quality,
+    roi_gain,
+    steps,
+    words,
+)
 
 
 def add_eval(commands: Any) -> None:
@@ -12,11 +25,9 @@ def add_eval(commands: Any) -> None:
         "again after an interruption, it goes on. Exit code 2 if something had to be skipped.",
     )  # fmt: skip
     p.set_defaults(module="evaluate")
-    p.add_argument(
-        "--data", metavar="FOLDER",
-        help="PNG and JPEG pictures; or tfds:NAME/SPLIT, a set that TFDS has prepared",
-    )  # fmt: skip
-    p.add_argument("--out", default="rdc_eval", metavar="DIR", help="default: %(default)s")
+    data_and_out(
+        p, "PNG and JPEG pictures; or tfds:NAME/SPLIT, a set that TFDS has prepared", "rdc_eval"
+    )
     p.add_argument(
         "--codecs", type=words, default=words("rdc,jpeg,webp,avif"), metavar="A,B",
         help="rdc and classical ones: jpeg, jpeg444, webp, avif, jp2, jxl, heic, vvc, hevc-roi; "
@@ -25,26 +36,25 @@ def add_eval(commands: Any) -> None:
     p.add_argument(
         "--metrics", type=words, default=words("psnr-rgb,ms-ssim-rgb,lpips-alex"), metavar="A,B",
         help="of psnr-rgb, ms-ssim-rgb, lpips-alex, lpips-vgg, dists, ssimulacra2, butteraugli, "
-        "vmaf; default: the first three",
+        "vmaf; and of all pictures together fd-alexnet, kid-alexnet, fd-vgg16, kid-vgg16, fid, "
+        "kid; default: the first three",
     )  # fmt: skip
     p.add_argument(
-        "--masks", metavar="DIR|center",
-        help="regions of interest: a folder with a mask of each picture's name, or a centred "
-        "ellipse of a quarter of the area; figures are then also given inside and outside",
-    )  # fmt: skip
+        "--inception", metavar="FILE", help="TorchScript network for fid and kid; needs torch"
+    )
     p.add_argument(
-        "--roi-gain", type=number(float, 0, 1000), metavar="G",
-        help="timesteps between unimportant and important parts",
+        "--masks", metavar="DIR|center|auto",
+        help="regions of interest: a folder with a mask of each picture's name, a centred "
+        "ellipse of a quarter of the area, or what stands out in each picture; figures are then "
+        "also given inside and outside",
     )  # fmt: skip
-    p.add_argument(
-        "--qualities", type=numbers, default=numbers("5,20,35,50,65,80,92,100"), metavar="Q,Q",
-        help="of our codec; default: 5,20,35,50,65,80,92,100",
-    )  # fmt: skip
+    roi_gain(p)
+    qualities(p, "5,20,35,50,65,80,92,100", "of our codec; ")
     p.add_argument(
         "--taus", type=numbers, default=numbers("0"), metavar="T,T",
         help="of our decoder, a curve each; default: 0",
     )  # fmt: skip
-    p.add_argument("--steps", type=number(int, 1, 255), metavar="N", help="sampler steps")
+    steps(p, "")
     p.add_argument(
         "--anchors", type=words, default=words("jpeg,webp,avif"), metavar="A,B",
         help="curves that BD-rates are against; default: jpeg,webp,avif",
@@ -57,7 +67,7 @@ def add_eval(commands: Any) -> None:
         "--window", type=numbers, default=None, metavar="LOW,HIGH",
         help="bits per pixel that BD-rates are confined to",
     )  # fmt: skip
-    p.add_argument("--limit", type=number(int, 1), metavar="N", help="only the first pictures")
+    limit(p)
     p.add_argument(
         "--shown", type=number(int, 0), default=4, metavar="N",
         help="pictures that the report shows; default: %(default)s",
@@ -79,15 +89,11 @@ def add_ablations(kinds: Any) -> None:
         epilog="Trains small variants of a model, then compares files picture by picture. Run "
         "again after an interruption, it goes on with the training.",
     )  # fmt: skip
-    p.add_argument(
-        "--config", required=True, metavar="PATH", help="of training, for instance configs/tiny.py"
-    )
-    p.add_argument(
-        "overrides", nargs="*", metavar="key=value",
-        help="changed setting: init_from=MODEL and data.path=PHOTOS are needed",
+    config_and_overrides(
+        p, "of training, for instance configs/tiny.py",
+        "init_from=MODEL and data.path=PHOTOS are needed", metavar="PATH",
     )  # fmt: skip
-    p.add_argument("--data", required=True, metavar="FOLDER", help="pictures to measure on")
-    p.add_argument("--out", default="rdc_ablations", metavar="DIR", help="default: %(default)s")
+    data_and_out(p, "pictures to measure on", "rdc_ablations", required=True)
     p.add_argument(
         "--entropy-steps", type=number(int, 1), default=600, metavar="N",
         help="of training for each variant of the entropy model; default: %(default)s",
@@ -96,11 +102,8 @@ def add_ablations(kinds: Any) -> None:
         "--diffusion-steps", type=number(int, 1), default=300, metavar="N",
         help="of training for each variant of the denoiser; default: %(default)s",
     )  # fmt: skip
-    p.add_argument(
-        "--qualities", type=numbers, default=numbers("10,30,50,75"), metavar="Q,Q",
-        help="default: 10,30,50,75",
-    )  # fmt: skip
-    p.add_argument("--limit", type=number(int, 1), metavar="N", help="only the first pictures")
+    qualities(p, "10,30,50,75")
+    limit(p)
 
 
 def add_preference(kinds: Any) -> None:
@@ -109,7 +112,7 @@ def add_preference(kinds: Any) -> None:
         epilog="With --serve, a page on this machine shows random pairs of what `rdc eval` coded; "
         "every answer goes to DIR/preference.csv at once. Without, sums up the answers.",
     )  # fmt: skip
-    p.add_argument("--out", default="rdc_eval", metavar="DIR", help="of `rdc eval`; %(default)s")
+    out(p, "rdc_eval", "of `rdc eval`; ")
     p.add_argument("--serve", action="store_true", help="ask; Ctrl-C ends and sums up")
     p.add_argument("--port", type=number(int, 0, 65535), default=8765, help="default: %(default)s")
     p.add_argument(
@@ -129,17 +132,9 @@ def add_plot(commands: Any) -> None:
     )  # fmt: skip
     p.set_defaults(module="plot")
     p.add_argument("input", metavar="PHOTO", help="picture, or - for standard input")
-    p.add_argument(
-        "-o", "--output", metavar="OUT", help=".png, .svg or .pdf; default: NAME_tau.png"
-    )
-    p.add_argument("-f", "--force", action="store_true", help="replace an existing file")
-    p.add_argument(
-        "-q", "--quality", type=number(float, 0, 100), default=30, metavar="Q",
-        help="of the file; default %(default)s",
-    )  # fmt: skip
-    p.add_argument(
-        "--steps", type=number(int, 1, 255), metavar="N", help="sampler steps; default: the model's"
-    )
+    drawing(p, None, "NAME_tau.png")
+    quality(p, "of the file; default %(default)s", default=30)
+    steps(p, "; default: the model's")
     model(p)
     fusion(p)
 
@@ -151,9 +146,36 @@ def add_curves(kinds: Any) -> None:
     )  # fmt: skip
     p.set_defaults(module="plot_curves")
     p.add_argument("input", nargs="+", metavar="JSON", help="results.json, or CompressAI's files")
-    p.add_argument(
-        "-o", "--output", default="curves.png", metavar="OUT",
-        help=".png, .svg or .pdf; default: %(default)s",
-    )  # fmt: skip
-    p.add_argument("-f", "--force", action="store_true", help="replace an existing file")
+    drawing(p, "curves.png")
     p.add_argument("--metrics", type=words, metavar="A,B", help="default: all that every curve has")
+
+
+# Arguments of several evaluations, or of several plots.
+
+
+def data_and_out(p: ArgumentParser, pictures: str, default: str, required: bool = False) -> None:
+    p.add_argument("--data", required=required, metavar="FOLDER", help=pictures)
+    out(p, default, "default: ")
+
+
+def out(p: ArgumentParser, default: str, said: str) -> None:
+    p.add_argument("--out", default=default, metavar="DIR", help=f"{said}%(default)s")
+
+
+def qualities(p: ArgumentParser, default: str, said: str = "") -> None:
+    p.add_argument(
+        "--qualities", type=numbers, default=numbers(default), metavar="Q,Q",
+        help=f"{said}default: {default}",
+    )  # fmt: skip
+
+
+def limit(p: ArgumentParser) -> None:
+    p.add_argument("--limit", type=number(int, 1), metavar="N", help="only the first pictures")
+
+
+def drawing(p: ArgumentParser, default: str | None, said: str = "%(default)s") -> None:
+    p.add_argument(
+        "-o", "--output", default=default, metavar="OUT",
+        help=f".png, .svg or .pdf; default: {said}",
+    )  # fmt: skip
+    force(p, "an existing file")

@@ -46,7 +46,11 @@ def input_and_output(p: argparse.ArgumentParser, what: str, extension: str) -> N
         help="file, - for standard output, or for several inputs a folder; default: the input's "
         f"name with {extension}",
     )  # fmt: skip
-    p.add_argument("-f", "--force", action="store_true", help="replace existing files")
+    force(p, "existing files")
+
+
+def force(p: argparse.ArgumentParser, replaced: str) -> None:
+    p.add_argument("-f", "--force", action="store_true", help=f"replace {replaced}")
 
 
 def model(p: argparse.ArgumentParser) -> None:
@@ -60,8 +64,35 @@ def fusion(p: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def quality(p: Any, said: str, default: float | None = None) -> None:
+    p.add_argument(
+        "-q", "--quality", type=number(float, 0, 100), default=default, metavar="Q", help=said
+    )
+
+
+def roi_gain(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--roi-gain", type=number(float, 0, 1000), metavar="G",
+        help="timesteps between unimportant and important parts, 0 to 1000; default 300",
+    )  # fmt: skip
+
+
+def steps(p: argparse.ArgumentParser, said: str) -> None:
+    """said: whose steps, and what they are by default."""
+    p.add_argument("--steps", type=number(int, 1, 255), metavar="N", help=f"sampler steps{said}")
+
+
 def max_pixels(p: argparse.ArgumentParser) -> None:
     p.add_argument("--max-pixels", type=number(int, 1), metavar="N", help="refuse larger pictures")
+
+
+def config_and_overrides(
+    p: argparse.ArgumentParser, config: str, overrides: str, metavar: str = "PATH[:VARIANT]"
+) -> None:
+    p.add_argument("--config", required=True, metavar=metavar, help=config)
+    p.add_argument(
+        "overrides", nargs="*", metavar="key=value", help=f"changed setting: {overrides}"
+    )
 
 
 def json_lines(p: argparse.ArgumentParser) -> None:

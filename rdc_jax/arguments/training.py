@@ -1,19 +1,17 @@
 """Arguments of training, its data, and weights from elsewhere."""
 
+from argparse import ArgumentParser
 from typing import Any
 
-from rdc_jax.arguments.shared import json_lines, new_command, number
+from rdc_jax.arguments.shared import config_and_overrides, force, json_lines, new_command, number
 
 
 def add_train(commands: Any) -> None:
     p = new_command(commands, "train", "train a model, or go on where a run stopped")
-    p.add_argument(
-        "--config", required=True, metavar="PATH[:VARIANT]",
-        help="Python file with get_config(), for instance configs/tiny.py:smoke",
+    config_and_overrides(
+        p, "Python file with get_config(), for instance configs/tiny.py:smoke",
+        "training.total_steps=9",
     )  # fmt: skip
-    p.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="changed setting: training.total_steps=9"
-    )
     p.add_argument(
         "--aot", metavar="TOPOLOGY",
         help="do not train: compile the step for TPUs such as v5e:16x16, and print the memory it "
@@ -31,10 +29,8 @@ def add_data(commands: Any) -> None:
     )  # fmt: skip
     p.set_defaults(module="data", action="prepare")
     p.add_argument("folder", metavar="FOLDER", help="all jpg, png and webp images below it")
-    p.add_argument("out", metavar="OUT", help="folder of the shards, manifest.json, skipped.txt")
-    p.add_argument(
-        "--shards", type=number(int, 1, 99999), metavar="N", help="default: one for each 128 MiB"
-    )
+    folder_of_shards(p)
+    shards(p, "one for each 128 MiB")
     p.add_argument(
         "--workers", type=number(int, 1, 512), metavar="N", help="processes; default: one a CPU"
     )
@@ -57,15 +53,10 @@ def add_data(commands: Any) -> None:
         "same init_from.",
     )  # fmt: skip
     p.set_defaults(module="encode_latents")
-    p.add_argument(
-        "--config", required=True, metavar="PATH[:VARIANT]",
-        help="of the training that will follow, for instance configs/sd21.py",
-    )  # fmt: skip
-    p.add_argument("out", metavar="OUT", help="folder of the shards, manifest.json, skipped.txt")
-    p.add_argument(
-        "overrides", nargs="*", metavar="key=value",
-        help="changed setting: init_from=FOLDER with the autoencoder (required), data.kind and "
-        "data.path of the photos",
+    folder_of_shards(p)
+    config_and_overrides(
+        p, "of the training that will follow, for instance configs/sd21.py",
+        "init_from=FOLDER with the autoencoder (required), data.kind and data.path of the photos",
     )  # fmt: skip
     p.add_argument(
         "--tile", type=number(int, 8), metavar="PIXELS",
@@ -75,9 +66,7 @@ def add_data(commands: Any) -> None:
     p.add_argument(
         "--batch", type=number(int, 1, 4096), metavar="N", help="tiles a device; default 4"
     )
-    p.add_argument(
-        "--shards", type=number(int, 1, 99999), metavar="N", help="default: one for 1024 photos"
-    )
+    shards(p, "one for 1024 photos")
 
 
 def add_import(commands: Any) -> None:
@@ -89,5 +78,16 @@ def add_import(commands: Any) -> None:
     p.add_argument("--from", dest="origin", choices=("compressai",), required=True)
     p.add_argument("path", metavar="PATH", help="file with the state dict")
     p.add_argument("out", metavar="OUT", help="model folder, for `rdc encode --model OUT`")
-    p.add_argument("-f", "--force", action="store_true", help="replace an existing model")
+    force(p, "an existing model")
     json_lines(p)
+
+
+# Arguments of both kinds of shards.
+
+
+def folder_of_shards(p: ArgumentParser) -> None:
+    p.add_argument("out", metavar="OUT", help="folder of the shards, manifest.json, skipped.txt")
+
+
+def shards(p: ArgumentParser, default: str) -> None:
+    p.add_argument("--shards", type=number(int, 1, 99999), metavar="N", help=f"default: {default}")

@@ -1,6 +1,7 @@
 """`rdc decode`: .rdc files -> pictures."""
 
 import io
+import os
 import sys
 import time
 from argparse import Namespace
@@ -50,6 +51,12 @@ def parse_tau(text: str | None) -> float | np.ndarray | str | None:
     try:
         tau = float(text)
     except ValueError:
+        if text != STREAM and not os.path.exists(text):
+            meant = "; did you mean --tau roi?" if text.lower() == "roi" else ""
+            raise RdcError(
+                f"--tau {text} is not a number from 0 to 1, not roi, and no picture of that name "
+                f"exists{meant}"
+            ) from None
         pixels = read_image(text, background=0).pixels
         return np.asarray(Image.fromarray(pixels).convert("L"))
     if not 0.0 <= tau <= 1.0:

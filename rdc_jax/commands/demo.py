@@ -9,5 +9,5 @@ def run(args: Namespace) -> int:
     compilation_cache.enable()
     from rdc_jax import demo
 
-    demo.run(args.output)
+    demo.run(args.output, overwrite=args.force)
     return 0

@@ -10,7 +10,7 @@ import numpy as np
 from rdc_jax import importance
 from rdc_jax.commands.files import STREAM, read_bytes
 from rdc_jax.entropy import bitstream, importance_coding
-from rdc_jax.entropy.bitstream import SectionType
+from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
 from rdc_jax.errors import RdcError
 
 SHADES = " .:-=+*#%@"
@@ -69,13 +69,14 @@ def contents(data: bytes, max_pixels: int) -> dict[str, Any]:
 
 
 def describe(name: str, content: dict[str, Any]) -> str:
-    """The same for people."""
+    """The same for people: tau as a number in 0..1, not in the header's units."""
     header, coded_map = content["header"], content["map"]
+    fields = header | {"default_tau": _shortest_tau(header["default_tau"])}
     lines = [
         f"{name}: rdc format version {content['format_version']}, {content['bytes']} bytes, "
         f"{content['bpp']:.4f} bits per pixel",
         "",
-        *(f"  {field:<20} {value}" for field, value in header.items()),
+        *(f"  {field:<20} {value}" for field, value in fields.items()),
         "",
         f"  {'part':<20} {'offset':>8} {'bytes':>8} {'payload':>8}   share",
         _part(content, "header", 0, content["header_bytes"], ""),
@@ -110,6 +111,12 @@ def drawing(grid: np.ndarray, num_levels: int) -> list[str]:
     return [
         "  |" + "".join(_shade(level, num_levels) for level in row) + "|" for row in grid[y][:, x]
     ]
+
+
+def _shortest_tau(units: int) -> str:
+    """The number with the fewest decimals that a header holds as so many units."""
+    candidates = (round(units / TAU_UNITS, decimals) for decimals in range(4))
+    return f"{next(tau for tau in candidates if round(TAU_UNITS * tau) == units):g}"
 
 
 def _shade(level: int, num_levels: int) -> str:

@@ -8,7 +8,7 @@ from rdc_jax.errors import RdcError
 
 
 def run(args: Namespace) -> int:
-    folders = sorted(path.parent for path in model_folder.SHIPPED.glob("*/manifest.json"))
+    folders = model_folder.shipped()
     if not folders:
         raise RdcError(f"no models are installed in {model_folder.SHIPPED}")
     for folder in folders:

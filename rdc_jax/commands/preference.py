@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import preference, survey
+from rdc_jax.evaluation import preference, preference_server, survey
 from rdc_jax.evaluation.report import table
 
 
@@ -17,7 +17,7 @@ def run(args: Namespace) -> int:
             raise RdcError(f"no results in '{folder}'; run `rdc eval --data ... --out {folder}`")
         points = survey.read(folder / "results.json")["points"]
         study = preference.pairs(points, seed=args.seed, tolerance=args.tolerance)
-        preference.serve(study, folder, answers, args.port)
+        preference_server.serve(study, folder, answers, args.port)
         if not answers.exists():
             print("rdc: no pair was answered", file=sys.stderr)
             return 0

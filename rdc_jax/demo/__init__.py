@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.metrics import masked_psnr, psnr
 from rdc_jax.evaluation.report import table
 from rdc_jax.image_io import atomic_write, read_image, write_image
 
 FOLDER = Path(__file__).parent
+NAMES = ("adaptive", "uniform")  # of the files
+SHEET = "demo.png"
 QUALITY = 30.0
 PANEL = 420  # side of a picture on the sheet, pixels
 MARGIN = 12
@@ -23,12 +26,15 @@ ZOOM = 140  # side of a zoomed square, pixels of the photograph
 ZOOM_ROI, ZOOM_BACKGROUND = (430, 300), (60, 380)  # their left, top
 
 
-def run(out: str | Path = "rdc_demo") -> Path:
-    """Encodes, decodes elsewhere, compares; returns the path of the sheet."""
+def run(out: str | Path = "rdc_demo", overwrite: bool = False) -> Path:
+    """Encodes, decodes elsewhere, compares; returns the path of the sheet.
+
+    Raises RdcError when `out` is no folder, or holds what a demo writes and may not be overwritten.
+    """
+    out = Path(out)
+    check_folder(out, overwrite)
     from rdc_jax.codec import load
 
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     photo = read_image(FOLDER / "flower.png").pixels
     mask = read_image(FOLDER / "flower_mask.png").pixels[..., 0] > 127
 
@@ -36,7 +42,7 @@ def run(out: str | Path = "rdc_demo") -> Path:
     codec = load()
     adaptive, report = codec.encode(photo, quality=QUALITY, importance=mask, return_report=True)
     uniform, uniform_report = codec.encode(photo, target_bpp=report.bpp, return_report=True)
-    files = {"adaptive": adaptive, "uniform": uniform}
+    files = dict(zip(NAMES, (adaptive, uniform), strict=True))
     for name, data in files.items():
         atomic_write(out / f"flower_{name}.rdc", data, overwrite=True)
 
@@ -64,11 +70,23 @@ def run(out: str | Path = "rdc_demo") -> Path:
     print(table(header, rows))
     where_bits_went(report, uniform_report, mask)
 
-    sheet = out / "demo.png"
+    sheet = out / SHEET
     panels = sheet_panels(photo, mask, report.bits_map, uniform_report.bits_map, pictures, sizes)
     write_image(sheet, draw_sheet(panels), overwrite=True)
     print(f"look at {sheet}")
     return sheet
+
+
+def check_folder(out: Path, overwrite: bool) -> None:
+    """Makes the folder, and refuses before the work starts what could not be written in the end."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RdcError(f"cannot make the folder '{out}': {error.strerror}") from error
+    written = [f"flower_{name}.{extension}" for name in NAMES for extension in ("rdc", "png")]
+    for file in (SHEET, *written):
+        if (out / file).exists() and not overwrite:
+            raise RdcError(f"the output '{out / file}' exists; give -f to replace it")
 
 
 def where_bits_went(report, uniform_report, mask: np.ndarray) -> None:

@@ -39,7 +39,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.perceptual import PRECISION, SMALLEST_SIDE, VGG16
+from rdc_jax.evaluation.perceptual import PRECISION, VGG16, check_images, pair_of_images
 from rdc_jax.evaluation.perceptual_weights import Weights
 
 PACKAGE = "DISTS_pytorch"
@@ -104,8 +104,9 @@ def dists(weights: Weights, parameters: Parameters, x: jax.Array, y: jax.Array) 
       RdcError: the images are not such arrays, differ in shape or have a side below 32; the
         weights are of another network.
     """
-    if x.shape != y.shape:
-        raise RdcError(f"images differ in shape: {x.shape} and {y.shape}")
+    check_images("DISTS", x, y)
+    if len(weights["conv"]) != sum(VGG16.convolutions):
+        raise RdcError("DISTS needs the weights of vgg16: load('vgg16')")
     similarity = 0.0
     stages = zip(_stages(weights, x), _stages(weights, y), strict=True)
     for (a, b), alpha, beta in zip(stages, parameters["alpha"], parameters["beta"], strict=True):
@@ -125,11 +126,7 @@ def measure_dists(
       reference: uint8 [h,w,3].
       decoded: uint8, the same shape.
     """
-    pictures = [np.asarray(reference), np.asarray(decoded)]
-    for picture in pictures:
-        if picture.dtype != np.uint8 or picture.ndim != 3:
-            raise RdcError(f"DISTS needs uint8 [h,w,3], not {picture.dtype} {picture.shape}")
-    x, y = (picture[None].astype(np.float32) / 127.5 - 1.0 for picture in pictures)
+    x, y = pair_of_images("DISTS", reference, decoded)
     return float(_jitted_dists(weights, parameters, x, y)[0])
 
 
@@ -146,13 +143,6 @@ def _package_file() -> Path:
 
 def _stages(weights: Weights, x: jax.Array) -> list[jax.Array]:
     """The image in [0,1] and the features of VGG16's five stages: float32 [B,h,w,channels]."""
-    if not jnp.issubdtype(x.dtype, jnp.floating) or x.ndim != 4 or x.shape[-1] != 3:
-        raise RdcError(f"DISTS needs float [B,H,W,3] in [-1,1], not {x.dtype} {x.shape}")
-    if min(x.shape[1:3]) < SMALLEST_SIDE:
-        size = f"{x.shape[1]}x{x.shape[2]}"
-        raise RdcError(f"DISTS needs {SMALLEST_SIDE} pixels or more on each side, not {size}")
-    if len(weights["conv"]) != sum(VGG16.convolutions):
-        raise RdcError("DISTS needs the weights of vgg16: load('vgg16')")
     image = (x.astype(jnp.float32) + 1.0) / 2.0
     convolutions = iter(weights["conv"])
     stages = [image]

@@ -1,10 +1,13 @@
 """Distortion of a decoded picture: PSNR, PSNR inside a mask, MS-SSIM. NumPy and SciPy only.
 
 Every metric takes two 8-bit pictures, that is after the rounding that a viewer sees. Floats
-are refused: a metric of unrounded pixels is not comparable with the literature.
+are refused: a metric of unrounded pixels is not comparable with the literature. The parts of
+MS-SSIM and the checks of pictures and masks are also those of `regions`.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -35,7 +38,7 @@ def psnr(reference: np.ndarray, decoded: np.ndarray) -> float:
     Raises:
       RdcError: the pictures are not uint8, differ in shape or are empty.
     """
-    reference, decoded = _as_pair(reference, decoded)
+    reference, decoded = checked_pair(reference, decoded)
     return _psnr_of_error(np.mean((reference - decoded) ** 2))
 
 
@@ -52,14 +55,8 @@ def masked_psnr(reference: np.ndarray, decoded: np.ndarray, mask: np.ndarray) ->
     Raises:
       RdcError: as `psnr`; the mask has another size, another range or is empty.
     """
-    reference, decoded = _as_pair(reference, decoded)
-    weight = np.asarray(mask, dtype=np.float64)
-    if weight.shape != reference.shape[:2]:
-        raise RdcError(f"mask is {weight.shape}, the picture is {reference.shape[:2]}")
-    if not (weight.min() >= 0.0 and weight.max() <= 1.0):
-        raise RdcError("mask values must lie in [0,1]")
-    if weight.sum() == 0.0:
-        raise RdcError("the mask selects nothing")
+    reference, decoded = checked_pair(reference, decoded)
+    weight = checked_mask(mask, reference.shape[:2])
     error = np.mean((reference - decoded) ** 2, axis=-1)
     return _psnr_of_error(np.sum(weight * error) / np.sum(weight))
 
@@ -85,26 +82,21 @@ def ms_ssim(reference: np.ndarray, decoded: np.ndarray, luma: bool = False) -> f
     Raises:
       RdcError: as `psnr`; `luma` of a picture without three channels.
     """
-    reference, decoded = _as_pair(reference, decoded)
+    reference, decoded = checked_pair(reference, decoded)
     if luma:
         if reference.shape[-1] != 3:
             raise RdcError(f"luma needs three channels, not {reference.shape[-1]}")
         reference = (reference @ LUMA_WEIGHTS)[..., None]
         decoded = (decoded @ LUMA_WEIGHTS)[..., None]
-    shorter = min(reference.shape[:2])
-    scales = ms_ssim_scales(shorter)
-    weights = np.array(MS_SSIM_WEIGHTS[:scales])
-    if scales < len(MS_SSIM_WEIGHTS):  # the published five add up to 1.0001 and stay so
-        weights /= weights.sum()
-    window = _gaussian_window(min(WINDOW_SIZE, shorter - (shorter + 1) % 2))
+    weights, window = ms_ssim_weights_and_window(min(reference.shape[:2]))
 
     product = np.ones(reference.shape[-1])
     for scale, weight in enumerate(weights):
-        structure, similarity = _ssim_means(reference, decoded, window)
-        term = similarity if scale == scales - 1 else structure
-        product *= np.maximum(term, 0.0) ** weight
-        if scale < scales - 1:
-            reference, decoded = _halve(reference), _halve(decoded)
+        last = scale == len(weights) - 1
+        values = ssim_map(reference, decoded, window, with_luminance=last)
+        product *= np.maximum(values.mean(axis=(0, 1)), 0.0) ** weight
+        if not last:
+            reference, decoded = halve(reference), halve(decoded)
     return float(product.mean())
 
 
@@ -116,7 +108,62 @@ def ms_ssim_scales(shorter_side: int) -> int:
     return scales
 
 
-def _as_pair(reference: np.ndarray, decoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ms_ssim_weights_and_window(shorter_side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Exponents of the scales that `ms_ssim` uses, finest first, and the window of all of them.
+
+    Returns:
+      weights: float64 [scales].
+      window: float64 [odd size], a Gaussian that sums to one; its outer square is the filter.
+    """
+    scales = ms_ssim_scales(shorter_side)
+    weights = np.array(MS_SSIM_WEIGHTS[:scales])
+    if scales < len(MS_SSIM_WEIGHTS):  # the published five add up to 1.0001 and stay so
+        weights /= weights.sum()
+    size = min(WINDOW_SIZE, shorter_side - (shorter_side + 1) % 2)
+    position = np.arange(size) - size // 2
+    window = np.exp(-(position**2) / (2.0 * WINDOW_SIGMA**2))
+    return weights, window / window.sum()
+
+
+def ssim_map(x: np.ndarray, y: np.ndarray, window: np.ndarray, with_luminance: bool) -> np.ndarray:
+    """SSIM, or its contrast-structure term alone, where the window lies inside: float64 [h,w,c].
+
+    Args:
+      x: float64 [H,W,c] in 0..255.
+      y: the same shape.
+      window: of `ms_ssim_weights_and_window`; h and w are H and W less its size, plus one.
+      with_luminance: the whole of SSIM, which MS-SSIM takes at the coarsest scale.
+    """
+    mean_x, mean_y = blur(x, window), blur(y, window)
+    variance_x = blur(x * x, window) - mean_x**2
+    variance_y = blur(y * y, window) - mean_y**2
+    covariance = blur(x * y, window) - mean_x * mean_y
+    structure = (2.0 * covariance + C2) / (variance_x + variance_y + C2)
+    if not with_luminance:
+        return structure
+    luminance = (2.0 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
+    return luminance * structure
+
+
+def blur(image: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Separable filter of [h,w,c], only where the window lies inside."""
+    margin = len(window) // 2
+    for axis in (0, 1):
+        image = ndimage.correlate1d(image, window, axis=axis)
+    height, width = image.shape[:2]
+    return image[margin : height - margin, margin : width - margin]
+
+
+def halve(image: np.ndarray) -> np.ndarray:
+    """2x2 means of [h,w,c]; an odd side is first padded with zeros at both ends."""
+    odd_rows, odd_columns = (side % 2 for side in image.shape[:2])
+    image = np.pad(image, ((odd_rows, odd_rows), (odd_columns, odd_columns), (0, 0)))
+    height, width = (side // 2 * 2 for side in image.shape[:2])
+    image = image[:height, :width]
+    return (image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]) / 4.0
+
+
+def checked_pair(reference: np.ndarray, decoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both pictures as float64 [h,w,c], checked."""
     reference, decoded = np.asarray(reference), np.asarray(decoded)
     if reference.dtype != np.uint8 or decoded.dtype != np.uint8:
@@ -130,43 +177,25 @@ def _as_pair(reference: np.ndarray, decoded: np.ndarray) -> tuple[np.ndarray, np
     return reference.astype(np.float64), decoded.astype(np.float64)
 
 
+def checked_map(values: Any, size: tuple[int, int]) -> np.ndarray:
+    """A map of a picture of that size, such as a mask, as float64 [h,w] in [0,1], checked."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != size:
+        raise RdcError(f"mask is {values.shape}, the picture is {size}")
+    if not (values.min() >= 0.0 and values.max() <= 1.0):
+        raise RdcError("mask values must lie in [0,1]")
+    return values
+
+
+def checked_mask(mask: Any, size: tuple[int, int]) -> np.ndarray:
+    """The same, with something in it."""
+    mask = checked_map(mask, size)
+    if mask.sum() == 0.0:
+        raise RdcError("the mask selects nothing")
+    return mask
+
+
 def _psnr_of_error(mean_squared_error: float) -> float:
     if mean_squared_error == 0.0:
         return float("inf")
     return float(10.0 * np.log10(PEAK**2 / mean_squared_error))
-
-
-def _gaussian_window(size: int) -> np.ndarray:
-    """float64 [size], sums to one."""
-    position = np.arange(size) - size // 2
-    window = np.exp(-(position**2) / (2.0 * WINDOW_SIGMA**2))
-    return window / window.sum()
-
-
-def _blur(image: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Separable filter of [h,w,c], only where the window lies inside."""
-    margin = len(window) // 2
-    for axis in (0, 1):
-        image = ndimage.correlate1d(image, window, axis=axis)
-    height, width = image.shape[:2]
-    return image[margin : height - margin, margin : width - margin]
-
-
-def _ssim_means(x: np.ndarray, y: np.ndarray, window: np.ndarray) -> tuple:
-    """Mean contrast-structure term and mean SSIM per channel, each float64 [c]."""
-    mean_x, mean_y = _blur(x, window), _blur(y, window)
-    variance_x = _blur(x * x, window) - mean_x**2
-    variance_y = _blur(y * y, window) - mean_y**2
-    covariance = _blur(x * y, window) - mean_x * mean_y
-    structure = (2.0 * covariance + C2) / (variance_x + variance_y + C2)
-    luminance = (2.0 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
-    return structure.mean(axis=(0, 1)), (luminance * structure).mean(axis=(0, 1))
-
-
-def _halve(image: np.ndarray) -> np.ndarray:
-    """2x2 means of [h,w,c]; an odd side is first padded with zeros at both ends."""
-    odd_rows, odd_columns = (side % 2 for side in image.shape[:2])
-    image = np.pad(image, ((odd_rows, odd_rows), (odd_columns, odd_columns), (0, 0)))
-    height, width = (side // 2 * 2 for side in image.shape[:2])
-    image = image[:height, :width]
-    return (image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]) / 4.0

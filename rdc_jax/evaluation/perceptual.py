@@ -82,7 +82,7 @@ def lpips_features(weights: Weights, x: jax.Array, layers: int | None = None) ->
       x: float [B,H,W,3] in [-1,1].
       layers: number of stages, 1..5; all 5 by default.
     """
-    _check_images(x)
+    check_images("LPIPS", x)
     layers = _check_layers(layers)
     backbone = _backbone(weights)
     convolutions = iter(weights["conv"])
@@ -130,23 +130,48 @@ def measure_lpips(weights: Weights, reference: np.ndarray, decoded: np.ndarray) 
       reference: uint8 [h,w,3].
       decoded: uint8, the same shape.
     """
-    pictures = [np.asarray(reference), np.asarray(decoded)]
-    for picture in pictures:
-        if picture.dtype != np.uint8 or picture.ndim != 3:
-            raise RdcError(f"LPIPS needs uint8 [h,w,3], not {picture.dtype} {picture.shape}")
-    x, y = (picture[None].astype(np.float32) / 127.5 - 1.0 for picture in pictures)
+    x, y = pair_of_images("LPIPS", reference, decoded)
     return float(_jitted_lpips(weights, x, y)[0])
 
 
 _jitted_lpips = jax.jit(lpips, static_argnames="layers")
 
 
-def _check_images(x: Any) -> None:
-    if not jnp.issubdtype(x.dtype, jnp.floating) or x.ndim != 4 or x.shape[-1] != 3:
-        raise RdcError(f"LPIPS needs float [B,H,W,3] in [-1,1], not {x.dtype} {x.shape}")
-    if min(x.shape[1:3]) < SMALLEST_SIDE:
-        size = f"{x.shape[1]}x{x.shape[2]}"
-        raise RdcError(f"LPIPS needs {SMALLEST_SIDE} pixels or more on each side, not {size}")
+def pair_of_images(
+    metric: str, reference: np.ndarray, decoded: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two 8-bit pictures as the metrics of features take them: float32 [1,h,w,3] in [-1,1].
+
+    Args:
+      metric: named in the message when a picture is refused.
+      reference: uint8 [h,w,3].
+      decoded: uint8 [h,w,3].
+    """
+    pictures = [np.asarray(reference), np.asarray(decoded)]
+    for picture in pictures:
+        if picture.dtype != np.uint8 or picture.ndim != 3:
+            raise RdcError(f"{metric} needs uint8 [h,w,3], not {picture.dtype} {picture.shape}")
+    x, y = (picture[None].astype(np.float32) / 127.5 - 1.0 for picture in pictures)
+    return x, y
+
+
+def check_images(metric: str, *images: Any) -> None:
+    """Raises RdcError unless all are float [B,H,W,3] of one shape, with 32 pixels a side or more.
+
+    Args:
+      metric: named in the message.
+    """
+    for x in images:
+        if x.shape != images[0].shape:
+            raise RdcError(f"images differ in shape: {images[0].shape} and {x.shape}")
+    for x in images:
+        if not jnp.issubdtype(x.dtype, jnp.floating) or x.ndim != 4 or x.shape[-1] != 3:
+            raise RdcError(f"{metric} needs float [B,H,W,3] in [-1,1], not {x.dtype} {x.shape}")
+        if min(x.shape[1:3]) < SMALLEST_SIDE:
+            size = f"{x.shape[1]}x{x.shape[2]}"
+            raise RdcError(
+                f"{metric} needs {SMALLEST_SIDE} pixels or more on each side, not {size}"
+            )
 
 
 def _check_layers(layers: int | None) -> int:
@@ -167,8 +192,7 @@ def _features_of_pair(
     weights: Weights, x: jax.Array, y: jax.Array, layers: int | None
 ) -> tuple[list[jax.Array], list[jax.Array]]:
     """Features of both, one network pass each: a gradient in x alone then costs one pass back."""
-    if x.shape != y.shape:
-        raise RdcError(f"images differ in shape: {x.shape} and {y.shape}")
+    check_images("LPIPS", x, y)
     return lpips_features(weights, x, layers), lpips_features(weights, y, layers)
 
 

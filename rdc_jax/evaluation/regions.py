@@ -15,15 +15,13 @@ from scipy import ndimage
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import (
-    C1,
-    C2,
-    MS_SSIM_WEIGHTS,
-    WINDOW_SIZE,
-    _as_pair,
-    _blur,
-    _gaussian_window,
-    _halve,
-    ms_ssim_scales,
+    blur,
+    checked_map,
+    checked_mask,
+    checked_pair,
+    halve,
+    ms_ssim_weights_and_window,
+    ssim_map,
 )
 
 # Pixels nearer than this to a border belong neither to it nor to the inside of a region: what
@@ -48,24 +46,20 @@ def masked_ms_ssim(reference: np.ndarray, decoded: np.ndarray, mask: np.ndarray)
     Raises:
       RdcError: as `metrics.masked_psnr`.
     """
-    reference, decoded = _as_pair(reference, decoded)
-    mask = _checked_mask(mask, reference.shape[:2])[..., None]
-    shorter = min(reference.shape[:2])
-    scales = ms_ssim_scales(shorter)
-    weights = np.array(MS_SSIM_WEIGHTS[:scales])
-    if scales < len(MS_SSIM_WEIGHTS):
-        weights /= weights.sum()
-    window = _gaussian_window(min(WINDOW_SIZE, shorter - (shorter + 1) % 2))
+    reference, decoded = checked_pair(reference, decoded)
+    mask = checked_mask(mask, reference.shape[:2])[..., None]
+    weights, window = ms_ssim_weights_and_window(min(reference.shape[:2]))
 
     product = np.ones(reference.shape[-1])
     for scale, weight in enumerate(weights):
-        share = _blur(mask, window)
-        values = _ssim_map(reference, decoded, window, with_luminance=scale == scales - 1)
+        last = scale == len(weights) - 1
+        share = blur(mask, window)
+        values = ssim_map(reference, decoded, window, with_luminance=last)
         mean = np.sum(share * values, axis=(0, 1)) / np.sum(share)
         product *= np.maximum(mean, 0.0) ** weight
-        if scale < scales - 1:
-            reference, decoded = _halve(reference), _halve(decoded)
-            mask = _halve(mask) / _halve(np.ones_like(mask))  # the zeros of an odd side left out
+        if not last:
+            reference, decoded = halve(reference), halve(decoded)
+            mask = halve(mask) / halve(np.ones_like(mask))  # the zeros of an odd side left out
     return float(product.mean())
 
 
@@ -86,8 +80,8 @@ def masked_lpips(
     Raises:
       RdcError: as `metrics.masked_psnr`; the pictures have not three channels or are too small.
     """
-    reference, decoded = _as_pair(reference, decoded)
-    mask = _checked_mask(mask, reference.shape[:2])
+    reference, decoded = checked_pair(reference, decoded)
+    mask = checked_mask(mask, reference.shape[:2])
     x, y = ((picture[None] / 127.5 - 1.0).astype(np.float32) for picture in (reference, decoded))
     values = np.asarray(_jitted_lpips_map()(weights, x, y)[0], dtype=np.float64)
     return float(np.sum(mask * values) / np.sum(mask))
@@ -129,10 +123,10 @@ def seam_statistic(
       RdcError: as `metrics.psnr`; a map has another size or range, there is no border, or no
         region reaches further than the margin from it.
     """
-    decoded, reference = _as_pair(decoded, reference)
+    decoded, reference = checked_pair(decoded, reference)
     size = decoded.shape[:2]
     maps = [mask] if tau is None or np.ndim(tau) == 0 else [mask, tau]
-    regions = sum(2**i * (_checked_map(m, size) >= 0.5).astype(int) for i, m in enumerate(maps))
+    regions = sum(2**i * (checked_map(m, size) >= 0.5).astype(int) for i, m in enumerate(maps))
     far = _far_from_borders(regions)
     error = decoded - reference
 
@@ -174,36 +168,6 @@ def _far_from_borders(regions: np.ndarray) -> np.ndarray:
     if not border.any():
         raise RdcError("the mask has no border: it needs values on both sides of 0.5")
     return ndimage.distance_transform_edt(~border) > BORDER_MARGIN
-
-
-def _checked_map(values: Any, size: tuple[int, int]) -> np.ndarray:
-    """float64 [h,w] in [0,1]."""
-    values = np.asarray(values, dtype=np.float64)
-    if values.shape != size:
-        raise RdcError(f"mask is {values.shape}, the picture is {size}")
-    if not (values.min() >= 0.0 and values.max() <= 1.0):
-        raise RdcError("mask values must lie in [0,1]")
-    return values
-
-
-def _checked_mask(mask: Any, size: tuple[int, int]) -> np.ndarray:
-    """The same, with something in it."""
-    mask = _checked_map(mask, size)
-    if mask.sum() == 0.0:
-        raise RdcError("the mask selects nothing")
-    return mask
-
-
-def _ssim_map(x: np.ndarray, y: np.ndarray, window: np.ndarray, with_luminance: bool) -> np.ndarray:
-    """Contrast-structure term, or all of SSIM, where the window lies inside: float64 [h,w,c]."""
-    mean_x, mean_y = _blur(x, window), _blur(y, window)
-    variance_x = _blur(x * x, window) - mean_x**2
-    variance_y = _blur(y * y, window) - mean_y**2
-    covariance = _blur(x * y, window) - mean_x * mean_y
-    structure = (2.0 * covariance + C2) / (variance_x + variance_y + C2)
-    if not with_luminance:
-        return structure
-    return structure * (2.0 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from scipy import special
 
 from rdc_jax.entropy import latent_coding, tables
 from rdc_jax.entropy.dither import dither_phases
+from rdc_jax.entropy.entropy_model import EntropyModel, schedule_arrays
 from rdc_jax.entropy.integer_network import condition_table
 from rdc_jax.errors import RdcError
 
@@ -114,11 +115,11 @@ def test_all_elements_silent(rng, random_hyperprior, make_model, make_conditions
 @pytest.mark.parametrize("stored", [[-1], [tables.NUM_SCALES + 1], [3, 3]])
 def test_a_silence_out_of_range_is_refused(random_model, stored):
     table = 0.5 * 128 ** (np.arange(1001) / 1000)
-    arrays = latent_coding.schedule_arrays(table.reshape(-1, 1), 32, silent_scales=1)
+    arrays = schedule_arrays(table.reshape(-1, 1), 32, silent_scales=1)
     arrays["silent_scales"] = np.asarray(stored, np.int64)
     arrays = {f"schedule/{name}": array for name, array in arrays.items()}
     with pytest.raises(RdcError, match="silent_scales"):
-        latent_coding.EntropyModel.from_arrays(arrays)
+        EntropyModel.from_arrays(arrays)
 
 
 def test_wiener_weights_are_those_of_the_formula(random_model):
@@ -385,7 +386,7 @@ def test_entropy_model_survives_its_arrays_and_refuses_others(random_hyperprior)
 
     steps = np.linspace(0.5, 60, 1001)[:, None]
     arrays = model_folder.entropy_arrays(random_hyperprior()[1], steps, 32.0)
-    model = latent_coding.EntropyModel.from_arrays(arrays)
+    model = EntropyModel.from_arrays(arrays)
     assert model.latent_unit == 32 and model.step_fixed.dtype == np.int64
     np.testing.assert_allclose(model.step_fixed * 32 / 2**20, steps, rtol=1e-4)
     np.testing.assert_allclose(model.log2_step_fixed / 1024, np.log2(steps), atol=5e-4)
@@ -407,7 +408,7 @@ def test_entropy_model_survives_its_arrays_and_refuses_others(random_hyperprior)
     ]
     for wrong in wrongs:
         with pytest.raises(RdcError, match="damaged"):
-            latent_coding.EntropyModel.from_arrays(wrong)
+            EntropyModel.from_arrays(wrong)
 
 
 def test_mean_of_the_hyper_latent_becomes_a_dither():

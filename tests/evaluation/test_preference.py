@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import preference
+from rdc_jax.evaluation import preference, preference_server
 
 
 def point(image, codec, setting, size):
@@ -76,7 +76,7 @@ def start(points, folder, tmp_path):
 
     def start(study=None, file="answers.csv"):
         study = preference.pairs(points, seed=0) if study is None else study
-        clients.append(Client(preference.make_server(study, folder, tmp_path / file, 0)))
+        clients.append(Client(preference_server.make_server(study, folder, tmp_path / file, 0)))
         return clients[-1]
 
     yield start
@@ -185,16 +185,16 @@ def test_what_cannot_be_a_study_is_refused(points, folder, tmp_path):
     csv = tmp_path / "other.csv"
     csv.write_text("a,b\n1,2\n")
     with pytest.raises(RdcError, match="no answers of a study"):
-        preference.make_server(study, folder, csv, 0)
+        preference_server.make_server(study, folder, csv, 0)
     with pytest.raises(RdcError, match="raise the tolerance"):
-        preference.make_server([], folder, tmp_path / "new.csv", 0)
+        preference_server.make_server([], folder, tmp_path / "new.csv", 0)
     for path in ("../outside.png", "/etc/passwd", "results.json"):
         bad = study[0]._replace(left=study[0].left | {"picture": path})
         with pytest.raises(RdcError, match="is no picture below"):
-            preference.make_server([bad], folder, tmp_path / "new.csv", 0)
+            preference_server.make_server([bad], folder, tmp_path / "new.csv", 0)
     gone = study[0]._replace(left=study[0].left | {"picture": "gone.png"})
     with pytest.raises(RdcError, match="there is no picture"):
-        preference.make_server([gone], folder, tmp_path / "new.csv", 0)
+        preference_server.make_server([gone], folder, tmp_path / "new.csv", 0)
 
 
 def test_a_study_without_originals(start, folder):
@@ -229,8 +229,8 @@ def test_serve_ends_with_ctrl_c(points, folder, tmp_path, monkeypatch):
     def interrupt(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(preference.ThreadingHTTPServer, "serve_forever", interrupt)
+    monkeypatch.setattr(preference_server.ThreadingHTTPServer, "serve_forever", interrupt)
     said = []
     study = preference.pairs(points, seed=0)
-    preference.serve(study, folder, tmp_path / "a.csv", 0, said.append)
+    preference_server.serve(study, folder, tmp_path / "a.csv", 0, said.append)
     assert said[0].startswith("http://127.0.0.1:")

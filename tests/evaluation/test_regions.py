@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import perceptual_weights
 from rdc_jax.evaluation.metrics import ms_ssim
 from rdc_jax.evaluation.perceptual import lpips_map
 from rdc_jax.evaluation.regions import masked_lpips, masked_ms_ssim, seam_statistic
@@ -70,19 +69,13 @@ def test_ms_ssim_reaches_a_single_pixel_in_the_corner(rng):
 # LPIPS
 
 
-def random_weights():
-    """AlexNet's shapes, thinner, for tests that need no published weights."""
-    generator = np.random.default_rng(1)
-    inputs, convolutions = 3, []
-    for side, _ in perceptual_weights.CONVOLUTIONS["alexnet"]:
-        kernel = generator.normal(0, (2 / (side**2 * inputs)) ** 0.5, (side, side, inputs, 8))
-        convolutions.append((kernel.astype(np.float32), np.zeros(8, np.float32)))
-        inputs = 8
-    return {"conv": convolutions, "heads": [np.full(8, 1 / 8, np.float32)] * 5}
+@pytest.fixture
+def thin_alexnet(random_weights):
+    return random_weights("alexnet", 8)
 
 
-def test_lpips_of_a_region_weighs_the_map(rng):
-    weights, picture, mask = random_weights(), waves(64, 96), left_half(64, 96)
+def test_lpips_of_a_region_weighs_the_map(thin_alexnet, rng):
+    weights, picture, mask = thin_alexnet, waves(64, 96), left_half(64, 96)
     decoded = with_error(picture, np.where(mask[..., None], rng.normal(0, 25, picture.shape), 0))
     x, y = (p[None].astype(np.float32) / 127.5 - 1.0 for p in (picture, decoded))
     values = np.asarray(jax.jit(lpips_map)(weights, x, y)[0])
@@ -164,9 +157,7 @@ def test_masks_without_a_statistic(mask, tau, message):
 # Arguments
 
 
-@pytest.mark.parametrize(
-    "function", [masked_ms_ssim, lambda *a: masked_lpips(random_weights(), *a)]
-)
+@pytest.mark.parametrize("metric", [masked_ms_ssim, masked_lpips])
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
@@ -176,20 +167,21 @@ def test_masks_without_a_statistic(mask, tau, message):
         (np.full((40, 40), np.nan), r"\[0,1\]"),
     ],
 )
-def test_bad_masks_are_refused(function, mask, message):
+def test_bad_masks_are_refused(thin_alexnet, metric, mask, message):
+    weights = [thin_alexnet] if metric is masked_lpips else []
     with pytest.raises(RdcError, match=message):
-        function(waves(40, 40), waves(40, 40), mask)
+        metric(*weights, waves(40, 40), waves(40, 40), mask)
 
 
-def test_bad_pictures_are_refused():
+def test_bad_pictures_are_refused(thin_alexnet):
     mask = np.ones((40, 40))
     for function in (masked_ms_ssim, seam_statistic):
         with pytest.raises(RdcError, match="8-bit"):
             function(waves(40, 40), waves(40, 40).astype(np.float32), mask)
     with pytest.raises(RdcError, match=r"\[B,H,W,3\]"):
-        masked_lpips(random_weights(), waves(40, 40)[..., 0], waves(40, 40)[..., 0], mask)
+        masked_lpips(thin_alexnet, waves(40, 40)[..., 0], waves(40, 40)[..., 0], mask)
     with pytest.raises(RdcError, match="32 pixels"):
-        masked_lpips(random_weights(), waves(20, 40), waves(20, 40), np.ones((20, 40)))
+        masked_lpips(thin_alexnet, waves(20, 40), waves(20, 40), np.ones((20, 40)))
 
 
 def test_jax_is_not_imported_before_it_is_needed(user_environment):

@@ -1,0 +1,90 @@
+"""All integers that decide a symbol: network, tables, and a schedule of quantiser steps.
+
+Made from float parameters once, at export (`model_folder.entropy_arrays`), and stored with a model.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from rdc_jax.entropy import tables
+from rdc_jax.entropy.integer_network import ONE, IntegerHyperprior
+from rdc_jax.entropy.mean_scale_network import IntegerMeanScale
+from rdc_jax.errors import RdcError
+
+STEP_BITS = 20  # fractional bits of a quantiser step in units of latent_unit
+SHRINK_BITS = 16  # fractional bits of a Wiener weight
+
+
+@dataclasses.dataclass(frozen=True)
+class EntropyModel:
+    """Everything the entropy path needs; integers only.
+
+    latent_unit: power of two. step_fixed: int64 [1001,C or 1], Delta(t) / latent_unit at 20
+    fractional bits. log2_step_fixed: likewise, log2 Delta(t) at 10 fractional bits. shrink: int64
+    [80], Wiener weight of each scale index at 16 fractional bits, 0..2**16. dither: False for plain
+    rounding around the mean. silent_scales: elements at one of this many lowest scale indexes have
+    no symbol.
+    """
+
+    bank: tables.TableBank
+    network: IntegerHyperprior | IntegerMeanScale
+    latent_unit: int
+    step_fixed: np.ndarray
+    log2_step_fixed: np.ndarray
+    shrink: np.ndarray
+    dither: bool = True
+    silent_scales: int = 0
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, np.ndarray]) -> "EntropyModel":
+        """From the arrays of `export_arrays`; raises RdcError for anything else."""
+        groups: dict[str, dict[str, np.ndarray]] = {"tables": {}, "network": {}, "schedule": {}}
+        for key, array in arrays.items():
+            group, _, name = key.partition("/")
+            if group not in groups:
+                raise RdcError(f"the entropy model of these weights is damaged: unknown {key!r}")
+            groups[group][name] = array
+        schedule = groups["schedule"]
+        dither = schedule.pop("dither", np.ones(1, np.int64))
+        if dither.shape != (1,) or dither[0] not in (0, 1):
+            raise RdcError("the entropy model of these weights is damaged: check 'dither'")
+        silent = schedule.pop("silent_scales", np.zeros(1, np.int64))
+        if silent.shape != (1,) or not 0 <= silent[0] <= tables.NUM_SCALES:
+            raise RdcError("the entropy model of these weights is damaged: check 'silent_scales'")
+        if set(schedule) != {"latent_unit", "step_fixed", "log2_step_fixed", "shrink"}:
+            raise RdcError("the entropy model of these weights is damaged: schedule incomplete")
+        shrink = schedule["shrink"]
+        if shrink.dtype != np.int32 or shrink.shape != (tables.NUM_SCALES,):
+            raise RdcError("the entropy model of these weights is damaged: check 'shrink'")
+        if shrink.min() < 0 or shrink.max() > 1 << SHRINK_BITS:
+            raise RdcError("the entropy model of these weights is damaged: 'shrink' out of range")
+        network = groups["network"]
+        kind = IntegerMeanScale if "h_a_0.weight" in network else IntegerHyperprior
+        return EntropyModel(
+            bank=tables.TableBank.from_arrays(groups["tables"]),
+            network=kind(network),
+            latent_unit=int(schedule["latent_unit"][0]),
+            step_fixed=schedule["step_fixed"].astype(np.int64),
+            log2_step_fixed=schedule["log2_step_fixed"].astype(np.int64),
+            shrink=shrink.astype(np.int64),
+            dither=bool(dither[0]),
+            silent_scales=int(silent[0]),
+        )
+
+
+def schedule_arrays(
+    step_table: np.ndarray, latent_unit: float, dither: bool = True, silent_scales: int = 0
+) -> dict[str, np.ndarray]:
+    """Delta(0..1000), float64 [1001,C or 1] -> the schedule's integers, made once at export."""
+    power = tables.relative_scale(np.arange(tables.NUM_SCALES)) ** 2
+    switches = {} if dither else {"dither": np.zeros(1, np.int64)}
+    if silent_scales:
+        switches["silent_scales"] = np.array([silent_scales], np.int64)
+    return switches | {
+        "latent_unit": np.array([int(latent_unit)], np.int64),
+        "step_fixed": np.rint(step_table / latent_unit * 2**STEP_BITS).astype(np.int32),
+        "log2_step_fixed": np.rint(np.log2(step_table) * ONE).astype(np.int32),
+        "shrink": np.rint(power / (power + 1 / 12) * 2**SHRINK_BITS).astype(np.int32),
+    }
