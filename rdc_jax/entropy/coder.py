@@ -166,7 +166,9 @@ class SymbolDecoder:
     def finish(self) -> None:
         """Raises RdcError unless the stream ends here: end mark, last byte, nothing unread.
 
-        Up to one 32-bit word of surplus can go unnoticed; the container's CRC covers that.
+        Up to one 32-bit word of surplus can go unnoticed, and more where the code lies in the gap
+        that rounding leaves at the upper end of the coder's interval (one stream in 20,000): no
+        further bit decodes there. The container's CRC covers both.
         """
         if self._decode(_OCTET) != END_MARK:
             raise _damaged("no end mark after the last symbol")
@@ -176,7 +178,10 @@ class SymbolDecoder:
         for _ in range(32):
             if self._coder.maybe_exhausted():
                 return
-            self._decode(_BIT)
+            try:
+                self._decode(_BIT)
+            except RdcError:
+                return
         raise _damaged("unread bytes after the last symbol")
 
 

@@ -214,6 +214,23 @@ def test_damaged_bytes_never_crash(bank, rng):
     assert refused > 0.9 * len(cases)
 
 
+@pytest.mark.parametrize("seed", [1104, 4116, 6507, 15828, 36816, 58838])
+def test_a_code_in_the_gap_of_the_interval_is_no_damage(bank, seed):
+    """Such streams end where constriction can decode no further bit: one in some thousands."""
+    symbols, scale_index, phase = sample(np.random.default_rng(seed), 6)
+    decoder = coder.SymbolDecoder(bank, encode(bank, (symbols, scale_index, phase)))
+    np.testing.assert_array_equal(decoder.decode(scale_index, phase), symbols)
+    decoder.finish()
+
+
+def test_streams_of_any_kind_end_well(bank):
+    for seed in range(3000):
+        symbols, scale_index, phase = sample(np.random.default_rng(seed), 1 + seed % 7)
+        decoder = coder.SymbolDecoder(bank, encode(bank, (symbols, scale_index, phase)))
+        np.testing.assert_array_equal(decoder.decode(scale_index, phase), symbols)
+        decoder.finish()
+
+
 def test_surplus_bytes_are_noticed(bank, rng):
     symbols, scale_index, phase = sample(rng, 100)
     data = encode(bank, (symbols, scale_index, phase))
