@@ -59,10 +59,10 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"rdc {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
     for add in (
-        *(coding.add_encode, coding.add_decode, coding.add_info),
+        *(coding.add_encode, coding.add_decode, coding.add_roi, coding.add_info),
         *(measuring.add_eval, measuring.add_plot),
         *(training.add_train, training.add_data),
-        *(coding.add_models, training.add_import, coding.add_demo),
+        *(coding.add_models, training.add_import, training.add_export, coding.add_demo),
     ):
         add(commands)
     return parser

@@ -11,17 +11,22 @@ tau goes] -> pixels.
 """
 
 import dataclasses
-import math
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rdc_jax import fusion_folder, model_folder, rate_control, stored_networks, tiled_networks
+from rdc_jax import (
+    file_decoding,
+    fusion_folder,
+    model_folder,
+    rate_control,
+    stored_networks,
+    tiled_networks,
+)
 from rdc_jax import importance as importance_maps
 from rdc_jax.diffusion import sampling
-from rdc_jax.entropy import bitstream, dither, importance_coding, latent_coding
+from rdc_jax.entropy import bitstream, importance_coding, latent_coding
 from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
@@ -29,8 +34,6 @@ from rdc_jax.image_io import checked_pixels
 
 DEFAULT_QUALITY = 50.0
 DEFAULT_ROI_GAIN = 300.0  # timesteps between background and region of interest
-MAX_STEPS = 255
-NOISE_SEED = 0x9E3779B9  # added to the dither's seed for the noise that a module starts from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Codec:
             steps = self.module.default_steps if self.module else 1
         if tau is None:
             tau = self.module.default_tau if self.module else 1.0
-        _check_sampling(steps, tau)
+        file_decoding.check_sampling(steps, tau)
         if quality is not None and target_bpp is not None:
             raise RdcError("give quality or target_bpp, not both")
         latent = tiled_networks.analyse(self._networks, self._params, pixels, progress=progress)
@@ -134,7 +137,7 @@ class Codec:
         return (data, report) if return_report else data
 
     def _code(self, latent, grid, header, quality) -> tuple[bytes, Report]:
-        conditions = self._conditions(header, grid)
+        conditions = file_decoding.conditions(header, grid, self._networks.downsampling)
         hyper, body, coded = latent_coding.encode_latent(self.entropy, latent, conditions)
         coded_map = importance_coding.encode_importance(grid, header.num_levels)
         sections = [
@@ -155,21 +158,6 @@ class Codec:
             symbol_hash=coded.symbol_hash,
         )
         return data, report
-
-    def _conditions(self, header: bitstream.Header, grid: np.ndarray) -> latent_coding.Conditions:
-        """What encoder and decoder both know before the latent; from header and decoded map."""
-        f = self._networks.downsampling
-        height, width = (-(-n // f) for n in (header.height, header.width))
-        padded = latent_coding.padded_size(height), latent_coding.padded_size(width)
-        return latent_coding.Conditions(
-            height=height,
-            width=width,
-            levels=importance_maps.cells_to_latent(grid, *padded, header.cell_size // f),
-            timesteps=importance_maps.level_timesteps(
-                header.timestep_background, header.timestep_roi, header.num_levels
-            ),
-            dither_seed=header.dither_seed,
-        )
 
     # Decoding
 
@@ -206,37 +194,23 @@ class Codec:
         progress: bool = False,
     ) -> np.ndarray:
         """The networks' part of `decode`: pixels of what `decode_latent` returned."""
-        steps = header.default_steps if steps is None else steps
-        tau = header.default_tau / TAU_UNITS if tau is None else tau
-        levels = conditions.levels[: conditions.height, : conditions.width]
-        _check_sampling(steps, tau)
-        taus = importance_maps.tau_map(
-            tau,
-            levels,
-            header.num_levels,
-            (header.height, header.width),
-            self._networks.downsampling,
-        )
-        timesteps = np.full(self._num_levels, conditions.timesteps[-1], np.float32)
-        timesteps[: len(conditions.timesteps)] = conditions.timesteps
+        f = self._networks.downsampling
+        how = file_decoding.sampling_of(header, conditions, self._num_levels, f, steps, tau)
         image = tiled_networks.reconstruct(
             self._networks,
             self._params,
             coded.yhat,
             coded.mean,
             coded.scale,
-            levels,
-            timesteps,
-            steps=steps,
+            how.levels,
+            how.timesteps,
+            steps=how.steps,
             clock=clock,
-            tau=taus,
+            tau=how.tau,
             module=self._module(header.dither_seed, coded.yhat.shape),
             progress=progress,
         )
-        pixels = np.rint(np.clip(image[: header.height, : header.width], 0, 255)).astype(np.uint8)
-        if header.colour_mode == bitstream.ColourMode.GREY:
-            pixels = np.repeat(np.rint(pixels.mean(-1, keepdims=True)).astype(np.uint8), 3, -1)
-        return pixels
+        return file_decoding.to_pixels(image, header)
 
     def _module(
         self, dither_seed: int, shape: tuple[int, int, int]
@@ -244,39 +218,15 @@ class Codec:
         """The module with its noise, a function of the file alone; uniform, of unit variance."""
         if self.module is None:
             return None
-        phases = dither.dither_phases((dither_seed + NOISE_SEED) % 2**32, *shape)
-        noise = (math.sqrt(12.0) * dither.dither_values(phases)).astype(np.float32)
+        noise = file_decoding.module_noise(dither_seed, shape)
         return tiled_networks.Module(self._fusion, self._fusion_params, noise)
 
     def decode_latent(
         self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS
     ) -> tuple[bitstream.Header, latent_coding.CodedLatent, latent_coding.Conditions]:
         """The entropy stage alone: header, noisy latent with its prior, and map. No network."""
-        if isinstance(data, str | os.PathLike):
-            path = str(data)
-            raise RdcError(
-                f"decoding takes bytes, not a path: pass pathlib.Path({path!r}).read_bytes()"
-            )
-        header, sections = bitstream.unpack(data, max_pixels=max_pixels)
-        if header.model_id != self.model.model_id:
-            raise RdcError(
-                f"the file needs model {header.model_id.hex()}, but {self.model.path} is "
-                f"{self.model.model_id.hex()}; give the right one with --model"
-            )
-        if header.num_levels > self._num_levels or header.cell_size % self._networks.downsampling:
-            raise RdcError("the file's importance map does not fit its model; the file is damaged")
-        payloads = {section.type: section.payload for section in sections}
-        grid = importance_coding.decode_importance(
-            payloads[SectionType.IMPORTANCE], header.map_shape, header.num_levels
-        )
-        conditions = self._conditions(header, grid)
-        coded = latent_coding.decode_latent(
-            self.entropy,
-            payloads[SectionType.HYPER_LATENT],
-            payloads[SectionType.LATENT],
-            conditions,
-        )
-        return header, coded, conditions
+        f = self._networks.downsampling
+        return file_decoding.decode_latent(data, self.model, self.entropy, f, max_pixels)
 
 
 def load(model: str | Path | None = None, fusion: str | Path | None = None) -> Codec:
@@ -287,10 +237,3 @@ def load(model: str | Path | None = None, fusion: str | Path | None = None) -> C
     """
     loaded = model_folder.load(model)
     return Codec(loaded, fusion_folder.choose(loaded, fusion))
-
-
-def _check_sampling(steps: int, tau: Any) -> None:
-    if not 1 <= steps <= MAX_STEPS:
-        raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
-    if not isinstance(tau, str) and np.ndim(tau) == 0 and not 0.0 <= tau <= 1.0:
-        raise RdcError(f"tau {tau} must be between 0 (faithful) and 1 (realistic)")

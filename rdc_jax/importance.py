@@ -6,7 +6,6 @@ only partly inside the image; they speak for the pixels they have.
 """
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,6 @@ from PIL import Image
 
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import read_image
-
-Box = tuple[int, int, int, int]
-"""A rectangle in pixels: left, top, width, height."""
 
 
 def grid_shape(height: int, width: int, cell_size: int) -> tuple[int, int]:
@@ -37,16 +33,14 @@ def uniform(
     return np.full(grid_shape(height, width, cell_size), level, np.uint8)
 
 
-def from_mask_file(
-    path: str | Path, height: int, width: int, cell_size: int, num_levels: int
-) -> np.ndarray:
-    """A map from a mask image: white is important, black is not, greys lie between.
+def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
+    """A mask image: white is important, black is not, greys lie between.
 
     The mask has exactly the image's size. Colours count by their luma, transparent parts as
     black.
 
     Returns:
-        uint8 [rows, columns].
+        uint8 [height, width].
 
     Raises:
         RdcError: the file is not readable (see `read_image`) or has another size.
@@ -58,8 +52,7 @@ def from_mask_file(
             f"mask '{path}' is {mask_width} x {mask_height} pixels but the image is "
             f"{width} x {height}; resize the mask to the image's size"
         )
-    luma = np.asarray(Image.fromarray(picture.pixels).convert("L"))
-    return from_mask_array(luma, height, width, cell_size, num_levels)
+    return np.asarray(Image.fromarray(picture.pixels).convert("L"))
 
 
 def from_mask_array(
@@ -132,44 +125,6 @@ def from_either(
     if levels.shape != expected or levels.dtype != np.uint8 or levels.max() >= num_levels:
         raise RdcError(f"levels must be uint8 {expected} below {num_levels}")
     return levels, num_levels
-
-
-def from_boxes(
-    boxes: Iterable[Box], height: int, width: int, cell_size: int, num_levels: int
-) -> np.ndarray:
-    """A map whose important part is the union of boxes.
-
-    Args:
-        boxes: (left, top, width, height) in pixels; what reaches outside the image is cut off.
-        height, width, cell_size, num_levels: as in `from_mask_array`.
-
-    Returns:
-        uint8 [rows, columns]; cells that a box covers in part get a level in between.
-
-    Raises:
-        RdcError: a box is empty or lies outside the image.
-    """
-    mask = np.zeros((height, width), bool)
-    for left, top, box_width, box_height in boxes:
-        name = f"box {left},{top},{box_width},{box_height}"
-        if box_width < 1 or box_height < 1:
-            raise RdcError(f"{name} is empty; width and height must be at least 1")
-        right, bottom = left + box_width, top + box_height
-        if left >= width or top >= height or right <= 0 or bottom <= 0:
-            raise RdcError(f"{name} lies outside the image of {width} x {height} pixels")
-        mask[max(top, 0) : bottom, max(left, 0) : right] = True
-    return from_mask_array(mask, height, width, cell_size, num_levels)
-
-
-def parse_box(text: str) -> Box:
-    """Reads "x,y,w,h" (left, top, width, height in whole pixels)."""
-    try:
-        left, top, width, height = (int(part) for part in text.split(","))
-    except ValueError:
-        raise RdcError(f"cannot read box '{text}'; write x,y,w,h in whole pixels") from None
-    if width < 1 or height < 1:
-        raise RdcError(f"box '{text}' is empty; width and height must be at least 1")
-    return left, top, width, height
 
 
 def level_timesteps(timestep_background: int, timestep_roi: int, num_levels: int) -> np.ndarray:

@@ -78,13 +78,16 @@ def save(
     config: Mapping[str, Any],
     params: Mapping[str, Any],
     entropy: Mapping[str, np.ndarray],
+    exact: bool = False,
 ) -> bytes:
     """Writes a model folder (replacing its files) and returns the model id.
 
-    params: nested dict of arrays, {"autoencoder", "unet", "hyperprior"}; stored as float16.
+    params: nested dict of arrays, {"autoencoder", "unet", "hyperprior"}; stored as float16, or if
+    `exact` in float32 wherever float16 would round.
     """
     files = {"config.json": as_json({"name": name, "format": FORMAT, "model": dict(config)})}
-    files |= {f"{part}.safetensors": as_float16(part, tree) for part, tree in params.items()}
+    pack = as_exact if exact else as_float16
+    files |= {f"{part}.safetensors": pack(part, tree) for part, tree in params.items()}
     contiguous = {k: np.ascontiguousarray(v) for k, v in entropy.items()}
     files["entropy.safetensors"] = safetensors.numpy.save(contiguous)
     return write(Path(folder), files)
@@ -106,6 +109,21 @@ def as_float16(part: str, tree: Mapping[str, Any]) -> bytes:
     if not all(np.all(np.isfinite(a)) for a in arrays.values()):
         raise RdcError(f"the {part} has weights that are not finite or overflow float16")
     return safetensors.numpy.save(arrays)
+
+
+def as_exact(part: str, tree: Mapping[str, Any]) -> bytes:
+    """As `as_float16`, but arrays that it would round stay float32."""
+    return safetensors.numpy.save({k: exactly(part, v) for k, v in flatten(tree).items()})
+
+
+def exactly(part: str, value: np.ndarray) -> np.ndarray:
+    """The float32 array in float16 where that loses nothing; RdcError for what is not finite."""
+    value = np.asarray(value, np.float32)
+    if not np.all(np.isfinite(value)):
+        raise RdcError(f"the {part} has weights that are not finite")
+    with np.errstate(over="ignore"):
+        half = value.astype(np.float16)
+    return half if np.array_equal(half.astype(np.float32), value) else value
 
 
 def find(model: str | Path | None) -> Path:
@@ -211,3 +229,14 @@ def damage(path: Path) -> Iterator[None]:
         yield
     except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise RdcError(f"{path} is damaged; install the model again") from error
+
+
+@contextlib.contextmanager
+def described_by(folder: Path, what: str) -> Iterator[None]:
+    """Turns what goes wrong with a config into one message that names its file."""
+    try:
+        yield
+    except RdcError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RdcError(f"{folder / 'config.json'} does not describe {what}: {error}") from error

@@ -1,8 +1,5 @@
 """The networks that a folder describes, with its weights on the device: strict about both."""
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,7 +15,7 @@ def of_model(model: model_folder.Model) -> tuple[Networks, dict[str, Any]]:
 
     Raises RdcError when the config describes no model or the weights are not its.
     """
-    with _described_by(model.path, "a model"):
+    with model_folder.described_by(model.path, "a model"):
         networks = Networks.from_config(model.config)
         expected = jax.eval_shape(networks.init, jax.random.key(0))
     _check_parameters(model.params, expected)
@@ -28,21 +25,12 @@ def of_model(model: model_folder.Model) -> tuple[Networks, dict[str, Any]]:
 
 def of_module(module: fusion_folder.Module, networks: Networks) -> tuple[Fusion, dict[str, Any]]:
     """The plug-and-play module for the networks of its base, and the parameters that decode."""
-    with _described_by(module.path, "a module"):
+    with model_folder.described_by(module.path, "a module"):
         fusion = Fusion.from_config(module.config, networks)
         expected = jax.eval_shape(fusion.init, jax.random.key(0))
     params = {"transform": module.params["transform"]}
     _check_parameters(params, {"transform": expected["transform"]})
     return fusion, jax.device_put(params)
-
-
-@contextlib.contextmanager
-def _described_by(folder: Path, what: str) -> Iterator[None]:
-    """Turns what goes wrong with a config into one message that names its file."""
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise RdcError(f"{folder / 'config.json'} does not describe {what}: {error}") from error
 
 
 def _check_parameters(params: dict[str, Any], expected: dict[str, Any]) -> None:

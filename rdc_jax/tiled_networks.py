@@ -15,10 +15,8 @@ from rdc_jax.diffusion import residual, sampling
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
-from rdc_jax.tiling import apply_tiled
+from rdc_jax.tiling import OVERLAP_PIXELS, TILE_PIXELS, apply_tiled
 
-TILE_PIXELS = 320
-OVERLAP_PIXELS = 64
 Params = dict[str, Any]
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from tqdm import tqdm
 
+TILE_PIXELS = 320  # side of the networks' tiles, in picture pixels
+OVERLAP_PIXELS = 64
 MANY_TILES = 16
 
 

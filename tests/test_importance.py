@@ -8,14 +8,12 @@ from rdc_jax import importance
 from rdc_jax.errors import RdcError
 from rdc_jax.importance import (
     cells_to_latent,
-    from_boxes,
     from_mask_array,
-    from_mask_file,
     grid_shape,
     importance_values,
     level_timesteps,
-    parse_box,
     quality_to_timesteps,
+    read_mask,
 )
 
 SIZE = {"height": 40, "width": 50, "cell_size": 16, "num_levels": 8}
@@ -45,7 +43,7 @@ def test_mask_file_white_is_important(tmp_path, mode):
         Image.fromarray(mask.astype(np.uint16) * 257) if mode == "I;16" else (picture.convert(mode))
     )
     picture.save(tmp_path / "mask.png")
-    levels = from_mask_file(tmp_path / "mask.png", **SIZE)
+    levels = from_mask_array(read_mask(tmp_path / "mask.png", 40, 50), **SIZE)
     assert levels.tolist() == [[7, 7, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
 
 
@@ -53,13 +51,14 @@ def test_transparent_parts_of_a_mask_are_not_important(tmp_path):
     rgba = np.full((40, 50, 4), 255, np.uint8)
     rgba[:, 16:, 3] = 0
     Image.fromarray(rgba).save(tmp_path / "mask.png")
-    assert from_mask_file(tmp_path / "mask.png", **SIZE)[0].tolist() == [7, 0, 0, 0]
+    found = read_mask(tmp_path / "mask.png", 40, 50)
+    assert from_mask_array(found, **SIZE)[0].tolist() == [7, 0, 0, 0]
 
 
 def test_mask_of_another_size_is_refused(tmp_path):
     Image.new("L", (40, 50)).save(tmp_path / "mask.png")
     with pytest.raises(RdcError, match=r"40 x 50 .* 50 x 40; resize"):
-        from_mask_file(tmp_path / "mask.png", **SIZE)
+        read_mask(tmp_path / "mask.png", 40, 50)
     with pytest.raises(RdcError, match="resize"):
         from_mask_array(np.zeros((50, 40)), **SIZE)
 
@@ -98,25 +97,6 @@ def test_unfit_masks_are_refused():
     for num_levels in (0, 257):
         with pytest.raises(RdcError, match="levels"):
             from_mask_array(np.zeros((40, 50)), **(SIZE | {"num_levels": num_levels}))
-
-
-def test_boxes():
-    levels = from_boxes([(0, 0, 16, 16), (40, 30, 100, 100)], **SIZE)
-    assert levels[0].tolist() == [7, 0, 0, 0] and levels[2, 3] == 7
-    assert from_boxes([(-8, -8, 24, 24)], **SIZE)[0, 0] == 7
-    assert not from_boxes([], **SIZE).any()
-    for box in [(50, 0, 5, 5), (0, 40, 5, 5), (-5, 0, 5, 5), (0, -9, 5, 5)]:
-        with pytest.raises(RdcError, match="outside"):
-            from_boxes([box], **SIZE)
-    with pytest.raises(RdcError, match="empty"):
-        from_boxes([(0, 0, 0, 5)], **SIZE)
-
-
-def test_parse_box():
-    assert parse_box("1, -2,30,4") == (1, -2, 30, 4)
-    for text in ("", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1,2,3.5,4", "1,2,0,4"):
-        with pytest.raises(RdcError, match="box"):
-            parse_box(text)
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000), st.integers(2, 256))

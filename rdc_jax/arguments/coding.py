@@ -31,14 +31,7 @@ def add_encode(commands: Any) -> None:
         "--target-bpp", type=number(float, 0), metavar="B",
         help="largest size of the whole file in bits per pixel, instead of a quality",
     )  # fmt: skip
-    p.add_argument(
-        "--roi", metavar="MASK",
-        help="picture of the input's size: white is important, black is not, greys lie between",
-    )  # fmt: skip
-    p.add_argument(
-        "--roi-box", action="append", default=[], metavar="X,Y,W,H",
-        help="important rectangle in pixels; may be repeated and joined with --roi",
-    )  # fmt: skip
+    regions(p)
     roi_gain(p)
     p.add_argument(
         "--seed", type=number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the dither"
@@ -51,6 +44,40 @@ def add_encode(commands: Any) -> None:
     )  # fmt: skip
     model(p)
     common(p)
+
+
+def regions(p: Any) -> None:
+    p.add_argument(
+        "--roi", metavar="MASK|auto|center",
+        help="what is important: a picture of the input's size, white where it is, greys between; "
+        "auto, what stands out (found by colours and detail, no network); or center, an ellipse",
+    )  # fmt: skip
+    for name, kind in (("--roi-box", "rectangle"), ("--roi-ellipse", "ellipse")):
+        p.add_argument(
+            name, action="append", default=[], metavar="X,Y,W,H",
+            help=f"important {kind} in pixels; all regions may be repeated and joined",
+        )  # fmt: skip
+    p.add_argument(
+        "--roi-polygon", action="append", default=[], metavar="X,Y,X,Y,X,Y",
+        help="important polygon, three corners or more",
+    )  # fmt: skip
+    p.add_argument(
+        "--fovea", action="append", default=[], metavar="X,Y[,R]",
+        help="point that is looked at: importance falls off around it, to .6 at R pixels",
+    )  # fmt: skip
+
+
+def add_roi(commands: Any) -> None:
+    p = new_command(
+        commands, "roi", "show the importance map that a picture would be coded with",
+        epilog="Without a region, auto. The map is a picture that --roi takes, painted in or not.",
+    )  # fmt: skip
+    p.add_argument("input", metavar="PHOTO", help="picture, or - for standard input")
+    p.add_argument("-o", "--output", metavar="OUT", help="PNG; default: NAME_roi.png")
+    force(p, "an existing file")
+    regions(p)
+    model(p)
+    json_lines(p)
 
 
 def add_decode(commands: Any) -> None:

@@ -1,4 +1,4 @@
-"""Arguments of training, its data, and weights from elsewhere."""
+"""Arguments of training, its data, and weights from and for elsewhere."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -72,13 +72,49 @@ def add_data(commands: Any) -> None:
 def add_import(commands: Any) -> None:
     p = new_command(
         commands, "import", "make a model from another project's weights",
-        epilog="Reads mbt2018-mean of CompressAI: .safetensors or (with torch) .pth files.",
+        epilog="compressai: mbt2018-mean, a .safetensors or (with torch) .pth file. diffusers: a "
+        "folder with unet/ and vae/ (UNet2DConditionModel, AutoencoderKL), owner/name@COMMIT of "
+        "the Hugging Face hub, or a folder of `rdc export`.",
     )  # fmt: skip
     p.set_defaults(module="import_model")
-    p.add_argument("--from", dest="origin", choices=("compressai",), required=True)
-    p.add_argument("path", metavar="PATH", help="file with the state dict")
+    p.add_argument("--from", dest="origin", choices=("compressai", "diffusers"), required=True)
+    p.add_argument("path", metavar="PATH", help="file with the state dict, or folder")
     p.add_argument("out", metavar="OUT", help="model folder, for `rdc encode --model OUT`")
     force(p, "an existing model")
+    json_lines(p)
+    p = p.add_argument_group("of diffusers")
+    p.add_argument(
+        "--config", metavar="PATH[:VARIANT]",
+        help="what the weights become, for instance configs/sd21.py; a folder of `rdc export` "
+        "brings its own",
+    )  # fmt: skip
+    p.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="changed setting: model.prediction=eps"
+    )
+    p.add_argument(
+        "--unet", metavar="PATH",
+        help="folder, or one .safetensors file with config.json beside it; default: PATH/unet",
+    )  # fmt: skip
+    p.add_argument("--vae", metavar="PATH", help="likewise; default: PATH/vae")
+    p.add_argument(
+        "--context", metavar="FILE",
+        help="what the text encoder makes of an empty prompt, [tokens, width], as .npy or "
+        ".safetensors; default: zeros",
+    )  # fmt: skip
+
+
+def add_export(commands: Any) -> None:
+    p = new_command(
+        commands, "export", "write a model for another project",
+        epilog="diffusers: folders unet/, vae/ and scheduler/ that from_pretrained loads, and the "
+        "rest of the model in safetensors; what no class of diffusers computes is written under "
+        "our own names. `rdc import --from diffusers` reads the folder again, bit for bit.",
+    )  # fmt: skip
+    p.set_defaults(module="export_model")
+    p.add_argument("--to", dest="target", choices=("diffusers",), required=True)
+    p.add_argument("model", metavar="MODEL", help="a name from `rdc models`, or a folder")
+    p.add_argument("out", metavar="OUT", help="new folder")
+    force(p, "an earlier export")
     json_lines(p)
 
 

@@ -32,8 +32,7 @@ import ml_collections
 import numpy as np
 from tqdm import tqdm
 
-from rdc_jax import compilation_cache, model_folder
-from rdc_jax.commands import evaluate
+from rdc_jax import compilation_cache, model_folder, region_shapes
 from rdc_jax.commands.train import apply_override, load_config
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import perceptual, perceptual_weights
@@ -150,7 +149,7 @@ def measure_picture(
 ) -> dict[str, float]:
     """One picture's differences, means over the qualities, by "what | against | unit"."""
     pixels = read_image(path).pixels
-    mask = evaluate.centred_ellipse(*pixels.shape[:2])
+    mask = region_shapes.centre(*pixels.shape[:2])
     curves: dict[str, list[tuple[int, float]]] = {}
     one_timestep, gaussian = [], []
     for quality in qualities:

@@ -5,35 +5,34 @@ import time
 from argparse import Namespace
 from typing import Any
 
-import numpy as np
-
-from rdc_jax import importance
+from rdc_jax import region_shapes
+from rdc_jax.commands import regions
 from rdc_jax.commands.files import PICTURES, Job, LazyCodec, plan, run_all
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import atomic_write, read_image
 
 
 def run(args: Namespace) -> int:
-    boxes = [importance.parse_box(text) for text in args.roi_box]
-    if args.roi_gain is not None and not (boxes or args.roi):
+    shapes = regions.shapes_of(args)
+    if args.roi_gain is not None and not (shapes or args.roi):
         raise RdcError("--roi-gain has no region to work on; give --roi or --roi-box too")
     jobs = plan(args, PICTURES, ".rdc")
     model = LazyCodec(args.model)
     return run_all(
         jobs,
         args,
-        lambda job: encode_file(job, args, boxes, model),
+        lambda job: encode_file(job, args, shapes, model),
         describe_at_length if args.verbose else describe,
     )
 
 
 def encode_file(
-    job: Job, args: Namespace, boxes: list[importance.Box], model: LazyCodec
+    job: Job, args: Namespace, shapes: list[region_shapes.Shape], model: LazyCodec
 ) -> dict[str, Any]:
     """Encodes one picture; returns the figures to print."""
     picture = read_image(job.source)
     height, width = picture.pixels.shape[:2]
-    levels = region_levels(args.roi, boxes, height, width, model.model.config)
+    mask = regions.mask_of(args.roi, shapes, picture.pixels)
     gain = {} if args.roi_gain is None else {"roi_gain": args.roi_gain}
     codec = model.codec
     started = time.perf_counter()
@@ -41,7 +40,7 @@ def encode_file(
         picture.pixels,
         quality=args.quality,
         target_bpp=args.target_bpp,
-        levels=levels,
+        importance=mask,
         seed=args.seed,
         steps=args.steps,
         tau=args.tau,
@@ -74,23 +73,6 @@ def encode_file(
         "model_id": model.model.model_id.hex(),
         "seconds": seconds,
     }
-
-
-def region_levels(
-    mask: str | None,
-    boxes: list[importance.Box],
-    height: int,
-    width: int,
-    config: dict[str, Any],
-) -> np.ndarray | None:
-    """The importance map of a mask file joined with boxes; None for neither."""
-    size = (height, width, int(config["cell_size"]), int(config["num_levels"]))
-    maps = []
-    if mask is not None:
-        maps.append(importance.from_mask_file(mask, *size))
-    if boxes:
-        maps.append(importance.from_boxes(boxes, *size))
-    return np.maximum.reduce(maps) if maps else None
 
 
 def describe(report: dict[str, Any]) -> str:

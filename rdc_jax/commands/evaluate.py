@@ -1,7 +1,6 @@
 """`rdc eval`: from a folder of pictures to tables, curves and a report, in one command."""
 
 import datetime
-import math
 import shlex
 import sys
 from argparse import Namespace
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from rdc_jax.commands import regions
 from rdc_jax.commands.files import LazyCodec
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import (
@@ -27,11 +26,9 @@ from rdc_jax.evaluation.metric_names import NETWORK_OF_SET_METRIC
 from rdc_jax.evaluation.report import hardware, image_files, table, usable_cores
 from rdc_jax.evaluation.timing import median_seconds
 from rdc_jax.image_io import atomic_write, read_image
-from rdc_jax.saliency import salient
 
 OURS = "rdc"
 TFDS = "tfds:"
-ELLIPSE_AREA = 0.25
 INCOMPLETE = 2  # exit code when something was skipped
 
 
@@ -159,30 +156,14 @@ def ours(model: LazyCodec, args: Namespace, even: bool = False) -> coders.Coder:
 
 def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | None:
     """float32 [h,w] in [0,1]: "center", "auto", the picture of that stem in a folder, or None."""
-    shape = pixels.shape[:2]
     if masks is None:
         return None
-    if masks == "center":
-        return centred_ellipse(*shape)
-    if masks == "auto":
-        return salient(pixels)
+    if masks in ("auto", "center"):
+        return regions.mask_of(masks, [], pixels)
     for file in image_files(masks):
         if file.stem == path.stem:
-            picture = Image.fromarray(read_image(file, background=0).pixels).convert("L")
-            if (picture.height, picture.width) != shape:
-                size = f"{picture.width} x {picture.height}"
-                wanted = f"{shape[1]} x {shape[0]}"
-                raise RdcError(f"mask '{file}' is {size} pixels, its picture is {wanted}")
-            return np.asarray(picture, np.float32) / 255.0
+            return regions.mask_of(str(file), [], pixels)
     raise RdcError(f"no mask named '{path.stem}' in '{masks}'")
-
-
-def centred_ellipse(height: int, width: int, area: float = ELLIPSE_AREA) -> np.ndarray:
-    """float32 [height,width]: 1 inside a centred ellipse of the image's proportions, else 0."""
-    radius = math.sqrt(area / math.pi)  # semi-axes radius * width and radius * height
-    row = (np.arange(height) + 0.5) / height - 0.5
-    column = (np.arange(width) + 0.5) / width - 0.5
-    return (row[:, None] ** 2 + column[None] ** 2 <= radius**2).astype(np.float32)
 
 
 def read_first(pictures: list[Path]) -> np.ndarray | None:

@@ -16,9 +16,9 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-MAX_TIMESTEP = 1000
+from rdc_jax.diffusion import schedule_knots
+from rdc_jax.diffusion.schedule_knots import MAX_TIMESTEP as MAX_TIMESTEP
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,24 +48,11 @@ class NoiseSchedule:
         return math.sqrt(12.0) * jnp.exp(-0.5 * self.log_snr(t))
 
 
-def scaled_linear(
-    beta_start: float = 0.00085, beta_end: float = 0.012, count: int = 1000
-) -> NoiseSchedule:
-    """The variance schedule of Stable Diffusion: betas linear in their square roots."""
-    betas = np.linspace(beta_start**0.5, beta_end**0.5, count, dtype=np.float64) ** 2
-    log_abar = np.cumsum(np.log1p(-betas))
-    log_snr = log_abar - np.log(-np.expm1(log_abar))
-    return NoiseSchedule(tuple(range(count)), tuple(log_snr.tolist()))
+def scaled_linear(*args: float, **fields: float) -> NoiseSchedule:
+    """The variance schedule of Stable Diffusion; see `schedule_knots.scaled_linear`."""
+    return NoiseSchedule(*schedule_knots.scaled_linear(*args, **fields))
 
 
 def geometric(step_min: float, step_max: float) -> NoiseSchedule:
-    """Delta grows geometrically from step_min (t = 0) to step_max (t = 1000).
-
-    Equal timestep differences are then equal ratios of quantiser step, which suits latents whose
-    channels differ widely in variance (an orthonormal-like transform) better than a schedule
-    made for unit variance. Rate falls nearly linearly in t.
-    """
-    if not 0 < step_min < step_max:
-        raise ValueError(f"need 0 < step_min < step_max, got {step_min}, {step_max}")
-    ends = [2.0 * math.log(math.sqrt(12.0) / step) for step in (step_min, step_max)]
-    return NoiseSchedule((0.0, float(MAX_TIMESTEP)), tuple(ends))
+    """Delta grows geometrically from step_min (t = 0) to step_max (t = 1000)."""
+    return NoiseSchedule(*schedule_knots.geometric(step_min, step_max))

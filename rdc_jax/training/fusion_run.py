@@ -40,6 +40,12 @@ def makes_codec(config: ml_collections.ConfigDict) -> bool:
     return not is_fusion(config) or config.stage in fusion_stages.WITH_BASE
 
 
+def without_module(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a run's parameters that are a codec's."""
+    others = {*fusion_stages.MODULE, "perceptual"}
+    return {part: tree for part, tree in params.items() if part not in others}
+
+
 def codec_name(config: ml_collections.ConfigDict) -> str:
     """What the codec that a run makes is called: with a module, as its base was."""
     return model_folder.load(config.init_from).name if is_fusion(config) else config.name

@@ -34,6 +34,7 @@ TRAINED = {
     "realism": ("transform", "discriminator"),
     "end_to_end": (*stages.TRAINED["joint"], "transform", "discriminator"),
 }
+MODULE = ("auxiliary", "transform", "discriminator")  # what is not the base codec's
 WITH_BASE = ("end_to_end",)  # stages that make a new base codec, too
 SMALL_LPIPS = 0.01  # below which a further per cent counts less
 

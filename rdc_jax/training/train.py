@@ -31,7 +31,6 @@ from rdc_jax.training import (
     latents,
     partitioning,
     program,
-    stages,
     validation,
 )
 from rdc_jax.training.checkpoints import Checkpoints
@@ -160,8 +159,7 @@ def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -
     folder = Path(config.workdir) / "model"
     try:
         if fusion_run.makes_codec(config):
-            parts = {part: params[part] for part in stages.TRAINED["joint"] if part in params}
-            export_codec(config, networks, folder, parts)
+            export_codec(config, networks, folder, fusion_run.without_module(params))
         if fusion_run.is_fusion(config):
             fusion_run.export(config, folder, params)
     except OSError as error:

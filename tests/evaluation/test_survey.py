@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdc_jax import cli
-from rdc_jax.commands.evaluate import centred_ellipse
+from rdc_jax import cli, region_shapes
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import coders, comparison, metric_set, perceptual_weights, survey
 
@@ -210,7 +209,7 @@ def test_every_classical_codec_round_trips_or_says_what_to_install(name):
     except RdcError as error:
         assert "install" in str(error) or "Pillow" in str(error)
         return
-    mask = centred_ellipse(*SIZE)
+    mask = region_shapes.centre(*SIZE)
     coded = [coder.encode(pixels, setting, mask) for setting in coder.settings]
     sizes = [len(c.data) for c in coded]
     assert sizes[0] < sizes[-1] and sizes == sorted(sizes)
@@ -235,10 +234,6 @@ def test_metrics_know_which_way_is_better():
     assert better == {"psnr-rgb", "ms-ssim-rgb", "ssimulacra2", "vmaf"}
     assert not metric_set.higher_is_better("roi/lpips-alex")
     assert metric_set.as_quality("dists", [0.1, 0.2]) == [-0.1, -0.2]
-
-
-def test_ellipse_covers_a_quarter():
-    assert centred_ellipse(300, 200).mean() == pytest.approx(0.25, abs=0.003)
 
 
 def test_curves_are_redrawn_and_mixed_with_compressai_s(photos, smoke_model, tmp_path, capsys):

@@ -1,0 +1,51 @@
+"""`rdc roi`: the map that `rdc encode` would code, as a picture to look at and to paint in."""
+
+import io
+import json
+import os
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from rdc_jax import importance, model_folder
+from rdc_jax.commands import regions
+from rdc_jax.entropy.importance_coding import encode_importance
+from rdc_jax.errors import RdcError
+from rdc_jax.image_io import atomic_write, read_image
+
+
+def run(args: Namespace) -> int:
+    shapes = regions.shapes_of(args)
+    target = Path(args.output or f"{Path(args.input).stem}_roi.png")
+    if target.exists() and not args.force:
+        raise RdcError(f"the output '{target}' exists; give -f to replace it")
+    if target.exists() and os.path.realpath(target) == os.path.realpath(args.input):
+        raise RdcError(f"the output '{target}' is the input itself; choose another name")
+    config = model_folder.load(args.model).config
+    cell, levels = int(config["cell_size"]), int(config["num_levels"])
+    pixels = read_image(args.input).pixels
+    roi = args.roi if args.roi or shapes else "auto"
+    mask = regions.mask_of(roi, shapes, pixels)
+    height, width = pixels.shape[:2]
+    grid = importance.from_mask_array(mask, height, width, cell, levels)
+    shown = np.rint(255.0 / (levels - 1) * grid).astype(np.uint8)
+    shown = shown.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
+    buffer = io.BytesIO()
+    Image.fromarray(shown).save(buffer, "PNG")
+    atomic_write(target, buffer.getvalue(), overwrite=args.force)
+    report = {
+        "input": args.input,
+        "output": str(target),
+        "important_share": float(np.mean(mask >= 0.5)),
+        "map_bytes": len(encode_importance(grid, levels)),
+    }
+    if args.json:
+        print(json.dumps(report))
+    else:
+        print(
+            f"{report['input']} -> {report['output']}: {100 * report['important_share']:.0f} % of "
+            f"the area is important; the map takes {report['map_bytes']} bytes of a file"
+        )
+    return 0

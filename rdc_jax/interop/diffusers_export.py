@@ -1,0 +1,88 @@
+"""A model folder as folders that diffusers loads, and the rest in safetensors and JSON.
+
+    unet/       config.json and weights: UNet2DConditionModel or UNet2DModel, where one of them
+                computes what ours does, else our own parts
+    vae/        AutoencoderKL; autoencoder/ for the small autoencoders, which diffusers has not
+    scheduler/  our noise schedule and prediction type, for DDIMScheduler
+    entropy/    config.json and the rest of the model folder as stored: integer network and tables,
+                hyperprior, step profile, context
+    fusion/     the plug-and-play module, if the model has one, as stored
+    README.md, LICENSE*, manifest.json (sha256 of every file, and the model id)
+
+Our own parts are config.json {"kind": ..., every field of the module} and model.safetensors, with
+the names and the layout (channels last) of our parameters. Arrays keep the precision in which the
+model folder has them; nothing is lost, and `rdc import --from diffusers` gives the same model id.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import safetensors.numpy
+
+from rdc_jax import fusion_folder
+from rdc_jax.interop import diffusers_names
+from rdc_jax.interop.diffusers_parts import OWN_WEIGHTS, STOCK_WEIGHTS, Part, parts
+from rdc_jax.interop.diffusers_readme import readme
+from rdc_jax.interop.diffusers_scheduler import scheduler_config
+from rdc_jax.model_folder import Model, as_json, exactly, flatten
+from rdc_jax.models.networks import Networks
+
+MANIFEST = "manifest.json"
+ENTROPY = "entropy"
+
+
+def export(model: Model, networks: Networks, out: Path) -> list[Part]:
+    """Writes the folder `out`, the manifest last; returns how the networks were exported.
+
+    Raises OSError when it cannot be written.
+    """
+    exported = parts(model.config, networks)
+    hashes = {}
+    for name, data in files(model, networks, exported):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(data)
+        hashes[name] = hashlib.sha256(data).hexdigest()
+    manifest = {"model_id": model.model_id.hex(), "sha256": hashes}
+    (out / MANIFEST).write_bytes(as_json(manifest))
+    return exported
+
+
+def files(model: Model, networks: Networks, exported: list[Part]) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of all files but the manifest, one at a time: weights may be large."""
+    yield "README.md", readme(model, exported).encode()
+    for file in sorted(model.path.glob("LICENSE*")):
+        yield file.name, file.read_bytes()
+    yield "scheduler/scheduler_config.json", as_json(scheduler_config(model.config, networks))
+    for part in exported:
+        flat = {k: exactly(part.name, v) for k, v in flatten(model.params[part.name]).items()}
+        weights = OWN_WEIGHTS
+        if not part.obstacle:
+            weights = STOCK_WEIGHTS
+            flat = {
+                diffusers_names.diffusers_key(k): diffusers_names.to_diffusers(k, v)
+                for k, v in flat.items()
+            }
+        yield f"{part.folder}/config.json", as_json(part.config)
+        yield f"{part.folder}/{weights}", safetensors.numpy.save(flat, {"format": "pt"})
+    networks_outside = {f"{part.name}.safetensors" for part in exported}
+    for file in sorted(model.path.glob("*")):
+        stored = file.suffix == ".safetensors" and file.name not in networks_outside
+        if stored or file.name == "config.json":
+            yield f"{ENTROPY}/{file.name}", file.read_bytes()
+    module = fusion_folder.choose(model, None)
+    for file in sorted(module.path.iterdir()) if module is not None else ():
+        if file.is_file():
+            yield f"{fusion_folder.FOLDER}/{file.name}", file.read_bytes()
+
+
+def remove_older(out: Path) -> None:
+    """Deletes the manifest of an earlier export and the files that it lists."""
+    try:
+        listed = json.loads((out / MANIFEST).read_bytes())["sha256"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return  # not complete: its files are written over
+    for name in (MANIFEST, *listed):
+        if ".." not in Path(name).parts and not Path(name).is_absolute():
+            (out / name).unlink(missing_ok=True)

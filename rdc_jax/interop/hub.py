@@ -1,0 +1,51 @@
+"""A model of the Hugging Face hub as a folder, pinned by its commit; needs huggingface_hub."""
+
+import re
+from pathlib import Path
+
+from rdc_jax.errors import RdcError
+
+HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?:@(.+))?")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+WANTED = [
+    *(f"{part}/*.{kind}" for part in ("unet", "vae") for kind in ("json", "safetensors")),
+    *("scheduler/*.json", "LICENSE*"),
+]
+UNWANTED = ["*non_ema*", "*.fp16.*"]
+
+
+def local_folder(source: str) -> Path:
+    """The folder `source`, or a snapshot of the hub's owner/name@COMMIT.
+
+    Raises RdcError when there is neither, without huggingface_hub, without network and for an id
+    that no commit pins.
+    """
+    if Path(source).exists():
+        return Path(source)
+    match = HUB_ID.fullmatch(source)
+    if match is None:
+        raise RdcError(f"no folder {source}")
+    name, revision = match.groups()
+    if revision is None or not COMMIT.fullmatch(revision):
+        raise RdcError(
+            f"no folder {source}; an id of the Hugging Face hub needs the commit that pins it, as "
+            f"in {name}@ and 40 hexadecimal digits"
+        )
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise RdcError(
+            f"no folder {source}, and fetching it from the hub needs huggingface_hub: pip install "
+            "huggingface_hub"
+        ) from error
+    try:
+        folder = huggingface_hub.snapshot_download(
+            name, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED
+        )
+    except Exception as error:  # of the library, its HTTP client, or the file system
+        reason = (str(error).splitlines() or [""])[0][:150]
+        raise RdcError(
+            f"cannot fetch {source} from the hub ({type(error).__name__}: {reason}); download it "
+            "elsewhere and give the folder"
+        ) from error
+    return Path(folder)

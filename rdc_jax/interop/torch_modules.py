@@ -1,0 +1,111 @@
+"""Decoding `.rdc` files in PyTorch, without JAX: the entropy stage in NumPy, the networks here.
+
+    from rdc_jax.interop import torch_modules
+    picture = torch_modules.decode(data, tau=0.5)       uint8 tensor [H,W,3] of an .rdc file's bytes
+    decoder = torch_modules.load("tiny")                a torch.nn.Module, to decode many files
+    picture = decoder.to("cuda").decode(data)
+
+Symbols are those of `rdc decode`, pixels equal up to rounding.
+"""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from rdc_jax import file_decoding, fusion_folder, model_folder
+from rdc_jax.entropy import bitstream, latent_coding
+from rdc_jax.entropy.entropy_model import EntropyModel
+from rdc_jax.interop.torch_extra import Tensor, nn, torch
+from rdc_jax.interop.torch_fusion import Fusion
+from rdc_jax.interop.torch_layout import decoder_state
+from rdc_jax.interop.torch_networks import Networks
+from rdc_jax.interop.torch_sampler import reconstruct_tile
+from rdc_jax.interop.torch_weights import load_state
+
+
+class Decoder(nn.Module):
+    """A model, and its plug-and-play module if there is one, ready to decode; see `load`."""
+
+    def __init__(self, model: model_folder.Model, module: fusion_folder.Module | None = None):
+        super().__init__()
+        self.entropy = EntropyModel.from_arrays(model.entropy)
+        params, self.fusion, self.module_identity = model.params, None, None
+        with model_folder.described_by(model.path, "a model"):
+            self.networks = Networks(model.config, self.entropy.latent_unit)
+        if module is not None:
+            with model_folder.described_by(module.path, "a module"):
+                self.fusion = Fusion(module.config, self.networks)
+            params = params | {"transform": module.params["transform"]}
+            self.module_identity = module.identity
+        load_state(self, decoder_state(params))
+        self.model = dataclasses.replace(model, params={}, entropy={})  # they are loaded now
+        self.requires_grad_(False).eval()
+
+    def decode_latent(
+        self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS
+    ) -> tuple[bitstream.Header, latent_coding.CodedLatent, latent_coding.Conditions]:
+        """The entropy stage alone: header, noisy latent with its prior, and map. No network."""
+        f = self.networks.downsampling
+        return file_decoding.decode_latent(data, self.model, self.entropy, f, max_pixels)
+
+    def decode(
+        self,
+        data: bytes,
+        *,
+        tau: float | np.ndarray | str | None = None,
+        steps: int | None = None,
+        clock: str = "proportional",
+        max_pixels: int = bitstream.DEFAULT_MAX_PIXELS,
+    ) -> Tensor:
+        """Pixels uint8 [H,W,3] of an `.rdc` file's bytes; arguments as `rdc_jax.Codec.decode`."""
+        header, coded, known = self.decode_latent(data, max_pixels=max_pixels)
+        f = self.networks.downsampling
+        num_levels = int(self.model.config["num_levels"])
+        how = file_decoding.sampling_of(header, known, num_levels, f, steps, tau)
+        noise = None
+        if self.fusion is not None:
+            noise = file_decoding.module_noise(header.dither_seed, coded.yhat.shape)
+        tile = functools.partial(self._tile, how.timesteps, how.steps, clock)
+        image = file_decoding.tiled_picture(tile, coded, how, noise, f)
+        return torch.from_numpy(file_decoding.to_pixels(image, header))
+
+    @torch.inference_mode()
+    def _tile(self, timesteps, steps, clock, yhat, mean, scale, levels, tau, noise) -> np.ndarray:
+        """Picture float32 [fh,fw,3] in 0..255 of one tile [h,w,..] of the latent."""
+        device = self.networks.knot_timesteps.device
+        *latents, levels, tau = (
+            torch.tensor(x, device=device)[None] for x in (yhat, mean, scale, noise, levels, tau)
+        )
+        latents = (x.permute(0, 3, 1, 2).contiguous() for x in latents)
+        values = torch.tensor(timesteps, device=device)
+        image = reconstruct_tile(
+            self.networks, self.fusion, *latents, levels, tau, values, steps=steps, clock=clock
+        )
+        return (127.5 * (image[0] + 1.0)).permute(1, 2, 0).cpu().numpy()
+
+
+def load(model: str | Path | None = None, fusion: str | Path | None = None) -> Decoder:
+    """A decoder from a shipped model's name, a model folder, or (None) the default model.
+
+    fusion: folder of another plug-and-play module than the one that comes with the model, or
+    "none". Raises RdcError when something is missing or damaged.
+    """
+    loaded = model_folder.load(model)
+    return Decoder(loaded, fusion_folder.choose(loaded, fusion))
+
+
+def decode(
+    data: bytes,
+    model: Decoder | str | Path | None = None,
+    tau: float | np.ndarray | str | None = None,
+    steps: int | None = None,
+) -> Tensor:
+    """Pixels uint8 [H,W,3] of an `.rdc` file's bytes.
+
+    model: a decoder, or what `load` takes. tau, steps: as in `rdc decode`, None as the file
+    suggests. Raises RdcError for a damaged file or one made by another model.
+    """
+    decoder = model if isinstance(model, Decoder) else load(model)
+    return decoder.decode(data, tau=tau, steps=steps)
