@@ -142,11 +142,13 @@ def tiled_picture(
     how: Sampling,
     noise: np.ndarray | None,
     downsampling: int,
+    progress: bool = False,
 ) -> np.ndarray:
     """The networks' picture float32 [fh,fw,3] of a latent, tile by tile.
 
     tile(yhat, mean, scale, levels, tau, noise) makes the picture of one tile. noise: what a module
-    starts from (None: an array without channels stands for it).
+    starts from (None: an array without channels stands for it). progress: shows a bar for large
+    pictures.
     """
     if noise is None:
         noise = np.zeros((*how.tau.shape, 0), np.float32)
@@ -157,6 +159,7 @@ def tiled_picture(
         output_scale=downsampling,
         tile=TILE_PIXELS // downsampling,
         overlap=OVERLAP_PIXELS // downsampling,
+        progress="decode" if progress else "",
     )
 
 

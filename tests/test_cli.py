@@ -60,7 +60,7 @@ def cache(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_cache_in_this_process(monkeypatch):
-    monkeypatch.setattr(files.compilation_cache, "enable", lambda: None)
+    monkeypatch.setattr("rdc_jax.compilation_cache.enable", lambda: None)
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ import pytest
 from PIL import Image
 
 from rdc_jax.cli import main
-from rdc_jax.commands import files
 
 
 @pytest.fixture(autouse=True)
 def no_cache_in_this_process(monkeypatch):
-    monkeypatch.setattr(files.compilation_cache, "enable", lambda: None)
+    monkeypatch.setattr("rdc_jax.compilation_cache.enable", lambda: None)
 
 
 @pytest.fixture

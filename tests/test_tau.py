@@ -15,7 +15,6 @@ from configs import fusion as fusion_config
 from rdc_jax import codec as codecs
 from rdc_jax import fusion_folder, importance, model_folder, tiled_networks
 from rdc_jax.cli import main
-from rdc_jax.commands import files
 from rdc_jax.diffusion import residual, sampling
 from rdc_jax.entropy import bitstream
 from rdc_jax.errors import RdcError
@@ -424,7 +423,7 @@ def test_a_hint_out_of_range_is_refused(codec, tau):
 @pytest.fixture
 def coded(data, tmp_path, monkeypatch):
     """The example as a file in a folder of its own."""
-    monkeypatch.setattr(files.compilation_cache, "enable", lambda: None)
+    monkeypatch.setattr("rdc_jax.compilation_cache.enable", lambda: None)
     path = tmp_path / "file.rdc"
     path.write_bytes(data)
     return path

@@ -81,7 +81,13 @@ def add_roi(commands: Any) -> None:
 
 
 def add_decode(commands: Any) -> None:
-    p = new_command(commands, "decode", "turn .rdc files into pictures", aliases=["decompress"])
+    p = new_command(
+        commands, "decode", "turn .rdc files into pictures", aliases=["decompress"],
+        epilog="onnxruntime starts sooner than XLA on a CPU; symbols are the same and pixels equal "
+        "up to rounding. auto takes it where it is installed, the model's folder holds graphs of "
+        "`rdc export --to onnx`, the file needs one step (--steps 1 or --tau 0), and JAX_PLATFORMS "
+        "is cpu, or is unset and no JAX plugin for a GPU or TPU is installed.",
+    )  # fmt: skip
     input_and_output(p, ".rdc file, folder of them, or - for standard input", ".png")
     p.add_argument(
         "--tau", metavar="T|MAP|roi",
@@ -92,6 +98,10 @@ def add_decode(commands: Any) -> None:
     p.add_argument(
         "--clock", choices=("proportional", "clamped"), default="proportional",
         help="order in which several steps treat the regions",
+    )  # fmt: skip
+    p.add_argument(
+        "--backend", choices=("auto", "xla", "onnxruntime"), default="auto",
+        help="what runs the networks; default: auto, see below",
     )  # fmt: skip
     fusion(p)
     max_pixels(p)

@@ -108,13 +108,20 @@ def add_export(commands: Any) -> None:
         commands, "export", "write a model for another project",
         epilog="diffusers: folders unet/, vae/ and scheduler/ that from_pretrained loads, and the "
         "rest of the model in safetensors; what no class of diffusers computes is written under "
-        "our own names. `rdc import --from diffusers` reads the folder again, bit for bit.",
+        "our own names. `rdc import --from diffusers` reads the folder again, bit for bit. onnx: "
+        "the one-step decoder of a tile as faithful.onnx and knob.onnx, made by PyTorch, with a "
+        "README of inputs and output.",
     )  # fmt: skip
     p.set_defaults(module="export_model")
-    p.add_argument("--to", dest="target", choices=("diffusers",), required=True)
+    p.add_argument("--to", dest="target", choices=("diffusers", "onnx"), required=True)
     p.add_argument("model", metavar="MODEL", help="a name from `rdc models`, or a folder")
     p.add_argument("out", metavar="OUT", help="new folder")
     force(p, "an earlier export")
+    p.add_argument(
+        "--without-weights", action="store_true",
+        help="of onnx: small graphs that take the weights of the model's folder when they are "
+        "loaded; OUT is MODEL/onnx, where `rdc decode` looks for them",
+    )  # fmt: skip
     json_lines(p)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from rdc_jax.commands.backends import XLA, Backends
 from rdc_jax.commands.files import (
     CODED,
     PICTURES,
@@ -36,10 +37,11 @@ def run(args: Namespace) -> int:
                 f"{' '.join(PICTURES)}"
             )
     model, tau = LazyCodec(args.model, args.fusion), parse_tau(args.tau)
+    backends = Backends(args.backend, model)
     return run_all(
         jobs,
         args,
-        lambda job: decode_file(job, args, model, tau),
+        lambda job: decode_file(job, args, model, backends, tau),
         describe_at_length if args.verbose else describe,
     )
 
@@ -74,22 +76,30 @@ def reported_tau(
 
 
 def decode_file(
-    job: Job, args: Namespace, model: LazyCodec, tau: float | np.ndarray | str | None
+    job: Job,
+    args: Namespace,
+    model: LazyCodec,
+    backends: Backends,
+    tau: float | np.ndarray | str | None,
 ) -> dict[str, Any]:
     """Decodes one file; returns the figures to print."""
     data = read_bytes(job.source)
     max_pixels = args.max_pixels or bitstream.DEFAULT_MAX_PIXELS
     header, _ = bitstream.unpack(data, max_pixels=max_pixels)  # damage shows before JAX starts
     grey = header.colour_mode == bitstream.ColourMode.GREY
-    codec = model.codec
+    backend = backends.choose(header, args.steps, tau)
+    if backend == XLA:
+        codec, clock = model.codec, {"clock": args.clock}
+    else:
+        codec, clock = backends.onnx, {}  # which one step has no use for
     started = time.perf_counter()
     pixels = codec.decode(
         data,
         steps=args.steps,
         tau=tau,
-        clock=args.clock,
         max_pixels=max_pixels,
         progress=not args.quiet,
+        **clock,
     )
     seconds = time.perf_counter() - started
     steps = args.steps or header.default_steps
@@ -114,6 +124,7 @@ def decode_file(
         "steps": steps,
         "tau": reported_tau(args.tau, tau, header),
         "clock": args.clock,
+        "backend": backend,
         "model": model.model.name,
         "model_id": model.model.model_id.hex(),
         "seconds": seconds,
@@ -146,6 +157,6 @@ def describe_at_length(report: dict[str, Any]) -> str:
     colour = "grey" if report["grey"] else "RGB"
     return (
         f"{describe(report)}\n  {report['bytes']} bytes, {colour}, tau {report['tau']}, "
-        f"{report['clock']} clock, "
+        f"{report['clock']} clock, {report['backend']}, "
         f"model {report['model']} {report['model_id']}"
     )

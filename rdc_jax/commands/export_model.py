@@ -3,34 +3,70 @@
 import json
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
-from rdc_jax import model_folder, stored_networks
+from rdc_jax import model_folder
 from rdc_jax.errors import RdcError
-from rdc_jax.interop import diffusers_export, diffusers_readme
-from rdc_jax.interop.diffusers_return import is_export
+from rdc_jax.interop import export_folder
 
 
 def run(args: Namespace) -> int:
     out = Path(args.out)
-    model = model_folder.load(args.model)
-    networks, _ = stored_networks.of_model(model)
     try:
-        if out.exists() and not out.is_dir():
-            raise RdcError(f"{out} is a file; name a new folder")
-        if out.is_dir() and any(out.iterdir()):
-            if not (is_export(out) and args.force):
-                mend = "-f replaces it" if is_export(out) else "name a new folder"
-                raise RdcError(f"{out} is not empty; {mend}")
-            diffusers_export.remove_older(out)
-        exported = diffusers_export.export(model, networks, out)
+        report, lines = {"diffusers": to_diffusers, "onnx": to_onnx}[args.target](args, out)
     except OSError as error:
         raise RdcError(f"cannot write {out}: {error.strerror or error}") from error
+    print(json.dumps(report) if args.json else "\n".join(lines))
+    return 0
+
+
+def to_diffusers(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
+    """Writes the folder; returns the report and what to print."""
+    from rdc_jax import stored_networks
+    from rdc_jax.interop import diffusers_export, diffusers_readme
+    from rdc_jax.interop.diffusers_return import is_export
+
+    if args.without_weights:
+        raise RdcError("--without-weights is for --to onnx")
+    model = model_folder.load(args.model)
+    networks, _ = stored_networks.of_model(model)
+    check_folder(out, is_export(out), args.force)
+    export_folder.remove_older(out)
+    exported = diffusers_export.export(model, networks, out)
     classes = {part.folder: part.config.get("_class_name") for part in exported}
-    if args.json:
-        print(json.dumps({"path": str(out), "model_id": model.model_id.hex(), "classes": classes}))
-        return 0
-    print(f"{out}: model {model.model_id.hex()}")
+    lines = [f"{out}: model {model.model_id.hex()}"]
     for part in exported:
         name = classes[part.folder]
-        print(f"  {part.folder}/: {name}" if name else f"  {diffusers_readme.explanation(part)}")
-    return 0
+        lines += [
+            f"  {part.folder}/: {name}" if name else f"  {diffusers_readme.explanation(part)}"
+        ]
+    return {"path": str(out), "model_id": model.model_id.hex(), "classes": classes}, lines
+
+
+def to_onnx(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
+    """Likewise, without JAX; the folder is untouched until all files are made."""
+    from rdc_jax.interop import onnx_folder, torch_modules
+    from rdc_jax.interop.onnx_decoder import FAITHFUL
+
+    check_folder(out, (out / FAITHFUL).is_file(), args.force)
+    decoder, weights = torch_modules.load(args.model), not args.without_weights
+    contents = onnx_folder.files(decoder, weights=weights)
+    export_folder.remove_older(out)
+    onnx_folder.write(out, decoder, contents, weights=weights)
+    model_id = decoder.model.model_id.hex()
+    sizes = {name: len(data) for name, data in contents.items() if name.endswith(".onnx")}
+    lines = [f"{out}: model {model_id}"]
+    lines += [f"  {name}: {size / 1e6:.1f} MB" for name, size in sizes.items()]
+    if not weights:
+        lines += ["  the weights are not inside; the graphs go beside them, into MODEL/onnx"]
+    report = {"path": str(out), "model_id": model_id, "module_id": decoder.module_identity}
+    return report | {"weights": weights, "bytes": sizes}, lines
+
+
+def check_folder(out: Path, is_export: bool, force: bool) -> None:
+    """Raises RdcError where writing into `out` could lose anything but an earlier export."""
+    if out.exists() and not out.is_dir():
+        raise RdcError(f"{out} is a file; name a new folder")
+    if out.is_dir() and any(out.iterdir()) and not (is_export and force):
+        mend = "-f replaces it" if is_export else "name a new folder"
+        raise RdcError(f"{out} is not empty; {mend}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib.util
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from rdc_jax import compilation_cache, fusion_folder, model_folder
+from rdc_jax import fusion_folder, model_folder
 from rdc_jax.errors import RdcError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm")
@@ -37,6 +38,10 @@ class LazyCodec:
 
     @functools.cached_property
     def codec(self) -> Any:
+        if importlib.util.find_spec("jax") is None:
+            raise RdcError("this needs JAX, which is not installed: pip install rdc_jax")
+        from rdc_jax import compilation_cache
+
         compilation_cache.enable()
         from rdc_jax.codec import Codec
 

@@ -14,22 +14,19 @@ the names and the layout (channels last) of our parameters. Arrays keep the prec
 model folder has them; nothing is lost, and `rdc import --from diffusers` gives the same model id.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import safetensors.numpy
 
 from rdc_jax import fusion_folder
-from rdc_jax.interop import diffusers_names
+from rdc_jax.interop import diffusers_names, export_folder
 from rdc_jax.interop.diffusers_parts import OWN_WEIGHTS, STOCK_WEIGHTS, Part, parts
 from rdc_jax.interop.diffusers_readme import readme
 from rdc_jax.interop.diffusers_scheduler import scheduler_config
 from rdc_jax.model_folder import Model, as_json, exactly, flatten
 from rdc_jax.models.networks import Networks
 
-MANIFEST = "manifest.json"
 ENTROPY = "entropy"
 
 
@@ -39,21 +36,14 @@ def export(model: Model, networks: Networks, out: Path) -> list[Part]:
     Raises OSError when it cannot be written.
     """
     exported = parts(model.config, networks)
-    hashes = {}
-    for name, data in files(model, networks, exported):
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / name).write_bytes(data)
-        hashes[name] = hashlib.sha256(data).hexdigest()
-    manifest = {"model_id": model.model_id.hex(), "sha256": hashes}
-    (out / MANIFEST).write_bytes(as_json(manifest))
+    export_folder.write(out, model, files(model, networks, exported))
     return exported
 
 
 def files(model: Model, networks: Networks, exported: list[Part]) -> Iterator[tuple[str, bytes]]:
     """Names and contents of all files but the manifest, one at a time: weights may be large."""
     yield "README.md", readme(model, exported).encode()
-    for file in sorted(model.path.glob("LICENSE*")):
-        yield file.name, file.read_bytes()
+    yield from export_folder.licence_files(model)
     yield "scheduler/scheduler_config.json", as_json(scheduler_config(model.config, networks))
     for part in exported:
         flat = {k: exactly(part.name, v) for k, v in flatten(model.params[part.name]).items()}
@@ -75,14 +65,3 @@ def files(model: Model, networks: Networks, exported: list[Part]) -> Iterator[tu
     for file in sorted(module.path.iterdir()) if module is not None else ():
         if file.is_file():
             yield f"{fusion_folder.FOLDER}/{file.name}", file.read_bytes()
-
-
-def remove_older(out: Path) -> None:
-    """Deletes the manifest of an earlier export and the files that it lists."""
-    try:
-        listed = json.loads((out / MANIFEST).read_bytes())["sha256"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return  # not complete: its files are written over
-    for name in (MANIFEST, *listed):
-        if ".." not in Path(name).parts and not Path(name).is_absolute():
-            (out / name).unlink(missing_ok=True)

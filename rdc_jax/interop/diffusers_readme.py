@@ -4,6 +4,7 @@ from typing import Any
 
 from rdc_jax import model_folder
 from rdc_jax.interop.diffusers_parts import Part
+from rdc_jax.interop.export_folder import licence
 
 LOADING = {
     "UNet2DConditionModel": 'unet = UNet2DConditionModel.from_pretrained("FOLDER/unet")',
@@ -82,14 +83,3 @@ def noise_in_words(model: dict[str, Any]) -> str:
     if model["prior_conditioning"]:
         text += "; signal and noise are per element, standardised by the entropy model's prior"
     return text + "."
-
-
-def licence(model: model_folder.Model) -> str:
-    """Whose terms apply, from the files beside the weights."""
-    found = sorted(path.name for path in model.path.glob("LICENSE*"))
-    if found:
-        return f"See {', '.join(found)}. It covers the weights and not the code of rdc_jax."
-    return (
-        "None came with the weights. The licence of those they were made from applies (a model "
-        "from `rdc import`: that of its source), else the word of whoever trained them."
-    )

@@ -15,9 +15,10 @@ import safetensors.numpy
 
 from rdc_jax.errors import RdcError
 from rdc_jax.interop import diffusers_import, safetensors_folder
-from rdc_jax.interop.diffusers_export import ENTROPY, MANIFEST
+from rdc_jax.interop.diffusers_export import ENTROPY
 from rdc_jax.interop.diffusers_names import check_names
 from rdc_jax.interop.diffusers_parts import OWN_WEIGHTS, Part, parts
+from rdc_jax.interop.export_folder import MANIFEST
 from rdc_jax.model_folder import damage, parameter_shapes, unflatten
 
 

@@ -25,6 +25,10 @@ MODEL_ID, MODULE_ID = "rdc_model_id", "rdc_module_id"  # metadata of a graph
 ELSEWHERE = "weights of the model folder"  # where a graph without weights says that they are
 FOLDER = "onnx"  # inside a model's folder: the graphs that come with it, without weights
 EXTRA = "decoding with onnxruntime needs that package: pip install 'rdc_jax[onnx]'"
+MEND = (
+    "make it with `rdc export --to onnx --without-weights -f MODEL {folder}`, or decode with "
+    "--backend xla"
+)
 
 
 class Decoder:
@@ -50,6 +54,14 @@ class Decoder:
                 functools.partial(_session, folder / KNOB, expected, state)
             )
 
+    def start(self, tau: float | np.ndarray | str) -> None:
+        """Loads the graphs that decoding at tau may need; RdcError where that is impossible."""
+        a_map = not isinstance(tau, int | float)
+        if self._knob is None or a_map or tau == 0:
+            self._faithful()
+        if self._knob is not None and (a_map or tau > 0):
+            self._knob()
+
     def decode_latent(
         self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS
     ) -> tuple[bitstream.Header, latent_coding.CodedLatent, latent_coding.Conditions]:
@@ -65,6 +77,7 @@ class Decoder:
         tau: float | np.ndarray | str | None = None,
         steps: int | None = None,
         max_pixels: int = bitstream.DEFAULT_MAX_PIXELS,
+        progress: bool = False,
     ) -> np.ndarray:
         """Pixels uint8 [H,W,3] of an `.rdc` file's bytes; arguments as `rdc_jax.Codec.decode`.
 
@@ -75,7 +88,7 @@ class Decoder:
         how = file_decoding.sampling_of(header, known, num_levels, f, steps, tau)
         if how.steps > 1 and how.tau.any():
             raise RdcError(
-                f"onnxruntime decodes in one step, not {how.steps}; use JAX or --steps 1"
+                f"onnxruntime decodes in one step, not {how.steps}; --steps 1 or --backend xla"
             )
         noise = None
         if self._knob is not None:
@@ -87,7 +100,7 @@ class Decoder:
                 return self._faithful().run(None, feeds)[0]
             return self._knob().run(None, feeds | dict(noise=noise, tau=tau))[0]
 
-        image = file_decoding.tiled_picture(tile, coded, how, noise, f)
+        image = file_decoding.tiled_picture(tile, coded, how, noise, f, progress)
         return file_decoding.to_pixels(image, header)
 
 
@@ -109,15 +122,17 @@ def load(
 
 def _session(path: Path, expected: Mapping[str, str], state: Mapping[str, np.ndarray]) -> Any:
     """An inference session of a graph that was made for these weights."""
+    if not path.is_file():
+        raise RdcError(f"no ONNX graph {path}; {MEND.format(folder=path.parent)}")
     try:
         import onnxruntime
     except ImportError:
         raise RdcError(EXTRA) from None
-    if not path.is_file():
-        raise RdcError(f"no ONNX graph {path}; make it with `rdc export --to onnx`")
     options = onnxruntime.SessionOptions()
     allowed = getattr(os, "sched_getaffinity", None)
     options.intra_op_num_threads = len(allowed(0)) if allowed else os.cpu_count() or 1
+    # Threads that spin while they wait take three times as long where others use the CPU, too.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     try:
         graph = path.read_bytes()
@@ -132,7 +147,7 @@ def _session(path: Path, expected: Mapping[str, str], state: Mapping[str, np.nda
     for key, value in expected.items():
         if found.get(key) != value:
             raise RdcError(
-                f"{path} was made for {key} {found.get(key)}, not {value}; make it again with "
-                "`rdc export --to onnx`"
+                f"{path} was made for {key} {found.get(key)}, not {value}; "
+                f"{MEND.format(folder=path.parent)}"
             )
     return session

@@ -27,6 +27,7 @@ from rdc_jax.interop.torch_timesteps import level_timesteps
 from rdc_jax.tiling import TILE_PIXELS
 
 OPSET = 20
+LARGEST = 2**31 - 2**22  # bytes of weights in one file: what protobuf holds, less the graph
 
 
 class Faithful(nn.Module):
@@ -76,29 +77,41 @@ def to_255(image: Tensor) -> Tensor:
     return (127.5 * (image[0] + 1.0)).permute(1, 2, 0)
 
 
-def export(decoder: Decoder, folder: str | Path, *, weights: bool = True) -> list[Path]:
-    """Writes the graphs of a decoder into a folder, replacing those there; returns their paths.
+def graphs(decoder: Decoder, *, weights: bool = True) -> dict[str, bytes]:
+    """The graphs of a decoder, contents by file name. weights: False leaves them out.
 
-    weights: False leaves them out. Raises RdcError without the exporter's packages.
+    Raises RdcError without the exporter's packages, and for weights that no ONNX file holds.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    graphs = {FAITHFUL: Faithful(decoder)}
+    modules = {FAITHFUL: Faithful(decoder)}
     if decoder.fusion is not None:
-        graphs[KNOB] = Knob(decoder)
-    written = []
-    for name, graph in graphs.items():
-        proto = _proto(graph, decoder)
+        modules[KNOB] = Knob(decoder)
+    size = max(sum(p.nbytes for p in module.parameters()) for module in modules.values())
+    if weights and size > LARGEST:
+        raise RdcError(
+            f"the weights take {size / 2**30:.1f} GiB, and an ONNX file holds 2; leave them out "
+            "with --without-weights"
+        )
+    contents = {}
+    for name, module in modules.items():
+        proto = _proto(module, decoder)
         identities = {MODEL_ID: decoder.model.model_id.hex()}
         if name == KNOB:
             identities[MODULE_ID] = decoder.module_identity
         for key, value in identities.items():
             proto.metadata_props.add(key=key, value=value)
         if not weights:
-            _leave_weights_out(proto, set(graph.state_dict()))
-        written.append(folder / name)
-        written[-1].write_bytes(proto.SerializeToString(deterministic=True))
-    return written
+            _leave_weights_out(proto, set(module.state_dict()))
+        contents[name] = proto.SerializeToString(deterministic=True)
+    return contents
+
+
+def export(decoder: Decoder, folder: str | Path, *, weights: bool = True) -> list[Path]:
+    """Writes `graphs` into a folder, replacing those there; returns their paths."""
+    contents, folder = graphs(decoder, weights=weights), Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+    return [folder / name for name in contents]
 
 
 def export_model(
@@ -108,14 +121,18 @@ def export_model(
     return export(load(model, fusion), folder)
 
 
+def tile_shape(decoder: Decoder) -> tuple[int, int]:
+    """Side and channels of a tile of the latent."""
+    return TILE_PIXELS // decoder.networks.downsampling, decoder.networks.latent_channels
+
+
 def _proto(graph: nn.Module, decoder: Decoder) -> Any:
     """The graph as an ONNX ModelProto with the parameters' own names."""
     try:
         import onnxscript  # noqa: F401
     except ImportError:
         raise RdcError("exporting to ONNX needs onnxscript: pip install 'rdc_jax[onnx]'") from None
-    networks = decoder.networks
-    side, channels = TILE_PIXELS // networks.downsampling, networks.latent_channels
+    side, channels = tile_shape(decoder)
     shapes = dict.fromkeys(("yhat", "mean", "scale", "noise"), (side, side, channels))
     shapes |= {"tau": (side, side), "timesteps": (int(decoder.model.config["num_levels"]),)}
     examples = {name: torch.ones(shape) for name, shape in shapes.items()}

@@ -154,7 +154,7 @@ def test_errors_are_one_line(graphs, whole, smoke_model, example, tmp_path, monk
     )
     onnx_decoder.load(folder=graphs).decode(data, tau=0, steps=2)
     missing = onnx_decoder.load(folder=tmp_path)
-    assert "make it with `rdc export --to onnx`" in message(lambda: missing.decode(data))
+    assert "make it with `rdc export --to onnx" in message(lambda: missing.decode(data))
     for name in ("faithful.onnx", "knob.onnx"):
         (tmp_path / name).write_bytes((graphs / name).read_bytes()[:5000])
     assert "cannot load" in message(lambda: onnx_decoder.load(folder=tmp_path).decode(data))

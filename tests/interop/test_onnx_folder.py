@@ -1,0 +1,142 @@
+"""`rdc export --to onnx`: the folder, what is written over, and what is refused."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rdc_jax import codec as codecs
+from rdc_jax import model_folder
+from rdc_jax.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+WITHOUT = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {names}:
+            raise ImportError(f"{{name}} is not here")
+
+sys.meta_path.insert(0, Refuse())
+"""
+COMMAND = "from rdc_jax.cli import main; sys.exit(main(sys.argv[1:]))"
+IMPORTS = """
+from rdc_jax.commands import export_model
+from rdc_jax.interop import onnx_folder, torch_modules
+"""
+
+
+def export(model, out, *more):
+    return main(["export", "--to", "onnx", str(model), str(out), *more])
+
+
+def error(capsys):
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.fixture(scope="module")
+def exporter():
+    for package in ("torch", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+
+
+def test_a_folder_with_all_that_a_caller_needs(exporter, smoke_model, tmp_path, capsys):
+    from rdc_jax.interop import onnx_decoder
+
+    out = tmp_path / "out"
+    out.mkdir()  # an empty folder is as good as none
+    assert export(smoke_model, out, "-j") == 0
+    report = json.loads(capsys.readouterr().out)
+    model = model_folder.load(smoke_model)
+    assert report["model_id"] == model.model_id.hex() and report["module_id"] is None
+    assert report["weights"] and report["bytes"].keys() == {"faithful.onnx"}
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["sha256"].keys() == {"faithful.onnx", "README.md"}
+    for name, said in manifest["sha256"].items():
+        assert hashlib.sha256((out / name).read_bytes()).hexdigest() == said
+    readme = (out / "README.md").read_text()
+    assert model.model_id.hex() in readme and "None came with the weights" in readme
+    assert "float32 [40,40,56]" in readme and "noise" not in readme
+    data = codecs.load(smoke_model).encode(np.full((12, 20), 99, np.uint8))
+    assert onnx_decoder.load(smoke_model, folder=out).decode(data).shape == (12, 20, 3)
+
+
+def test_small_graphs_beside_the_weights_and_folders_in_the_way(
+    exporter, smoke_model, tmp_path, capsys
+):
+    out = tmp_path / "onnx"
+    assert export(smoke_model, out, "--without-weights") == 0
+    assert "go beside them, into MODEL/onnx" in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {"faithful.onnx", "manifest.json"}
+    assert (out / "faithful.onnx").stat().st_size < 150_000
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    assert export(smoke_model, out, "--without-weights") == 2
+    assert "not empty; -f replaces it" in error(capsys)
+    assert export(smoke_model, out, "--without-weights", "-f") == 0
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    capsys.readouterr()
+    assert export(smoke_model, smoke_model, "-f") == 2
+    assert "not empty; name a new folder" in error(capsys)
+    (tmp_path / "file").write_text("")
+    assert export(smoke_model, tmp_path / "file") == 2
+    assert "is a file" in error(capsys)
+
+
+def without(names, source, environment, *arguments):
+    """A process in which importing these packages fails."""
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(names=names) + source, *map(str, arguments)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("missing", "extra"), [("torch", "torch"), ("onnxscript", "onnx")])
+def test_nothing_is_touched_without_the_packages(
+    missing, extra, smoke_model, user_environment, tmp_path
+):
+    if missing == "onnxscript":
+        pytest.importorskip("torch")
+    out = tmp_path / "out"
+    command = ("export", "--to", "onnx", smoke_model, out)
+    done = without((missing,), COMMAND, user_environment, *command)
+    assert done.returncode == 2 and not out.exists()
+    (line,) = done.stderr.splitlines()
+    assert f"pip install 'rdc_jax[{extra}]'" in line
+
+
+def test_an_option_of_the_other_kind(tmp_path, capsys):
+    command = ["export", "--to", "diffusers", "tiny", str(tmp_path / "out"), "--without-weights"]
+    assert main(command) == 2
+    assert "is for --to onnx" in error(capsys)
+
+
+def test_the_readme_of_a_model_with_a_module():
+    pytest.importorskip("torch")
+    from rdc_jax.interop import onnx_folder, torch_modules
+
+    decoder = torch_modules.load("tiny")
+    readme = onnx_folder.readme(decoder)
+    assert decoder.module_identity in readme and "| `tau` (knob.onnx) |" in readme
+    assert "See LICENSE.md" in readme and "overlap by 8 or" in readme
+    assert max(map(len, readme.splitlines())) <= 100
+
+
+def test_weights_beyond_one_file_are_refused(smoke_model, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("torch")
+    from rdc_jax.interop import onnx_export
+
+    monkeypatch.setattr(onnx_export, "LARGEST", 1000)
+    assert export(smoke_model, tmp_path / "out") == 2
+    assert "leave them out with --without-weights" in error(capsys)
+
+
+def test_exporting_does_not_import_jax(user_environment):
+    pytest.importorskip("torch")
+    done = without(("jax", "jaxlib", "flax"), IMPORTS, user_environment)
+    assert done.returncode == 0, done.stderr
