@@ -6,16 +6,18 @@ Small variants of a trained model are trained for the same number of steps in th
 control included, so that a difference is not one of training time. Then real files are compared
 picture by picture, each with a centred ellipse as its map:
 
-    (a) entropy model not told the timestep      BD-rate on PSNR, against the control
-    (b) entropy model not told the importance    BD-rate on PSNR, against the control
+    (a) entropy model not told the timestep      PSNR at equal bytes, against the control
+    (b) entropy model not told the importance    PSNR at equal bytes, against the control
     (c) denoiser told one timestep, the mean     PSNR of the same file, against a timestep per pixel
     (d) denoiser trained on Gaussian noise       PSNR of the same file, against uniform noise
-        rounding around the mean, no dither      BD-rate on PSNR against universal quantisation
+        rounding around the mean, no dither      PSNR at equal bytes, against universal quantisation
     (e) clocks, 1 to 16 sampler steps            PSNR and LPIPS of the same file, against one step
     (f) the module's tau                         PSNR and LPIPS of the same file, against tau 0
 
 Bytes at the same quality setting would not do for (a) and (b): an entropy model that thinks scales
-smaller leaves more elements unsent, which costs no bits but shows in the picture.
+smaller leaves more elements unsent, which costs no bits but shows in the picture. "At equal bytes"
+is a Bjontegaard difference over the qualities, in dB and as BD-rate; of one picture the first is
+steadier, since where a curve is flat a little PSNR is worth many bytes.
 """
 
 import dataclasses
@@ -37,7 +39,7 @@ from rdc_jax.commands.train import apply_override, load_config
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import perceptual, perceptual_weights
 from rdc_jax.evaluation.metrics import psnr
-from rdc_jax.evaluation.rate_distortion import bd_rate, monotone_part
+from rdc_jax.evaluation.rate_distortion import bd_metric, bd_rate, monotone_part
 from rdc_jax.evaluation.report import hardware, image_files, table
 from rdc_jax.image_io import atomic_write, read_image
 
@@ -164,17 +166,25 @@ def measure_picture(
         "denoiser: one timestep | one per pixel | dB": float(np.mean(one_timestep)),
         "denoiser: trained on Gaussian noise | uniform | dB": float(np.mean(gaussian)),
     }
+    found |= at_equal_bytes(curves)
+    found |= sampled(codec["base"], distance, pixels, mask, qualities[len(qualities) // 2])
+    return found
+
+
+def at_equal_bytes(curves: dict[str, list[tuple[int, float]]]) -> dict[str, float]:
+    """Bjontegaard differences of (bytes, PSNR) curves; nothing for those that do not overlap."""
+    found = {}
     for what, test, against, anchor in (
         ("entropy model: no timestep", "no timestep", "told both", "control"),
         ("entropy model: no importance", "no importance", "told both", "control"),
         ("quantiser: rounding", "rounding", "universal", "base"),
     ):
         try:
-            pair = (monotone_part(*zip(*curves[name], strict=True)) for name in (anchor, test))
+            pair = [monotone_part(*zip(*curves[name], strict=True)) for name in (anchor, test)]
+            found[f"{what} | {against} | dB at equal bytes"] = bd_metric(*pair).value
             found[f"{what} | {against} | % BD-rate"] = bd_rate(*pair).value
         except RdcError:  # no overlap, or too few qualities: fewer pictures, the table says so
             pass
-    found |= sampled(codec["base"], distance, pixels, mask, qualities[len(qualities) // 2])
     return found
 
 
