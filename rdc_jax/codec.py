@@ -105,7 +105,7 @@ class Codec:
         file_decoding.check_sampling(steps, tau)
         if quality is not None and target_bpp is not None:
             raise RdcError("give quality or target_bpp, not both")
-        latent = tiled_networks.analyse(self._networks, self._params, pixels, progress=progress)
+        latent = self.analyse(pixels, progress=progress)
 
         def code(quality):
             gain = roi_gain if num_levels > 1 else 0.0
@@ -135,6 +135,10 @@ class Codec:
             )
         data, report = code(DEFAULT_QUALITY if quality is None else quality)
         return (data, report) if return_report else data
+
+    def analyse(self, pixels: np.ndarray, *, progress: bool = False) -> np.ndarray:
+        """The clean latent float32 [h,w,C] of a picture uint8 [H,W,3], before it is coded."""
+        return tiled_networks.analyse(self._networks, self._params, pixels, progress=progress)
 
     def _code(self, latent, grid, header, quality) -> tuple[bytes, Report]:
         conditions = file_decoding.conditions(header, grid, self._networks.downsampling)

@@ -54,9 +54,14 @@ def ellipse(text: str) -> Shape:
 def polygon(text: str) -> Shape:
     """The shape of "x,y,x,y,x,y,...". Raises RdcError for fewer than three corners."""
     values = _numbers(text, "polygon")
-    if len(values) < 6 or len(values) % 2:
+    if len(values) % 2:
+        raise RdcError(f"polygon '{text}' has an odd count of numbers; write x,y,x,y,x,y")
+    if len(values) < 6:
         raise RdcError(f"polygon '{text}' needs three corners or more: x,y,x,y,x,y")
     corners = list(zip(values[::2], values[1::2], strict=True))
+    x, y = np.array(corners).T
+    if abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) < 2.0:  # twice the area
+        raise RdcError(f"polygon '{text}' has no area; its corners lie on a line")
 
     def mask(rows: int, columns: int) -> Mask:
         picture = Image.new("1", (columns, rows))
@@ -69,8 +74,8 @@ def polygon(text: str) -> Shape:
 def fovea(text: str) -> Shape:
     """The shape of "x,y" or "x,y,r": a Gaussian. Raises RdcError for any other text."""
     values = _numbers(text, "fovea")
-    if len(values) not in (2, 3) or (len(values) == 3 and values[2] <= 0):
-        raise RdcError(f"cannot read fovea '{text}'; write x,y or x,y,r with r above 0")
+    if len(values) not in (2, 3) or (len(values) == 3 and values[2] < 1):
+        raise RdcError(f"cannot read fovea '{text}'; write x,y or x,y,r with r of 1 pixel or more")
     x, y = values[:2]
 
     def mask(rows: int, columns: int) -> Mask:

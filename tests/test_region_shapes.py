@@ -55,6 +55,8 @@ def test_the_centre_is_a_quarter_of_the_area():
         (region_shapes.polygon, "1,2,3,4"),
         (region_shapes.polygon, "1,2,3,4,5,6,7"),
         (region_shapes.polygon, "1,2,3,nan,5,6"),
+        (region_shapes.polygon, "10,10,50,50,90,90"),
+        (region_shapes.fovea, "1,2,0.5"),
         (region_shapes.fovea, "1"),
         (region_shapes.fovea, "1,2,0"),
         (region_shapes.fovea, "1,2,inf"),

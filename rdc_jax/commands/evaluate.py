@@ -45,6 +45,7 @@ def run(args: Namespace) -> int:
     model = LazyCodec(args.model, args.fusion)
     compared, unavailable = choose_coders(model, args)
     skipped += unavailable
+    check_anchors(args.anchors, compared)
     conditions = f"{args.masks} {sorted(metrics) + sets}"
     results = survey.read(folder / "results.json")
     gone = survey.keep(results, pictures, compared, conditions)
@@ -95,6 +96,14 @@ def check(args: Namespace) -> None:
     for option, values, most in (("--qualities", args.qualities, 100), ("--taus", args.taus, 1)):
         if not values or not all(0 <= value <= most for value in values):
             raise RdcError(f"{option} takes numbers from 0 to {most} joined by commas")
+
+
+def check_anchors(anchors: list[str], compared: list[coders.Coder]) -> None:
+    """Refuses a curve that is none; the classical codecs are anchors where they are compared."""
+    known = [curve for coder in compared for curve in coder.decodes]
+    for anchor in anchors:
+        if anchor not in known and anchor not in coders.names():
+            raise RdcError(f"no curve '{anchor}' for --anchors; choose from {', '.join(known)}")
 
 
 def choose_coders(

@@ -125,6 +125,13 @@ def test_masks_can_be_found_in_the_pictures(photos, smoke_model):
     assert any(point["map_bytes"] for point in points)
 
 
+def test_an_anchor_that_is_no_curve_is_refused(photos, smoke_model, capsys):
+    options = ("--codecs", "rdc", "--metrics", "psnr-rgb", "--anchors", "rdc even")
+    code, _ = evaluate(photos, smoke_model, *options)
+    assert code == 2
+    assert "no curve 'rdc even' for --anchors; choose from rdc tau 0" in capsys.readouterr().err
+
+
 def test_pictures_too_small_for_patches_have_no_set_metric(
     photos, smoke_model, monkeypatch, random_weights
 ):
