@@ -41,6 +41,16 @@ def test_the_mask_moves_quality_into_the_region_at_equal_bytes(codec, photo, mas
     assert report.section_bytes["importance"] < 0.02 * len(adaptive)
 
 
+@pytest.mark.parametrize("size", [(256, 272), (272, 256), (200, 216), (264, 280)])
+@pytest.mark.parametrize("value", [0, 40, 255])
+def test_sides_that_end_within_a_cell_have_no_band(codec, size, value):
+    """A hyper-latent's cell is 32 pixels; what the context lacks beyond must not be taken for 0."""
+    pixels = np.full((*size, 3), value, np.uint8)
+    decoded = codec.decode(codec.encode(pixels, quality=30), tau=0.0).astype(int)
+    assert np.abs(decoded[-4:] - value).max() < 12  # 9 at 256 x 256, 23 to 71 with zeros
+    assert np.abs(decoded[:, -4:] - value).max() < 12
+
+
 def test_rate_and_fidelity_grow_with_quality(codec, photo):
     coded = [codec.encode(photo[:256, :256], quality=q) for q in (0, 25, 50, 75, 100)]
     sizes = [len(data) for data in coded]

@@ -25,7 +25,8 @@ class EntropyModel:
     fractional bits. log2_step_fixed: likewise, log2 Delta(t) at 10 fractional bits. shrink: int64
     [80], Wiener weight of each scale index at 16 fractional bits, 0..2**16. dither: False for plain
     rounding around the mean. silent_scales: elements at one of this many lowest scale indexes have
-    no symbol.
+    no symbol. continued_context: the context goes on past a side that ends within a hyper-latent's
+    cell, see `latent_coding.continued`; models made before there was this have zeros there.
     """
 
     bank: tables.TableBank
@@ -36,6 +37,7 @@ class EntropyModel:
     shrink: np.ndarray
     dither: bool = True
     silent_scales: int = 0
+    continued_context: bool = False
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, np.ndarray]) -> "EntropyModel":
@@ -47,9 +49,12 @@ class EntropyModel:
                 raise RdcError(f"the entropy model of these weights is damaged: unknown {key!r}")
             groups[group][name] = array
         schedule = groups["schedule"]
-        dither = schedule.pop("dither", np.ones(1, np.int64))
-        if dither.shape != (1,) or dither[0] not in (0, 1):
-            raise RdcError("the entropy model of these weights is damaged: check 'dither'")
+        switches = {}
+        for name, absent in (("dither", 1), ("continued_context", 0)):
+            value = schedule.pop(name, np.full(1, absent, np.int64))
+            if value.shape != (1,) or value[0] not in (0, 1):
+                raise RdcError(f"the entropy model of these weights is damaged: check {name!r}")
+            switches[name] = bool(value[0])
         silent = schedule.pop("silent_scales", np.zeros(1, np.int64))
         if silent.shape != (1,) or not 0 <= silent[0] <= tables.NUM_SCALES:
             raise RdcError("the entropy model of these weights is damaged: check 'silent_scales'")
@@ -69,8 +74,8 @@ class EntropyModel:
             step_fixed=schedule["step_fixed"].astype(np.int64),
             log2_step_fixed=schedule["log2_step_fixed"].astype(np.int64),
             shrink=shrink.astype(np.int64),
-            dither=bool(dither[0]),
             silent_scales=int(silent[0]),
+            **switches,
         )
 
 
@@ -79,7 +84,9 @@ def schedule_arrays(
 ) -> dict[str, np.ndarray]:
     """Delta(0..1000), float64 [1001,C or 1] -> the schedule's integers, made once at export."""
     power = tables.relative_scale(np.arange(tables.NUM_SCALES)) ** 2
-    switches = {} if dither else {"dither": np.zeros(1, np.int64)}
+    switches = {"continued_context": np.ones(1, np.int64)}
+    if not dither:
+        switches["dither"] = np.zeros(1, np.int64)
     if silent_scales:
         switches["silent_scales"] = np.array([silent_scales], np.int64)
     return switches | {

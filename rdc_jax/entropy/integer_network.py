@@ -184,14 +184,15 @@ class IntegerHyperprior:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and log2 scale (fixed point int64 [P,C]) of the P pixels that a pass codes.
 
-        features [h,w,width + 16]; known [h,w,C]: values decoded by earlier passes (fixed point),
-        0 elsewhere; where: bool [h,w], the pixels.
+        features [h,w,width + 16]; known [h or more,w or more,C]: values decoded by earlier passes
+        (fixed point), 0 elsewhere, and what goes on beyond; where: bool [h,w], the pixels.
         """
         if number == 0:
             x = self._layers["pass0_1"](self._hidden("pass0_0", features[where]))
         else:
             x = np.clip(known, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
-            x = self._layers[f"pass{number}_context"](x)[where]
+            x = self._layers[f"pass{number}_context"](x)
+            x = x[: where.shape[0], : where.shape[1]][where]
             x = x + self._layers[f"pass{number}_0"](features[where])
             x = self._hidden(f"pass{number}_1", np.clip(x, 0.0, ACTIVATION_LIMIT))
             x = self._layers[f"pass{number}_2"](x)

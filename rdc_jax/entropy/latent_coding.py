@@ -186,7 +186,7 @@ def _code(
     for number, where in enumerate(network.passes(h, w)):
         if not where.any():
             continue
-        context = known.astype(np.float64)
+        context = (continued(known) if model.continued_context else known).astype(np.float64)
         mean[where], log2_scale[where] = network.pass_parameters(number, features, context, where)
         log2_ratio = log2_scale[where] - log2_step[where]
         scale_index = tables.scale_index_from_log2(log2_ratio, FRACTION_BITS)
@@ -219,6 +219,20 @@ def _code(
         bits_map=bits_map,
         symbol_hash=digest.hexdigest(),
     )
+
+
+def continued(known: np.ndarray) -> np.ndarray:
+    """Context int64 [h,w,C] with a row or column more after a side that is no multiple of 4.
+
+    It repeats the last but one, whose pixels belong to the same passes. Training knows zeros beyond
+    the latent only where the hyper-latent's cells end, too; within a cell a zero would be taken for
+    a value, and a mean be wrong that nothing corrects where no symbol is sent.
+    """
+    for axis in (0, 1):
+        size = known.shape[axis]
+        if size % HYPER_DOWNSAMPLING and size > 1:
+            known = np.concatenate([known, known.take([size - 2], axis)], axis)
+    return known
 
 
 def interpolated_weight(shrink: np.ndarray, log2_ratio: np.ndarray) -> np.ndarray:

@@ -417,3 +417,25 @@ def test_mean_of_the_hyper_latent_becomes_a_dither():
     assert phase.dtype == np.uint8 and phase.max() == 31
     dither = (2 * phase.astype(np.float64) + 1) / 64 - 0.5
     assert np.abs(whole + dither + mean / 1024).max() <= 1 / 64
+
+
+@pytest.mark.parametrize("size", [(8, 12), (9, 11), (1, 6), (2, 1), (7, 4)])
+def test_context_goes_on_only_past_cells_that_are_not_whole(rng, size):
+    known = rng.integers(-9, 9, (*size, 3))
+    h, w = size
+    more = latent_coding.continued(known)
+    assert more.shape[:2] == (h + (h % 4 > 0 and h > 1), w + (w % 4 > 0 and w > 1))
+    np.testing.assert_array_equal(more[:h, :w], known)
+    if more.shape[0] > h:
+        np.testing.assert_array_equal(more[h, :w], known[h - 2])
+    if more.shape[1] > w:
+        np.testing.assert_array_equal(more[:, w], more[:, w - 2])
+
+
+@pytest.mark.parametrize("stored", [[2], [1, 1], [-1]])
+def test_a_damaged_switch_is_named(stored):
+    arrays = schedule_arrays(np.ones((1001, 1)), 32)
+    arrays["continued_context"] = np.asarray(stored, np.int64)
+    arrays = {f"schedule/{name}": array for name, array in arrays.items()}
+    with pytest.raises(RdcError, match="continued_context"):
+        EntropyModel.from_arrays(arrays)
