@@ -269,13 +269,7 @@ def main(argv: list[str] | None = None) -> int:
         help=f"of {', '.join(TABLES)}",
     )  # fmt: skip
     parser.add_argument("--write", action="store_true", help="into README.md and docs/")
-    arguments = parser.parse_args(argv)
-    try:
-        run(arguments)
-    except RdcError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return speed.exit_code(run, parser.parse_args(argv))
 
 
 if __name__ == "__main__":

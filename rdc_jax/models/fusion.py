@@ -1,14 +1,15 @@
 """The plug-and-play module for a frozen codec: latent transform, synthesis, and what trains them.
 
     fusion = Fusion.from_config(config.fusion, networks)
-    params = fusion.init(jax.random.key(0))  {"transform", "synthesis", "auxiliary", "discriminator"}
+    params = fusion.init(jax.random.key(0))     transform, synthesis, auxiliary, discriminator
 
 (2412.11379.) The transform is a small U-Net that runs a latent diffusion process conditioned on
 the decoded latent (`rdc_jax.diffusion.residual`). With `own_synthesis` the module also has a copy
 of the base's synthesis that learns to show the better latent [ours]; the paper's synthesis stays
-frozen. The auxiliary encoder and the discriminator exist in training only. Everything the module asks of a base codec is `Networks.encode`,
-`Networks.denoise`, `Networks.decode` and the entropy model's mean and scale, so it plugs into
-every codec that has them; file and base weights stay as they are.
+frozen. The auxiliary encoder and the discriminator exist in training only. Everything the module
+asks of a base codec is `Networks.encode`, `Networks.denoise`, `Networks.decode` and the entropy
+model's mean and scale, so it plugs into every codec that has them; file and base weights stay as
+they are.
 """
 
 import dataclasses
