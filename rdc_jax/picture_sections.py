@@ -16,7 +16,7 @@ from rdc_jax.entropy import bitstream
 from rdc_jax.entropy.bitstream import ColourMode, SectionType
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import Picture
-from rdc_jax.pictures import transparency
+from rdc_jax.pictures import colour_profiles, grey_png, transparency
 from rdc_jax.pictures.formats import ALL_METADATA
 
 ALPHA_MODES = ("lossless", "lossy", "drop")
@@ -65,13 +65,20 @@ def parts_of(
     payloads = {section.type: section.payload for section in sections}
     alpha = None
     if SectionType.ALPHA in payloads:
-        alpha = transparency.from_png(payloads[SectionType.ALPHA], header.height, header.width)
+        alpha = grey_png.decode(payloads[SectionType.ALPHA], header.height, header.width)
     wanted = {kind: section for kind, section in _SECTIONS.items() if kind in metadata}
     return {
         "grey": header.colour_mode == ColourMode.GREY,
         "alpha": alpha,
         **{kind: payloads.get(section) or None for kind, section in wanted.items()},
     }
+
+
+def said_of(section: bitstream.Section) -> dict[str, str]:
+    """What can be said of an optional section in a few words, under the key "holds"; else {}."""
+    if section.type == SectionType.ICC:
+        return {"holds": colour_profiles.description(section.payload) or "a damaged profile"}
+    return {"holds": "8-bit grey PNG"} if section.type == SectionType.ALPHA else {}
 
 
 def picture_of(

@@ -24,7 +24,7 @@ NETWORK_ROOMS = {"models", "diffusion"}
 MAY_IMPORT: dict[str, set[str] | str] = {
     # leaves
     "errors": set(),
-    "arguments": set(),
+    "arguments": {"pictures"},
     "version": set(),
     "saliency": set(),
     "region_shapes": set(),

@@ -56,16 +56,20 @@ PICTURES = (*WRITABLE, ".gif")
 """What is taken from a folder of pictures; whatever else Pillow opens is read when it is named."""
 
 
-def of_name(name: str) -> Format:
-    """The format of a file's name, its plugin at hand. Raises RdcError where there is none."""
-    suffix = "." + str(name).rpartition(".")[2].lower()
-    if suffix not in FORMATS:
+def of_extension(extension: str, file: str | None = None) -> Format:
+    """The format of an extension such as ".png", its plugin at hand.
+
+    file: a name for the message. Raises RdcError for an extension that is unknown, or needs a
+    plugin that is not installed.
+    """
+    found = FORMATS.get(extension.lower())
+    if found is None:
         raise RdcError(
-            f"cannot tell the image format of '{name}'; end its name in one of {' '.join(WRITABLE)}"
+            f"cannot tell the image format of '{file or extension}'; end its name in one of "
+            f"{' '.join(WRITABLE)}"
         )
-    found = FORMATS[suffix]
     if found.plugin and not register(found.plugin):
-        raise RdcError(f"writing {suffix} needs {found.plugin[1]}: {EXTRA}")
+        raise RdcError(f"writing {extension} needs {found.plugin[1]}: {EXTRA}")
     return found
 
 

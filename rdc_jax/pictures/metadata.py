@@ -2,9 +2,7 @@
 
 from PIL import Image
 
-from rdc_jax.errors import RdcError
 from rdc_jax.pictures import orientation
-from rdc_jax.pictures.formats import ALL_METADATA
 
 EXIF_PREFIX = b"Exif\0\0"  # in JPEG before the block; not part of it
 XMP_TAG = 700
@@ -14,7 +12,7 @@ _DESCRIPTIVE = (
     *range(40091, 40096),
 )
 _RESOLUTION = {282, 283, 296}
-_DIRECTORIES = (0x8769, 0x8825)  # EXIF and GPS
+DIRECTORIES = (0x8769, 0x8825)  # EXIF and GPS
 
 
 def of_file(picture: Image.Image) -> dict[str, bytes | None]:
@@ -37,19 +35,6 @@ def of_file(picture: Image.Image) -> dict[str, bytes | None]:
     }
 
 
-def kinds(text: str) -> tuple[str, ...]:
-    """What --metadata asks for: all, none, or some of icc, exif, xmp joined by commas.
-
-    Raises RdcError for another word.
-    """
-    if text in ("all", "none"):
-        return ALL_METADATA if text == "all" else ()
-    words = tuple(word for word in text.split(",") if word)
-    if not words or set(words) - set(ALL_METADATA):
-        raise RdcError(f"--metadata {text} is not all, none, or a list of {','.join(ALL_METADATA)}")
-    return words
-
-
 def descriptive(exif: Image.Exif) -> Image.Exif | None:
     """The tags that describe a picture, without those of its file's layout; None for no tags.
 
@@ -59,7 +44,7 @@ def descriptive(exif: Image.Exif) -> Image.Exif | None:
     for tag in _DESCRIPTIVE:
         if tag in exif:
             kept[tag] = exif[tag]
-    for tag in _DIRECTORIES:
+    for tag in DIRECTORIES:
         if directory := exif.get_ifd(tag):
             kept.get_ifd(tag).update(directory)
             kept[tag] = dict(directory)

@@ -13,7 +13,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.pictures import colour_profiles, formats, transparency
 from rdc_jax.pictures.atomic_files import atomic_write
 from rdc_jax.pictures.formats import ALL_METADATA, Format
-from rdc_jax.pictures.metadata import EXIF_PREFIX, XMP_TAG, descriptive
+from rdc_jax.pictures.metadata import DIRECTORIES, EXIF_PREFIX, XMP_TAG, descriptive
 from rdc_jax.pictures.picture import Picture
 
 
@@ -40,6 +40,7 @@ def write_picture(path: str | Path, picture: Picture, *, overwrite: bool = False
         RdcError: unknown extension, a plugin that is not installed, image or metadata too large
             for the format, or see `atomic_write`.
     """
+    formats.of_extension(Path(path).suffix, str(path))
     data, notes = picture_bytes(picture, Path(path).suffix)
     atomic_write(path, data, overwrite=overwrite)
     return notes
@@ -54,12 +55,7 @@ def picture_bytes(picture: Picture, extension: str) -> tuple[bytes, list[str]]:
     pixels = picture.pixels
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"pixels must be uint8 [h, w, 3], got {pixels.dtype} {pixels.shape}")
-    if extension.lower() not in formats.FORMATS:
-        raise RdcError(
-            f"cannot tell the image format of '{extension}'; it must be one of "
-            f"{' '.join(formats.WRITABLE)}"
-        )
-    chosen = formats.of_name(extension)
+    chosen = formats.of_extension(extension)
     picture, notes = _what_fits(picture, chosen)
     return _saved(picture, chosen), notes
 
@@ -100,7 +96,8 @@ def _saved(picture: Picture, chosen: Format) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\b|pillow_(jxl|heif)\b")
-            image.save(encoded, chosen.name, **chosen.options, **_with_metadata(picture, chosen))
+            options = {**chosen.options, **_with_metadata(picture, chosen)}
+            image.save(encoded, chosen.name, **options)
     except Exception as error:  # plugins have exceptions of their own
         height, width = picture.pixels.shape[:2]
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -119,6 +116,8 @@ def _with_metadata(picture: Picture, chosen: Format) -> dict[str, Any]:
         options["icc_profile"] = picture.icc
     if chosen.name == "TIFF":
         tags = _tiff_tags(picture)
+        if any(tag in tags for tag in DIRECTORIES):  # Pillow writes none in compressed files
+            options["compression"] = "raw"
         return options | ({"exif": tags} if len(tags) else {})
     if picture.exif:
         options["exif"] = EXIF_PREFIX + picture.exif
