@@ -234,8 +234,8 @@ CASES = {
     "7 x 13": size(7, 13),
     "8 x 8": size(8, 8),
     "97 x 101": size(97, 101),
-    "one row": size(1, 1000),
-    "one column": size(1000, 1),
+    "one row": size(1, 4000),
+    "one column": size(4000, 1),
     "1 bit": Case(
         lambda: saved(Image.fromarray(RAMP).convert("1", dither=0)),
         grey3(np.where(RAMP > 127, 255, 0).astype(np.uint8)),
