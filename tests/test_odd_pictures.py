@@ -620,6 +620,8 @@ def test_commands_keep_it_all(photo, smoke_model, capsys):
     shown = {s["name"]: s for s in rdc(capsys, "info", coded, "--json")["sections"]}
     assert shown["icc"]["holds"] == "Display P3, nearly"
     assert shown["exif"]["payload_bytes"] == len(exif(1)) and "alpha" in shown
+    assert main(["encode", str(photo), "-f", *map(str, model[1:])]) == 0
+    assert "of them alpha, icc, exif, xmp), " in capsys.readouterr().out
     assert main(["info", str(coded)]) == 0
     assert "Display P3, nearly\n" in capsys.readouterr().out
     assert rdc(capsys, "decode", coded, "-o", out, *model)["alpha"]
@@ -650,6 +652,16 @@ def test_commands_keep_it_all(photo, smoke_model, capsys):
 def test_flags_of_encode(flags, kept, photo, smoke_model, capsys):
     report = rdc(capsys, "encode", photo, "--json", "--model", smoke_model, *flags)
     assert set(report["section_bytes"]) - {"importance", "hyper_latent", "latent"} == kept
+
+
+def test_onnxruntime_keeps_it_all(photo, capsys):
+    pytest.importorskip("onnxruntime")
+    rdc(capsys, "encode", photo, "--json", "-q", "20")
+    coded, out = photo.with_suffix(".rdc"), photo.with_name("out.webp")
+    rdc(capsys, "decode", coded, "-o", out, "--json", "--backend", "onnxruntime", "--steps", "1")
+    original, back = (read_image(path, keep_alpha=True) for path in (photo, out))
+    np.testing.assert_array_equal(back.alpha, original.alpha)
+    assert {kind: getattr(back, kind) for kind in HELD} == HELD
 
 
 def test_standard_output_in_any_format(photo, smoke_model, capfdbinary):

@@ -11,7 +11,7 @@ from rdc_jax.commands.files import Job, LazyCodec, plan, run_all
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import atomic_write, read_image
 from rdc_jax.picture_sections import extras_of
-from rdc_jax.pictures.formats import PICTURES
+from rdc_jax.pictures.formats import ALL_METADATA, PICTURES
 
 
 def run(args: Namespace) -> int:
@@ -81,9 +81,13 @@ def encode_file(
 
 
 def describe(report: dict[str, Any]) -> str:
+    extras = {kind: report["section_bytes"].get(kind, 0) for kind in ("alpha", *ALL_METADATA)}
+    held = ", ".join(kind for kind, size in extras.items() if size)
+    share = f" ({sum(extras.values())} of them {held})" if held else ""
     return (
         f"{report['input']} -> {report['output']}: {report['width']} x {report['height']} pixels, "
-        f"{report['bytes']} bytes, {report['bpp']:.3f} bits per pixel, {report['seconds']:.2f} s"
+        f"{report['bytes']} bytes{share}, {report['bpp']:.3f} bits per pixel, "
+        f"{report['seconds']:.2f} s"
     )
 
 
