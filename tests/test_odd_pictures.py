@@ -87,6 +87,22 @@ def png(samples: np.ndarray, *chunks: tuple[bytes, bytes], size=None) -> bytes:
     )
 
 
+def tiff(samples: np.ndarray, order: str) -> bytes:
+    """TIFF of uint16 [h,w,3] or [h,w,4], in the byte order "<" or ">"."""
+    height, width, channels = samples.shape
+    data = samples.astype(f"{order}u2").tobytes()
+    shorts = {259: 1, 262: 2, 277: channels} | ({338: 2} if channels == 4 else {})
+    bits = 8 + 2 + 12 * (6 + len(shorts)) + 4  # where the numbers of bits are
+    longs = {256: width, 257: height, 273: bits + 2 * channels, 278: height, 279: len(data)}
+    entries = {258: struct.pack(f"{order}HII", 3, channels, bits)}
+    entries |= {tag: struct.pack(f"{order}HIHH", 3, 1, value, 0) for tag, value in shorts.items()}
+    entries |= {tag: struct.pack(f"{order}HII", 4, 1, value) for tag, value in longs.items()}
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    directory = b"".join(struct.pack(f"{order}H", tag) + entries[tag] for tag in sorted(entries))
+    head = mark + struct.pack(f"{order}IH", 8, len(entries)) + directory + bytes(4)
+    return head + struct.pack(f"{order}{channels}H", *[16] * channels) + data
+
+
 def rgb_profile(gamma: float, name: str = "Display P3, nearly") -> bytes:
     """A matrix profile with the primaries of Display P3 and one gamma."""
     columns = {
@@ -264,6 +280,10 @@ CASES = {
         lambda: png(WIDE[..., :3], (b"tRNS", WIDE[5, 2, :3].astype(">u2").tobytes())),
         eight(WIDE[..., :3]),
         alpha=np.where((WIDE[..., :3] == WIDE[5, 2, :3]).all(-1), 0, 255).astype(np.uint8),
+    ),
+    "RGB TIFF, 16 bits": Case(lambda: tiff(WIDE[..., :3], "<"), eight(WIDE[..., :3])),
+    "RGBA TIFF, 16 bits, big-endian": Case(
+        lambda: tiff(WIDE, ">"), eight(WIDE[..., :3]), alpha=eight(WIDE[..., 3])
     ),
     "float TIFF": Case(
         lambda: saved((RAMP / np.float32(255)).astype(np.float32), "TIFF"), grey3(RAMP), grey=True

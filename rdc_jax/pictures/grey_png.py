@@ -29,7 +29,7 @@ def encode(plane: np.ndarray) -> bytes:
     return (
         _START[:8]
         + _chunk(b"IHDR", _HEADER.pack(width, height, *_GREY_8))
-        + _chunk(b"IDAT", zlib.compress(_filtered(plane, best), 9))
+        + _chunk(b"IDAT", _compressed(_filtered(plane, best)))
         + _chunk(b"IEND", b"")
     )
 
@@ -74,6 +74,15 @@ def _filtered(plane: np.ndarray, kind: int) -> bytes:
     else:
         guess = (0, left, up, (left + up) // 2)[kind]
     return np.insert((values - guess).astype(np.uint8), 0, kind, axis=1).tobytes()
+
+
+def _compressed(rows: bytes) -> bytes:
+    """The smaller of two: with matches anywhere, or runs alone, which suits hard edges."""
+    packed = []
+    for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_RLE):
+        packer = zlib.compressobj(9, strategy=strategy, memLevel=9)
+        packed.append(packer.compress(rows) + packer.flush())
+    return min(packed, key=len)
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
