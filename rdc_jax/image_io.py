@@ -48,7 +48,9 @@ def checked_pixels(pixels: np.ndarray, grey: bool = False) -> tuple[np.ndarray, 
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=-1), True
     if pixels.shape[-1] != 3:
-        raise RdcError(f"pixels must have 3 channels, not {pixels.shape[-1]}")
+        mend = "; alpha goes into extras, see rdc_jax.picture_sections"
+        given = f"{pixels.shape[-1]}{mend if pixels.shape[-1] == 4 else ''}"
+        raise RdcError(f"pixels must have 3 channels, not {given}")
     return pixels, grey
 
 

@@ -549,7 +549,17 @@ def test_a_plugin_that_is_missing(plugin, monkeypatch):
             work()
 
 
+def test_avif_needs_no_plugin_whatever_its_first_brand():
+    assert formats.plugin_for(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf") is None
+    assert formats.plugin_for(b"\0\0\0\x1cftypmif1\0\0\0\0mif1heicmiaf") == formats.HEIF_PLUGIN
+
+
 # Transparency
+
+
+def test_an_array_with_alpha_is_refused_with_advice(codec):
+    with pytest.raises(RdcError, match="not 4; alpha goes into extras"):
+        codec.encode(with_alpha(RGB, 128))
 
 
 def test_fill_is_smooth_and_touches_nothing_visible(rng):

@@ -85,8 +85,10 @@ def register(plugin: tuple[str, str]) -> bool:
 
 
 def plugin_for(beginning: bytes) -> tuple[str, str] | None:
-    """The plugin that reads a file with this beginning (12 bytes or more), None if Pillow does."""
+    """The plugin that reads a file with this beginning (32 bytes), None if Pillow does."""
     if beginning[:2] == b"\xff\x0a" or beginning[4:8] == b"JXL ":
         return JXL_PLUGIN
     brands = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-    return HEIF_PLUGIN if beginning[4:8] == b"ftyp" and beginning[8:12] in brands else None
+    if beginning[4:8] != b"ftyp" or beginning[8:12] not in brands or b"avif" in beginning:
+        return None
+    return HEIF_PLUGIN
