@@ -20,7 +20,6 @@ MAX_SIDE = 2**20
 DEFAULT_MAX_PIXELS = 2**28
 MODEL_ID_BYTES = 8
 TAU_UNITS = 255  # default_tau of a header is a number of these parts of one
-
 MAX_METADATA_BYTES = 2**24  # of ICC, EXIF, XMP each
 
 _MAX_SECTIONS = 255
@@ -128,7 +127,8 @@ def pack(header: Header, sections: Iterable[Section | tuple[int, bytes]]) -> byt
     sections = [Section(*section) for section in sections]
     if len(sections) > _MAX_SECTIONS:
         raise BitstreamError(f"{len(sections)} sections: at most {_MAX_SECTIONS} fit in a file")
-    _check_sections(sections, header)
+    _check_sections(sections)
+    check_lengths(header, sections)
     output = bytearray(SIGNATURE)
     output.append(FORMAT_VERSION)
     output.append(len(sections))
@@ -174,7 +174,8 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header
             f"{len(data) - position} bytes follow the last section: the file is damaged or joined"
             " with another one"
         )
-    _check_sections(sections, header)
+    _check_sections(sections)
+    check_lengths(header, sections)
     return header, sections
 
 
@@ -236,22 +237,27 @@ def _read_section(data: bytes, offset: int) -> Section:
     return Section(section_type, data[begin:end], offset, end + 4 - offset)
 
 
-def _check_sections(sections: list[Section], header: Header) -> None:
-    seen = set()
+def check_lengths(header: Header, sections: Iterable[Section]) -> None:
+    """Raises BitstreamError for an optional section that is longer than the format allows."""
     most = dict.fromkeys((SectionType.ICC, SectionType.EXIF, SectionType.XMP), MAX_METADATA_BYTES)
     stored = header.height * (header.width + 1)  # an alpha plane as a PNG that is not compressed
     most[SectionType.ALPHA] = stored + stored // 64 + 2**16
+    for kind, payload, *_ in sections:
+        if kind in most and len(payload) > most[kind]:
+            raise BitstreamError(
+                f"section {section_name(kind)} has {len(payload)} bytes, more than the {most[kind]}"
+                " allowed: leave it out with --metadata or --alpha"
+            )
+
+
+def _check_sections(sections: list[Section]) -> None:
+    seen = set()
     for section in sections:
         name = section_name(section.type)
         if section.type in seen:
             raise BitstreamError(f"section {name} occurs twice: the file was put together wrongly")
         if section.type not in _KNOWN_SECTIONS and not section.type & _OPTIONAL:
             raise BitstreamError(f"the file needs section {name}, unknown here: upgrade rdc_jax")
-        if len(section.payload) > most.get(section.type, MAX_SIDE**2):
-            raise BitstreamError(
-                f"section {name} has {len(section.payload)} bytes, more than the"
-                f" {most[section.type]} allowed: leave it out with --metadata or --alpha"
-            )
         seen.add(section.type)
     for required in REQUIRED_SECTIONS:
         if required not in seen:
