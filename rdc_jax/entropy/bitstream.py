@@ -244,10 +244,8 @@ def check_lengths(header: Header, sections: Iterable[Section]) -> None:
     most[SectionType.ALPHA] = stored + stored // 64 + 2**16
     for kind, payload, *_ in sections:
         if kind in most and len(payload) > most[kind]:
-            raise BitstreamError(
-                f"section {section_name(kind)} has {len(payload)} bytes, more than the {most[kind]}"
-                " allowed: leave it out with --metadata or --alpha"
-            )
+            size = f"{len(payload)} bytes, more than the {most[kind]} allowed"
+            raise BitstreamError(f"section {section_name(kind)} has {size}: leave it out")
 
 
 def _check_sections(sections: list[Section]) -> None:
