@@ -18,17 +18,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "rdc_jax"
 
-IMAGE_ROOMS = {"importance", "tiling", "image_io"}
+IMAGE_ROOMS = {"importance", "tiling", "image_io", "pictures"}
 NETWORK_ROOMS = {"models", "diffusion"}
 
 MAY_IMPORT: dict[str, set[str] | str] = {
     # leaves
     "errors": set(),
-    "arguments": set(),
+    "arguments": {"pictures"},
     "version": set(),
     "saliency": set(),
     "region_shapes": set(),
-    "image_io": set(),
+    "pictures": set(),
     "entropy": set(),
     "diffusion": set(),
     "training.partitioning": set(),
@@ -37,6 +37,8 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "compilation_cache": set(),
     "evaluation.metrics": set(),
     # one floor up
+    "image_io": {"pictures"},
+    "picture_sections": {"entropy", "image_io", "pictures"},
     "data": {"image_io"},
     "importance": {"image_io", "diffusion"},
     "tiling": {"importance"},
@@ -60,7 +62,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     # the two ways in; neither knows the other
     "codec": {
         *("entropy", "file_decoding", "model_folder", "fusion_folder", "rate_control"),
-        *("stored_networks", "tiled_networks"),
+        *("picture_sections", "stored_networks", "tiled_networks"),
     }
     | NETWORK_ROOMS
     | IMAGE_ROOMS,

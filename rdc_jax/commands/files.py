@@ -16,7 +16,6 @@ from tqdm import tqdm
 from rdc_jax import fusion_folder, model_folder
 from rdc_jax.errors import RdcError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm")
 CODED = (".rdc",)
 STREAM = "-"  # standard input or output
 
