@@ -46,7 +46,7 @@ async function attempt(text, action) {
   } catch (error) {
     complain(error.message);
   }
-  if (!newest.running) say("");
+  if (!newest.busy()) say("");
 }
 
 // What opens pictures

@@ -4,7 +4,7 @@ const WAIT = 200;  // ms without a further change before a request starts
 
 export class Newest {
   // work(again): encodes first if `again` is true, then decodes. It may ask `overtaken()` whether
-  // something newer waits. state(busy) is told when work begins and ends.
+  // something newer waits. state(busy) is told when something is wanted, and when all is done.
   constructor(work, state) {
     this.work = work;
     this.state = state;
@@ -16,10 +16,16 @@ export class Newest {
     if (this.wanted !== "encode") this.wanted = kind;  // encoding includes decoding
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.run(), WAIT);
+    if (!this.running) this.state(true);
   }
 
   drop() {
     this.wanted = null;
+    clearTimeout(this.timer);
+  }
+
+  busy() {
+    return this.running || this.wanted !== null;
   }
 
   overtaken() {
@@ -29,7 +35,6 @@ export class Newest {
   async run() {
     if (this.running || !this.wanted) return;
     this.running = true;
-    this.state(true);
     try {
       while (this.wanted) {
         const kind = this.wanted;
