@@ -1,5 +1,7 @@
 """A studio with the model of smoke size, and a small photo in it."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +9,12 @@ from PIL import Image
 import rdc_jax
 from rdc_jax.studio.workbench import Workbench
 from tests.studio.studio_client import Client, Counting, as_png
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +43,15 @@ def pixels():
 @pytest.fixture
 def photo(client, pixels):
     return client.json("/photo", as_png(pixels))["photo"]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, driven by Playwright; tests that want it are skipped without both."""
+    api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
