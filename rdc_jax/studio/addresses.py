@@ -28,14 +28,15 @@ def is_loopback(host: str) -> bool:
 def is_own(headers: Mapping[str, str], bound: str, port: int) -> bool:
     """Whether a request names the address that is bound, and comes from its page if from any.
 
-    headers: Host, Origin, Sec-Fetch-Site of the request. bound: the address that was listened at.
-    A server that listens everywhere takes any numeric address and this machine's name: a foreign
-    site has neither.
+    headers: of the request. bound: the address that was listened at. A server that listens
+    everywhere takes any numeric address and this machine's name: a foreign site has neither. A link
+    to the studio may be followed from anywhere.
     """
     host, origin = headers.get("Host") or "", headers.get("Origin")
     if not _names(host, bound, port) or origin not in (None, f"http://{host}"):
         return False
-    return headers.get("Sec-Fetch-Site") in (None, "same-origin", "none")
+    followed = headers.get("Sec-Fetch-Mode") == "navigate"
+    return followed or headers.get("Sec-Fetch-Site") in (None, "same-origin", "none")
 
 
 def _names(host: str, bound: str, port: int) -> bool:

@@ -9,9 +9,12 @@ import json
 from importlib import resources
 
 import numpy as np
+from PIL import Image
 
 from rdc_jax.errors import RdcError
 from rdc_jax.studio import pictures, requests
+
+SHOWN = 1000  # pixels of the longer side
 
 
 def paint(pixels: np.ndarray) -> np.ndarray | None:
@@ -42,6 +45,8 @@ def script() -> str:
 
 
 def call(pixels: np.ndarray) -> str:
-    """The expression that asks for a mask of these pixels."""
-    height, width = pixels.shape[:2]
-    return f"rdcPaint({json.dumps(pictures.data_url(pixels))}, {width}, {height})"
+    """The expression that asks for a mask of these pixels, shown at SHOWN pixels at most."""
+    photo = Image.fromarray(pixels)
+    photo.thumbnail((SHOWN, SHOWN))
+    url = pictures.data_url(np.asarray(photo))
+    return f"rdcPaint({json.dumps(url)}, {photo.width}, {photo.height})"

@@ -39,8 +39,8 @@ def serve(bench: Workbench, host: str, port: int, announce: Callable[[str], None
     """Serves the page until Ctrl-C; announce gets its address. Raises RdcError as `make_server`."""
     with make_server(bench, host, port) as server:
         shown = "127.0.0.1" if host in addresses.WILDCARDS else host
-        announce(f"http://{addresses.bracketed(shown)}:{server.server_port}/")
         try:
+            announce(f"http://{addresses.bracketed(shown)}:{server.server_port}/")
             server.serve_forever()
         except KeyboardInterrupt:
             pass

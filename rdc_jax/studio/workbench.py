@@ -33,7 +33,7 @@ from rdc_jax.studio import pictures, requests
 from rdc_jax.studio.shelf import Shelf
 
 MAX_PIXELS = 24_000_000  # of a photo or a file: about a minute of two CPU cores
-PHOTOS_KEPT, FILES_KEPT = 2, 8
+PHOTOS_KEPT, FILES_KEPT = 3, 8
 
 
 @dataclasses.dataclass(frozen=True)

@@ -105,6 +105,9 @@ def test_other_sites_are_refused(client, counting):
     assert counting.calls == []
     own = {"Host": f"localhost:{port}", "Origin": f"http://localhost:{port}"}
     assert client.ask("/demo", {}, **own)[0] == 200
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert client.ask("/", **link)[0] == 200
+    assert client.ask("/demo", {}, **link, Origin="http://evil.example")[0] == 403
 
 
 @pytest.mark.parametrize(
