@@ -71,6 +71,11 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     | IMAGE_ROOMS,
     # on top
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
+    "studio": {
+        *("codec", "demo", "entropy", "evaluation.metrics", "file_decoding"),
+        *("saliency", "region_shapes"),
+    }
+    | IMAGE_ROOMS,
     "__init__": {"version", "codec"},
     "cli": "anything",
     "commands": "anything",
