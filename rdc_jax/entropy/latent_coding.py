@@ -29,13 +29,13 @@ from rdc_jax.entropy.entropy_model import STEP_BITS, EntropyModel
 from rdc_jax.entropy.integer_network import (
     FRACTION_BITS,
     HYPER_DOWNSAMPLING,
+    MAX_HYPER_SYMBOL,
     ONE,
     condition_table,
 )
 from rdc_jax.errors import RdcError
 
 DITHER_BITS = 6  # k + d is a multiple of 2**-6
-MAX_HYPER_SYMBOL = 1 << 13
 PLAIN_PHASE = 15  # of the tables that code without dither: theirs is -1/64
 
 
