@@ -55,6 +55,7 @@ def model(name: str) -> tuple[model_folder.Model, EntropyModel, int]:
     return loaded, entropy, file_decoding.downsampling_of(loaded.config)
 
 
+@functools.cache
 def small_files() -> list[bytes]:
     return [data for data, _ in files().values() if len(data) < 400]
 
@@ -71,6 +72,7 @@ def importance_map(data: bytes) -> None:
     assert grid.shape == shape and grid.max() <= levels
 
 
+@functools.cache
 def map_seeds() -> list[bytes]:
     rng, seeds = np.random.default_rng(1), []
     for levels in (1, 2, 3, 8, 17, 256):
@@ -101,6 +103,7 @@ def passes(choice: bytes) -> list[tuple[np.ndarray, np.ndarray]]:
     ]
 
 
+@functools.cache
 def symbol_seeds() -> list[bytes]:
     seeds = []
     for number in range(40):
