@@ -69,6 +69,9 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     | IMAGE_ROOMS,
     # on top
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
+    "selftest": {
+        *("codec", "demo", "entropy", "file_decoding", "image_io", "interop", "model_folder"),
+    },
     "__init__": {"version", "codec"},
     "cli": "anything",
     "commands": "anything",
