@@ -52,7 +52,8 @@ class IntegerConv:
         k, _, c_in, c_out = self.weight.shape
         if k == 1:
             flat = x.reshape(-1, c_in) @ self.weight[0, 0]
-            return (flat + self.bias).reshape(*x.shape[:-1], c_out)
+            flat += self.bias
+            return flat.reshape(*x.shape[:-1], c_out)
         h, w, _ = x.shape
         padded = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
         out = np.empty((-(-h // stride), -(-w // stride), c_out))
@@ -66,10 +67,29 @@ class IntegerConv:
             out[top : top + rows] = (patches @ kernel + self.bias).reshape(-1, *out.shape[1:])
         return out
 
+    def accumulate_at(self, x: np.ndarray, where: np.ndarray) -> np.ndarray:
+        """`accumulate` at the P pixels `where`, bool [h or less,w or less], only: [P,c_out].
+
+        Taps that see nothing but zeros are left out, which changes no exact sum.
+        """
+        k = self.weight.shape[0]
+        padded = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
+        rows, columns = np.nonzero(where)
+        total = np.tile(self.bias, (rows.size, 1))
+        alive, pixels = padded.any(-1).reshape(-1), padded.reshape(-1, x.shape[-1])
+        for i in range(k):
+            for j in range(k):
+                seen = (rows + i) * padded.shape[1] + columns + j
+                if alive.take(seen).any():
+                    total += pixels.take(seen, 0) @ self.weight[i, j]
+        return total
+
     def rescale(self, total: np.ndarray) -> np.ndarray:
         """Sums -> activations: rounded shift, clipped."""
-        rounded = np.floor((total + 2.0 ** (self.shift - 1)) * 2.0**-self.shift)
-        return np.clip(rounded, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        rounded = total + 2.0 ** (self.shift - 1)
+        rounded *= 2.0**-self.shift
+        np.floor(rounded, out=rounded)
+        return np.clip(rounded, -ACTIVATION_LIMIT, ACTIVATION_LIMIT, out=rounded)
 
     def __call__(self, x: np.ndarray, stride: int = 1) -> np.ndarray:
         return self.rescale(self.accumulate(x, stride))
@@ -178,7 +198,8 @@ class IntegerHyperprior:
         return layer.record
 
     def _hidden(self, layer: str, x: np.ndarray, stride: int = 1) -> np.ndarray:
-        return np.maximum(self._layers[layer](x, stride), 0.0)
+        x = self._layers[layer](x, stride)
+        return np.maximum(x, 0.0, out=x)
 
     def passes(self, height: int, width: int) -> list[np.ndarray]:
         """The pixels that each pass codes, bool [h,w] each."""
@@ -220,9 +241,9 @@ class IntegerHyperprior:
             x = self._layers["pass0_1"](self._hidden("pass0_0", features[where]))
         else:
             x = np.clip(known, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
-            x = self._layers[f"pass{number}_context"](x)
-            x = x[: where.shape[0], : where.shape[1]][where]
-            x = x + self._layers[f"pass{number}_0"](features[where])
+            context = self._layers[f"pass{number}_context"]
+            x = context.rescale(context.accumulate_at(x, where))
+            x += self._layers[f"pass{number}_0"](features[where])
             x = self._hidden(f"pass{number}_1", np.clip(x, 0.0, ACTIVATION_LIMIT))
             x = self._layers[f"pass{number}_2"](x)
         mean, log2_scale = np.split(x.astype(np.int64), 2, axis=-1)
