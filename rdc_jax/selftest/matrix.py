@@ -202,5 +202,5 @@ def versions() -> dict[str, str]:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
+            found[name] = "from its source" if name == "rdc_jax" else "not installed"
     return found

@@ -42,9 +42,9 @@ class Decoded(NamedTuple):
 
 
 def decode(data: bytes, folder: Path) -> Decoded:
-    model_id, f, arrays = read_model(folder)
+    model_id, f, most_levels, arrays = read_model(folder)
     header, sections = read_container(data)
-    if header.model_id != model_id or header.cell % f:
+    if header.model_id != model_id or header.cell % f or header.levels > most_levels:
         raise Damaged("the file is of another model")
     gh, gw = -(-header.height // header.cell), -(-header.width // header.cell)
     grid = read_map(sections[IMPORTANCE], gh, gw, header.levels)

@@ -31,10 +31,16 @@ def read_safetensors(data: bytes) -> dict[str, Array]:
     return arrays
 
 
-def read_model(folder: Path) -> tuple[bytes, int, dict[str, Array]]:
-    """(model id, picture pixels per latent pixel along a side, integer arrays)."""
+class Model(NamedTuple):
+    id: bytes
+    pixels: int  # of the picture per latent pixel, along a side
+    levels: int  # of importance, at most
+    arrays: dict[str, Array]
+
+
+def read_model(folder: Path) -> Model:
     manifest = (folder / "manifest.json").read_bytes()
-    config = json.loads((folder / "config.json").read_bytes())
-    f = 16 if config["model"]["autoencoder"]["kind"] == "gdn" else 8
+    config = json.loads((folder / "config.json").read_bytes())["model"]
+    f = 16 if config["autoencoder"]["kind"] == "gdn" else 8
     arrays = read_safetensors((folder / "entropy.safetensors").read_bytes())
-    return hashlib.sha256(manifest).digest()[:8], f, arrays
+    return Model(hashlib.sha256(manifest).digest()[:8], f, config["num_levels"], arrays)
