@@ -3,6 +3,8 @@
 import base64
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from rdc_jax.selftest import matrix, worker
 from rdc_jax.selftest.corpus import corpus
 from rdc_jax.selftest.settings import settings
 
-SUBSET = ("without JAX", "oldest BLAS kernels", "no vector instructions")
+SUBSET = ("without JAX", "oldest BLAS kernels", "oldest NumPy kernels")
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +76,18 @@ def test_a_difference_is_named_and_the_exit_code_is_2(copy, tmp_path, capsys, mo
     report = json.loads(capsys.readouterr().out)
     assert not report["ok"]
     assert report["rows"][0]["difference"].startswith("reference region: symbols ")
+
+
+def test_kernels_are_really_switched_off(user_environment):
+    setting = next(s for s in settings() if s.name == "oldest NumPy kernels")
+    code = (
+        "import numpy; f = numpy._core._multiarray_umath.__cpu_features__;"
+        "print([name for name in numpy._core._multiarray_umath.__cpu_dispatch__ if f[name]])"
+    )
+    environment = user_environment | setting.environment
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stdout + done.stderr
 
 
 def test_a_reference_of_other_weights_is_not_used(copy):

@@ -4,9 +4,10 @@ import importlib.util
 import os
 from typing import NamedTuple
 
+import numpy as np
+
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 ONE_XLA_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-NO_VECTORS = "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"
 
 
 class Setting(NamedTuple):
@@ -39,13 +40,21 @@ def settings() -> list[Setting]:
             quick=False,
         ),
         Setting("oldest BLAS kernels", {"OPENBLAS_CORETYPE": "Prescott"}, "numpy", encodes=""),
-        Setting("no vector instructions", {"NPY_DISABLE_CPU_FEATURES": NO_VECTORS}, "numpy",
-                encodes=""),
+        Setting("oldest NumPy kernels", {"NPY_DISABLE_CPU_FEATURES": " ".join(numpy_kernels())},
+                "numpy", encodes=""),
         Setting("without JAX", {}, "numpy", encodes=""),
     ]  # fmt: skip
     if importlib.util.find_spec("onnxruntime"):
         found.append(Setting("onnxruntime", {}, "onnxruntime", encodes=""))
     return found
+
+
+def numpy_kernels() -> list[str]:
+    """Names of the instruction sets that NumPy chooses kernels for when it starts."""
+    try:
+        return list(np._core._multiarray_umath.__cpu_dispatch__)
+    except AttributeError:  # no public name has it
+        return []
 
 
 def accelerated(platform: str) -> Setting:
