@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rdc_jax import __version__
-from rdc_jax.arguments import coding, measuring, studio, training
+from rdc_jax.arguments import checking, coding, measuring, studio, training
 from rdc_jax.errors import RdcError
 
 FAILED, BROKEN_PIPE, INTERRUPTED = 2, 1, 130
@@ -65,6 +65,7 @@ def build_parser() -> Parser:
         *(measuring.add_eval, measuring.add_plot),
         *(training.add_train, training.add_data),
         *(coding.add_models, training.add_import, training.add_export, coding.add_demo),
+        checking.add_selftest,
     ):
         add(commands)
     return parser

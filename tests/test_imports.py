@@ -76,6 +76,9 @@ MAY_IMPORT: dict[str, set[str] | str] = {
         *("saliency", "region_shapes"),
     }
     | IMAGE_ROOMS,
+    "selftest": {
+        *("codec", "demo", "entropy", "file_decoding", "image_io", "interop", "model_folder"),
+    },
     "__init__": {"version", "codec"},
     "cli": "anything",
     "commands": "anything",

@@ -18,6 +18,7 @@ SIGNATURE = b"\x9dRDC"
 FORMAT_VERSION = 1
 MAX_SIDE = 2**20
 DEFAULT_MAX_PIXELS = 2**28
+MAP_CELLS = 2**20  # a map of so many cells is always read, a larger one if a cell has 16 pixels
 MODEL_ID_BYTES = 8
 TAU_UNITS = 255  # default_tau of a header is a number of these parts of one
 MAX_METADATA_BYTES = 2**24  # of ICC, EXIF, XMP each
@@ -163,6 +164,12 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header
         raise BitstreamError(
             f"the picture has {header.width} x {header.height} pixels, more than the limit of"
             f" {max_pixels}: raise --max-pixels if you trust the file"
+        )
+    cells = header.map_shape[0] * header.map_shape[1]
+    if cells > (most := max(MAP_CELLS, max_pixels // 16)):
+        raise BitstreamError(
+            f"the importance map has {cells} cells, more than the limit of {most}: raise"
+            " --max-pixels if you trust the file"
         )
     sections = []
     for _ in range(num_sections):
