@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rdc_jax import importance
+from rdc_jax import importance, seams
 from rdc_jax.entropy import bitstream, dither, latent_coding
 from rdc_jax.entropy.bitstream import TAU_UNITS
 from rdc_jax.entropy.entropy_model import EntropyModel
@@ -112,19 +112,24 @@ def picture(
     *,
     area: Window | None = None,
     noise: bool,
+    tile_side: int | None = None,
     progress: bool = False,
 ) -> np.ndarray:
     """The picture uint8 [H,W,3] of a latent, or the part of it that lies in `area` (pixels).
 
     tile(yhat, mean, scale, levels, tau, noise) makes the picture of one tile of the networks,
     float32 of about 0..255. noise: whether it has a use for what a module starts from (otherwise an
-    array without channels stands for it). progress: shows a bar for large pictures.
+    array without channels stands for it). tile_side: of the entropy stage's tiles in pixels, None
+    for a latent coded as a whole. progress: shows a bar for large pictures.
 
     Each tile runs all of a sampler's steps on its own window, and the tiles are cross-faded as
     pixels. Noise is a function of the position, so neighbours start alike and go the same way where
     their windows agree; blending latents after each step would need all of the latent in memory.
     """
-    area = area or Window(0, header.height, 0, header.width)
+    everything = Window(0, header.height, 0, header.width)
+    wanted = area = area or everything
+    if tile_side is not None:
+        area = area.grown(seams.MARGIN).common(everything)
     pixels = np.empty((area.bottom - area.top, area.right - area.left, 3), np.uint8)
 
     def bands(top, bottom, left, right):
@@ -150,7 +155,9 @@ def picture(
     ):
         pixels[position : position + len(rows)] = to_pixels(rows, header.colour_mode)
         position += len(rows)
-    return pixels
+    if tile_side is not None:
+        pixels = seams.smoothed(pixels, area, tile_side)
+    return pixels[wanted.of(area)]
 
 
 def to_pixels(image: np.ndarray, colour_mode: bitstream.ColourMode) -> np.ndarray:

@@ -47,6 +47,11 @@ class OpenFile:
     def header(self) -> Header:
         return self.reader.header
 
+    @property
+    def tile_side(self) -> int | None:
+        """Side of the tiles in picture pixels."""
+        return None if self.tiles is None else self.tiles.index.grid.side * self.tiles.scale
+
     def latent(self, entropy: EntropyModel) -> CodedLatent:
         """All of the latent. Raises RdcError for damage."""
         if self.tiles is not None:

@@ -46,7 +46,8 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "fusion_folder": {"model_folder"},
     "open_file": {"entropy", "model_folder", "importance"},  # all that comes before the latent
     # decoding less the networks
-    "file_decoding": {"entropy", "model_folder", "open_file", "importance", "tiling"},
+    "file_decoding": {"entropy", "model_folder", "open_file", "importance", "tiling", "seams"},
+    "seams": {"entropy"},
     "interop": {
         *("entropy", "open_file", "file_decoding", "model_folder", "fusion_folder", "tiling"),
     }

@@ -45,6 +45,8 @@ def encode_file(
         steps=args.steps,
         tau=args.tau,
         grey=picture.grey,
+        tile=args.tile,
+        resilient=args.resilient,
         return_report=True,
         progress=not args.quiet,
         **gain,

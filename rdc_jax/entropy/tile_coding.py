@@ -47,6 +47,12 @@ class Window(NamedTuple):
         rows = slice(self.top - origin.top, self.bottom - origin.top)
         return rows, slice(self.left - origin.left, self.right - origin.left)
 
+    def grown(self, margin: int) -> "Window":
+        """Larger by a margin on all sides."""
+        return Window(
+            self.top - margin, self.bottom + margin, self.left - margin, self.right + margin
+        )
+
     def common(self, other: "Window") -> "Window":
         """What lies in both of two windows that overlap."""
         top, left = max(self.top, other.top), max(self.left, other.left)

@@ -108,6 +108,7 @@ class Decoder:
             f,
             area=opened.area,
             noise=self._knob is not None,
+            tile_side=opened.tile_side,
             progress=progress,
         )
 

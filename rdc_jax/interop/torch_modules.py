@@ -75,6 +75,7 @@ class Decoder(nn.Module):
             f,
             area=opened.area,
             noise=self.fusion is not None,
+            tile_side=opened.tile_side,
         )
         return torch.from_numpy(pixels)
 
