@@ -1,12 +1,13 @@
 """Takes the step out of the picture where two tiles of the entropy stage meet.
 
 At the border of a tile the entropy model knows less, and where it sends nothing both sides guess:
-in smooth dark parts a faint line shows. Only a step that goes on along the border is taken out, by
-as much as it stands out from its own scatter, so edges of the picture that cross it stay:
+in smooth dark parts a faint line shows. Only a small step that goes on along the border is taken
+out, by as much as it stands out from its own scatter, so edges of the picture stay:
 
     step   d = difference across the border, less the mean of the differences just beside it
     smooth m = mean of d over 9 pixels along the border, v = its variance there
-    taken  s = mean over 9 pixels of m m^2 / (m^2 + v), half from each side, fading over 8 pixels
+    sure   g = m^2 / (m^2 + 2 v) * max(0, 1 - (m / 16)^2)
+    taken  s = mean over 9 pixels of g m, half from each side, fading over 8 pixels
 """
 
 import numpy as np
@@ -15,6 +16,7 @@ from rdc_jax.entropy.tile_coding import Window
 
 REACH = 8  # pixels to each side that change
 ALONG = 9  # pixels of a mean
+LARGEST = 16  # of 255; steps as large as this are the picture's
 MARGIN = 24  # pixels around an area that decide its own: 2 ALONG + REACH and some
 
 
@@ -40,7 +42,8 @@ def _without_step(part: np.ndarray, border: int) -> np.ndarray:
     step = right - left - (left - left2 + right2 - right) / 2
     mean = _mean_along(step)
     variance = np.maximum(_mean_along(step**2) - mean**2, 0)
-    taken = _mean_along(mean**3 / (mean**2 + variance + 1e-3))
+    sure = mean**2 / (mean**2 + 2 * variance + 1e-3)
+    taken = _mean_along(mean * sure * np.maximum(0, 1 - (mean / LARGEST) ** 2))
     place = np.arange(part.shape[1]) - border + 0.5  # pixels from the border
     fade = np.maximum(0, 1 - np.abs(place) / REACH) * np.where(place < 0, 0.5, -0.5)
     part = part + taken[:, None] * fade.astype(np.float32)[:, None]
