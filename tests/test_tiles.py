@@ -193,17 +193,17 @@ def test_the_side_is_checked(codec, pixels):
 
 def test_a_step_along_a_border_goes_and_an_edge_stays(rng):
     ramp = np.linspace(60, 90, 128)[None, :, None] + np.zeros((96, 128, 3))
-    stepped = (
-        ramp + 6 * (np.arange(128) >= 64)[None, :, None] - 4 * (np.arange(96) >= 32)[:, None, None]
-    )
+    stepped = ramp + 6 * (np.arange(128) >= 64)[None, :, None]
+    stepped -= 4 * (np.arange(96) >= 32)[:, None, None]
     edges = ramp.copy()
-    edges[:, 64:] += 90 * (rng.random((96, 1, 1)) < 0.4)  # crosses the border here and there
+    edges[:48, 64:] += 40 * (rng.random((48, 1, 1)) < 0.4)  # crosses the border here and there
+    edges[48:, 64:] += 40
     smooth = seams.smoothed(np.rint(stepped).astype(np.uint8), Window(32, 128, 0, 128), 64)
     assert np.abs(np.diff(smooth.astype(int), axis=1)).max() <= 2
     assert np.abs(np.diff(smooth.astype(int), axis=0)).max() <= 2
     kept = seams.smoothed(np.rint(edges).astype(np.uint8), Window(0, 96, 0, 128), 64)
-    changed = np.abs(kept[:, 56:72].astype(int) - np.rint(edges[:, 56:72])).mean()
-    assert changed < 3 and np.array_equal(kept[:, :56], np.rint(edges[:, :56]))
+    changed = np.abs(kept.astype(int) - np.rint(edges)).mean(2)
+    assert changed[:, 56:72].mean() < 1 and changed[57:].max() == 0 and changed[:, :56].max() == 0
 
 
 @pytest.mark.parametrize(("steps", "tau"), [(1, 0.0), (1, 1.0), (4, 1.0)])
@@ -211,7 +211,7 @@ def test_no_seam_shows_at_borders(steps, tau):
     """The shipped model: the error jumps at tiles' borders hardly more than elsewhere."""
     from rdc_jax import demo, image_io
 
-    picture = image_io.read_image(demo.PHOTO).pixels[:320, :512]
+    picture = image_io.read_image(demo.FOLDER / "flower.png").pixels[:320, :512]
     codec = codecs.load()
     data = codec.encode(picture, quality=25, tile=256)
     wrong = codec.decode(data, tau=tau, steps=steps).astype(np.float64) - picture
