@@ -206,7 +206,9 @@ def test_a_step_along_a_border_goes_and_an_edge_stays(rng):
     assert changed[:, 56:72].mean() < 1 and changed[57:].max() == 0 and changed[:, :56].max() == 0
 
 
-@pytest.mark.parametrize(("steps", "tau"), [(1, 0.0), (1, 1.0), (4, 1.0)])
+@pytest.mark.parametrize(
+    ("steps", "tau"), [(1, 0.0), pytest.param(4, 1.0, marks=pytest.mark.slow)]
+)
 def test_no_seam_shows_at_borders(steps, tau):
     """The shipped model: the error jumps at tiles' borders hardly more than elsewhere."""
     from rdc_jax import demo, image_io
