@@ -101,8 +101,8 @@ def run(arguments: argparse.Namespace) -> dict:
                 if done.returncode:
                     raise RdcError(f"{task} at {megapixels} megapixels: {done.stderr.strip()}")
                 size[task] = json.loads(done.stdout.splitlines()[-1])
+                print(f"{megapixels:g} megapixels, {task}: {size[task]}", file=sys.stderr)
             results["sizes"].append(size)
-            print(json.dumps(size), file=sys.stderr, flush=True)
     write_results(arguments.out, results)
     print_summary(results)
     return results
