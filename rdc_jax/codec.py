@@ -11,9 +11,9 @@ tau goes] -> pixels.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from rdc_jax import (
     file_decoding,
     fusion_folder,
     model_folder,
+    open_file,
     picture_sections,
     rate_control,
     stored_networks,
@@ -28,9 +29,16 @@ from rdc_jax import (
 )
 from rdc_jax import importance as importance_maps
 from rdc_jax.diffusion import sampling
-from rdc_jax.entropy import bitstream, importance_coding, latent_coding
+from rdc_jax.entropy import (
+    bitstream,
+    importance_coding,
+    latent_coding,
+    tile_coding,
+    tiled_latent,
+)
 from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
 from rdc_jax.entropy.entropy_model import EntropyModel
+from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import Picture, checked_pixels
 
@@ -82,6 +90,8 @@ class Codec:
         tau: float | None = None,
         grey: bool = False,
         extras: Mapping[int, bytes] | None = None,
+        tile: int | None = None,
+        resilient: bool = False,
         return_report: bool = False,
         progress: bool = False,
     ) -> Any:
@@ -92,7 +102,9 @@ class Codec:
         ready grid as made by `rdc_jax.importance`. roi_gain: timesteps between importance 0 and
         1. seed: of the dither. steps, tau: what a decoder uses by default, hints without effect on
         the coded picture; None is the module's own choice. extras: payloads of optional sections,
-        as `picture_sections.extras_of` makes them; they count as bytes of the file. With
+        as `picture_sections.extras_of` makes them; they count as bytes of the file. tile: side in
+        pixels, a power of two, of parts that decode alone, 0 for none; None: 1024 for pictures of
+        more than 2**22 pixels. resilient: parts of 256 instead, so that less is lost with one. With
         return_report, returns (bytes, Report). progress: shows a bar for large pictures. Raises
         RdcError for unusable input.
         """
@@ -110,6 +122,8 @@ class Codec:
         file_decoding.check_sampling(steps, tau)
         if quality is not None and target_bpp is not None:
             raise RdcError("give quality or target_bpp, not both")
+        f = self._networks.downsampling
+        side = tile_coding.chosen_side(height, width, f, tile, resilient)
         latent = self.analyse(pixels, progress=progress)
 
         def code(quality):
@@ -130,7 +144,7 @@ class Codec:
                 default_tau=round(TAU_UNITS * tau),
                 colour_mode=bitstream.ColourMode.GREY if grey else bitstream.ColourMode.RGB,
             )
-            return self._code(latent, grid, header, quality, extras or {})
+            return self._code(latent, grid, header, quality, side, extras or {})
 
         if target_bpp is not None:
             if not target_bpp > 0:
@@ -145,16 +159,17 @@ class Codec:
         """The clean latent float32 [h,w,C] of a picture uint8 [H,W,3], before it is coded."""
         return tiled_networks.analyse(self._networks, self._params, pixels, progress=progress)
 
-    def _code(self, latent, grid, header, quality, extras) -> tuple[bytes, Report]:
-        conditions = file_decoding.conditions(header, grid, self._networks.downsampling)
-        hyper, body, coded = latent_coding.encode_latent(self.entropy, latent, conditions)
+    def _code(self, latent, grid, header, quality, side, extras) -> tuple[bytes, Report]:
+        conditions = open_file.conditions(header, grid, self._networks.downsampling)
+        if side is None:
+            *streams, coded = latent_coding.encode_latent(self.entropy, latent, conditions)
+            kinds = bitstream.WHOLE_LATENT
+        else:
+            *streams, coded = tiled_latent.encode(self.entropy, latent, conditions, side)
+            kinds = (SectionType.TILES,)
         coded_map = importance_coding.encode_importance(grid, header.num_levels)
-        sections = [
-            (SectionType.IMPORTANCE, coded_map),
-            (SectionType.HYPER_LATENT, hyper),
-            (SectionType.LATENT, body),
-            *extras.items(),
-        ]
+        sections = [(SectionType.IMPORTANCE, coded_map), *zip(kinds, streams, strict=True)]
+        sections += extras.items()
         data = bitstream.pack(header, sections)
         report = Report(
             bytes=len(data),
@@ -175,30 +190,42 @@ class Codec:
 
     def decode(
         self,
-        data: bytes,
+        data: bytes | BinaryIO,
         *,
         steps: int | None = None,
         tau: float | np.ndarray | str | None = None,
         clock: sampling.Clock = "proportional",
         max_pixels: int = bitstream.DEFAULT_MAX_PIXELS,
         progress: bool = False,
+        crop: open_file.Crop | None = None,
+        resilient: bool = False,
+        on_damage: Callable[[DamagedTile], None] = open_file.warn,
     ) -> np.ndarray:
-        """Pixels uint8 [H,W,3] of an `.rdc` file's bytes.
+        """Pixels uint8 [H,W,3] of an `.rdc` file, given as bytes or opened for reading them.
 
         tau: from the faithful picture (0, smallest squared error) to the realistic one (1): a
         number, an array [H,W] (uint8, 255 = realistic, or float in [0,1]), or "roi", which keeps
         faithful what the file's map calls important. steps: sampler steps of the realistic latent,
         by the plug-and-play module if the model has one, else by the denoiser. None: as the file
-        suggests. Raises RdcError for a damaged file or one made by another model.
+        suggests. crop: (x, y, width, height), the only part that is wanted; its pixels are those of
+        the whole picture. Of an open file with tiles no more than it needs is read and checked.
+        resilient: a damaged tile is filled with what the prior says, and `on_damage` told of it.
+        Raises RdcError for a damaged file or one made by another model.
         """
-        received = self.decode_latent(data, max_pixels=max_pixels)
-        return self.reconstruct(*received, steps=steps, tau=tau, clock=clock, progress=progress)
+        f = self._networks.downsampling
+        more = dict(crop=crop, resilient=resilient, on_damage=on_damage)
+        opened = open_file.open_file(data, self.model, f, max_pixels, **more)
+        return self._picture(
+            opened.windows(self.entropy), opened.header, opened.conditions, steps, tau,
+            clock=clock, area=opened.area, tile_side=opened.tile_side, progress=progress,
+        )  # fmt: skip
 
     def decode_picture(
         self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS, **options: Any
     ) -> Picture:
         """All that a file holds: pixels, alpha, metadata. options: steps, tau, .. of `decode`."""
-        parts = picture_sections.parts_of(data, max_pixels=max_pixels)
+        crop = options.get("crop")
+        parts = picture_sections.parts_of(data, max_pixels=max_pixels, crop=crop)
         return Picture(pixels=self.decode(data, max_pixels=max_pixels, **options), **parts)
 
     def reconstruct(
@@ -213,32 +240,23 @@ class Codec:
         progress: bool = False,
     ) -> np.ndarray:
         """The networks' part of `decode`: pixels of what `decode_latent` returned."""
-        f = self._networks.downsampling
-        how = file_decoding.sampling_of(header, conditions, self._num_levels, f, steps, tau)
-        image = tiled_networks.reconstruct(
-            self._networks,
-            self._params,
-            coded.yhat,
-            coded.mean,
-            coded.scale,
-            how.levels,
-            how.timesteps,
-            steps=how.steps,
-            clock=clock,
-            tau=how.tau,
-            module=self._module(header.dither_seed, coded.yhat.shape),
-            progress=progress,
+        windows = tiled_latent.whole_windows(coded)
+        return self._picture(
+            windows, header, conditions, steps, tau, clock=clock, progress=progress
         )
-        return file_decoding.to_pixels(image, header)
 
-    def _module(
-        self, dither_seed: int, shape: tuple[int, int, int]
-    ) -> tiled_networks.Module | None:
-        """The module with its noise, a function of the file alone; uniform, of unit variance."""
-        if self.module is None:
-            return None
-        noise = file_decoding.module_noise(dither_seed, shape)
-        return tiled_networks.Module(self._fusion, self._fusion_params, noise)
+    def _picture(self, windows, header, conditions, steps, tau, *, clock, **how_much):
+        f, num_levels = self._networks.downsampling, self._num_levels
+        how = file_decoding.sampling_of(header, conditions, num_levels, f, steps, tau)
+        module = None
+        if self.module is not None:
+            module = tiled_networks.Module(self._fusion, self._fusion_params)
+        tile = tiled_networks.picture_of_tile(
+            self._networks, self._params, how.timesteps, steps=how.steps, clock=clock, module=module
+        )
+        return file_decoding.picture(
+            tile, windows, header, how, f, noise=module is not None, **how_much
+        )
 
     def decode_latent(
         self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS

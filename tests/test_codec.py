@@ -209,10 +209,8 @@ def test_decoding_in_steps_is_the_sampler(codec, rng, clock):
     scale = np.exp(rng.normal(2, 1, shape)).astype(np.float32)
     levels = rng.integers(0, 8, (side, side)).astype(np.uint8)
     values = np.linspace(700, 200, 8).astype(np.float32)
-    pixels = tiled_networks.reconstruct(
-        networks, params, yhat, mean, scale, levels, values, steps=4, clock=clock,
-        tau=np.ones((side, side), np.float32),
-    )  # fmt: skip
+    tile = tiled_networks.picture_of_tile(networks, params, values, steps=4, clock=clock)
+    pixels = tile(yhat, mean, scale, levels, np.ones((side, side), np.float32), None)
 
     weights = jax.nn.one_hot(jnp.asarray(levels, jnp.int32)[None], 8)
     denoise = jax.jit(networks.denoise)

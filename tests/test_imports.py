@@ -46,14 +46,12 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "rate_control": {"diffusion", "entropy"} | IMAGE_ROOMS,
     "model_folder": {"entropy"} | NETWORK_ROOMS,  # weights and tables on disk
     "fusion_folder": {"model_folder"},
-    "file_decoding": {
-        "entropy",
-        "model_folder",
-        "importance",
-        "tiling",
-    },  # decoding less the networks
+    "open_file": {"entropy", "model_folder", "importance"},  # all that comes before the latent
+    # decoding less the networks
+    "file_decoding": {"entropy", "model_folder", "open_file", "importance", "tiling", "seams"},
+    "seams": {"entropy"},
     "interop": {
-        *("entropy", "file_decoding", "model_folder", "fusion_folder", "tiling"),
+        *("entropy", "open_file", "file_decoding", "model_folder", "fusion_folder", "tiling"),
     }
     | NETWORK_ROOMS,
     "evaluation": NETWORK_ROOMS | IMAGE_ROOMS,
@@ -61,8 +59,8 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "stored_networks": {"model_folder", "fusion_folder"} | NETWORK_ROOMS,
     # the two ways in; neither knows the other
     "codec": {
-        *("entropy", "file_decoding", "model_folder", "fusion_folder", "rate_control"),
-        *("picture_sections", "stored_networks", "tiled_networks"),
+        *("entropy", "open_file", "file_decoding", "model_folder", "fusion_folder"),
+        *("picture_sections", "rate_control", "stored_networks", "tiled_networks"),
     }
     | NETWORK_ROOMS
     | IMAGE_ROOMS,

@@ -49,6 +49,8 @@ def encode_file(
         tau=args.tau,
         grey=picture.grey,
         extras=extras,
+        tile=args.tile,
+        resilient=args.resilient,
         return_report=True,
         progress=not args.quiet,
         **gain,
