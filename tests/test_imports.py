@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "errors": set(),
     "arguments": {"pictures"},
     "version": set(),
+    "drawings": set(),
     "saliency": set(),
     "region_shapes": set(),
     "pictures": set(),
