@@ -49,6 +49,7 @@ class Report:
     bits_map: np.ndarray
     levels: np.ndarray  # importance levels on the latent grid, uint8 [h,w]
     symbol_hash: str
+    codings: int = 1  # how many it took to hit a target
 
 
 class Codec:
@@ -60,7 +61,7 @@ class Codec:
         self.entropy = EntropyModel.from_arrays(model.entropy)
         self._num_levels = int(model.config["num_levels"])
         self._cell_size = int(model.config["cell_size"])
-        self._timestep_range = tuple(model.config["timestep_range"])
+        self.timestep_range = tuple(model.config["timestep_range"])
         if module is not None:
             self._fusion, self._fusion_params = stored_networks.of_module(module, self._networks)
 
@@ -72,6 +73,8 @@ class Codec:
         *,
         quality: float | None = None,
         target_bpp: float | None = None,
+        target_bytes: int | None = None,
+        best_effort: bool = False,
         importance: np.ndarray | None = None,
         levels: np.ndarray | None = None,
         roi_gain: float = DEFAULT_ROI_GAIN,
@@ -84,12 +87,14 @@ class Codec:
     ) -> Any:
         """Bytes of an `.rdc` file for uint8 pixels [H,W,3] (or [H,W] for grey).
 
-        quality 0..100 (default 50) or target_bpp (bits per pixel of the whole file) sets the
-        rate. importance [H,W]: bool, uint8 (255 = important) or float in [0,1]; or `levels`, a
-        ready grid as made by `rdc_jax.importance`. roi_gain: timesteps between importance 0 and
-        1. seed: of the dither. steps, tau: what a decoder uses by default, hints without effect on
-        the coded picture; None is the module's own choice. With return_report, returns (bytes,
-        Report). progress: shows a bar for large pictures. Raises RdcError for unusable input.
+        quality 0..100 (default 50) sets the rate; or target_bpp (bits per pixel of the whole file)
+        or target_bytes, which are never exceeded: if even quality 0 is larger, that is an error,
+        or with best_effort the result. importance [H,W]: bool, uint8 (255 = important) or float in
+        [0,1]; or `levels`, a ready grid as made by `rdc_jax.importance`. roi_gain: timesteps
+        between importance 0 and 1. seed: of the dither. steps, tau: what a decoder uses by default,
+        hints without effect on the coded picture; None is the module's own choice. With
+        return_report, returns (bytes, Report). progress: shows a bar for large pictures. Raises
+        RdcError for unusable input.
         """
         pixels, grey = checked_pixels(pixels, grey)
         height, width = pixels.shape[:2]
@@ -103,16 +108,17 @@ class Codec:
         if tau is None:
             tau = self.module.default_tau if self.module else 1.0
         file_decoding.check_sampling(steps, tau)
-        if quality is not None and target_bpp is not None:
-            raise RdcError("give quality or target_bpp, not both")
+        target = rate_control.target_bytes(height, width, quality, target_bpp, target_bytes)
         latent = self.analyse(pixels, progress=progress)
+        gain = roi_gain if num_levels > 1 else 0.0
+        codings = 0
 
-        def code(quality):
-            gain = roi_gain if num_levels > 1 else 0.0
-            background, roi = importance_maps.quality_to_timesteps(
-                quality, gain, *self._timestep_range
-            )
-            header = bitstream.Header(
+        def timesteps_at(quality):
+            return importance_maps.quality_to_timesteps(quality, gain, *self.timestep_range)
+
+        def header_at(quality):
+            background, roi = timesteps_at(quality)
+            return bitstream.Header(
                 width=width,
                 height=height,
                 model_id=self.model.model_id,
@@ -125,15 +131,29 @@ class Codec:
                 default_tau=round(TAU_UNITS * tau),
                 colour_mode=bitstream.ColourMode.GREY if grey else bitstream.ColourMode.RGB,
             )
-            return self._code(latent, grid, header, quality)
 
-        if target_bpp is not None:
-            if not target_bpp > 0:
-                raise RdcError(f"target bits per pixel {target_bpp} must be above 0")
-            quality = rate_control.search_quality(
-                lambda q: 8.0 * len(code(q)[0]), target_bpp * height * width
+        def code(quality):
+            nonlocal codings
+            codings += 1
+            return self._code(latent, grid, header_at(quality), quality)
+
+        if target is None:
+            data, report = code(DEFAULT_QUALITY if quality is None else quality)
+        else:
+            data, report = rate_control.largest_within(
+                code,
+                rate_control.distinct_qualities(timesteps_at, *self.timestep_range),
+                rate_control.size_estimate(
+                    self.entropy,
+                    latent,
+                    lambda q: file_decoding.conditions(
+                        header_at(q), grid, self._networks.downsampling
+                    ),
+                ),
+                target,
+                best_effort=best_effort,
             )
-        data, report = code(DEFAULT_QUALITY if quality is None else quality)
+        report = dataclasses.replace(report, codings=codings)
         return (data, report) if return_report else data
 
     def analyse(self, pixels: np.ndarray, *, progress: bool = False) -> np.ndarray:

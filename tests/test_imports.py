@@ -67,6 +67,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "training": {"data", "entropy", "evaluation", "model_folder", "fusion_folder"}
     | NETWORK_ROOMS
     | IMAGE_ROOMS,
+    "quality_target": {"codec", "evaluation"},
     # on top
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
     "__init__": {"version", "codec"},

@@ -14,6 +14,7 @@ from rdc_jax.arguments.shared import (
     number,
     quality,
     roi_gain,
+    size_in_bytes,
     steps,
 )
 
@@ -30,6 +31,20 @@ def add_encode(commands: Any) -> None:
     rate.add_argument(
         "--target-bpp", type=number(float, 0), metavar="B",
         help="largest size of the whole file in bits per pixel, instead of a quality",
+    )  # fmt: skip
+    rate.add_argument(
+        "--target-size", type=size_in_bytes, metavar="SIZE",
+        help="largest size of the whole file in bytes; 80k and 1.2M count in 1000, 64KiB and 2MiB "
+        "in 1024",
+    )  # fmt: skip
+    rate.add_argument(
+        "--target-quality", metavar="METRIC=VALUE",
+        help="smallest file whose picture, decoded as the file suggests, reaches psnr=35 (dB), "
+        "ms-ssim=0.97 or lpips=0.1; takes some decodes",
+    )  # fmt: skip
+    p.add_argument(
+        "--best-effort", action="store_true",
+        help="when no file meets the target, write the nearest with a note instead of failing",
     )  # fmt: skip
     regions(p)
     roi_gain(p)

@@ -1,6 +1,9 @@
 """What several commands share: types of values, and arguments that mean the same everywhere."""
 
 import argparse
+import decimal
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +23,20 @@ def number(kind: type, least: float, most: float = float("inf")) -> Callable[[st
         return value
 
     return parse
+
+
+def size_in_bytes(text: str) -> int:
+    """An argparse type: bytes, at least 1, with a suffix or none: 80k, 1.2M, 64KiB, 2MiB."""
+    found = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([kKM]?)(i?)[bB]?", text.strip())
+    if not found or (found[3] and not found[2]):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a size; give bytes, such as 80000, 80k, 1.2M, 64KiB or 2MiB"
+        )
+    power = {"": 0, "k": 1, "m": 2}[found[2].lower()]
+    size = math.floor(decimal.Decimal(found[1]) * (1024 if found[3] else 1000) ** power)
+    if size < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than one byte")
+    return size
 
 
 def words(text: str) -> list[str]:
