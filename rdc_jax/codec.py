@@ -25,6 +25,7 @@ from rdc_jax import (
     tiled_networks,
 )
 from rdc_jax import importance as importance_maps
+from rdc_jax import map_cost as map_costs
 from rdc_jax.diffusion import sampling
 from rdc_jax.entropy import bitstream, importance_coding, latent_coding
 from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
@@ -49,6 +50,7 @@ class Report:
     bits_map: np.ndarray
     levels: np.ndarray  # importance levels on the latent grid, uint8 [h,w]
     symbol_hash: str
+    map_grid: tuple[int, int]  # number of levels, pixels of a cell's side
     codings: int = 1  # how many it took to hit a target
 
 
@@ -78,6 +80,7 @@ class Codec:
         importance: np.ndarray | None = None,
         levels: np.ndarray | None = None,
         roi_gain: float = DEFAULT_ROI_GAIN,
+        map_cost: float = map_costs.PERCENT,
         seed: int = 0,
         steps: int | None = None,
         tau: float | None = None,
@@ -91,8 +94,9 @@ class Codec:
         or target_bytes, which are never exceeded: if even quality 0 is larger, that is an error,
         or with best_effort the result. importance [H,W]: bool, uint8 (255 = important) or float in
         [0,1]; or `levels`, a ready grid as made by `rdc_jax.importance`. roi_gain: timesteps
-        between importance 0 and 1. seed: of the dither. steps, tau: what a decoder uses by default,
-        hints without effect on the coded picture; None is the module's own choice. With
+        between importance 0 and 1. map_cost: percent of the file that the map may take; one that
+        takes more is made coarser (0: never). seed: of the dither. steps, tau: what a decoder uses
+        by default, hints without effect on the coded picture; None is the module's own choice. With
         return_report, returns (bytes, Report). progress: shows a bar for large pictures. Raises
         RdcError for unusable input.
         """
@@ -116,43 +120,45 @@ class Codec:
         def timesteps_at(quality):
             return importance_maps.quality_to_timesteps(quality, gain, *self.timestep_range)
 
-        def header_at(quality):
+        def header_at(quality, given):
             background, roi = timesteps_at(quality)
             return bitstream.Header(
                 width=width,
                 height=height,
                 model_id=self.model.model_id,
-                num_levels=num_levels,
+                num_levels=given.num_levels,
                 timestep_background=background,
                 timestep_roi=roi,
-                cell_size=self._cell_size,
+                cell_size=given.cell_size,
                 dither_seed=seed,
                 default_steps=steps,
                 default_tau=round(TAU_UNITS * tau),
                 colour_mode=bitstream.ColourMode.GREY if grey else bitstream.ColourMode.RGB,
             )
 
-        def code(quality):
+        def code(quality, given):
             nonlocal codings
             codings += 1
-            return self._code(latent, grid, header_at(quality), quality)
+            return self._code(latent, given.levels, header_at(quality, given), quality)
 
-        if target is None:
-            data, report = code(DEFAULT_QUALITY if quality is None else quality)
-        else:
-            data, report = rate_control.largest_within(
-                code,
+        def code_with(given):
+            if target is None:
+                return code(DEFAULT_QUALITY if quality is None else quality, given)
+            f = self._networks.downsampling
+            return rate_control.largest_within(
+                lambda quality: code(quality, given),
                 rate_control.distinct_qualities(timesteps_at, *self.timestep_range),
                 rate_control.size_estimate(
                     self.entropy,
                     latent,
-                    lambda q: file_decoding.conditions(
-                        header_at(q), grid, self._networks.downsampling
-                    ),
+                    lambda q: file_decoding.conditions(header_at(q, given), given.levels, f),
                 ),
                 target,
                 best_effort=best_effort,
             )
+
+        given = map_costs.Map(grid, num_levels, self._cell_size)
+        data, report = map_costs.within(code_with, given, map_cost, target)
         report = dataclasses.replace(report, codings=codings)
         return (data, report) if return_report else data
 
@@ -180,6 +186,7 @@ class Codec:
             bits_map=coded.bits_map,
             levels=conditions.levels[: conditions.height, : conditions.width],
             symbol_hash=coded.symbol_hash,
+            map_grid=(header.num_levels, header.cell_size),
         )
         return data, report
 

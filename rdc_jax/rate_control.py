@@ -112,8 +112,8 @@ def largest_within(
     code(quality) -> (file, report). qualities: ascending. estimate(quality) -> about how many
     bytes, increasing. Sizes grow with the quality but for small steps back: those may cost a
     nearer file, never the limit. Stops at `tolerance` (relative) below the target, after PATIENCE
-    codings at twice that, or when the next quality is known to be too large, or after `most`. If even the smallest file is
-    above the target: raises RdcError, or with best_effort returns that.
+    codings at twice that, or when the next quality is known to be too large, or after `most`. If
+    even the smallest file is above the target: raises RdcError, or with best_effort returns that.
     """
     sizes: dict[int, int] = {}
     best = smallest = None

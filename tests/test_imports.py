@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "tiling": {"importance"},
     "models": {"diffusion"},
     "rate_control": {"diffusion", "entropy"} | IMAGE_ROOMS,
+    "map_cost": {"importance", "entropy"},
     "model_folder": {"entropy"} | NETWORK_ROOMS,  # weights and tables on disk
     "fusion_folder": {"model_folder"},
     "file_decoding": {
@@ -60,7 +61,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     # the two ways in; neither knows the other
     "codec": {
         *("entropy", "file_decoding", "model_folder", "fusion_folder", "rate_control"),
-        *("stored_networks", "tiled_networks"),
+        *("map_cost", "stored_networks", "tiled_networks"),
     }
     | NETWORK_ROOMS
     | IMAGE_ROOMS,

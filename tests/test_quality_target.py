@@ -50,7 +50,7 @@ def test_what_is_always_reached_takes_the_smallest_file():
 
 def test_what_is_never_reached_is_refused_or_comes_near():
     target, codec = quality_target.parse("psnr=60"), NoisyCodec()
-    with pytest.raises(RdcError, match="at quality 100 psnr is 39.*, not yet 60"):
+    with pytest.raises(RdcError, match=r"at quality 100 psnr is 39.*, not yet 60"):
         quality_target.encode(codec, PIXELS, target)
     data, _, value = quality_target.encode(codec, PIXELS, target, best_effort=True)
     assert float(data) == 100 and 35 < value < 45

@@ -12,6 +12,7 @@ from rdc_jax.arguments.shared import (
     model,
     new_command,
     number,
+    percent_or_full,
     quality,
     roi_gain,
     size_in_bytes,
@@ -48,6 +49,11 @@ def add_encode(commands: Any) -> None:
     )  # fmt: skip
     regions(p)
     roi_gain(p)
+    p.add_argument(
+        "--map-cost", type=percent_or_full, metavar="PERCENT", default=2.0,
+        help="share of the file that the map of the regions may take; one that takes more is made "
+        "coarser; full: keep it whatever it takes; default: 2",
+    )  # fmt: skip
     p.add_argument(
         "--seed", type=number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the dither"
     )

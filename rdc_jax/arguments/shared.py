@@ -39,6 +39,11 @@ def size_in_bytes(text: str) -> int:
     return size
 
 
+def percent_or_full(text: str) -> float:
+    """An argparse type: a percentage above 0 and below 100, or 0, which "full" stands for."""
+    return 0.0 if text == "full" else number(float, 0, 99)(text)
+
+
 def words(text: str) -> list[str]:
     """An argparse type: words joined by commas."""
     return [word for word in text.split(",") if word]

@@ -53,6 +53,7 @@ def encode_file(
         "grey": picture.grey,
         "progress": not args.quiet,
         "best_effort": args.best_effort,
+        "map_cost": args.map_cost,
     }
     if args.roi_gain is not None:
         options["roi_gain"] = args.roi_gain
@@ -90,6 +91,8 @@ def encode_file(
         "ideal_bits": report.ideal_bits,
         "section_bytes": report.section_bytes,
         "symbol_hash": report.symbol_hash,
+        "map_levels": report.map_grid[0],
+        "map_cell": report.map_grid[1],
         "codings": report.codings,
         **({} if wish is None else {"reached": {wish.name: reached}}),
         "model": model.model.name,
@@ -131,10 +134,12 @@ def describe(report: dict[str, Any]) -> str:
 def describe_at_length(report: dict[str, Any]) -> str:
     parts = ", ".join(f"{name} {size}" for name, size in report["section_bytes"].items())
     background, roi = report["timesteps"]
+    levels, cell = report["map_levels"], report["map_cell"]
+    grid = f"map of {levels} levels in cells of {cell} pixels" if levels > 1 else "no map"
     return (
         f"{describe(report)}\n"
         f"  quality {report['quality']:.2f}, timesteps {background} (background) and {roi} "
-        f"(region), model {report['model']} {report['model_id']}\n"
+        f"(region), {grid}, model {report['model']} {report['model_id']}\n"
         f"  bytes of sections: {parts}; ideal size {report['ideal_bits'] / 8:.0f}\n"
         f"  symbols {report['symbol_hash']}"
     )
