@@ -80,6 +80,7 @@ class Codec:
         importance: np.ndarray | None = None,
         levels: np.ndarray | None = None,
         roi_gain: float = DEFAULT_ROI_GAIN,
+        roi_only: bool = False,
         map_cost: float = map_costs.PERCENT,
         seed: int = 0,
         steps: int | None = None,
@@ -94,17 +95,20 @@ class Codec:
         or target_bytes, which are never exceeded: if even quality 0 is larger, that is an error,
         or with best_effort the result. importance [H,W]: bool, uint8 (255 = important) or float in
         [0,1]; or `levels`, a ready grid as made by `rdc_jax.importance`. roi_gain: timesteps
-        between importance 0 and 1. map_cost: percent of the file that the map may take; one that
-        takes more is made coarser (0: never). seed: of the dither. steps, tau: what a decoder uses
-        by default, hints without effect on the coded picture; None is the module's own choice. With
-        return_report, returns (bytes, Report). progress: shows a bar for large pictures. Raises
-        RdcError for unusable input.
+        between importance 0 and 1; roi_only instead: quality is that of importance 1, and
+        importance 0 gets as little as the model can send. map_cost: percent of the file that the
+        map may take; one that takes more is made coarser (0: never). seed: of the dither. steps,
+        tau: what a decoder uses by default, hints without effect on the coded picture; None is
+        the module's own choice. With return_report, returns (bytes, Report). progress: shows a
+        bar for large pictures. Raises RdcError for unusable input.
         """
         pixels, grey = checked_pixels(pixels, grey)
         height, width = pixels.shape[:2]
         grid, num_levels = importance_maps.from_either(
             importance, levels, height, width, self._cell_size, self._num_levels
         )
+        if roi_only and not grid.any():
+            raise RdcError("roi_only has no region to work on: nothing is important")
         if not 0 <= seed < 2**32:
             raise RdcError(f"seed {seed} must be between 0 and {2**32 - 1}")
         if steps is None:
@@ -114,10 +118,12 @@ class Codec:
         file_decoding.check_sampling(steps, tau)
         target = rate_control.target_bytes(height, width, quality, target_bpp, target_bytes)
         latent = self.analyse(pixels, progress=progress)
-        gain = roi_gain if num_levels > 1 else 0.0
+        gain = roi_gain if num_levels > 1 and not roi_only else 0.0
         codings = 0
 
         def timesteps_at(quality):
+            if roi_only:
+                return importance_maps.region_only_timesteps(quality, *self.timestep_range)
             return importance_maps.quality_to_timesteps(quality, gain, *self.timestep_range)
 
         def header_at(quality, given):

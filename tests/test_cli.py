@@ -480,6 +480,8 @@ def test_a_full_disk_leaves_nothing(models, photo, capsys, monkeypatch):
         (["encode", "PHOTO", "--seed", "4294967296"], "range 0 to 4294967295"),
         (["encode", "PHOTO", "--steps", "0"], "range 1 to 255"),
         (["encode", "PHOTO", "--roi-gain", "9"], "--roi-gain has no region"),
+        (["encode", "PHOTO", "--roi-only"], "--roi-only has no region"),
+        (["encode", "PHOTO", "--roi-only", "--roi", "auto", "--roi-gain", "9"], "exclude"),
         (["encode", "PHOTO", "--roi-box", "1,2,3"], "cannot read box"),
         (["encode", "PHOTO", "--roi-box", "900,0,5,5"], "outside the image"),
         (["encode", "missing.png"], "no such image"),

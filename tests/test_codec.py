@@ -165,6 +165,24 @@ def test_a_ready_grid_equals_its_mask(codec, example):
     assert codec.encode(pixels, quality=60, levels=levels, seed=5) == data
 
 
+def test_only_the_region_gets_the_quality(codec, example):
+    pixels, mask = example[0], left_half(72, 104)
+    settings = dict(importance=mask, roi_only=True, return_report=True)
+    sizes = []
+    for quality, timestep in ((0, 680), (50, 380), (100, 80)):
+        data, report = codec.encode(pixels, quality=quality, **settings)
+        assert report.timesteps == (740, timestep)
+        assert codec.decode_latent(data)[1].symbol_hash == report.symbol_hash
+        sizes.append(len(data))
+    assert sizes == sorted(sizes)
+    target = (sizes[0] + sizes[1]) // 2
+    data, report = codec.encode(pixels, target_bytes=target, **settings)
+    assert 0.97 * target < len(data) <= target and report.timesteps[0] == 740
+    for nothing in ({}, dict(importance=np.zeros((72, 104)))):
+        with pytest.raises(RdcError, match="no region"):
+            codec.encode(pixels, roi_only=True, **nothing)
+
+
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.7, 0.97])
 def test_target_bpp_is_met_from_below(codec, share):
     pixels = photograph(96, 96, seed=3)

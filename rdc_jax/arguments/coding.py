@@ -50,6 +50,11 @@ def add_encode(commands: Any) -> None:
     regions(p)
     roi_gain(p)
     p.add_argument(
+        "--roi-only", action="store_true",
+        help="the quality is that of the regions; the rest gets as little as the model can send "
+        "and looks very soft",
+    )  # fmt: skip
+    p.add_argument(
         "--map-cost", type=percent_or_full, metavar="PERCENT", default=2.0,
         help="share of the file that the map of the regions may take; one that takes more is made "
         "coarser; full: keep it whatever it takes; default: 2",

@@ -17,6 +17,10 @@ def run(args: Namespace) -> int:
     shapes = regions.shapes_of(args)
     if args.roi_gain is not None and not (shapes or args.roi):
         raise RdcError("--roi-gain has no region to work on; give --roi or --roi-box too")
+    if args.roi_only and not (shapes or args.roi):
+        raise RdcError("--roi-only has no region to work on; give --roi or --roi-box too")
+    if args.roi_only and args.roi_gain is not None:
+        raise RdcError("--roi-only and --roi-gain exclude each other; give one of them")
     if args.best_effort and not (args.target_bpp or args.target_size or args.target_quality):
         raise RdcError("--best-effort has no target; give --target-size or another one too")
     jobs = plan(args, PICTURES, ".rdc")
@@ -54,6 +58,7 @@ def encode_file(
         "progress": not args.quiet,
         "best_effort": args.best_effort,
         "map_cost": args.map_cost,
+        "roi_only": args.roi_only,
     }
     if args.roi_gain is not None:
         options["roi_gain"] = args.roi_gain
