@@ -60,6 +60,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
     for add in (
         *(coding.add_encode, coding.add_decode, coding.add_roi, coding.add_info),
+        coding.add_inpaint,
         *(measuring.add_eval, measuring.add_plot),
         *(training.add_train, training.add_data),
         *(coding.add_models, training.add_import, training.add_export, coding.add_demo),

@@ -69,6 +69,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     | NETWORK_ROOMS
     | IMAGE_ROOMS,
     "quality_target": {"codec", "evaluation"},
+    "inpainting": {"codec", "file_decoding", "entropy"} | IMAGE_ROOMS,
     # on top
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
     "__init__": {"version", "codec"},

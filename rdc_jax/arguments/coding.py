@@ -139,6 +139,35 @@ def add_decode(commands: Any) -> None:
     common(p)
 
 
+def add_inpaint(commands: Any) -> None:
+    p = new_command(
+        commands, "inpaint", "replace a part of a picture by what its surroundings suggest",
+        epilog="What lies under the mask has no influence on the result; the rest stays as it is, "
+        "pixel by pixel (of a .rdc file: as it decodes). Do not expect much of a small model: "
+        "scratches and small spots in hair, grass or cloth close, larger holes become a soft patch "
+        "without objects in it, with faint blotches where the surroundings are smooth.",
+    )  # fmt: skip
+    p.add_argument("input", metavar="FILE", help=".rdc file or picture, or - for standard input")
+    p.add_argument(
+        "--mask", required=True, metavar="MASK",
+        help="picture of the same size, white where to replace, black elsewhere",
+    )  # fmt: skip
+    p.add_argument("-o", "--output", metavar="OUT", help="picture; default: NAME_inpainted.png")
+    force(p, "an existing file")
+    p.add_argument(
+        "--tau", type=number(float, 0, 1), default=1.0, metavar="T",
+        help="0: the soft mean of what is likely; 1: with texture; default: 1",
+    )  # fmt: skip
+    steps(p, "; default: the model's choice")
+    p.add_argument(
+        "--seed", type=number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the noise"
+    )
+    fusion(p)
+    max_pixels(p)
+    model(p)
+    json_lines(p)
+
+
 def add_info(commands: Any) -> None:
     p = new_command(commands, "info", "show what is in a .rdc file, byte by byte")
     p.add_argument("input", metavar="FILE", help=".rdc file, or - for standard input")
