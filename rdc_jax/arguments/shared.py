@@ -69,6 +69,17 @@ def input_and_output(p: argparse.ArgumentParser, what: str, extension: str) -> N
         f"name with {extension}",
     )  # fmt: skip
     force(p, "existing files")
+    p.add_argument(
+        "--resume", action="store_true",
+        help="leave out inputs whose output is there and whole; what it was made with is not "
+        "compared",
+    )  # fmt: skip
+    for name, said in (("index", "which of them this is, from 0"), ("count", "how many there are")):
+        p.add_argument(
+            f"--process-{name}", type=number(int, 0), metavar="IN"[name == "count"],
+            help=f"for processes, perhaps on several hosts, that share the inputs: {said}; "
+            "default: as the environment says, see launch/",
+        )  # fmt: skip
 
 
 def force(p: argparse.ArgumentParser, replaced: str) -> None:
