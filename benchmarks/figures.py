@@ -109,11 +109,14 @@ def region_table(results: dict[str, Any]) -> str:
     places = ("roi/", "background/", "")
     low, high = min(curves_of(results)[EVEN]["bpp"]), max(curves_of(results)[EVEN]["bpp"])
 
-    def gain(metric, place):
+    def gain(metric, place, digits):
         value = found[place + metric]["gain"]
-        return "no overlap" if value is None else f"{value:+.2f}"
+        return "no overlap" if value is None else f"{value:+.{digits}f}"
 
-    rows = [("PSNR, dB", *(gain(PSNR, place) for place in places))]
+    rows = [
+        ("PSNR, dB", *(gain(PSNR, place, 2) for place in places)),
+        ("LPIPS", *(gain(LPIPS, place, 3) for place in places)),
+    ]
     for metric, name in ((PSNR, "PSNR"), (LPIPS, "LPIPS")):
         cells = [per_cent(found[place + metric]["value"]) + " %" for place in places]
         rows.append((f"bits for equal {name}", *cells))
@@ -269,13 +272,7 @@ def main(argv: list[str] | None = None) -> int:
         help=f"of {', '.join(TABLES)}",
     )  # fmt: skip
     parser.add_argument("--write", action="store_true", help="into README.md and docs/")
-    arguments = parser.parse_args(argv)
-    try:
-        run(arguments)
-    except RdcError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return speed.exit_code(run, parser.parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import inspect
 import json
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 import rdc_jax
@@ -140,7 +141,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=1, help="sampler steps of the decoder")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--out", default=None, help="results as JSON")
-    arguments = parser.parse_args(argv)
+    return exit_code(run, parser.parse_args(argv))
+
+
+def exit_code(run: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
+    """Of a benchmark: 0, or 2 with one line on standard error for what the user can mend."""
     try:
         run(arguments)
     except RdcError as error:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rdc_jax import __version__
-from rdc_jax.arguments import coding, measuring, training
+from rdc_jax.arguments import checking, coding, measuring, studio, training
 from rdc_jax.errors import RdcError
 
 FAILED, BROKEN_PIPE, INTERRUPTED = 2, 1, 130
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by XLA when JAX is imported
     # Orbax narrates every checkpoint, and every failure once a thread; those it also raises.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of a file, it also raises
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be Unicode
     try:
@@ -61,9 +62,11 @@ def build_parser() -> Parser:
     for add in (
         *(coding.add_encode, coding.add_decode, coding.add_roi, coding.add_info),
         coding.add_inpaint,
+        studio.add_studio,
         *(measuring.add_eval, measuring.add_plot),
         *(training.add_train, training.add_data),
         *(coding.add_models, training.add_import, training.add_export, coding.add_demo),
+        checking.add_selftest,
     ):
         add(commands)
     return parser

@@ -11,6 +11,7 @@ tau goes] -> pixels.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rdc_jax import (
     file_decoding,
     fusion_folder,
     model_folder,
+    picture_sections,
     rate_control,
     stored_networks,
     tiled_networks,
@@ -31,7 +33,7 @@ from rdc_jax.entropy import bitstream, importance_coding, latent_coding
 from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
-from rdc_jax.image_io import checked_pixels
+from rdc_jax.image_io import Picture, checked_pixels
 
 DEFAULT_QUALITY = 50.0
 DEFAULT_ROI_GAIN = 300.0  # timesteps between background and region of interest
@@ -86,6 +88,7 @@ class Codec:
         steps: int | None = None,
         tau: float | None = None,
         grey: bool = False,
+        extras: Mapping[int, bytes] | None = None,
         return_report: bool = False,
         progress: bool = False,
     ) -> Any:
@@ -99,8 +102,10 @@ class Codec:
         importance 0 gets as little as the model can send. map_cost: percent of the file that the
         map may take; one that takes more is made coarser (0: never). seed: of the dither. steps,
         tau: what a decoder uses by default, hints without effect on the coded picture; None is
-        the module's own choice. With return_report, returns (bytes, Report). progress: shows a
-        bar for large pictures. Raises RdcError for unusable input.
+        the module's own choice. extras: payloads of optional sections, as
+        `picture_sections.extras_of` makes them; they count as bytes of the file. With
+        return_report, returns (bytes, Report). progress: shows a bar for large pictures. Raises
+        RdcError for unusable input.
         """
         pixels, grey = checked_pixels(pixels, grey)
         height, width = pixels.shape[:2]
@@ -145,7 +150,8 @@ class Codec:
         def code(quality, given):
             nonlocal codings
             codings += 1
-            return self._code(latent, given.levels, header_at(quality, given), quality)
+            header = header_at(quality, given)
+            return self._code(latent, given.levels, header, quality, extras or {})
 
         def code_with(given):
             if target is None:
@@ -158,6 +164,7 @@ class Codec:
                     self.entropy,
                     latent,
                     lambda q: file_decoding.conditions(header_at(q, given), given.levels, f),
+                    besides=sum(map(len, (extras or {}).values())),
                 ),
                 target,
                 best_effort=best_effort,
@@ -172,7 +179,7 @@ class Codec:
         """The clean latent float32 [h,w,C] of a picture uint8 [H,W,3], before it is coded."""
         return tiled_networks.analyse(self._networks, self._params, pixels, progress=progress)
 
-    def _code(self, latent, grid, header, quality) -> tuple[bytes, Report]:
+    def _code(self, latent, grid, header, quality, extras) -> tuple[bytes, Report]:
         conditions = file_decoding.conditions(header, grid, self._networks.downsampling)
         hyper, body, coded = latent_coding.encode_latent(self.entropy, latent, conditions)
         coded_map = importance_coding.encode_importance(grid, header.num_levels)
@@ -180,6 +187,7 @@ class Codec:
             (SectionType.IMPORTANCE, coded_map),
             (SectionType.HYPER_LATENT, hyper),
             (SectionType.LATENT, body),
+            *extras.items(),
         ]
         data = bitstream.pack(header, sections)
         report = Report(
@@ -188,7 +196,9 @@ class Codec:
             quality=quality,
             timesteps=(header.timestep_background, header.timestep_roi),
             ideal_bits=8 * len(coded_map) + coded.hyper_bits + coded.latent_bits,
-            section_bytes={kind.name.lower(): len(payload) for kind, payload in sections},
+            section_bytes={
+                bitstream.section_name(kind).lower(): len(payload) for kind, payload in sections
+            },
             bits_map=coded.bits_map,
             levels=conditions.levels[: conditions.height, : conditions.width],
             symbol_hash=coded.symbol_hash,
@@ -218,6 +228,13 @@ class Codec:
         """
         received = self.decode_latent(data, max_pixels=max_pixels)
         return self.reconstruct(*received, steps=steps, tau=tau, clock=clock, progress=progress)
+
+    def decode_picture(
+        self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS, **options: Any
+    ) -> Picture:
+        """All that a file holds: pixels, alpha, metadata. options: steps, tau, .. of `decode`."""
+        parts = picture_sections.parts_of(data, max_pixels=max_pixels)
+        return Picture(pixels=self.decode(data, max_pixels=max_pixels, **options), **parts)
 
     def reconstruct(
         self,

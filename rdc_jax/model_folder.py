@@ -6,6 +6,8 @@
     hyperprior.safetensors   float weights, for further training only
     entropy.safetensors      integer network, tables and schedule: all that decides a symbol
     manifest.json            sha256 of each file above
+    bounds.json              how large sums of the integer network can become, a proof made at
+                             export; no part of the id, as it follows from the weights
 
 The model id in every `.rdc` file is the first 8 bytes of the manifest's sha256. NumPy only: a
 decoder without JAX loads models with this module.
@@ -23,7 +25,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from rdc_jax.entropy.entropy_model import schedule_arrays
+from rdc_jax.entropy.entropy_model import accumulator_record, schedule_arrays
 from rdc_jax.entropy.integer_network import quantize_hyperprior
 from rdc_jax.entropy.mean_scale_network import quantize_mean_scale
 from rdc_jax.entropy.tables import build_table_bank
@@ -33,6 +35,7 @@ SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "tiny"
 FORMAT = 2
 ID_BYTES = 8
+BOUNDS = "bounds.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +93,19 @@ def save(
     files |= {f"{part}.safetensors": pack(part, tree) for part, tree in params.items()}
     contiguous = {k: np.ascontiguousarray(v) for k, v in entropy.items()}
     files["entropy.safetensors"] = safetensors.numpy.save(contiguous)
-    return write(Path(folder), files)
+    proof = bounds(entropy)
+    model_id = write(Path(folder), files)
+    if proof is not None:
+        (Path(folder) / BOUNDS).write_bytes(as_json(proof))
+    return model_id
+
+
+def bounds(entropy: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
+    """The proof that no sum of the integer network leaves its range; None without a coder's tables.
+
+    Raises RdcError for weights that could overflow.
+    """
+    return accumulator_record(entropy) if "tables/counts" in entropy else None
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> bytes:
@@ -154,6 +169,7 @@ def load(model: str | Path | None = None) -> Model:
     """
     folder = find(model)
     contents, model_id = read(folder, {"config.json", "entropy.safetensors"})
+    contents.pop(BOUNDS, None)
     with damage(folder / "config.json"):
         config = json.loads(contents.pop("config.json"))
         name, version, settings = config["name"], config["format"], config["model"]
@@ -164,6 +180,7 @@ def load(model: str | Path | None = None) -> Model:
         with damage(folder / file):
             arrays[Path(file).stem] = safetensors.numpy.load(data)
     entropy = arrays.pop("entropy")
+    _check_bounds(folder / BOUNDS, entropy)
     params = {part: unflatten(flat) for part, flat in arrays.items()}
     return Model(name, folder, settings, params, entropy, model_id)
 
@@ -213,6 +230,18 @@ def unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
 def as_json(value: Any) -> bytes:
     """Readable JSON, the same bytes for the same value."""
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _check_bounds(path: Path, entropy: Mapping[str, np.ndarray]) -> None:
+    """Raises RdcError for a stored proof that is not the weights'; older models have none.
+
+    Weights that could overflow are refused with or without it, see `EntropyModel.from_arrays`.
+    """
+    if path.is_file():
+        with damage(path):
+            stored = json.loads(_read(path))
+        if stored != bounds(entropy):
+            raise RdcError(f"{path} is not of these weights; install the model again")
 
 
 def _read(path: Path) -> bytes:

@@ -67,6 +67,7 @@ def size_estimate(
     entropy: EntropyModel,
     latent: np.ndarray,
     conditions_at: Callable[[float], Conditions],
+    besides: int = 0,
 ) -> Callable[[float], float]:
     """A function of the quality that guesses the bytes of a latent.
 
@@ -76,6 +77,7 @@ def size_estimate(
     so, and in a moment. Of large latents evenly spread blocks stand for all.
 
     latent: float [h,w,C]. conditions_at(quality): map and timesteps; all have the same map.
+    besides: bytes of the file that are known before.
     """
     levels = conditions_at(0.0).levels
     h4, w4 = (n // BLOCK for n in levels.shape)
@@ -92,7 +94,7 @@ def size_estimate(
     def estimate(quality: float) -> float:
         step = unit * entropy.step_fixed[conditions_at(quality).timesteps][level]
         bits = BLOCK**2 * 0.5 * np.log2(1.0 + 12.0 * variance / step**2)
-        return float(share * bits.sum() / 8)
+        return float(share * bits.sum() / 8) + besides
 
     return estimate
 

@@ -83,7 +83,8 @@ def reconstruct(
             values = residual.clock(steps)
             for now, after in itertools.pairwise(np.asarray(values, np.float32)):
                 noise = _module_step(module.fusion, module.params, noise, decoded, now, after)
-            return _fused(networks, params, decoded, noise, tau)
+            show = _realistic if np.all(tau == 1.0) else _fused
+            return show(networks, params, module.fusion, module.params, decoded, noise, tau)
         faithful = _clean(networks, params, yhat, *prior_and_levels, clocks[0])
         for now, after in itertools.pairwise(clocks[:-1]):
             yhat = _sampler_step(networks, params, yhat, *prior_and_levels, now, after)
@@ -150,16 +151,32 @@ def _module_step(fusion, params, noisy, decoded, now, after) -> jax.Array:
     return residual.ddim_step(noisy[None], v, now, after)[0]
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _fused(networks, params, decoded, clean, tau) -> jax.Array:
-    """The knob and synthesis."""
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def _realistic(networks, params, fusion, module_params, decoded, clean, tau) -> jax.Array:
+    """Synthesis where the knob is at its end."""
+    latent = decoded.latent + decoded.deviation * clean[None]
+    return _to_255(fusion.picture({**params, **module_params}, latent)[0])
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def _fused(networks, params, fusion, module_params, decoded, clean, tau) -> jax.Array:
+    """The knob and synthesis; of two syntheses, a mixture of their pictures in the same shares."""
     transformed = decoded.latent + decoded.deviation * clean[None]
     latent = residual.fuse(decoded.latent, transformed, tau[None, :, :, None])
-    return _pixels(networks, params, latent)
+    picture = _pixels(networks, params, latent)
+    if not fusion.own_synthesis:
+        return picture
+    realistic = _to_255(fusion.picture({**params, **module_params}, latent)[0])
+    shares = jax.image.resize(tau[..., None], (*picture.shape[:2], 1), "linear")
+    return residual.fuse(picture, realistic, shares)
 
 
 def _pixels(networks, params, latent) -> jax.Array:
-    return 127.5 * (networks.decode(params, latent)[0] + 1.0)
+    return _to_255(networks.decode(params, latent)[0])
+
+
+def _to_255(picture) -> jax.Array:
+    return 127.5 * (picture + 1.0)
 
 
 def _denoise(networks, params, yhat, mean, scale, levels, now) -> tuple[jax.Array, LevelTimesteps]:

@@ -62,6 +62,25 @@ def user_environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def refusing():
+    """Source text for a child process in which importing the named packages fails."""
+
+    def source(*names: str) -> str:
+        return f"""
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {names!r}:
+            raise ImportError(f"{{name}} is not here")
+
+sys.meta_path.insert(0, Refuse())
+"""
+
+    return source
+
+
+@pytest.fixture(scope="session")
 def smoke_model(tmp_path_factory):
     """Folder of a model of smoke size: a DCT with random networks around it, all layers alive."""
     import jax

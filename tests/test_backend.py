@@ -19,15 +19,7 @@ from rdc_jax.interop import onnx_decoder
 
 ROOT = Path(__file__).resolve().parents[1]
 RENEW = "rdc export --to onnx tiny rdc_jax/weights/tiny/onnx --without-weights -f"
-WITHOUT_JAX = """
-import sys
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("jax", "jaxlib", "flax", "torch", "onnx"):
-            raise ImportError(f"{name} is not here")
-
-sys.meta_path.insert(0, Refuse())
+COMMAND = """
 from rdc_jax.cli import main
 code = main(sys.argv[1:])
 assert "rdc_jax.compilation_cache" not in sys.modules
@@ -92,12 +84,13 @@ def test_both_back_ends_make_the_same_picture(file, tau, tmp_path, capsys):
     assert difference.max() <= 1 and (difference == 0).mean() >= 0.99
 
 
-def test_decoding_with_onnxruntime_does_not_import_jax(file, user_environment, tmp_path):
+def test_decoding_with_onnxruntime_does_not_import_jax(file, refusing, user_environment, tmp_path):
     pytest.importorskip("onnxruntime")
     command = ["decode", str(file), "-o", str(tmp_path / "a.png"), "-v"]  # auto
     environment = user_environment | {"JAX_PLATFORMS": "cpu"}
+    source = refusing("jax", "jaxlib", "flax", "torch", "onnx") + COMMAND
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_JAX, *command],
+        [sys.executable, "-c", source, *command],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

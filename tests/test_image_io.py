@@ -58,7 +58,7 @@ def test_orientation_is_applied_and_removed_and_metadata_kept():
     np.testing.assert_array_equal(picture.pixels, np.rot90(PIXELS, -1))
     kept = Image.Exif()
     kept.load(picture.exif)
-    assert kept[0x010E] == "a description" and 0x0112 not in kept
+    assert kept[0x010E] == "a description" and kept[0x0112] == 1
     assert picture.icc == b"profile" and picture.source_mode == "RGB"
     xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'></x:xmpmeta>"
     assert read_image(file_of(source, "JPEG", xmp=xmp)).xmp == xmp
@@ -91,8 +91,6 @@ def test_other_modes():
     assert bits.grey and set(np.unique(bits.pixels)) <= {0, 255}
     cmyk = read_image(file_of(source.convert("CMYK"), "TIFF", icc_profile=b"cmyk"))
     assert cmyk.pixels.shape == PIXELS.shape and cmyk.icc is None and cmyk.source_mode == "CMYK"
-    with pytest.raises(RdcError, match="float"):
-        read_image(file_of(Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF"))
 
 
 def test_transparent_palette_and_key_colour():

@@ -18,17 +18,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "rdc_jax"
 
-IMAGE_ROOMS = {"importance", "tiling", "image_io"}
+IMAGE_ROOMS = {"importance", "tiling", "image_io", "pictures"}
 NETWORK_ROOMS = {"models", "diffusion"}
 
 MAY_IMPORT: dict[str, set[str] | str] = {
     # leaves
     "errors": set(),
-    "arguments": set(),
+    "arguments": {"pictures"},
     "version": set(),
     "saliency": set(),
     "region_shapes": set(),
-    "image_io": set(),
+    "pictures": set(),
     "entropy": set(),
     "diffusion": set(),
     "training.partitioning": set(),
@@ -37,6 +37,8 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "compilation_cache": set(),
     "evaluation.metrics": set(),
     # one floor up
+    "image_io": {"pictures"},
+    "picture_sections": {"entropy", "image_io", "pictures"},
     "data": {"image_io"},
     "importance": {"image_io", "diffusion"},
     "tiling": {"importance"},
@@ -61,7 +63,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     # the two ways in; neither knows the other
     "codec": {
         *("entropy", "file_decoding", "model_folder", "fusion_folder", "rate_control"),
-        *("map_cost", "stored_networks", "tiled_networks"),
+        *("map_cost", "picture_sections", "stored_networks", "tiled_networks"),
     }
     | NETWORK_ROOMS
     | IMAGE_ROOMS,
@@ -72,6 +74,14 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "inpainting": {"codec", "file_decoding", "entropy"} | IMAGE_ROOMS,
     # on top
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
+    "studio": {
+        *("codec", "demo", "entropy", "evaluation.metrics", "file_decoding"),
+        *("saliency", "region_shapes"),
+    }
+    | IMAGE_ROOMS,
+    "selftest": {
+        *("codec", "demo", "entropy", "file_decoding", "image_io", "interop", "model_folder"),
+    },
     "__init__": {"version", "codec"},
     "cli": "anything",
     "commands": "anything",

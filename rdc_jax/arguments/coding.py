@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rdc_jax.arguments.pictures import alpha, file_format, metadata
 from rdc_jax.arguments.shared import (
     common,
     force,
@@ -23,8 +24,10 @@ from rdc_jax.arguments.shared import (
 def add_encode(commands: Any) -> None:
     p = new_command(
         commands, "encode", "compress pictures to .rdc files", aliases=["compress"],
-        epilog="Transparent parts are laid on white. EXIF orientation is applied, other metadata "
-        "is not kept.",
+        epilog="Orientation is applied to the pixels. ICC profile, EXIF and XMP go into the file "
+        "as they are, and count in its size. 16 bits a channel and float (0..1) are rounded to 8 "
+        "bits, CMYK and Lab become sRGB; of an animation the first frame is taken. "
+        "docs/pictures.md has the table.",
     )  # fmt: skip
     input_and_output(p, "picture, folder of pictures, or - for standard input", ".rdc")
     rate = p.add_mutually_exclusive_group()
@@ -68,6 +71,8 @@ def add_encode(commands: Any) -> None:
         help="realism a decoder aims at unless told otherwise: 0 faithful, 1 realistic; the coded "
         "picture is the same",
     )  # fmt: skip
+    alpha(p)
+    metadata(p)
     model(p)
     common(p)
 
@@ -121,6 +126,8 @@ def add_decode(commands: Any) -> None:
         "be invented; or roi, which keeps important parts faithful; default: what the file says",
     )  # fmt: skip
     steps(p, " of the realistic picture; default: what the file says")
+    file_format(p)
+    metadata(p)
     p.add_argument(
         "--clock", choices=("proportional", "clamped"), default="proportional",
         help="order in which several steps treat the regions",

@@ -1,6 +1,5 @@
 """`rdc decode`: .rdc files -> pictures."""
 
-import io
 import os
 import sys
 import time
@@ -14,7 +13,6 @@ from PIL import Image
 from rdc_jax.commands.backends import XLA, Backends
 from rdc_jax.commands.files import (
     CODED,
-    PICTURES,
     STREAM,
     Job,
     LazyCodec,
@@ -25,17 +23,15 @@ from rdc_jax.commands.files import (
 from rdc_jax.entropy import bitstream
 from rdc_jax.entropy.bitstream import TAU_UNITS
 from rdc_jax.errors import RdcError
-from rdc_jax.image_io import atomic_write, read_image, write_image
+from rdc_jax.image_io import Picture, atomic_write, picture_bytes, read_image
+from rdc_jax.picture_sections import parts_of
+from rdc_jax.pictures import formats
 
 
 def run(args: Namespace) -> int:
-    jobs = plan(args, CODED, ".png")
+    jobs = plan(args, CODED, f".{args.format or 'png'}")
     for job in jobs:
-        if job.target != STREAM and Path(job.target).suffix.lower() not in PICTURES:
-            raise RdcError(
-                f"cannot tell the image format of '{job.target}'; end its name in one of "
-                f"{' '.join(PICTURES)}"
-            )
+        extension_of(job.target, args.format)
     model, tau = LazyCodec(args.model, args.fusion), parse_tau(args.tau)
     backends = Backends(args.backend, model)
     return run_all(
@@ -86,7 +82,7 @@ def decode_file(
     data = read_bytes(job.source)
     max_pixels = args.max_pixels or bitstream.DEFAULT_MAX_PIXELS
     header, _ = bitstream.unpack(data, max_pixels=max_pixels)  # damage shows before JAX starts
-    grey = header.colour_mode == bitstream.ColourMode.GREY
+    parts = parts_of(data, metadata=args.metadata, max_pixels=max_pixels)
     backend = backends.choose(header, args.steps, tau)
     if backend == XLA:
         codec, clock = model.codec, {"clock": args.clock}
@@ -119,7 +115,8 @@ def decode_file(
         "output": job.target,
         "width": header.width,
         "height": header.height,
-        "grey": grey,
+        "grey": parts["grey"],
+        "alpha": parts["alpha"] is not None,
         "bytes": len(data),
         "steps": steps,
         "tau": reported_tau(args.tau, tau, header),
@@ -131,18 +128,26 @@ def decode_file(
     }
     if args.symbol_hash:
         report["symbol_hash"] = codec.decode_latent(data, max_pixels=max_pixels)[1].symbol_hash
-    write_picture(job.target, pixels, grey, args.force)
+    picture = Picture(pixels=pixels, **parts)
+    encoded, notes = picture_bytes(picture, extension_of(job.target, args.format))
+    atomic_write(job.target, encoded, overwrite=args.force)
+    for note in () if args.quiet else notes:
+        print(f"rdc: note: '{job.target}': {note}", file=sys.stderr)
     return report
 
 
-def write_picture(target: str, pixels: np.ndarray, grey: bool, overwrite: bool) -> None:
-    """Writes a picture file, or a PNG to standard output."""
-    if target != STREAM:
-        write_image(target, pixels, grey=grey, overwrite=overwrite)
-        return
-    encoded = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if grey else pixels).save(encoded, "PNG")
-    atomic_write(STREAM, encoded.getvalue(), overwrite=overwrite)
+def extension_of(target: str, wanted: str | None) -> str:
+    """The format of an output as a file's ending, ".png". Raises RdcError where it is unclear.
+
+    wanted: the word of --format.
+    """
+    suffix = Path(target).suffix
+    if target == STREAM or (wanted and not suffix):
+        suffix = f".{wanted or 'png'}"
+    found = formats.of_extension(suffix, target)
+    if wanted and formats.of_extension(f".{wanted}") != found:
+        raise RdcError(f"'{target}' is not the name of a {wanted} file; drop --format or rename it")
+    return suffix
 
 
 def describe(report: dict[str, Any]) -> str:
@@ -155,6 +160,7 @@ def describe(report: dict[str, Any]) -> str:
 
 def describe_at_length(report: dict[str, Any]) -> str:
     colour = "grey" if report["grey"] else "RGB"
+    colour += " with alpha" if report["alpha"] else ""
     return (
         f"{describe(report)}\n  {report['bytes']} bytes, {colour}, tau {report['tau']}, "
         f"{report['clock']} clock, {report['backend']}, "

@@ -7,9 +7,11 @@ from typing import Any
 
 from rdc_jax import region_shapes
 from rdc_jax.commands import regions
-from rdc_jax.commands.files import PICTURES, Job, LazyCodec, plan, run_all
+from rdc_jax.commands.files import Job, LazyCodec, plan, run_all
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import atomic_write, read_image
+from rdc_jax.picture_sections import extras_of
+from rdc_jax.pictures.formats import ALL_METADATA, PICTURES
 from rdc_jax.rate_control import NEAR
 
 
@@ -46,15 +48,17 @@ def encode_file(
     wish: Any = None,
 ) -> dict[str, Any]:
     """Encodes one picture; returns the figures to print. wish: a `quality_target.Target`."""
-    picture = read_image(job.source)
+    picture = read_image(job.source, keep_alpha=args.alpha != "drop")
+    extras = extras_of(picture, metadata=args.metadata, alpha=args.alpha)
     height, width = picture.pixels.shape[:2]
-    mask = regions.mask_of(args.roi, shapes, picture.pixels)
+    mask = regions.mask_of(args.roi, shapes, picture.pixels, picture.alpha)
     options = {
         "importance": mask,
         "seed": args.seed,
         "steps": args.steps,
         "tau": args.tau,
         "grey": picture.grey,
+        "extras": extras,
         "progress": not args.quiet,
         "best_effort": args.best_effort,
         "map_cost": args.map_cost,
@@ -89,6 +93,7 @@ def encode_file(
         "width": width,
         "height": height,
         "grey": picture.grey,
+        "alpha": picture.alpha is not None,
         "bytes": report.bytes,
         "bpp": report.bpp,
         "quality": report.quality,
@@ -130,9 +135,13 @@ def target_note(args: Namespace, report: Any, pixels: int, wish: Any, reached: f
 
 
 def describe(report: dict[str, Any]) -> str:
+    extras = {kind: report["section_bytes"].get(kind, 0) for kind in ("alpha", *ALL_METADATA)}
+    held = ", ".join(kind for kind, size in extras.items() if size)
+    share = f" ({sum(extras.values())} of them {held})" if held else ""
     return (
         f"{report['input']} -> {report['output']}: {report['width']} x {report['height']} pixels, "
-        f"{report['bytes']} bytes, {report['bpp']:.3f} bits per pixel, {report['seconds']:.2f} s"
+        f"{report['bytes']} bytes{share}, {report['bpp']:.3f} bits per pixel, "
+        f"{report['seconds']:.2f} s"
     )
 
 

@@ -17,7 +17,6 @@ from rdc_jax import fusion_folder, model_folder
 from rdc_jax.commands import sharing
 from rdc_jax.errors import RdcError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm")
 CODED = (".rdc",)
 STREAM = "-"  # standard input or output
 
@@ -177,6 +176,10 @@ def _check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
         raise RdcError(f"the output '{target}' is a folder; name a file in it")
     if target.exists() and not target.is_file():
         return  # a device or pipe
+    within = os.path.realpath(target.parent)
+    if may_make_folder and os.path.dirname(os.path.realpath(target)) != within:
+        # Folders come from others: a link in one must not choose what is written elsewhere.
+        raise RdcError(f"the output '{target}' is a link into another folder; remove it first")
     if target.exists() and os.path.realpath(target) == os.path.realpath(job.source):
         raise RdcError(f"the output '{target}' is the input itself; choose another name")
     if target.exists() and not overwrite:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rdc_jax import importance
+from rdc_jax import importance, picture_sections
 from rdc_jax.commands.files import STREAM, read_bytes
 from rdc_jax.entropy import bitstream, importance_coding
 from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
@@ -55,6 +55,7 @@ def contents(data: bytes, max_pixels: int) -> dict[str, Any]:
                 "offset": section.offset,
                 "bytes": section.total_bytes,
                 "payload_bytes": len(section.payload),
+                **picture_sections.said_of(section),
             }
             for section in sections
         ],
@@ -83,7 +84,7 @@ def describe(name: str, content: dict[str, Any]) -> str:
     ]
     for section in content["sections"]:
         row = (section["name"], section["offset"], section["bytes"], section["payload_bytes"])
-        lines.append(_part(content, *row))
+        lines.append(_part(content, *row) + f"  {section.get('holds', '')}".rstrip())
     total = content["header_bytes"] + sum(section["bytes"] for section in content["sections"])
     lines += [_part(content, "total", "", total, ""), ""]
     cells = f"{coded_map['columns']} x {coded_map['rows']} cells"

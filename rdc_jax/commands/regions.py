@@ -22,11 +22,15 @@ def shapes_of(args: Namespace) -> list[region_shapes.Shape]:
 
 
 def mask_of(
-    roi: str | None, shapes: list[region_shapes.Shape], pixels: np.ndarray
+    roi: str | None,
+    shapes: list[region_shapes.Shape],
+    pixels: np.ndarray,
+    alpha: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """The union of a mask and shapes: float32 [h,w] in [0,1], None for neither.
 
-    roi: a mask file, "auto" or "center"; pixels: uint8 [h,w,3] or [h,w].
+    roi: a mask file, "auto" or "center"; pixels: uint8 [h,w,3] or [h,w]. alpha: uint8 [h,w], what
+    is fully transparent is not important.
     """
     size = pixels.shape[:2]
     masks = [shape(*size) for shape in shapes]
@@ -36,4 +40,6 @@ def mask_of(
         masks.append(region_shapes.centre(*size))
     elif roi is not None:
         masks.append(np.float32(importance.read_mask(roi, *size)) / np.float32(255))
+    if masks and alpha is not None:
+        masks = [np.where(alpha > 0, mask, np.float32(0)) for mask in masks]
     return np.maximum.reduce(masks) if masks else None

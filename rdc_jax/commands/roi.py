@@ -25,9 +25,10 @@ def run(args: Namespace) -> int:
         raise RdcError(f"the output '{target}' is the input itself; choose another name")
     config = model_folder.load(args.model).config
     cell, levels = int(config["cell_size"]), int(config["num_levels"])
-    pixels = read_image(args.input).pixels
+    picture = read_image(args.input, keep_alpha=True)
+    pixels = picture.pixels
     roi = args.roi if args.roi or shapes else "auto"
-    mask = regions.mask_of(roi, shapes, pixels)
+    mask = regions.mask_of(roi, shapes, pixels, picture.alpha)
     height, width = pixels.shape[:2]
     grid = importance.from_mask_array(mask, height, width, cell, levels)
     shown = np.rint(255.0 / (levels - 1) * grid).astype(np.uint8)

@@ -10,10 +10,9 @@ from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
-from PIL import Image
-
 from rdc_jax.entropy import bitstream
 from rdc_jax.errors import RdcError
+from rdc_jax.image_io import read_image
 
 VARIABLES = (
     ("RDC_PROCESS_INDEX", "RDC_PROCESS_COUNT"),
@@ -62,10 +61,7 @@ def is_complete(path: str) -> bool:
         if Path(path).suffix.lower() == ".rdc":
             bitstream.unpack(Path(path).read_bytes())
         else:
-            with Image.open(path) as picture:
-                picture.load()
-    except RdcError:
-        return False
-    except Exception:  # Pillow's decoders may raise anything on a damaged file
+            read_image(path)
+    except (OSError, RdcError):
         return False
     return True

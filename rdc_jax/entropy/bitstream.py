@@ -18,8 +18,10 @@ SIGNATURE = b"\x9dRDC"
 FORMAT_VERSION = 1
 MAX_SIDE = 2**20
 DEFAULT_MAX_PIXELS = 2**28
+MAP_CELLS = 2**20  # a map of so many cells is always read, a larger one if a cell has 16 pixels
 MODEL_ID_BYTES = 8
 TAU_UNITS = 255  # default_tau of a header is a number of these parts of one
+MAX_METADATA_BYTES = 2**24  # of ICC, EXIF, XMP each
 
 _MAX_SECTIONS = 255
 _OPTIONAL = 0x80
@@ -127,6 +129,7 @@ def pack(header: Header, sections: Iterable[Section | tuple[int, bytes]]) -> byt
     if len(sections) > _MAX_SECTIONS:
         raise BitstreamError(f"{len(sections)} sections: at most {_MAX_SECTIONS} fit in a file")
     _check_sections(sections)
+    check_lengths(header, sections)
     output = bytearray(SIGNATURE)
     output.append(FORMAT_VERSION)
     output.append(len(sections))
@@ -162,6 +165,12 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header
             f"the picture has {header.width} x {header.height} pixels, more than the limit of"
             f" {max_pixels}: raise --max-pixels if you trust the file"
         )
+    cells = header.map_shape[0] * header.map_shape[1]
+    if cells > (most := max(MAP_CELLS, max_pixels // 16)):
+        raise BitstreamError(
+            f"the importance map has {cells} cells, more than the limit of {most}: raise"
+            " --max-pixels if you trust the file"
+        )
     sections = []
     for _ in range(num_sections):
         section = _read_section(data, position)
@@ -173,6 +182,7 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header
             " with another one"
         )
     _check_sections(sections)
+    check_lengths(header, sections)
     return header, sections
 
 
@@ -232,6 +242,17 @@ def _read_section(data: bytes, offset: int) -> Section:
     if data[end : end + 4] != _crc(data[offset:end]):
         raise _damaged(where, "CRC-32 mismatch")
     return Section(section_type, data[begin:end], offset, end + 4 - offset)
+
+
+def check_lengths(header: Header, sections: Iterable[Section]) -> None:
+    """Raises BitstreamError for an optional section that is longer than the format allows."""
+    most = dict.fromkeys((SectionType.ICC, SectionType.EXIF, SectionType.XMP), MAX_METADATA_BYTES)
+    stored = header.height * (header.width + 1)  # an alpha plane as a PNG that is not compressed
+    most[SectionType.ALPHA] = stored + stored // 64 + 2**16
+    for kind, payload, *_ in sections:
+        if kind in most and len(payload) > most[kind]:
+            size = f"{len(payload)} bytes, more than the {most[kind]} allowed"
+            raise BitstreamError(f"section {section_name(kind)} has {size}: leave it out")
 
 
 def _check_sections(sections: list[Section]) -> None:

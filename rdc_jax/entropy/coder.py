@@ -167,8 +167,8 @@ class SymbolDecoder:
         """Raises RdcError unless the stream ends here: end mark, last byte, nothing unread.
 
         Up to one 32-bit word of surplus can go unnoticed, and more where the code lies in the gap
-        that rounding leaves at the upper end of the coder's interval (one stream in 20,000): no
-        further bit decodes there. The container's CRC covers both.
+        that rounding leaves at the upper end of the coder's interval (one stream in 20,000, of
+        half a dozen symbols one in 2,000): no bit decodes there. The container's CRC covers both.
         """
         if self._decode(_OCTET) != END_MARK:
             raise _damaged("no end mark after the last symbol")

@@ -5,10 +5,12 @@ Made from float parameters once, at export (`model_folder.entropy_arrays`), and 
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from rdc_jax.entropy import tables
+from rdc_jax.entropy.accumulator_bounds import EXACT_LIMIT
 from rdc_jax.entropy.integer_network import ONE, IntegerHyperprior
 from rdc_jax.entropy.mean_scale_network import IntegerMeanScale
 from rdc_jax.errors import RdcError
@@ -65,11 +67,11 @@ class EntropyModel:
             raise RdcError("the entropy model of these weights is damaged: check 'shrink'")
         if shrink.min() < 0 or shrink.max() > 1 << SHRINK_BITS:
             raise RdcError("the entropy model of these weights is damaged: 'shrink' out of range")
-        network = groups["network"]
-        kind = IntegerMeanScale if "h_a_0.weight" in network else IntegerHyperprior
+        network = network_of(groups["network"])
+        _check_steps(schedule, network.latent_channels)
         return EntropyModel(
             bank=tables.TableBank.from_arrays(groups["tables"]),
-            network=kind(network),
+            network=network,
             latent_unit=int(schedule["latent_unit"][0]),
             step_fixed=schedule["step_fixed"].astype(np.int64),
             log2_step_fixed=schedule["log2_step_fixed"].astype(np.int64),
@@ -77,6 +79,36 @@ class EntropyModel:
             silent_scales=int(silent[0]),
             **switches,
         )
+
+
+def network_of(arrays: Mapping[str, np.ndarray]) -> IntegerHyperprior | IntegerMeanScale:
+    """The network of the "network/" arrays; RdcError for what is incomplete or could overflow."""
+    kind = IntegerMeanScale if "h_a_0.weight" in arrays else IntegerHyperprior
+    return kind(arrays)
+
+
+def accumulator_record(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What no sum of the network can exceed, ready for JSON; `arrays` as `from_arrays` takes them.
+
+    {"limit": 2**53, "largest_magnitude": {layer: {"checked", "reachable"}}}, see
+    `accumulator_bounds`. Raises RdcError for weights that could overflow.
+    """
+    prefix = "network/"
+    network = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+    return {"limit": EXACT_LIMIT, "largest_magnitude": network_of(network).bounds}
+
+
+def _check_steps(schedule: Mapping[str, np.ndarray], channels: int) -> None:
+    """Raises RdcError unless values of any symbol fit int64: steps are positive and int32."""
+    unit = schedule["latent_unit"]
+    if unit.dtype != np.int64 or unit.shape != (1,) or not 1 <= unit[0] <= 1 << 30:
+        raise RdcError("the entropy model of these weights is damaged: check 'latent_unit'")
+    for name in ("step_fixed", "log2_step_fixed"):
+        steps = schedule[name]
+        if steps.dtype != np.int32 or steps.shape not in ((1001, 1), (1001, channels)):
+            raise RdcError(f"the entropy model of these weights is damaged: check {name!r}")
+    if schedule["step_fixed"].min() < 1:
+        raise RdcError("the entropy model of these weights is damaged: a step is not positive")
 
 
 def schedule_arrays(

@@ -18,22 +18,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rdc_jax.entropy.accumulator_bounds import EXACT_LIMIT, Bounds, constant
 from rdc_jax.errors import RdcError
 
 FRACTION_BITS = 10
 ONE = 1 << FRACTION_BITS
 ACTIVATION_LIMIT = 1 << 22
 WEIGHT_LIMIT = 1 << 15
-EXACT_LIMIT = 1 << 53
 MAX_SHIFT = 20
 TIMESTEP_HATS = 12
 IMPORTANCE_HATS = 4
 HYPER_GAIN_BITS = 2  # z = 2**2 x network units
 HYPER_DOWNSAMPLING = 4
+MAX_HYPER_SYMBOL = 1 << 13  # |z| is less
 LAYERS = (
     "analysis_0 analysis_1 analysis_2 hyper_prior synthesis_0 synthesis_1 synthesis_2 synthesis_3 "
     "pass0_0 pass0_1 pass1_context pass1_0 pass1_1 pass1_2 pass2_context pass2_0 pass2_1 pass2_2"
 ).split()
+POINTWISE = tuple(x for x in LAYERS if x.startswith("pass") and not x.endswith("context"))
 _STRIPE_ROWS = 64  # a convolution's patches are gathered this many rows at a time
 
 
@@ -50,7 +52,8 @@ class IntegerConv:
         k, _, c_in, c_out = self.weight.shape
         if k == 1:
             flat = x.reshape(-1, c_in) @ self.weight[0, 0]
-            return (flat + self.bias).reshape(*x.shape[:-1], c_out)
+            flat += self.bias
+            return flat.reshape(*x.shape[:-1], c_out)
         h, w, _ = x.shape
         padded = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
         out = np.empty((-(-h // stride), -(-w // stride), c_out))
@@ -64,10 +67,29 @@ class IntegerConv:
             out[top : top + rows] = (patches @ kernel + self.bias).reshape(-1, *out.shape[1:])
         return out
 
+    def accumulate_at(self, x: np.ndarray, where: np.ndarray) -> np.ndarray:
+        """`accumulate` at the P pixels `where`, bool [h or less,w or less], only: [P,c_out].
+
+        Taps that see nothing but zeros are left out, which changes no exact sum.
+        """
+        k = self.weight.shape[0]
+        padded = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
+        rows, columns = np.nonzero(where)
+        total = np.tile(self.bias, (rows.size, 1))
+        alive, pixels = padded.any(-1).reshape(-1), padded.reshape(-1, x.shape[-1])
+        for i in range(k):
+            for j in range(k):
+                seen = (rows + i) * padded.shape[1] + columns + j
+                if alive.take(seen).any():
+                    total += pixels.take(seen, 0) @ self.weight[i, j]
+        return total
+
     def rescale(self, total: np.ndarray) -> np.ndarray:
         """Sums -> activations: rounded shift, clipped."""
-        rounded = np.floor((total + 2.0 ** (self.shift - 1)) * 2.0**-self.shift)
-        return np.clip(rounded, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        rounded = total + 2.0 ** (self.shift - 1)
+        rounded *= 2.0**-self.shift
+        np.floor(rounded, out=rounded)
+        return np.clip(rounded, -ACTIVATION_LIMIT, ACTIVATION_LIMIT, out=rounded)
 
     def __call__(self, x: np.ndarray, stride: int = 1) -> np.ndarray:
         return self.rescale(self.accumulate(x, stride))
@@ -144,12 +166,40 @@ class IntegerHyperprior:
         if set(arrays) != expected:
             wrong = sorted(expected ^ set(arrays))[0]
             raise RdcError(f"the integer network of these weights is damaged: check {wrong!r}")
-        self._layers = {layer: checked_layer(layer, arrays) for layer in LAYERS}
+        self._layers = {
+            layer: checked_layer(layer, arrays, (1,) if layer in POINTWISE else (1, 3))
+            for layer in LAYERS
+        }
         self.latent_channels = self._layers["pass0_1"].bias.size // 2
         self.hyper_channels = self._layers["hyper_prior"].bias.size // 2
+        self.bounds = self._bounds()
+
+    def _bounds(self) -> dict[str, dict[str, int]]:
+        """Largest magnitude of each layer's sums; RdcError where layers do not fit each other."""
+        layer = Bounds(self._layers, ACTIVATION_LIMIT)
+        condition = constant(0, ONE, TIMESTEP_HATS + IMPORTANCE_HATS)
+        known = constant(-ACTIVATION_LIMIT, ACTIVATION_LIMIT, self.latent_channels)
+        x = layer.hidden("analysis_0", known.with_channels_of(condition))
+        layer("analysis_2", layer.hidden("analysis_1", x))
+        layer("hyper_prior", condition)
+        z = (MAX_HYPER_SYMBOL - 1) << (FRACTION_BITS - HYPER_GAIN_BITS)
+        x = constant(-z, z, self.hyper_channels).clip(ACTIVATION_LIMIT)
+        x = layer.hidden("synthesis_0", x.with_channels_of(condition))
+        x = layer.hidden("synthesis_1", x).depth_to_space()
+        x = layer.hidden("synthesis_2", x.with_channels_of(condition))
+        features = layer.hidden("synthesis_3", x).depth_to_space().with_channels_of(condition)
+        outputs = [layer("pass0_1", layer.hidden("pass0_0", features))]
+        for number in (1, 2):
+            x = layer(f"pass{number}_context", known).plus(layer(f"pass{number}_0", features))
+            x = layer.hidden(f"pass{number}_1", x.clip(ACTIVATION_LIMIT).relu())
+            outputs.append(layer(f"pass{number}_2", x))
+        if any(x.low.size != 2 * self.latent_channels for x in outputs):
+            raise RdcError("the integer network of these weights is damaged: check 'pass1_2'")
+        return layer.record
 
     def _hidden(self, layer: str, x: np.ndarray, stride: int = 1) -> np.ndarray:
-        return np.maximum(self._layers[layer](x, stride), 0.0)
+        x = self._layers[layer](x, stride)
+        return np.maximum(x, 0.0, out=x)
 
     def passes(self, height: int, width: int) -> list[np.ndarray]:
         """The pixels that each pass codes, bool [h,w] each."""
@@ -191,9 +241,9 @@ class IntegerHyperprior:
             x = self._layers["pass0_1"](self._hidden("pass0_0", features[where]))
         else:
             x = np.clip(known, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
-            x = self._layers[f"pass{number}_context"](x)
-            x = x[: where.shape[0], : where.shape[1]][where]
-            x = x + self._layers[f"pass{number}_0"](features[where])
+            context = self._layers[f"pass{number}_context"]
+            x = context.rescale(context.accumulate_at(x, where))
+            x += self._layers[f"pass{number}_0"](features[where])
             x = self._hidden(f"pass{number}_1", np.clip(x, 0.0, ACTIVATION_LIMIT))
             x = self._layers[f"pass{number}_2"](x)
         mean, log2_scale = np.split(x.astype(np.int64), 2, axis=-1)
@@ -205,11 +255,14 @@ def checked_layer(
 ) -> IntegerConv:
     """A layer after proof that no sum over activations within the clip can reach 2**53."""
     weight, bias, shift = (arrays[f"{layer}.{part}"] for part in ("weight", "bias", "shift"))
+    types_fit = (weight.dtype, bias.dtype, shift.dtype) == (np.int16, np.int64, np.int16)
     shapes_fit = weight.ndim == 4 and bias.shape == weight.shape[-1:] and shift.shape == (1,)
-    if not shapes_fit or weight.shape[0] not in kernels or not 1 <= int(shift[0]) <= MAX_SHIFT:
+    if not types_fit or not shapes_fit or not weight.size or weight.shape[0] != weight.shape[1]:
         raise RdcError(f"the integer network of these weights is damaged: check {layer!r}")
-    reach = np.abs(weight.astype(np.int64)).sum((0, 1, 2)) * ACTIVATION_LIMIT
-    reach = reach + np.abs(bias) + (1 << MAX_SHIFT)
-    if int(reach.max()) >= EXACT_LIMIT or int(reach.min()) < 0:
-        raise RdcError(f"layer {layer!r} of these weights could overflow exact arithmetic")
+    if weight.shape[0] not in kernels or not 1 <= int(shift[0]) <= MAX_SHIFT:
+        raise RdcError(f"the integer network of these weights is damaged: check {layer!r}")
+    sizes = np.abs(weight.astype(np.int64)).sum((0, 1, 2)).tolist()
+    for size, offset in zip(sizes, bias.tolist(), strict=True):  # Python's integers: no overflow
+        if size * ACTIVATION_LIMIT + abs(offset) + (1 << MAX_SHIFT) >= EXACT_LIMIT:
+            raise RdcError(f"layer {layer!r} of these weights could overflow exact arithmetic")
     return IntegerConv(weight.astype(np.float64), bias.astype(np.float64), int(shift[0]))

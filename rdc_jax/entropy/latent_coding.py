@@ -29,13 +29,13 @@ from rdc_jax.entropy.entropy_model import STEP_BITS, EntropyModel
 from rdc_jax.entropy.integer_network import (
     FRACTION_BITS,
     HYPER_DOWNSAMPLING,
+    MAX_HYPER_SYMBOL,
     ONE,
     condition_table,
 )
 from rdc_jax.errors import RdcError
 
 DITHER_BITS = 6  # k + d is a multiple of 2**-6
-MAX_HYPER_SYMBOL = 1 << 13
 PLAIN_PHASE = 15  # of the tables that code without dither: theirs is -1/64
 
 
@@ -108,7 +108,7 @@ def encode_latent(
         return symbols
 
     def write(where, sent, mean_fixed, step_fixed, scale_index, phase, shift):
-        residual = (y[where][sent] - mean_fixed / ONE) * (2**STEP_BITS / step_fixed)
+        residual = (y[where].take(sent) - mean_fixed / ONE) * (2**STEP_BITS / step_fixed)
         dither = shift * 2.0**-DITHER_BITS
         limit = tables.MAX_ABS_SYMBOL
         symbols = np.clip(np.rint(residual - dither), -limit, limit).astype(np.int32)
@@ -190,22 +190,24 @@ def _code(
         mean[where], log2_scale[where] = network.pass_parameters(number, features, context, where)
         log2_ratio = log2_scale[where] - log2_step[where]
         scale_index = tables.scale_index_from_log2(log2_ratio, FRACTION_BITS)
-        sent = scale_index >= model.silent_scales
+        audible = scale_index >= model.silent_scales
+        sent = np.flatnonzero(audible)  # of the pass's pixels x channels
         known_here = (mean, np.broadcast_to(step_fixed, mean.shape), phases, shifts)
         own_mean, own_step, phase, shift = (array[where] for array in known_here)
         sent_symbols = code_pass(
-            where, sent, *(a[sent] for a in (own_mean, own_step, scale_index, phase, shift))
+            where, sent, *(a.take(sent) for a in (own_mean, own_step, scale_index, phase, shift))
         )
         digest.update(np.ascontiguousarray(sent_symbols, "<i4").tobytes())
-        symbols = np.zeros(sent.shape, np.int64)
-        symbols[sent] = sent_symbols
+        symbols = np.zeros(audible.shape, np.int64)
+        symbols.put(sent, sent_symbols)
         if count_bits:
             bits = tables.ideal_bits(symbols, scale_index, phase)
-            bits_map[where] = (bits * sent).sum(-1)
+            bits_map[where] = (bits * audible).sum(-1)
         residual = own_step * ((symbols << DITHER_BITS) + shift)
         exact[where] = (own_mean << 16) + residual
-        weight = interpolated_weight(model.shrink, log2_ratio) * sent
-        known[where] = own_mean + shrink_residual(residual, weight)
+        weight = interpolated_weight(model.shrink, log2_ratio.take(sent))
+        own_mean.put(sent, own_mean.take(sent) + shrink_residual(residual.take(sent), weight))
+        known[where] = own_mean
 
     unit = float(model.latent_unit)
     low, high = tables.MIN_LOG2_SCALE, tables.MIN_LOG2_SCALE + tables.NUM_SCALES / 6

@@ -14,9 +14,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rdc_jax.entropy.accumulator_bounds import Bounds, Interval, constant
 from rdc_jax.entropy.integer_network import (
     ACTIVATION_LIMIT,
     FRACTION_BITS,
+    MAX_HYPER_SYMBOL,
     ONE,
     IntegerConv,
     checked_layer,
@@ -124,7 +126,7 @@ class IntegerMeanScale:
             shape = (self.hyper_channels,) if name in VECTORS else (1,)
             if arrays[name].dtype != np.int64 or arrays[name].shape != shape:
                 raise _damaged(name)
-            if np.abs(arrays[name]).max() > ACTIVATION_LIMIT:
+            if max(map(abs, arrays[name].tolist())) > ACTIVATION_LIMIT:
                 raise _damaged(name)
         thresholds = arrays["log2_thresholds"]
         if thresholds.dtype != np.int32 or thresholds.shape != (ONE,):
@@ -136,6 +138,19 @@ class IntegerMeanScale:
         self._scale_bound, self._scale_log2_unit = (int(arrays[name][0]) for name in SCALARS)
         if self._scale_bound < 1:
             raise _damaged("scale_bound")
+        self.bounds = self._bounds()
+
+    def _bounds(self) -> dict[str, dict[str, int]]:
+        """Largest magnitude of each layer's sums; RdcError where layers do not fit each other."""
+        layer = Bounds(self._layers, ACTIVATION_LIMIT)
+        x = constant(-ACTIVATION_LIMIT, ACTIVATION_LIMIT, self.latent_channels)
+        layer("h_a_4", _leaky(layer("h_a_2", _leaky(layer("h_a_0", x)))))
+        z = (MAX_HYPER_SYMBOL - 1) << FRACTION_BITS
+        x = Interval(self._z_median - z, self._z_median + z).clip(ACTIVATION_LIMIT)
+        for name in UP:
+            x = _leaky(layer(name, x).depth_to_space())
+        layer("h_s_4", x)
+        return layer.record
 
     def passes(self, height: int, width: int) -> list[np.ndarray]:
         """The pixels that each pass codes, bool [h,w]: all in one."""
@@ -178,17 +193,21 @@ class IntegerMeanScale:
 
 def _checked(layer: str, arrays: Mapping[str, np.ndarray]) -> IntegerConv:
     """A proven layer; upward kernels as the four-phase kernels that run."""
-    weight = arrays[f"{layer}.weight"]
-    if weight.ndim != 4 or weight.shape[:2] != (KERNELS[layer],) * 2:
+    weight, bias = arrays[f"{layer}.weight"], arrays[f"{layer}.bias"]
+    if weight.ndim != 4 or bias.ndim != 1 or weight.shape[:2] != (KERNELS[layer],) * 2:
         raise _damaged(layer)
     if layer not in UP:
         return checked_layer(layer, arrays, (3, 5))
     phases = {
         f"{layer}.weight": phase_kernel(weight),
-        f"{layer}.bias": np.tile(arrays[f"{layer}.bias"], 4),
+        f"{layer}.bias": np.tile(bias, 4),
         f"{layer}.shift": arrays[f"{layer}.shift"],
     }
     return checked_layer(layer, phases, (3,))
+
+
+def _leaky(x: Interval) -> Interval:
+    return Interval(*(leaky_relu(end.astype(np.float64)).astype(np.int64) for end in x))
 
 
 def _float64(params: Mapping[str, Mapping[str, np.ndarray]], layer: str, name: str) -> np.ndarray:

@@ -47,6 +47,18 @@ def test_sums_are_exact_at_full_range_and_across_stripes(rng, k, stride, height)
     assert np.abs(total).max() > 2**38  # beyond what float32, or a float64 with a point, would hold
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_sums_at_some_pixels_are_those_of_all(rng, k):
+    """Also where most of what a pixel sees is zero, and with a row and a column more than asked."""
+    layer = random_layer(rng, k, 5, 4)
+    x = random_activations(rng, 9, 12, 5)
+    where = rng.random((8, 11)) < 0.3
+    for alive in (1.0, 0.3, 0.0):
+        x = x * (rng.random((9, 12, 1)) < alive)
+        expected = layer.accumulate(x)[:8, :11][where]
+        np.testing.assert_array_equal(layer.accumulate_at(x, where), expected)
+
+
 def test_order_of_summation_does_not_matter(rng):
     layer = random_layer(rng, 3, 48, 7)
     x = random_activations(rng, 9, 8, 48)

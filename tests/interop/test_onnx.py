@@ -16,17 +16,10 @@ from rdc_jax.errors import RdcError  # noqa: E402
 from rdc_jax.interop import onnx_decoder, onnx_export, torch_modules  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHOUT = """
-import sys
+DECODE = """
 from pathlib import Path
 import numpy as np
 
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {names}:
-            raise ImportError(f"{{name}} is not here")
-
-sys.meta_path.insert(0, Refuse())
 from rdc_jax.interop import onnx_decoder
 graphs, file, picture = map(Path, sys.argv[1:])
 decoder = onnx_decoder.load(folder=graphs)
@@ -119,12 +112,12 @@ def test_one_tile_is_that_of_torch(graphs, rng):
 
 
 def test_onnxruntime_needs_neither_jax_nor_torch(
-    shipped, graphs, example, user_environment, tmp_path
+    shipped, graphs, example, refusing, user_environment, tmp_path
 ):
     data, _ = example
     file, picture = tmp_path / "a.rdc", tmp_path / "a.npy"
     file.write_bytes(data)
-    source = WITHOUT.format(names=("jax", "jaxlib", "flax", "torch", "onnx", "onnxscript"))
+    source = refusing("jax", "jaxlib", "flax", "torch", "onnx", "onnxscript") + DECODE
     done = subprocess.run(
         [sys.executable, "-c", source, str(graphs), str(file), str(picture)],
         cwd=ROOT, env=user_environment, capture_output=True, text=True, timeout=300, check=False,

@@ -14,16 +14,6 @@ from rdc_jax import model_folder
 from rdc_jax.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHOUT = """
-import sys
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {names}:
-            raise ImportError(f"{{name}} is not here")
-
-sys.meta_path.insert(0, Refuse())
-"""
 COMMAND = "from rdc_jax.cli import main; sys.exit(main(sys.argv[1:]))"
 IMPORTS = """
 from rdc_jax.commands import export_model
@@ -88,23 +78,22 @@ def test_small_graphs_beside_the_weights_and_folders_in_the_way(
     assert "is a file" in error(capsys)
 
 
-def without(names, source, environment, *arguments):
-    """A process in which importing these packages fails."""
+def in_a_process(source, environment, *arguments):
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT.format(names=names) + source, *map(str, arguments)],
+        [sys.executable, "-c", source, *map(str, arguments)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(("missing", "extra"), [("torch", "torch"), ("onnxscript", "onnx")])
 def test_nothing_is_touched_without_the_packages(
-    missing, extra, smoke_model, user_environment, tmp_path
+    missing, extra, smoke_model, refusing, user_environment, tmp_path
 ):
     if missing == "onnxscript":
         pytest.importorskip("torch")
     out = tmp_path / "out"
     command = ("export", "--to", "onnx", smoke_model, out)
-    done = without((missing,), COMMAND, user_environment, *command)
+    done = in_a_process(refusing(missing) + COMMAND, user_environment, *command)
     assert done.returncode == 2 and not out.exists()
     (line,) = done.stderr.splitlines()
     assert f"pip install 'rdc_jax[{extra}]'" in line
@@ -136,7 +125,7 @@ def test_weights_beyond_one_file_are_refused(smoke_model, tmp_path, capsys, monk
     assert "leave them out with --without-weights" in error(capsys)
 
 
-def test_exporting_does_not_import_jax(user_environment):
+def test_exporting_does_not_import_jax(refusing, user_environment):
     pytest.importorskip("torch")
-    done = without(("jax", "jaxlib", "flax"), IMPORTS, user_environment)
+    done = in_a_process(refusing("jax", "jaxlib", "flax") + IMPORTS, user_environment)
     assert done.returncode == 0, done.stderr

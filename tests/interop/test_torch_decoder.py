@@ -16,17 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not TORCH, reason="PyTorch is not installed")
 
-WITHOUT = """
-import sys
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {names}:
-            raise ImportError(f"{{name}} is not here")
-
-sys.meta_path.insert(0, Refuse())
-"""
-WITHOUT_JAX = WITHOUT.format(names=("jax", "jaxlib", "flax", "optax", "orbax"))
+JAX = ("jax", "jaxlib", "flax", "optax", "orbax")
 
 DECODE = """
 import json
@@ -104,9 +94,9 @@ def in_a_process(source, environment, *arguments):
 
 
 @needs_torch
-def test_files_decode_without_jax(jobs, user_environment):
+def test_files_decode_without_jax(jobs, refusing, user_environment):
     folder, found = jobs
-    done = in_a_process(WITHOUT_JAX + DECODE, user_environment, folder)
+    done = in_a_process(refusing(*JAX) + DECODE, user_environment, folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [symbol_hash for _, symbol_hash, _ in found]
     for job, _, expected in found:
@@ -117,8 +107,8 @@ def test_files_decode_without_jax(jobs, user_environment):
         assert (difference == 0).mean() >= 0.99, job  # found: .9999
 
 
-def test_the_refusal_works(user_environment):
-    done = in_a_process(WITHOUT_JAX + "import jax", user_environment)
+def test_the_refusal_works(refusing, user_environment):
+    done = in_a_process(refusing(*JAX) + "import jax", user_environment)
     assert done.returncode == 1 and "jax is not here" in done.stderr
 
 
@@ -130,10 +120,10 @@ def test_the_refusal_works(user_environment):
          "this model needs diffusers: pip install"),
     ],
 )  # fmt: skip
-def test_a_missing_extra_is_one_line(missing, source, message, user_environment):
+def test_a_missing_extra_is_one_line(missing, source, message, refusing, user_environment):
     if missing != "torch" and not TORCH:
         pytest.skip("PyTorch is not installed")
-    done = in_a_process(WITHOUT.format(names=(missing,)) + source, user_environment)
+    done = in_a_process(refusing(missing) + source, user_environment)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith("rdc_jax.errors.RdcError: ") and message in last

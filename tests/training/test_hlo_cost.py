@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rdc_jax.training import hlo_cost
+from rdc_jax.training import hlo_cost, hlo_text
 from rdc_jax.training.hardware import Peaks
 
 PEAKS = Peaks(flops=1e12, memory=1e9, bandwidth=1e9, interconnect=1e8, tile=128, clock=1e9)
@@ -97,7 +97,7 @@ def test_attention_kernels_are_known_by_name(prediction):
 
 
 def convolution(text):
-    computations, entry = hlo_cost.parse("ENTRY %main () -> f32[] {\n" + text + "}\n")
+    computations, entry = hlo_text.parse("ENTRY %main () -> f32[] {\n" + text + "}\n")
     instructions = computations[entry]
     shapes = {name: instruction.shapes for name, instruction in instructions.items()}
     return hlo_cost.convolution_flops(instructions["product"], shapes)
@@ -133,7 +133,7 @@ def test_a_strided_convolution_s_gradient_counts_no_inserted_zeros():
 
 
 def test_a_loop_whose_length_the_compiler_does_not_say_is_read_from_its_counter():
-    computations, entry = hlo_cost.parse("""
+    computations, entry = hlo_text.parse("""
 %condition (state: (f32[8], u32[])) -> pred[] {
   %limit = u32[]{:T(128)} constant(8)
   %state = (f32[8]{0}, u32[]{:T(128)}) parameter(0)
@@ -156,4 +156,4 @@ ENTRY %main (x: f32[8]) -> f32[8] {
   ROOT %x = f32[8]{0} get-tuple-element(%while), index=0
 }
 """)
-    assert hlo_cost.executed(computations, entry) == [("main", 1), ("body", 4)]
+    assert hlo_text.executed(computations, entry) == [("main", 1), ("body", 4)]

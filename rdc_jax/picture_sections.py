@@ -1,0 +1,89 @@
+"""What a picture has beside its colours, as the optional sections of an `.rdc` file, and back.
+
+    picture = read_image(path, keep_alpha=True)
+    data    = codec.encode(picture.pixels, grey=picture.grey, extras=extras_of(picture))
+    picture = picture_of(codec.decode(data), data)          or codec.decode_picture(data)
+
+NumPy and Pillow only: every back end shares it.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from rdc_jax.entropy import bitstream
+from rdc_jax.entropy.bitstream import ColourMode, SectionType
+from rdc_jax.errors import RdcError
+from rdc_jax.image_io import Picture
+from rdc_jax.pictures import colour_profiles, grey_png, transparency
+from rdc_jax.pictures.formats import ALL_METADATA
+
+ALPHA_MODES = ("lossless", "lossy", "drop")
+_SECTIONS = {"icc": SectionType.ICC, "exif": SectionType.EXIF, "xmp": SectionType.XMP}
+MEBIBYTE = 2**20
+
+
+def extras_of(
+    picture: Picture, *, metadata: Collection[str] = ALL_METADATA, alpha: str = "lossless"
+) -> dict[SectionType, bytes]:
+    """Payloads of the optional sections for a picture that was read with its alpha kept.
+
+    metadata: which of icc, exif, xmp go into the file. alpha: "lossless"; "lossy", 16 levels if
+    that is smaller, 0 and 255 exact; or "drop", which leaves the plane out (the caller has laid the
+    picture on a background). Raises RdcError for metadata that are too large.
+    """
+    extras = {}
+    if picture.alpha is not None and alpha != "drop":
+        extras[SectionType.ALPHA] = transparency.to_png(picture.alpha, lossy=alpha == "lossy")
+    for kind, section in _SECTIONS.items():
+        payload = getattr(picture, kind)
+        if not payload or kind not in metadata:
+            continue
+        if len(payload) > bitstream.MAX_METADATA_BYTES:
+            others = ",".join(k for k in _SECTIONS if k != kind)
+            raise RdcError(
+                f"the picture's {kind} has {len(payload) / MEBIBYTE:.1f} MiB, more than the "
+                f"{bitstream.MAX_METADATA_BYTES // MEBIBYTE} MiB that a file may hold; leave it "
+                f"out with --metadata {others}"
+            )
+        extras[section] = payload
+    return extras
+
+
+def parts_of(
+    data: bytes,
+    *,
+    metadata: Collection[str] = ALL_METADATA,
+    max_pixels: int = bitstream.DEFAULT_MAX_PIXELS,
+) -> dict[str, Any]:
+    """grey, alpha, icc, exif and xmp of a file's bytes: the fields of a Picture but its pixels.
+
+    metadata: which of icc, exif, xmp are wanted. Raises RdcError for a damaged file.
+    """
+    header, sections = bitstream.unpack(data, max_pixels=max_pixels)
+    payloads = {section.type: section.payload for section in sections}
+    alpha = None
+    if SectionType.ALPHA in payloads:
+        alpha = grey_png.decode(payloads[SectionType.ALPHA], header.height, header.width)
+    wanted = {kind: section for kind, section in _SECTIONS.items() if kind in metadata}
+    return {
+        "grey": header.colour_mode == ColourMode.GREY,
+        "alpha": alpha,
+        **{kind: payloads.get(section) or None for kind, section in wanted.items()},
+    }
+
+
+def said_of(section: bitstream.Section) -> dict[str, str]:
+    """What can be said of an optional section in a few words, under the key "holds"; else {}."""
+    if section.type == SectionType.ICC:
+        return {"holds": colour_profiles.description(section.payload) or "a damaged profile"}
+    return {"holds": "8-bit grey PNG"} if section.type == SectionType.ALPHA else {}
+
+
+def picture_of(
+    pixels: np.ndarray, data: bytes, *, metadata: Collection[str] = ALL_METADATA
+) -> Picture:
+    """The whole picture of decoded pixels uint8 [H,W,3] and the file's bytes they come from."""
+    largest = max(bitstream.DEFAULT_MAX_PIXELS, pixels.shape[0] * pixels.shape[1])
+    return Picture(pixels=pixels, **parts_of(data, metadata=metadata, max_pixels=largest))

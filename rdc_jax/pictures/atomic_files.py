@@ -1,0 +1,61 @@
+"""Files that are written whole or not at all."""
+
+import os
+import secrets
+import stat
+import sys
+from pathlib import Path
+
+from rdc_jax.errors import RdcError
+
+
+def atomic_write(path: str | Path, data: bytes, *, overwrite: bool) -> None:
+    """Writes a whole file or nothing: into a temporary file beside it, then renamed.
+
+    Args:
+        path: output file; "-" is standard output. Devices and pipes are written to directly.
+        data: its content.
+        overwrite: replace an existing file.
+
+    Raises:
+        RdcError: the file exists and may not be replaced, or cannot be written.
+    """
+    if str(path) == "-":
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            raise RdcError(f"cannot write to standard output: {error.strerror}") from None
+        return
+    path = Path(path)
+    temporary = None
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode) if path.exists() else None
+        if kind == stat.S_IFDIR:
+            raise RdcError(f"the output '{path}' is a folder; name a file in it")
+        if kind == stat.S_IFREG and not overwrite:
+            raise RdcError(f"the output '{path}' exists; allow overwriting or choose another name")
+        if kind not in (stat.S_IFREG, None):
+            path.write_bytes(data)
+            return
+        target = Path(os.path.realpath(path))  # a link keeps pointing to the file it names
+        if not target.parent.is_dir():
+            raise RdcError(f"the folder of the output '{path}' does not exist; create it first")
+        temporary = target.with_name(f".rdc-{secrets.token_hex(8)}.tmp")
+        with open(temporary, "xb") as file:
+            file.write(data)
+        os.replace(temporary, target)
+    except OSError as error:
+        _remove(temporary)
+        raise RdcError(f"cannot write '{path}': {error.strerror or error}") from None
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _remove(temporary: Path | None) -> None:
+    if temporary is not None:
+        try:
+            temporary.unlink(missing_ok=True)
+        except OSError:
+            pass

@@ -1,0 +1,57 @@
+"""Transparency: what is behind it, the colours below it, and its plane as a PNG file."""
+
+import numpy as np
+from PIL import Image
+
+from rdc_jax.pictures import grey_png
+
+WHITE = 255
+_STEP = 17  # of the 16 greys of a lossy plane
+
+
+def laid_on(pixels: np.ndarray, alpha: np.ndarray, background: int = WHITE) -> np.ndarray:
+    """uint8 [H,W,3] of a picture in front of a grey, 0 to 255; alpha uint8 [H,W]."""
+    picture = Image.fromarray(np.dstack([pixels, alpha]))
+    behind = Image.new("RGBA", picture.size, (background,) * 3 + (255,))
+    return np.array(Image.alpha_composite(behind, picture).convert("RGB"))
+
+
+def filled(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """uint8 [H,W,3] with new colours where alpha [H,W] is 0: smooth ones, which cost few bits.
+
+    Means of visible colours over squares of 2, 4, 8, .. pixels, from the smallest square that has
+    any; white where nothing is visible at all.
+    """
+    visible = Image.fromarray(np.where(alpha > 0, 255, 0).astype(np.uint8))
+    if visible.getextrema() == (255, 255):
+        return pixels
+    if visible.getextrema() == (0, 0):
+        return np.full_like(pixels, WHITE)
+    level = Image.fromarray(pixels)
+    level.putalpha(visible)
+    pyramid = [level]
+    while level.getextrema()[3][0] < 255:
+        level = level.reduce(2)  # Pillow weighs colours by alpha
+        level.putalpha(level.getchannel("A").point(lambda share: 255 if share else 0))
+        pyramid.append(level)
+    below = pyramid.pop().convert("RGB")
+    for level in reversed(pyramid):
+        box = (0, 0, level.width / 2, level.height / 2)
+        below = below.resize(level.size, Image.Resampling.BILINEAR, box=box)
+        below.paste(level, mask=level.getchannel("A"))
+    return np.array(below)
+
+
+def to_png(alpha: np.ndarray, lossy: bool = False) -> bytes:
+    """A plane uint8 [H,W] as an 8-bit grey PNG file.
+
+    lossy: values between 0 and 255 may be rounded to 14 greys, if that makes the file smaller; 0
+    and 255 never change, nor is anything rounded to them.
+    """
+    exact = grey_png.encode(alpha)
+    if not lossy:
+        return exact
+    rounded = np.clip((alpha.astype(np.int16) + _STEP // 2) // _STEP, 1, 14) * _STEP
+    partly = (alpha > 0) & (alpha < 255)
+    fewer = grey_png.encode(np.where(partly, rounded, alpha).astype(np.uint8))
+    return min(exact, fewer, key=len)

@@ -1,0 +1,1 @@
+"""What `rdc selftest` runs: pictures, settings, the process of one setting, and the matrix."""

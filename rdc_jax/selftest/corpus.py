@@ -1,0 +1,31 @@
+"""What is coded in every setting: small pictures with the options that they are coded with."""
+
+from typing import Any
+
+import numpy as np
+
+from rdc_jax import demo
+from rdc_jax.image_io import read_image
+
+
+def corpus() -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
+    """Name -> (uint8 pixels [H,W,3] or [H,W], options of `Codec.encode`); the first is the least.
+
+    Crops of the demo's photograph and synthetic pictures: odd sides, grey, a region of interest,
+    one pixel, noise at the best quality (escapes), and the worst quality (silent elements).
+    """
+    photo = read_image(demo.FOLDER / "flower.png").pixels
+    mask = read_image(demo.FOLDER / "flower_mask.png").pixels[..., 0] > 127
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:33, 0:17]
+    waves = 128 + 100 * np.sin(x[..., None] / [3, 5, 8] + y[..., None] / [6, 4, 9])
+    there = slice(200, 328), slice(300, 492)
+    return {
+        "odd": (waves.astype(np.uint8), dict(quality=70)),
+        "pixel": (np.full((1, 1, 3), 77, np.uint8), dict(quality=90)),
+        "noise": (rng.integers(0, 256, (32, 40, 3), np.uint8), dict(quality=100, seed=2**32 - 1)),
+        "region": (photo[there], dict(quality=40, importance=mask[there], roi_gain=400)),
+        "grey": (photo[64:160, 64:160, 1], dict(quality=60, seed=7)),
+        "photo": (photo[:256, :384], dict(quality=50)),
+        "worst": (photo[there], dict(quality=0)),
+    }

@@ -1,0 +1,1 @@
+"""The studio: encoding, painting and looking at pictures in a browser, served by this machine."""

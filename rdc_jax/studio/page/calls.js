@@ -1,0 +1,39 @@
+// The server's answers; whatever goes wrong is an Error whose message is one line for the user.
+
+const LARGEST = 64 * 2 ** 20;
+
+async function call(path, kind, body) {
+  let answer;
+  try {
+    answer = await fetch(path, body === undefined ? {}
+      : { method: "POST", headers: { "Content-Type": kind }, body });
+  } catch {
+    throw new Error("No answer. Is the studio still running? Start it again and reload.");
+  }
+  if (answer.ok) return answer;
+  let line = `The studio answered ${answer.status}.`;
+  try { line = (await answer.json()).error; } catch { /* not ours */ }
+  throw new Error(line);
+}
+
+const json = (path, asked) => call(path, "application/json", JSON.stringify(asked));
+
+async function bytes(path, file) {
+  if (file.size > LARGEST) throw new Error("This file is larger than 64 MiB; scale it down.");
+  return (await call(path, "application/octet-stream", file)).json();
+}
+
+export const state = async () => (await call("/state")).json();
+export const addPhoto = (file) => bytes("/photo", file);
+export const openFile = (file) => bytes("/open", file);
+export const demoPhoto = async () => (await json("/demo", {})).json();
+export const encode = async (asked) => (await json("/encode", asked)).json();
+export const suggestedMask = async (asked) =>
+  new Uint8Array(await (await json("/mask", asked)).arrayBuffer());
+export const fileBlob = async (asked) => (await json("/file", asked)).blob();
+
+// The decoded picture as a PNG, and its figures.
+export async function decode(asked) {
+  const answer = await json("/decode", asked);
+  return { figures: JSON.parse(answer.headers.get("Rdc-Figures")), blob: await answer.blob() };
+}

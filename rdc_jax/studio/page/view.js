@@ -1,0 +1,98 @@
+// Which pictures lie on the stage, how large, and what the pointer does there.
+
+import { Slider } from "./slider.js";
+
+const get = (id) => document.getElementById(id);
+const NAMES = { decoded: "decoded", bits: "bits", importance: "importance" };
+
+export class View {
+  constructor() {
+    this.slider = new Slider(get("stage"), get("split"));
+    this.layers = {};  // url by name: original, decoded, bits, importance
+    this.size = null;  // of the picture, pixels
+    for (const radio of document.querySelectorAll("[name=view], [name=zoom]")) {
+      radio.addEventListener("change", () => this.show());
+    }
+    new ResizeObserver(() => this.fit()).observe(get("pane"));
+  }
+
+  chosen(name) {
+    return document.querySelector(`[name=${name}]:checked`).value;
+  }
+
+  choose(view) {
+    document.querySelector(`[name=view][value=${view}]`).checked = true;
+    this.show();
+  }
+
+  // A new picture of that size; original: its URL, or null where only the file is there.
+  open(width, height, original) {
+    for (const name of Object.keys(this.layers)) this.put(name, null);
+    this.size = { width, height };
+    this.put("original", original);
+    if (!original && this.chosen("view") === "paint") this.choose("decoded");
+    this.show();
+  }
+
+  // url: of a blob, data, or the server; extent: pixels that a map covers, [width, height].
+  put(name, url, extent = null) {
+    const old = this.layers[name];
+    if (old && old.url && old.url.startsWith("blob:")) URL.revokeObjectURL(old.url);
+    this.layers[name] = { url, extent };
+  }
+
+  show() {
+    const has = (name) => Boolean(this.layers[name] && this.layers[name].url);
+    for (const radio of document.querySelectorAll("[name=view]")) {
+      radio.disabled = radio.value === "paint" ? this.size !== null && !has("original")
+        : radio.value !== "decoded" && this.size !== null && !has(radio.value);
+    }
+    let view = this.chosen("view");
+    if (document.querySelector("[name=view]:checked").disabled) {
+      document.querySelector("[name=view][value=decoded]").checked = true;
+      view = "decoded";
+    }
+    get("empty").hidden = this.size !== null;
+    get("stage").hidden = this.size === null;
+    if (this.size === null) return;
+    const painting = view === "paint", after = painting ? "" : view, both = has("original");
+    if (has("original")) this.load(get("before"), this.layers.original.url);
+    get("before").style.visibility = has("original") ? "" : "hidden";
+    get("after").hidden = !after || !has(after);
+    if (!get("after").hidden) {
+      const picture = get("after-picture"), { url, extent } = this.layers[after];
+      this.load(picture, url);
+      picture.alt = NAMES[after];
+      picture.classList.toggle("cells", extent !== null);
+      picture.style.width = `${extent ? 100 * extent[0] / this.size.width : 100}%`;
+      picture.style.height = `${extent ? 100 * extent[1] / this.size.height : 100}%`;
+    }
+    get("paint").hidden = !painting;
+    get("split").hidden = get("after").hidden || !both;
+    get("after").style.clipPath = both ? "" : "none";
+    get("split").setAttribute("aria-label", `Original against ${NAMES[after] || ""}`);
+    get("before-name").textContent = get("split").hidden ? "" : "original";
+    get("after-name").textContent = get("after").hidden ? "" : NAMES[after];
+    this.fit();
+  }
+
+  load(image, url) {
+    if (image.getAttribute("src") !== url) image.src = url;
+  }
+
+  // Fit: as large as the pane allows, never above one screen pixel for one. 1:1: exactly that.
+  fit() {
+    if (this.size === null) return;
+    const pane = get("pane"), pixels = this.chosen("zoom") === "pixels";
+    const one = 1 / (window.devicePixelRatio || 1);
+    const { width, height } = this.size;
+    const room = Math.min(pane.clientWidth / width, pane.clientHeight / height);
+    const scale = pixels ? one : Math.min(room, Math.max(one, 1));
+    get("stage").style.width = `${width * scale}px`;
+    get("stage").style.height = `${height * scale}px`;
+    get("stage").style.flex = "none";
+    this.slider.everywhere = !pixels;
+    get("stage").style.touchAction = pixels ? "auto" : "";
+    get("paint").style.touchAction = "none";
+  }
+}

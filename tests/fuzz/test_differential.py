@@ -1,0 +1,40 @@
+"""Of changed files, package and independent decoder accept the same ones, and agree on them."""
+
+import random
+
+import pytest
+
+from rdc_jax import file_decoding
+from rdc_jax.errors import RdcError
+from tests.fuzz import mutations
+from tests.fuzz.targets import GOLDEN, files, model
+from tests.independent import decoder
+from tests.independent.container import Damaged
+
+SMALL = ("one_pixel", "one_row", "odd", "constant_map", "mean_scale_noise", "zero_context")
+MAX_PIXELS = 4096
+RUNS = 40
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_both_accept_the_same_files_and_read_the_same_symbols(name):
+    generator = random.Random(name)
+    data, model_name = files()[name]
+    loaded, entropy, f = model(model_name)
+    outcomes = set()
+    for _ in range(RUNS):
+        changed = mutations.change_file(data, generator, data)
+        try:
+            known = file_decoding.decode_latent(changed, loaded, entropy, f, max_pixels=MAX_PIXELS)
+            ours = known[1].symbol_hash
+        except RdcError as error:
+            if "limit" in str(error):
+                continue
+            ours = None
+        try:
+            theirs = decoder.decode(changed, GOLDEN / model_name).symbol_hash
+        except Damaged:
+            theirs = None
+        assert ours == theirs, changed.hex()
+        outcomes.add(ours is None)
+    assert outcomes == {True, False}

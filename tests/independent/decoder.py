@@ -1,0 +1,159 @@
+"""A second decoder of the entropy stage, from file bytes to integer symbols.
+
+Written from docs/bitstream.md alone, in plain Python integers; it shares no line with the package
+and imports nothing of it. Slow, and as close to the document's formulas as can be.
+
+    python -m tests.independent.decoder MODEL_FOLDER FILE.rdc        the symbol hash
+"""
+
+import hashlib
+import struct
+import sys
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.independent import dither
+from tests.independent.container import (
+    HYPER_LATENT,
+    IMPORTANCE,
+    LATENT,
+    Damaged,
+    Header,
+    read_container,
+)
+from tests.independent.importance_map import read_map
+from tests.independent.mean_scale import MeanScaleNetwork
+from tests.independent.network import ContextNetwork, clip
+from tests.independent.symbols import SymbolStream, Tables, scale_index
+from tests.independent.weights import read_model
+
+
+class Decoded(NamedTuple):
+    """Maps of the latent, [h][w][C], and the digest of all symbols."""
+
+    header: Header
+    grid: list[list[int]]
+    mean: list  # M
+    log2_scale: list  # V
+    log2_ratio: list  # X
+    value: list  # Y
+    symbol_hash: str
+
+
+def decode(data: bytes, folder: Path) -> Decoded:
+    model_id, f, most_levels, arrays = read_model(folder)
+    header, sections = read_container(data)
+    if header.model_id != model_id or header.cell % f or header.levels > most_levels:
+        raise Damaged("the file is of another model")
+    gh, gw = -(-header.height // header.cell), -(-header.width // header.cell)
+    grid = read_map(sections[IMPORTANCE], gh, gw, header.levels)
+    kind = MeanScaleNetwork if "network/h_a_0.weight" in arrays else ContextNetwork
+    network, tables = kind(arrays), Tables(arrays)
+    digest = hashlib.sha256()
+
+    h, w = -(-header.height // f), -(-header.width // f)
+    h4, w4, n = -(-h // 4) * 4, -(-w // 4) * 4, header.cell // f
+    level = [[grid[min(y // n, gh - 1)][min(x // n, gw - 1)] for x in range(w4)] for y in range(h4)]
+    steps = timesteps(header)
+    conditions = [condition(t, i, header.levels) for i, t in enumerate(steps)]
+    cond = [[conditions[i] for i in row] for row in level]
+
+    stream = SymbolStream(sections[HYPER_LATENT], tables)
+    z = hyper_latent(network, stream, cond, digest)
+    stream.finish()
+    features = network.features(z, cond, h, w)
+    stream = SymbolStream(sections[LATENT], tables)
+    maps = latent(arrays, header, network, stream, features, level, steps, digest)
+    stream.finish()
+    return Decoded(header, grid, *maps, digest.hexdigest())
+
+
+def timesteps(header: Header) -> list[int]:
+    b, r, top = header.background, header.region, header.levels - 1
+    if not top:
+        return [r]
+    return [(2 * (b * top + (r - b) * i) + top) // (2 * top) for i in range(header.levels)]
+
+
+def condition(t: int, level: int, levels: int) -> list[int]:
+    p = t * 11264 // 1000
+    m = level * 3072 // (levels - 1) if levels > 1 else 3072
+    hats = [max(0, 1024 - abs(p - 1024 * j)) for j in range(12)]
+    return hats + [max(0, 1024 - abs(m - 1024 * j)) for j in range(4)]
+
+
+def hyper_latent(network, stream: SymbolStream, cond, digest):
+    four_m, v = network.hyper_prior(cond)
+    rows, columns, cz = len(four_m), len(four_m[0]), len(four_m[0][0])
+    shifts, pairs = [], []
+    for means, scales in zip(chain(*four_m), chain(*v), strict=True):
+        for a, x in zip(means, scales, strict=True):
+            q = (-32 * a) // 1024
+            shifts.append((q + 16) >> 5)
+            pairs.append((scale_index(x, 10), (q + 16) % 32))
+    symbols = stream.read_pass(pairs)
+    digest.update(struct.pack(f"<{len(symbols)}i", *symbols))
+    values = [k - n for k, n in zip(symbols, shifts, strict=True)]
+    if any(abs(k) >= 2**13 for k in values):
+        raise Damaged("hyper-latent")
+    pixels = [values[i : i + cz] for i in range(0, len(values), cz)]
+    return [pixels[y * columns : (y + 1) * columns] for y in range(rows)]
+
+
+def latent(arrays, header, network, stream, features, level, steps, digest):
+    """M, V, X and Y of all elements."""
+    c, h, w = network.channels, len(features), len(features[0])
+    schedule = {k.removeprefix("schedule/"): a for k, a in arrays.items() if "schedule/" in k}
+    dithered = "dither" not in schedule or schedule["dither"].values[0] != 0
+    silent = schedule["silent_scales"].values[0] if "silent_scales" in schedule else 0
+    shrink = schedule["shrink"].values
+
+    def of_timestep(name, t):
+        array = schedule[name]
+        width = array.shape[1]
+        row = array.values[t * width : (t + 1) * width]
+        return row * c if width == 1 else row
+
+    mean, log2_scale, log2_ratio, value = ([[None] * w for _ in range(h)] for _ in range(4))
+    context = [[[0] * c for _ in range(w)] for _ in range(h)]
+    for number in range(network.num_passes):
+        where = [[network.codes(number, y, x) for x in range(w)] for y in range(h)]
+        pixels = [(y, x) for y in range(h) for x in range(w) if where[y][x]]
+        if not pixels:
+            continue
+        parameters = network.parameters(number, features, context, where)
+        sent, pairs = [], []
+        for y, x in pixels:
+            t = steps[level[y][x]]
+            means, scales = parameters[y][x]
+            ratios = [v - g for v, g in zip(scales, of_timestep("log2_step_fixed", t), strict=True)]
+            mean[y][x], log2_scale[y][x], log2_ratio[y][x] = means, scales, ratios
+            js = dither.phases(header.seed, y, x, c) if dithered else [15] * c
+            for ratio, j in zip(ratios, js, strict=True):
+                i = scale_index(ratio, 10)
+                sent.append(i >= silent)
+                if i >= silent:
+                    pairs.append((i, j))
+        symbols = stream.read_pass(pairs)
+        digest.update(struct.pack(f"<{len(symbols)}i", *symbols))
+        read, is_sent = iter(symbols), iter(sent)
+        for y, x in pixels:
+            step = of_timestep("step_fixed", steps[level[y][x]])
+            js = dither.phases(header.seed, y, x, c) if dithered else [15] * c
+            value[y][x], context[y][x] = [], []
+            for m, ratio, d, j in zip(mean[y][x], log2_ratio[y][x], step, js, strict=True):
+                has_symbol = next(is_sent)
+                k = next(read) if has_symbol else 0
+                r = d * (64 * k + 2 * j - 31) if dithered else d * 64 * k
+                value[y][x].append((m << 16) + r)
+                p = min(max(6 * (ratio + 7 * 1024), 0), 79 * 1024)
+                i = min(p >> 10, 78)
+                weight = shrink[i] + (((shrink[i + 1] - shrink[i]) * (p - 1024 * i) + 512) >> 10)
+                weight = weight if has_symbol else 0
+                context[y][x].append(clip(m + (((r >> 12) * weight + 2**19) >> 20)))
+    return mean, log2_scale, log2_ratio, value
+
+
+if __name__ == "__main__":
+    print(decode(Path(sys.argv[2]).read_bytes(), Path(sys.argv[1])).symbol_hash)

@@ -1,0 +1,54 @@
+"""Golden files: what any earlier version wrote decodes to the same symbols, for ever.
+
+tests/golden/golden.json lists every file with its hashes, tests/golden/make.py adds to it. A test
+that fails here means that files of users no longer decode: mend the code, never the golden file.
+"""
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rdc_jax import codec as codecs
+from rdc_jax import model_folder
+
+FOLDER = Path(__file__).parent / "golden"
+GOLDEN = json.loads((FOLDER / "golden.json").read_text())
+FILES = GOLDEN["files"]
+
+
+@functools.cache
+def codec_of(model: str) -> codecs.Codec:
+    return codecs.load(FOLDER / model)
+
+
+@pytest.mark.parametrize("name", GOLDEN["models"])
+def test_the_models_are_the_ones_the_files_were_made_with(name):
+    assert model_folder.load(FOLDER / name).model_id.hex() == GOLDEN["models"][name]
+
+
+def test_every_file_is_listed():
+    assert {path.stem for path in FOLDER.glob("*.rdc")} == set(FILES)
+    assert {path.stem for path in FOLDER.glob("*.png")} == set(FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_golden_file_decodes_to_the_same_symbols_and_picture(name):
+    entry = FILES[name]
+    data = (FOLDER / f"{name}.rdc").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == entry["sha256"], "the golden file was changed"
+    assert data[4] == entry["format_version"]
+    codec = codec_of(entry["model"])
+    received = codec.decode_latent(data)
+    assert received[1].symbol_hash == entry["symbol_hash"]
+
+    pixels = codec.reconstruct(*received)
+    expected = np.asarray(Image.open(FOLDER / f"{name}.png"))
+    assert pixels.shape == expected.shape
+    difference = np.abs(pixels.astype(int) - expected)
+    # Rounding of floats may move a pixel to the next value, rarely by more.
+    assert difference.max() <= 3 and np.mean(difference > 0) <= 0.02

@@ -1,0 +1,141 @@
+"""The notebooks of colab/: stored without outputs, and every code cell runs, but the one of pip.
+
+Cells run as one script in a new process: lines that begin with an exclamation mark go to the shell
+with {names} filled in, as IPython does it. What the cell tagged `parameters` sets is then replaced.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import rdc_jax
+from rdc_jax.entropy import bitstream
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "colab").glob("*.ipynb"))
+SHELL = """
+import subprocess
+
+def _shell(command):
+    subprocess.run(command, shell=True, check=True)
+
+"""
+
+
+def cells(path, kind="code"):
+    book = json.loads(path.read_text(encoding="utf-8"))
+    return [cell for cell in book["cells"] if cell["cell_type"] == kind]
+
+
+def tags(cell):
+    return cell["metadata"].get("tags", [])
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def script(path, settings, until=""):
+    """The notebook, or what comes before a tag, as a program, its parameters replaced."""
+    parts = [SHELL]
+    for cell in cells(path):
+        if until in tags(cell):
+            break
+        if "install" in tags(cell):
+            continue
+        parts.append(re.sub(r"^( *)!(.*)$", r"\1_shell(rf'''\2''')", source(cell), flags=re.M))
+        if "parameters" in tags(cell):
+            unknown = [n for n in settings if not re.search(rf"^{n} = ", source(cell), re.M)]
+            assert not unknown, f"{path.name} has no parameter {unknown}"
+            parts += [f"{name} = {value!r}" for name, value in settings.items()]
+    return "\n\n".join(parts)
+
+
+def execute(name, environment, **settings):
+    """Standard output of a notebook that ran to its end."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error::SyntaxWarning", "-c",
+         script(ROOT / "colab" / f"{name}.ipynb", settings)],
+        cwd=ROOT / "colab", capture_output=True, text=True, timeout=900, check=False,
+        env=environment | {
+            "MPLBACKEND": "agg",
+            "PYTHONPATH": str(ROOT),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]]),
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def test_there_are_notebooks():
+    assert [path.stem for path in NOTEBOOKS] == ["export", "train", "try_it"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_stored_without_outputs(path):
+    book = json.loads(path.read_text(encoding="utf-8"))
+    assert (book["nbformat"], book["nbformat_minor"]) == (4, 5)
+    for cell in book["cells"]:
+        assert set(cell["metadata"]) <= {"tags"} and cell["id"]
+    for cell in cells(path):
+        assert cell["outputs"] == [] and cell["execution_count"] is None
+        compile(re.sub(r"^( *)!.*$", r"\1pass", source(cell), flags=re.M), path.name, "exec")
+    for tag in ("parameters", "install"):
+        assert sum(tag in tags(cell) for cell in cells(path)) == 1
+    assert len({cell["id"] for cell in book["cells"]}) == len(book["cells"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_installing_is_one_line_that_keeps_jax(path):
+    line = source(next(cell for cell in cells(path) if "install" in tags(cell)))
+    assert line.startswith("!") and "\n" not in line and line.count("{needed}") == 1
+    assert "pip install -qe . --no-deps" in line and "pip install -qc /tmp/jax " in line
+    found = subprocess.run(
+        [sys.executable, "-c", script(path, {}, until="install") + "\n\nprint(needed)"],
+        cwd=path.parent, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    names = {re.match(r"[\w-]+", requirement)[0] for requirement in shlex.split(found)}
+    assert {"flax", "constriction", "array_record", "safetensors"} <= names
+    assert not [name for name in names if name.startswith("jax")]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("matplotlib"), reason="needs matplotlib")
+def test_try_it_runs(tmp_path, user_environment, rng):
+    photo = tmp_path / "p.png"
+    small = rng.integers(0, 256, (6, 8, 3), np.uint8)
+    Image.fromarray(small).resize((64, 48)).save(photo)
+    said = execute(
+        "try_it", user_environment, PHOTO=str(photo), OUT=str(tmp_path / "out"), TAUS=(0.0, 1.0)
+    )
+    data = (tmp_path / "out" / "photo.rdc").read_bytes()
+    header, _ = bitstream.unpack(data)
+    assert (header.width, header.height) == (64, 48) and header.num_levels > 1
+    assert f"{len(data)} bytes" in said
+    pictures = {path.name for path in (tmp_path / "out").glob("*.png")}
+    assert {"tau_0.0.png", "tau_1.0.png", "tau_roi.png", "no_map,_tau_0.png"} == pictures
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("matplotlib"), reason="needs matplotlib")
+def test_train_runs(tmp_path, user_environment):
+    said = execute("train", user_environment, WORKDIR=str(tmp_path / "run"), STEPS=4)
+    assert "psnr@400" in said
+    assert rdc_jax.load(tmp_path / "run" / "model").model.name == "tiny-smoke"
+
+
+@pytest.mark.slow
+def test_export_runs(tmp_path, user_environment):
+    for package in ("torch", "diffusers", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package)
+    said = execute("export", user_environment, OUT=str(tmp_path / "out"))
+    assert "the same model id, the same file" in said and said.count("are equal") == 4
+    assert (tmp_path / "out" / "onnx" / "knob.onnx").is_file()
