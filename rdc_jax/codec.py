@@ -11,9 +11,9 @@ tau goes] -> pixels.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from rdc_jax import (
     file_decoding,
     fusion_folder,
     model_folder,
+    open_file,
     picture_sections,
     rate_control,
     stored_networks,
@@ -29,31 +30,22 @@ from rdc_jax import (
 from rdc_jax import importance as importance_maps
 from rdc_jax import map_cost as map_costs
 from rdc_jax.diffusion import sampling
-from rdc_jax.entropy import bitstream, importance_coding, latent_coding
+from rdc_jax.encoding_report import Report
+from rdc_jax.entropy import (
+    bitstream,
+    importance_coding,
+    latent_coding,
+    tile_coding,
+    tiled_latent,
+)
 from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
 from rdc_jax.entropy.entropy_model import EntropyModel
+from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import Picture, checked_pixels
 
 DEFAULT_QUALITY = 50.0
 DEFAULT_ROI_GAIN = 300.0  # timesteps between background and region of interest
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What encoding did. Sizes in bytes, ideal_bits without container, bits_map [h,w] in bits."""
-
-    bytes: int
-    bpp: float
-    quality: float
-    timesteps: tuple[int, int]  # background, region of interest
-    ideal_bits: float
-    section_bytes: dict[str, int]
-    bits_map: np.ndarray
-    levels: np.ndarray  # importance levels on the latent grid, uint8 [h,w]
-    symbol_hash: str
-    map_grid: tuple[int, int]  # number of levels, pixels of a cell's side
-    codings: int = 1  # how many it took to hit a target
 
 
 class Codec:
@@ -89,6 +81,8 @@ class Codec:
         tau: float | None = None,
         grey: bool = False,
         extras: Mapping[int, bytes] | None = None,
+        tile: int | None = None,
+        resilient: bool = False,
         return_report: bool = False,
         progress: bool = False,
     ) -> Any:
@@ -103,7 +97,9 @@ class Codec:
         map may take; one that takes more is made coarser (0: never). seed: of the dither. steps,
         tau: what a decoder uses by default, hints without effect on the coded picture; None is
         the module's own choice. extras: payloads of optional sections, as
-        `picture_sections.extras_of` makes them; they count as bytes of the file. With
+        `picture_sections.extras_of` makes them; they count as bytes of the file. tile: side in
+        pixels, a power of two, of parts that decode alone, 0 for none; None: 1024 for pictures of
+        more than 2**22 pixels. resilient: parts of 256 instead, so that less is lost with one. With
         return_report, returns (bytes, Report). progress: shows a bar for large pictures. Raises
         RdcError for unusable input.
         """
@@ -122,6 +118,8 @@ class Codec:
             tau = self.module.default_tau if self.module else 1.0
         file_decoding.check_sampling(steps, tau)
         target = rate_control.target_bytes(height, width, quality, target_bpp, target_bytes)
+        f = self._networks.downsampling
+        side = tile_coding.chosen_side(height, width, f, tile, resilient)
         latent = self.analyse(pixels, progress=progress)
         gain = roi_gain if num_levels > 1 and not roi_only else 0.0
         codings = 0
@@ -151,19 +149,18 @@ class Codec:
             nonlocal codings
             codings += 1
             header = header_at(quality, given)
-            return self._code(latent, given.levels, header, quality, extras or {})
+            return self._code(latent, given.levels, header, quality, side, extras or {})
 
         def code_with(given):
             if target is None:
                 return code(DEFAULT_QUALITY if quality is None else quality, given)
-            f = self._networks.downsampling
             return rate_control.largest_within(
                 lambda quality: code(quality, given),
                 rate_control.distinct_qualities(timesteps_at, *self.timestep_range),
                 rate_control.size_estimate(
                     self.entropy,
                     latent,
-                    lambda q: file_decoding.conditions(header_at(q, given), given.levels, f),
+                    lambda q: open_file.conditions(header_at(q, given), given.levels, f),
                     besides=sum(map(len, (extras or {}).values())),
                 ),
                 target,
@@ -179,16 +176,17 @@ class Codec:
         """The clean latent float32 [h,w,C] of a picture uint8 [H,W,3], before it is coded."""
         return tiled_networks.analyse(self._networks, self._params, pixels, progress=progress)
 
-    def _code(self, latent, grid, header, quality, extras) -> tuple[bytes, Report]:
-        conditions = file_decoding.conditions(header, grid, self._networks.downsampling)
-        hyper, body, coded = latent_coding.encode_latent(self.entropy, latent, conditions)
+    def _code(self, latent, grid, header, quality, side, extras) -> tuple[bytes, Report]:
+        conditions = open_file.conditions(header, grid, self._networks.downsampling)
+        if side is None:
+            *streams, coded = latent_coding.encode_latent(self.entropy, latent, conditions)
+            kinds = bitstream.WHOLE_LATENT
+        else:
+            *streams, coded = tiled_latent.encode(self.entropy, latent, conditions, side)
+            kinds = (SectionType.TILES,)
         coded_map = importance_coding.encode_importance(grid, header.num_levels)
-        sections = [
-            (SectionType.IMPORTANCE, coded_map),
-            (SectionType.HYPER_LATENT, hyper),
-            (SectionType.LATENT, body),
-            *extras.items(),
-        ]
+        sections = [(SectionType.IMPORTANCE, coded_map), *zip(kinds, streams, strict=True)]
+        sections += extras.items()
         data = bitstream.pack(header, sections)
         report = Report(
             bytes=len(data),
@@ -210,30 +208,42 @@ class Codec:
 
     def decode(
         self,
-        data: bytes,
+        data: bytes | BinaryIO,
         *,
         steps: int | None = None,
         tau: float | np.ndarray | str | None = None,
         clock: sampling.Clock = "proportional",
         max_pixels: int = bitstream.DEFAULT_MAX_PIXELS,
         progress: bool = False,
+        crop: open_file.Crop | None = None,
+        resilient: bool = False,
+        on_damage: Callable[[DamagedTile], None] = open_file.warn,
     ) -> np.ndarray:
-        """Pixels uint8 [H,W,3] of an `.rdc` file's bytes.
+        """Pixels uint8 [H,W,3] of an `.rdc` file, given as bytes or opened for reading them.
 
         tau: from the faithful picture (0, smallest squared error) to the realistic one (1): a
         number, an array [H,W] (uint8, 255 = realistic, or float in [0,1]), or "roi", which keeps
         faithful what the file's map calls important. steps: sampler steps of the realistic latent,
         by the plug-and-play module if the model has one, else by the denoiser. None: as the file
-        suggests. Raises RdcError for a damaged file or one made by another model.
+        suggests. crop: (x, y, width, height), the only part that is wanted; its pixels are those of
+        the whole picture. Of an open file with tiles no more than it needs is read and checked.
+        resilient: a damaged tile is filled with what the prior says, and `on_damage` told of it.
+        Raises RdcError for a damaged file or one made by another model.
         """
-        received = self.decode_latent(data, max_pixels=max_pixels)
-        return self.reconstruct(*received, steps=steps, tau=tau, clock=clock, progress=progress)
+        f = self._networks.downsampling
+        more = dict(crop=crop, resilient=resilient, on_damage=on_damage)
+        opened = open_file.open_file(data, self.model, f, max_pixels, **more)
+        return self._picture(
+            opened.windows(self.entropy), opened.header, opened.conditions, steps, tau,
+            clock=clock, area=opened.area, tile_side=opened.tile_side, progress=progress,
+        )  # fmt: skip
 
     def decode_picture(
         self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS, **options: Any
     ) -> Picture:
         """All that a file holds: pixels, alpha, metadata. options: steps, tau, .. of `decode`."""
-        parts = picture_sections.parts_of(data, max_pixels=max_pixels)
+        crop = options.get("crop")
+        parts = picture_sections.parts_of(data, max_pixels=max_pixels, crop=crop)
         return Picture(pixels=self.decode(data, max_pixels=max_pixels, **options), **parts)
 
     def reconstruct(
@@ -248,32 +258,23 @@ class Codec:
         progress: bool = False,
     ) -> np.ndarray:
         """The networks' part of `decode`: pixels of what `decode_latent` returned."""
-        f = self._networks.downsampling
-        how = file_decoding.sampling_of(header, conditions, self._num_levels, f, steps, tau)
-        image = tiled_networks.reconstruct(
-            self._networks,
-            self._params,
-            coded.yhat,
-            coded.mean,
-            coded.scale,
-            how.levels,
-            how.timesteps,
-            steps=how.steps,
-            clock=clock,
-            tau=how.tau,
-            module=self._module(header.dither_seed, coded.yhat.shape),
-            progress=progress,
+        windows = tiled_latent.whole_windows(coded)
+        return self._picture(
+            windows, header, conditions, steps, tau, clock=clock, progress=progress
         )
-        return file_decoding.to_pixels(image, header)
 
-    def _module(
-        self, dither_seed: int, shape: tuple[int, int, int]
-    ) -> tiled_networks.Module | None:
-        """The module with its noise, a function of the file alone; uniform, of unit variance."""
-        if self.module is None:
-            return None
-        noise = file_decoding.module_noise(dither_seed, shape)
-        return tiled_networks.Module(self._fusion, self._fusion_params, noise)
+    def _picture(self, windows, header, conditions, steps, tau, *, clock, **how_much):
+        f, num_levels = self._networks.downsampling, self._num_levels
+        how = file_decoding.sampling_of(header, conditions, num_levels, f, steps, tau)
+        module = None
+        if self.module is not None:
+            module = tiled_networks.Module(self._fusion, self._fusion_params)
+        tile = tiled_networks.picture_of_tile(
+            self._networks, self._params, how.timesteps, steps=how.steps, clock=clock, module=module
+        )
+        return file_decoding.picture(
+            tile, windows, header, how, f, noise=module is not None, **how_much
+        )
 
     def decode_latent(
         self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS

@@ -2,23 +2,25 @@
 
 bytes -> header, importance map, symbols -> noisy latent with its prior       decode_latent
 what the caller asked for, or the file suggests -> steps, taus, timesteps     sampling_of
-the networks' picture -> uint8 pixels                                         to_pixels
+latent, window by window -> networks, tile by tile -> uint8 pixels            picture
 """
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rdc_jax import importance
-from rdc_jax.entropy import bitstream, dither, importance_coding, latent_coding
-from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
+from rdc_jax import importance, seams
+from rdc_jax.entropy import bitstream, dither, latent_coding
+from rdc_jax.entropy.bitstream import TAU_UNITS
 from rdc_jax.entropy.entropy_model import EntropyModel
+from rdc_jax.entropy.tile_coding import Window
+from rdc_jax.entropy.tiled_latent import Windows
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import Model
-from rdc_jax.tiling import OVERLAP_PIXELS, TILE_PIXELS, apply_tiled
+from rdc_jax.open_file import open_file
+from rdc_jax.tiling import OVERLAP_PIXELS, TILE_PIXELS, tiled_rows
 
 MAX_STEPS = 255
 NOISE_SEED = 0x9E3779B9  # added to the dither's seed for the noise that a module starts from
@@ -41,24 +43,6 @@ def downsampling_of(config: Mapping[str, Any]) -> int:
     return {"transform": 8, "gdn": 16}[autoencoder["kind"]]
 
 
-def conditions(
-    header: bitstream.Header, grid: np.ndarray, downsampling: int
-) -> latent_coding.Conditions:
-    """What encoder and decoder both know before the latent; from header and decoded map."""
-    f = downsampling
-    height, width = (-(-n // f) for n in (header.height, header.width))
-    padded = latent_coding.padded_size(height), latent_coding.padded_size(width)
-    return latent_coding.Conditions(
-        height=height,
-        width=width,
-        levels=importance.cells_to_latent(grid, *padded, header.cell_size // f),
-        timesteps=importance.level_timesteps(
-            header.timestep_background, header.timestep_roi, header.num_levels
-        ),
-        dither_seed=header.dither_seed,
-    )
-
-
 def decode_latent(
     data: bytes,
     model: Model,
@@ -71,28 +55,8 @@ def decode_latent(
     entropy: that of the model. downsampling: picture pixels per latent pixel. Raises RdcError for
     a damaged file or one made by another model.
     """
-    if isinstance(data, str | os.PathLike):
-        path = str(data)
-        raise RdcError(
-            f"decoding takes bytes, not a path: pass pathlib.Path({path!r}).read_bytes()"
-        )
-    header, sections = bitstream.unpack(data, max_pixels=max_pixels)
-    if header.model_id != model.model_id:
-        raise RdcError(
-            f"the file needs model {header.model_id.hex()}, but {model.path} is "
-            f"{model.model_id.hex()}; give the right one with --model"
-        )
-    if header.num_levels > int(model.config["num_levels"]) or header.cell_size % downsampling:
-        raise RdcError("the file's importance map does not fit its model; the file is damaged")
-    payloads = {section.type: section.payload for section in sections}
-    grid = importance_coding.decode_importance(
-        payloads[SectionType.IMPORTANCE], header.map_shape, header.num_levels
-    )
-    known = conditions(header, grid, downsampling)
-    coded = latent_coding.decode_latent(
-        entropy, payloads[SectionType.HYPER_LATENT], payloads[SectionType.LATENT], known
-    )
-    return header, coded, known
+    opened = open_file(data, model, downsampling, max_pixels)
+    return opened.header, opened.latent(entropy), opened.conditions
 
 
 def sampling_of(
@@ -127,45 +91,78 @@ def check_sampling(steps: int, tau: Any) -> None:
         raise RdcError(f"tau {tau} must be between 0 (faithful) and 1 (realistic)")
 
 
-def module_noise(dither_seed: int, shape: tuple[int, int, int]) -> np.ndarray:
+def module_noise(
+    dither_seed: int, shape: tuple[int, int, int], row0: int = 0, col0: int = 0
+) -> np.ndarray:
     """What a module's sampling starts from, float32 [h,w,C], uniform, of unit variance.
 
-    A function of the file alone.
+    A function of the file and the position alone; row0, col0: where a window of it begins.
     """
-    phases = dither.dither_phases((dither_seed + NOISE_SEED) % 2**32, *shape)
+    seed = (dither_seed + NOISE_SEED) % 2**32
+    phases = dither.dither_phases(seed, *shape, row0=row0, col0=col0)
     return (math.sqrt(12.0) * dither.dither_values(phases)).astype(np.float32)
 
 
-def tiled_picture(
+def picture(
     tile: Callable[..., np.ndarray],
-    coded: latent_coding.CodedLatent,
+    windows: Windows,
+    header: bitstream.Header,
     how: Sampling,
-    noise: np.ndarray | None,
     downsampling: int,
+    *,
+    area: Window | None = None,
+    noise: bool,
+    tile_side: int | None = None,
     progress: bool = False,
 ) -> np.ndarray:
-    """The networks' picture float32 [fh,fw,3] of a latent, tile by tile.
+    """The picture uint8 [H,W,3] of a latent, or the part of it that lies in `area` (pixels).
 
-    tile(yhat, mean, scale, levels, tau, noise) makes the picture of one tile. noise: what a module
-    starts from (None: an array without channels stands for it). progress: shows a bar for large
-    pictures.
+    tile(yhat, mean, scale, levels, tau, noise) makes the picture of one tile of the networks,
+    float32 of about 0..255. noise: whether it has a use for what a module starts from (otherwise an
+    array without channels stands for it). tile_side: of the entropy stage's tiles in pixels, None
+    for a latent coded as a whole. progress: shows a bar for large pictures.
+
+    Each tile runs all of a sampler's steps on its own window, and the tiles are cross-faded as
+    pixels. Noise is a function of the position, so neighbours start alike and go the same way where
+    their windows agree; blending latents after each step would need all of the latent in memory.
     """
-    if noise is None:
-        noise = np.zeros((*how.tau.shape, 0), np.float32)
-    return apply_tiled(
+    everything = Window(0, header.height, 0, header.width)
+    wanted = area = area or everything
+    if tile_side is not None:
+        area = area.grown(seams.MARGIN).common(everything)
+    pixels = np.empty((area.bottom - area.top, area.right - area.left, 3), np.uint8)
+
+    def bands(top, bottom, left, right):
+        where = np.s_[top:bottom, left:right]
+        latents = windows(Window(top, bottom, left, right))
+        levels, tau = how.levels[where], how.tau[where]
+        start = np.zeros((*tau.shape, 0), np.float32)
+        if noise:
+            start = module_noise(header.dither_seed, latents[0].shape, top, left)
+        return [*latents, levels, tau, start]
+
+    position = 0
+    for rows in tiled_rows(
         tile,
-        [coded.yhat, coded.mean, coded.scale, how.levels, how.tau, noise],
+        bands,
+        how.levels.shape,
         input_scale=1,
         output_scale=downsampling,
         tile=TILE_PIXELS // downsampling,
         overlap=OVERLAP_PIXELS // downsampling,
+        area=area,
         progress="decode" if progress else "",
-    )
+    ):
+        pixels[position : position + len(rows)] = to_pixels(rows, header.colour_mode)
+        position += len(rows)
+    if tile_side is not None:
+        pixels = seams.smoothed(pixels, area, tile_side)
+    return pixels[wanted.of(area)]
 
 
-def to_pixels(image: np.ndarray, header: bitstream.Header) -> np.ndarray:
-    """uint8 [H,W,3] of the networks' picture, float [>=H,>=W,3] of about 0..255."""
-    pixels = np.rint(np.clip(image[: header.height, : header.width], 0, 255)).astype(np.uint8)
-    if header.colour_mode == bitstream.ColourMode.GREY:
+def to_pixels(image: np.ndarray, colour_mode: bitstream.ColourMode) -> np.ndarray:
+    """uint8 [h,w,3] of the networks' picture, float [h,w,3] of about 0..255."""
+    pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
+    if colour_mode == bitstream.ColourMode.GREY:
         pixels = np.repeat(np.rint(pixels.mean(-1, keepdims=True)).astype(np.uint8), 3, -1)
     return pixels

@@ -9,7 +9,7 @@ so that it cannot leak into the result. Only the part of the picture near the ma
 import numpy as np
 from scipy import ndimage
 
-from rdc_jax import file_decoding, importance
+from rdc_jax import file_decoding, importance, open_file
 from rdc_jax.codec import Codec
 from rdc_jax.entropy import bitstream, latent_coding
 from rdc_jax.errors import RdcError
@@ -117,6 +117,6 @@ def _invented(codec, filled, hidden, steps, tau, seed) -> np.ndarray:
         default_steps=steps,
         default_tau=0,
     )
-    conditions = file_decoding.conditions(header, grid, cell)
+    conditions = open_file.conditions(header, grid, cell)
     coded = latent_coding.encode_latent(codec.entropy, codec.analyse(filled), conditions)[2]
     return codec.reconstruct(header, coded, conditions, steps=steps, tau=tau)

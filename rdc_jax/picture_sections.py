@@ -14,6 +14,7 @@ import numpy as np
 
 from rdc_jax.entropy import bitstream
 from rdc_jax.entropy.bitstream import ColourMode, SectionType
+from rdc_jax.entropy.file_reader import FileReader
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import Picture
 from rdc_jax.pictures import colour_profiles, grey_png, transparency
@@ -52,26 +53,31 @@ def extras_of(
 
 
 def parts_of(
-    data: bytes,
+    source: bytes | FileReader,
     *,
     metadata: Collection[str] = ALL_METADATA,
     max_pixels: int = bitstream.DEFAULT_MAX_PIXELS,
+    crop: tuple[int, int, int, int] | None = None,
 ) -> dict[str, Any]:
-    """grey, alpha, icc, exif and xmp of a file's bytes: the fields of a Picture but its pixels.
+    """grey, alpha, icc, exif and xmp of a file: the fields of a Picture but its pixels.
 
-    metadata: which of icc, exif, xmp are wanted. Raises RdcError for a damaged file.
+    metadata: which of icc, exif, xmp are wanted. crop: (x, y, width, height) of the picture, None
+    for all. Only these sections are read and checked. Raises RdcError for a damaged file.
     """
-    header, sections = bitstream.unpack(data, max_pixels=max_pixels)
-    payloads = {section.type: section.payload for section in sections}
-    alpha = None
-    if SectionType.ALPHA in payloads:
-        alpha = grey_png.decode(payloads[SectionType.ALPHA], header.height, header.width)
-    wanted = {kind: section for kind, section in _SECTIONS.items() if kind in metadata}
-    return {
-        "grey": header.colour_mode == ColourMode.GREY,
-        "alpha": alpha,
-        **{kind: payloads.get(section) or None for kind, section in wanted.items()},
-    }
+    reader = source
+    if not isinstance(source, FileReader):
+        reader = FileReader(source, max_pixels=max_pixels)
+    header, alpha = reader.header, None
+    if SectionType.ALPHA in reader.places:
+        png = reader.payload(SectionType.ALPHA)
+        alpha = grey_png.decode(png, header.height, header.width)
+        if crop is not None:
+            x, y, width, height = crop
+            alpha = alpha[y : y + height, x : x + width]
+    wanted = [kind for kind in _SECTIONS if kind in metadata and _SECTIONS[kind] in reader.places]
+    kept = {kind: reader.payload(_SECTIONS[kind]) or None for kind in wanted}
+    grey = header.colour_mode == ColourMode.GREY
+    return {"grey": grey, "alpha": alpha, **dict.fromkeys(ALL_METADATA), **kept}
 
 
 def said_of(section: bitstream.Section) -> dict[str, str]:

@@ -1,10 +1,11 @@
-"""The networks at inference: analysis and reconstruction of pictures of any size, tile by tile.
+"""The networks at inference: analysis of pictures of any size, and reconstruction of one tile.
 
 Every network call sees one tile of TILE_PIXELS, so each function below compiles once.
 """
 
 import functools
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,7 @@ from rdc_jax.diffusion import residual, sampling
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
-from rdc_jax.tiling import OVERLAP_PIXELS, TILE_PIXELS, apply_tiled
+from rdc_jax.tiling import OVERLAP_PIXELS, TILE_PIXELS, assembled, tiled_rows
 
 Params = dict[str, Any]
 
@@ -25,54 +26,56 @@ def analyse(
 ) -> np.ndarray:
     """Clean latent float32 [h,w,C] of pixels uint8 [H,W,3]; edges continued to multiples of f."""
     f = networks.downsampling
-    missing = [(0, -n % f) for n in pixels.shape[:2]]
-    return apply_tiled(
+    height, width = (-(-n // f) for n in pixels.shape[:2])
+
+    def bands(top, bottom, left, right):
+        band = pixels[top * f : bottom * f, left * f : right * f]
+        missing = (0, (bottom - top) * f - band.shape[0]), (0, (right - left) * f - band.shape[1])
+        return [np.pad(band, [*missing, (0, 0)], mode="edge")]
+
+    rows = tiled_rows(
         lambda tile: _analysis(networks, params, tile),
-        [np.pad(pixels, [*missing, (0, 0)], mode="edge")],
+        bands,
+        (height, width),
         input_scale=f,
         output_scale=1,
         tile=TILE_PIXELS // f,
         overlap=OVERLAP_PIXELS // f,
         progress="encode" if progress else "",
     )
+    return assembled(rows, height)
 
 
 class Module(NamedTuple):
-    """A plug-and-play module and the noise its sampling starts from, float32 [h,w,C]."""
+    """A plug-and-play module."""
 
     fusion: Fusion
     params: Params
-    noise: np.ndarray
 
 
-def reconstruct(
+def picture_of_tile(
     networks: Networks,
     params: Params,
-    yhat: np.ndarray,
-    mean: np.ndarray,
-    scale: np.ndarray,
-    levels: np.ndarray,
     timesteps: np.ndarray,
     *,
     steps: int,
     clock: sampling.Clock,
-    tau: np.ndarray,
     module: Module | None = None,
-    progress: bool = False,
-) -> np.ndarray:
-    """Denoises and synthesises: pixels float32 [fh,fw,3], about 0..255, not rounded or clipped.
+) -> Callable[..., np.ndarray]:
+    """The function that denoises and synthesises one tile, see `file_decoding.picture`.
 
-    yhat, mean, scale: float32 [h,w,C] as decoded. levels: uint8 [h,w], importance level of each
-    latent pixel; timesteps: float32 [L] of the levels. tau: float32 [h,w] in 0..1, how far each
-    latent pixel goes from the faithful latent (0) to the realistic one (1): the module's sample
-    after `steps` steps, or without a module that of the denoiser's own sampler. Tiles where tau
-    is 0 throughout are decoded by the base codec alone.
+    It takes yhat, mean, scale: float32 [h,w,C] as decoded; levels: uint8 [h,w], importance level of
+    each latent pixel; tau: float32 [h,w] in 0..1, how far each latent pixel goes from the faithful
+    latent (0) to the realistic one (1); noise: float32 [h,w,C], what a module's sampling starts
+    from. It returns pixels float32 [fh,fw,3], about 0..255, not rounded or clipped.
+
+    timesteps: float32 [L] of the levels. The realistic latent is the module's sample after `steps`
+    steps, or without a module that of the denoiser's own sampler. Tiles where tau is 0 throughout
+    are decoded by the base codec alone.
     """
-    f = networks.downsampling
     if networks.unet is None and module is None:
         steps = 1  # there is nothing to sample with
     clocks = np.asarray(sampling.clock_timesteps(jnp.asarray(timesteps), steps, clock))
-    noise = np.zeros((*tau.shape, 0), np.float32) if module is None else module.noise
 
     def tile(yhat, mean, scale, levels, tau, noise):
         prior_and_levels = (mean, scale, levels)
@@ -91,15 +94,7 @@ def reconstruct(
         last = (*prior_and_levels, clocks[-2], faithful, tau)
         return _last_step(networks, params, yhat, *last)
 
-    return apply_tiled(
-        tile,
-        [yhat, mean, scale, levels, tau, noise],
-        input_scale=1,
-        output_scale=f,
-        tile=TILE_PIXELS // f,
-        overlap=OVERLAP_PIXELS // f,
-        progress="decode" if progress else "",
-    )
+    return tile
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -208,9 +208,10 @@ def test_target_bytes_with_a_region(codec, gain):
 
 def test_a_size_target_runs_no_denoiser(codec, monkeypatch):
     def forbidden(*_, **__):
-        raise AssertionError("reconstruct was called")
+        raise AssertionError("a picture was decoded")
 
-    monkeypatch.setattr(tiled_networks, "reconstruct", forbidden)
+    for name in ("decode", "_picture", "reconstruct"):
+        monkeypatch.setattr(codecs.Codec, name, forbidden)
     analyse, calls = tiled_networks.analyse, []
     monkeypatch.setattr(
         tiled_networks, "analyse", lambda *a, **k: calls.append(1) or analyse(*a, **k)
@@ -256,10 +257,8 @@ def test_decoding_in_steps_is_the_sampler(codec, rng, clock):
     scale = np.exp(rng.normal(2, 1, shape)).astype(np.float32)
     levels = rng.integers(0, 8, (side, side)).astype(np.uint8)
     values = np.linspace(700, 200, 8).astype(np.float32)
-    pixels = tiled_networks.reconstruct(
-        networks, params, yhat, mean, scale, levels, values, steps=4, clock=clock,
-        tau=np.ones((side, side), np.float32),
-    )  # fmt: skip
+    tile = tiled_networks.picture_of_tile(networks, params, values, steps=4, clock=clock)
+    pixels = tile(yhat, mean, scale, levels, np.ones((side, side), np.float32), None)
 
     weights = jax.nn.one_hot(jnp.asarray(levels, jnp.int32)[None], 8)
     denoise = jax.jit(networks.denoise)

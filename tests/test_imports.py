@@ -45,16 +45,15 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "models": {"diffusion"},
     "rate_control": {"diffusion", "entropy"} | IMAGE_ROOMS,
     "map_cost": {"importance", "entropy"},
+    "encoding_report": set(),
     "model_folder": {"entropy"} | NETWORK_ROOMS,  # weights and tables on disk
     "fusion_folder": {"model_folder"},
-    "file_decoding": {
-        "entropy",
-        "model_folder",
-        "importance",
-        "tiling",
-    },  # decoding less the networks
+    "open_file": {"entropy", "model_folder", "importance"},  # all that comes before the latent
+    # decoding less the networks
+    "file_decoding": {"entropy", "model_folder", "open_file", "importance", "tiling", "seams"},
+    "seams": {"entropy"},
     "interop": {
-        *("entropy", "file_decoding", "model_folder", "fusion_folder", "tiling"),
+        *("entropy", "open_file", "file_decoding", "model_folder", "fusion_folder", "tiling"),
     }
     | NETWORK_ROOMS,
     "evaluation": NETWORK_ROOMS | IMAGE_ROOMS,
@@ -62,8 +61,9 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "stored_networks": {"model_folder", "fusion_folder"} | NETWORK_ROOMS,
     # the two ways in; neither knows the other
     "codec": {
-        *("entropy", "file_decoding", "model_folder", "fusion_folder", "rate_control"),
-        *("map_cost", "picture_sections", "stored_networks", "tiled_networks"),
+        *("entropy", "open_file", "file_decoding", "model_folder", "fusion_folder", "map_cost"),
+        "encoding_report",
+        *("picture_sections", "rate_control", "stored_networks", "tiled_networks"),
     }
     | NETWORK_ROOMS
     | IMAGE_ROOMS,
@@ -71,7 +71,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     | NETWORK_ROOMS
     | IMAGE_ROOMS,
     "quality_target": {"codec", "evaluation"},
-    "inpainting": {"codec", "file_decoding", "entropy"} | IMAGE_ROOMS,
+    "inpainting": {"codec", "open_file", "file_decoding", "entropy"} | IMAGE_ROOMS,
     # on top
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
     "studio": {

@@ -13,7 +13,7 @@ from PIL import Image
 
 from configs import fusion as fusion_config
 from rdc_jax import codec as codecs
-from rdc_jax import fusion_folder, importance, model_folder, tiled_networks
+from rdc_jax import file_decoding, fusion_folder, importance, model_folder, tiled_networks
 from rdc_jax.cli import main
 from rdc_jax.diffusion import residual, sampling
 from rdc_jax.entropy import bitstream
@@ -192,14 +192,16 @@ def test_the_noise_is_uniform_and_follows_from_the_seed(codec):
     from rdc_jax.entropy import dither
 
     shape = (40, 30, 56)
-    noise = codec._module(5, shape).noise
+    noise = file_decoding.module_noise(5, shape)
     assert noise.shape == shape and noise.dtype == np.float32
     assert np.abs(noise).max() <= np.float32(3**0.5)
     np.testing.assert_allclose(noise.std(), 1, rtol=0.01)
     np.testing.assert_allclose(noise.mean(), 0, atol=0.01)
-    np.testing.assert_array_equal(codec._module(5, shape).noise, noise)
+    np.testing.assert_array_equal(file_decoding.module_noise(5, shape), noise)
+    window = file_decoding.module_noise(5, (9, 7, 56), row0=20, col0=13)
+    np.testing.assert_array_equal(window, noise[20:29, 13:20])
     for seed in (6, 2**32 - 1):
-        other = codec._module(seed, shape).noise
+        other = file_decoding.module_noise(seed, shape)
         assert abs(np.corrcoef(other.ravel(), noise.ravel())[0, 1]) < 0.02
     coded = dither.dither_values(dither.dither_phases(5, *shape))
     assert abs(np.corrcoef(coded.ravel(), noise.ravel())[0, 1]) < 0.02
@@ -245,17 +247,19 @@ def test_a_module_fuses_its_ddim_sample(codec, latents, steps):
     """One tile by the networks, called directly."""
     networks, params = codec._networks, codec._params
     yhat, mean, scale, levels, values, tau = latents
-    module = codec._module(3, yhat.shape)
-    found = tiled_networks.reconstruct(
-        networks, params, *latents[:5], steps=steps, clock="proportional", tau=tau, module=module
+    module = tiled_networks.Module(codec._fusion, codec._fusion_params)
+    noise = file_decoding.module_noise(3, yhat.shape)
+    tile = tiled_networks.picture_of_tile(
+        networks, params, values, steps=steps, clock="proportional", module=module
     )
+    found = tile(yhat, mean, scale, levels, tau, noise)
     weights = jax.nn.one_hot(jnp.asarray(levels, jnp.int32)[None], 8)
     timesteps = LevelTimesteps(jnp.asarray(values[None]), weights)
     prior = (jnp.asarray(x[None]) for x in (yhat, mean, scale))
     noisy, mean, scale = prior
     decode = jax.jit(decoded_latent, static_argnums=0)
     decoded = decode(networks, params, noisy, timesteps, mean, scale)
-    velocity, noise = jax.jit(module.fusion.velocity), jnp.asarray(module.noise[None])
+    velocity, noise = jax.jit(module.fusion.velocity), jnp.asarray(noise[None])
     for pair in itertools.pairwise(residual.clock(steps)):
         now, after = (jnp.full((1,), u, jnp.float32) for u in pair)
         v = velocity(module.params, noise, now, decoded)
@@ -283,11 +287,10 @@ def test_without_a_module_one_step_and_sample_are_fused(base, latents, clock):
             clock=clock,
         )
 
+    tile = tiled_networks.picture_of_tile(networks, params, values, steps=3, clock=clock)
     faithful, realistic = sample(1), sample(3)
     for tau in (np.zeros_like(random_tau), random_tau, np.ones_like(random_tau)):
-        found = tiled_networks.reconstruct(
-            networks, params, *latents[:5], steps=3, clock=clock, tau=tau
-        )
+        found = tile(*latents[:4], tau, None)
         fused = residual.fuse(faithful, realistic, jnp.asarray(tau)[None, :, :, None])
         expected = 127.5 * (np.asarray(jax.jit(networks.decode)(params, fused))[0] + 1)
         np.testing.assert_allclose(found, expected, atol=1e-3 * expected.std())

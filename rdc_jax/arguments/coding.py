@@ -65,6 +65,16 @@ def add_encode(commands: Any) -> None:
     p.add_argument(
         "--seed", type=number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the dither"
     )
+    tiles = p.add_mutually_exclusive_group()
+    tiles.add_argument(
+        "--tile", type=number(int, 0), metavar="PIXELS",
+        help="side of the parts that decode alone, a power of two; 0: none; default: 1024 for "
+        "pictures of more than 4 megapixels, else none",
+    )  # fmt: skip
+    tiles.add_argument(
+        "--resilient", action="store_true",
+        help="small parts, 256 pixels, for files that may be damaged",
+    )  # fmt: skip
     steps(p, " a decoder takes unless told otherwise; default: the model's choice")
     p.add_argument(
         "--tau", type=number(float, 0, 1), metavar="T",
@@ -135,6 +145,15 @@ def add_decode(commands: Any) -> None:
     p.add_argument(
         "--backend", choices=("auto", "xla", "onnxruntime"), default="auto",
         help="what runs the networks; default: auto, see below",
+    )  # fmt: skip
+    p.add_argument(
+        "--crop", metavar="X,Y,W,H",
+        help="decode this rectangle only, in pixels; of a file with tiles no more is read than it "
+        "needs",
+    )  # fmt: skip
+    p.add_argument(
+        "--resilient", action="store_true",
+        help="fill in damaged tiles with what the model expects, and say which",
     )  # fmt: skip
     fusion(p)
     max_pixels(p)

@@ -1,15 +1,18 @@
 """`rdc decode`: .rdc files -> pictures."""
 
+import contextlib
 import os
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
+from rdc_jax import file_decoding, open_file
 from rdc_jax.commands.backends import XLA, Backends
 from rdc_jax.commands.files import (
     CODED,
@@ -32,12 +35,15 @@ def run(args: Namespace) -> int:
     jobs = plan(args, CODED, f".{args.format or 'png'}")
     for job in jobs:
         extension_of(job.target, args.format)
+    crop = parse_crop(args.crop)
+    if args.symbol_hash and (crop or args.resilient):
+        raise RdcError("--symbol-hash is of a whole file; leave out --crop and --resilient")
     model, tau = LazyCodec(args.model, args.fusion), parse_tau(args.tau)
     backends = Backends(args.backend, model)
     return run_all(
         jobs,
         args,
-        lambda job: decode_file(job, args, model, backends, tau),
+        lambda job: decode_file(job, args, model, backends, tau, crop),
         describe_at_length if args.verbose else describe,
     )
 
@@ -62,6 +68,31 @@ def parse_tau(text: str | None) -> float | np.ndarray | str | None:
     return tau
 
 
+def parse_crop(text: str | None) -> open_file.Crop | None:
+    """What --crop says: X,Y,W,H in pixels."""
+    if text is None:
+        return None
+    try:
+        x, y, width, height = (int(word) for word in text.split(","))
+    except ValueError:
+        raise RdcError(f"--crop {text} must be four whole numbers X,Y,W,H in pixels") from None
+    return x, y, width, height
+
+
+@contextlib.contextmanager
+def opened(source: str, crop: open_file.Crop | None) -> Iterator[bytes | BinaryIO]:
+    """A file's bytes; for a crop the open file, of which a part will do."""
+    if source == STREAM or crop is None:
+        yield read_bytes(source)
+        return
+    try:
+        file = open(source, "rb")
+    except OSError as error:
+        raise RdcError(f"cannot read '{source}': {error.strerror}") from None
+    with file:
+        yield file
+
+
 def reported_tau(
     text: str | None, tau: float | np.ndarray | str | None, header: bitstream.Header
 ) -> float | str:
@@ -77,12 +108,21 @@ def decode_file(
     model: LazyCodec,
     backends: Backends,
     tau: float | np.ndarray | str | None,
+    crop: open_file.Crop | None = None,
 ) -> dict[str, Any]:
     """Decodes one file; returns the figures to print."""
-    data = read_bytes(job.source)
+    with opened(job.source, crop) as data:
+        return _decode(job, data, args, model, backends, tau, crop)
+
+
+def _decode(job, data, args, model, backends, tau, crop) -> dict[str, Any]:
     max_pixels = args.max_pixels or bitstream.DEFAULT_MAX_PIXELS
-    header, _ = bitstream.unpack(data, max_pixels=max_pixels)  # damage shows before JAX starts
-    parts = parts_of(data, metadata=args.metadata, max_pixels=max_pixels)
+    part = {"crop": crop, "resilient": args.resilient}
+    f = file_decoding.downsampling_of(model.model.config)
+    # Damage shows before JAX starts.
+    file = open_file.open_file(data, model.model, f, max_pixels, **part)
+    parts = parts_of(file.reader, metadata=args.metadata, crop=crop)
+    header, damaged = file.header, []
     backend = backends.choose(header, args.steps, tau)
     if backend == XLA:
         codec, clock = model.codec, {"clock": args.clock}
@@ -95,9 +135,13 @@ def decode_file(
         tau=tau,
         max_pixels=max_pixels,
         progress=not args.quiet,
+        on_damage=damaged.append,
+        **part,
         **clock,
     )
     seconds = time.perf_counter() - started
+    for tile in damaged:
+        print(f"rdc: warning: '{job.source}': {tile} and was filled in", file=sys.stderr)
     steps = args.steps or header.default_steps
     if tau is not None and model.module is None and steps == 1 and not args.quiet:
         print(
@@ -113,11 +157,11 @@ def decode_file(
     report = {
         "input": job.source,
         "output": job.target,
-        "width": header.width,
-        "height": header.height,
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
         "grey": parts["grey"],
         "alpha": parts["alpha"] is not None,
-        "bytes": len(data),
+        "bytes": file.reader.size,
         "steps": steps,
         "tau": reported_tau(args.tau, tau, header),
         "clock": args.clock,
@@ -126,6 +170,10 @@ def decode_file(
         "model_id": model.model.model_id.hex(),
         "seconds": seconds,
     }
+    if crop:
+        report["crop"] = crop
+    if args.resilient:
+        report["damaged_tiles"] = [tile._asdict() for tile in damaged]
     if args.symbol_hash:
         report["symbol_hash"] = codec.decode_latent(data, max_pixels=max_pixels)[1].symbol_hash
     picture = Picture(pixels=pixels, **parts)

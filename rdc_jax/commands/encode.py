@@ -59,6 +59,8 @@ def encode_file(
         "tau": args.tau,
         "grey": picture.grey,
         "extras": extras,
+        "tile": args.tile,
+        "resilient": args.resilient,
         "progress": not args.quiet,
         "best_effort": args.best_effort,
         "map_cost": args.map_cost,

@@ -9,8 +9,9 @@ import numpy as np
 
 from rdc_jax import importance, picture_sections
 from rdc_jax.commands.files import STREAM, read_bytes
-from rdc_jax.entropy import bitstream, importance_coding
+from rdc_jax.entropy import bitstream, importance_coding, tile_coding
 from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
+from rdc_jax.entropy.framing import CRC_BYTES
 from rdc_jax.errors import RdcError
 
 SHADES = " .:-=+*#%@"
@@ -59,6 +60,7 @@ def contents(data: bytes, max_pixels: int) -> dict[str, Any]:
             }
             for section in sections
         ],
+        "tiles": tiles_of(data, header, sections),
         "map": {
             "rows": grid.shape[0],
             "columns": grid.shape[1],
@@ -66,6 +68,29 @@ def contents(data: bytes, max_pixels: int) -> dict[str, Any]:
             "timestep_per_level": timesteps.tolist(),
             "levels": grid.tolist(),
         },
+    }
+
+
+def tiles_of(
+    data: bytes, header: bitstream.Header, sections: list[bitstream.Section]
+) -> dict[str, Any] | None:
+    """The grid of tiles and the sizes of what they hold, None for a file without tiles."""
+    found = [section for section in sections if section.type == SectionType.TILES]
+    if not found:
+        return None
+    end = found[0].offset + found[0].total_bytes - CRC_BYTES
+    place = end - len(found[0].payload), end
+    index, factor = tile_coding.find_index(
+        lambda offset, length: data[offset : offset + length],
+        *place, header.height, header.width, header.cell_size,
+    )  # fmt: skip
+    sizes = index.tile_bytes()
+    return {
+        "rows": index.grid.rows,
+        "columns": index.grid.columns,
+        "side": index.grid.side * factor,
+        "latent_side": index.grid.side,
+        "bytes": {"min": int(sizes.min()), "mean": float(sizes.mean()), "max": int(sizes.max())},
     }
 
 
@@ -87,6 +112,13 @@ def describe(name: str, content: dict[str, Any]) -> str:
         lines.append(_part(content, *row) + f"  {section.get('holds', '')}".rstrip())
     total = content["header_bytes"] + sum(section["bytes"] for section in content["sections"])
     lines += [_part(content, "total", "", total, ""), ""]
+    if tiles := content["tiles"]:
+        sizes = tiles["bytes"]
+        lines += [
+            f"  tiles: {tiles['columns']} x {tiles['rows']} of {tiles['side']} pixels, "
+            f"{sizes['min']} to {sizes['max']} bytes each, {sizes['mean']:.0f} in the mean",
+            "",
+        ]
     cells = f"{coded_map['columns']} x {coded_map['rows']} cells"
     if header["num_levels"] == 1:
         lines.append(f"  importance map: none, all {cells} alike")

@@ -8,11 +8,19 @@ checked against the bytes at hand before it is used.
 import dataclasses
 import enum
 import struct
-import zlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from rdc_jax.errors import RdcError
+from rdc_jax.entropy.framing import (
+    CRC_BYTES,
+    MAX_VARINT_BYTES,
+    BitstreamError,
+    crc,
+    damaged,
+    read_varint,
+    truncated,
+    varint,
+)
 
 SIGNATURE = b"\x9dRDC"
 FORMAT_VERSION = 1
@@ -28,10 +36,6 @@ _OPTIONAL = 0x80
 _FIXED_FIELDS = struct.Struct("<8sBHHBIBB")
 
 
-class BitstreamError(RdcError):
-    """A file that cannot be read, or contents that cannot be written, as `.rdc`."""
-
-
 class ColourMode(enum.IntEnum):
     """Colour channels of the decoded picture."""
 
@@ -45,15 +49,16 @@ class SectionType(enum.IntEnum):
     IMPORTANCE = 0x01
     HYPER_LATENT = 0x02
     LATENT = 0x03
-    LATENT_TILE = 0x04  # reserved: repeated, one per tile
+    TILES = 0x04  # in place of HYPER_LATENT and LATENT
     ALPHA = 0x81
     ICC = 0x82
     EXIF = 0x83
     XMP = 0x84
 
 
-REQUIRED_SECTIONS = (SectionType.IMPORTANCE, SectionType.HYPER_LATENT, SectionType.LATENT)
-_KNOWN_SECTIONS = frozenset(SectionType) - {SectionType.LATENT_TILE}
+WHOLE_LATENT = (SectionType.HYPER_LATENT, SectionType.LATENT)
+MAX_HEADER_BYTES = len(SIGNATURE) + 2 + 2 * MAX_VARINT_BYTES + _FIXED_FIELDS.size + CRC_BYTES
+MAX_FRAME_BYTES = 1 + MAX_VARINT_BYTES  # before a payload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,12 +133,12 @@ def pack(header: Header, sections: Iterable[Section | tuple[int, bytes]]) -> byt
     sections = [Section(*section) for section in sections]
     if len(sections) > _MAX_SECTIONS:
         raise BitstreamError(f"{len(sections)} sections: at most {_MAX_SECTIONS} fit in a file")
-    _check_sections(sections)
-    check_lengths(header, sections)
+    check_sections([section.type for section in sections])
+    check_lengths(header, [(section.type, len(section.payload)) for section in sections])
     output = bytearray(SIGNATURE)
     output.append(FORMAT_VERSION)
     output.append(len(sections))
-    output += _varint(header.width) + _varint(header.height)
+    output += varint(header.width) + varint(header.height)
     output += _FIXED_FIELDS.pack(
         header.model_id,
         header.num_levels - 1,
@@ -144,10 +149,10 @@ def pack(header: Header, sections: Iterable[Section | tuple[int, bytes]]) -> byt
         header.default_steps,
         header.default_tau,
     )
-    output += _crc(output)
+    output += crc(output)
     for section in sections:
-        framed = bytes([section.type]) + _varint(len(section.payload)) + section.payload
-        output += framed + _crc(framed)
+        framed = bytes([section.type]) + varint(len(section.payload)) + section.payload
+        output += framed + crc(framed)
     return bytes(output)
 
 
@@ -159,41 +164,29 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header
     any file that pack did not write, and for more than max_pixels pixels.
     """
     data = bytes(data)
-    header, num_sections, position = _read_header(data)
-    if header.width * header.height > max_pixels:
-        raise BitstreamError(
-            f"the picture has {header.width} x {header.height} pixels, more than the limit of"
-            f" {max_pixels}: raise --max-pixels if you trust the file"
-        )
-    cells = header.map_shape[0] * header.map_shape[1]
-    if cells > (most := max(MAP_CELLS, max_pixels // 16)):
-        raise BitstreamError(
-            f"the importance map has {cells} cells, more than the limit of {most}: raise"
-            " --max-pixels if you trust the file"
-        )
+    header, num_sections, position = read_header(data, max_pixels)
     sections = []
     for _ in range(num_sections):
         section = _read_section(data, position)
         sections.append(section)
         position += section.total_bytes
-    if position != len(data):
-        raise BitstreamError(
-            f"{len(data) - position} bytes follow the last section: the file is damaged or joined"
-            " with another one"
-        )
-    _check_sections(sections)
-    check_lengths(header, sections)
+    check_end(position, len(data))
+    check_sections([section.type for section in sections])
+    check_lengths(header, [(section.type, len(section.payload)) for section in sections])
     return header, sections
 
 
-def _read_header(data: bytes) -> tuple[Header, int, int]:
-    """(header, number of sections, position after the header)."""
+def read_header(data: bytes, max_pixels: int) -> tuple[Header, int, int]:
+    """(header, number of sections, position after the header) of a file's first bytes.
+
+    data: MAX_HEADER_BYTES of them, or all that there are, or more.
+    """
     if data[: len(SIGNATURE)] != SIGNATURE:
         if SIGNATURE.startswith(data):
-            raise _truncated("header")
+            raise truncated("header")
         raise BitstreamError("not an rdc file: it does not begin with the rdc signature")
     if len(data) < len(SIGNATURE) + 2:
-        raise _truncated("header")
+        raise truncated("header")
     version, num_sections = data[4], data[5]
     if version > FORMAT_VERSION:
         raise BitstreamError(
@@ -201,14 +194,14 @@ def _read_header(data: bytes) -> tuple[Header, int, int]:
             " upgrade rdc_jax"
         )
     if version != FORMAT_VERSION:
-        raise _damaged("header", f"format version {version}")
-    width, position = _read_varint(data, 6, "header")
-    height, position = _read_varint(data, position, "header")
+        raise damaged("header", f"format version {version}")
+    width, position = read_varint(data, 6, "header")
+    height, position = read_varint(data, position, "header")
     end = position + _FIXED_FIELDS.size
-    if len(data) < end + 4:
-        raise _truncated("header")
-    if data[end : end + 4] != _crc(data[:end]):
-        raise _damaged("header", "CRC-32 mismatch")
+    if len(data) < end + CRC_BYTES:
+        raise truncated("header")
+    if data[end : end + CRC_BYTES] != crc(data[:end]):
+        raise damaged("header", "CRC-32 mismatch")
     model_id, levels, background, roi, packed, seed, steps, tau = _FIXED_FIELDS.unpack(
         data[position:end]
     )
@@ -225,82 +218,84 @@ def _read_header(data: bytes) -> tuple[Header, int, int]:
         default_tau=tau,
         colour_mode=packed >> 4,
     )
-    return header, num_sections, end + 4
+    if header.width * header.height > max_pixels:
+        raise BitstreamError(
+            f"the picture has {header.width} x {header.height} pixels, more than the limit of"
+            f" {max_pixels}: raise --max-pixels if you trust the file"
+        )
+    cells = header.map_shape[0] * header.map_shape[1]
+    if cells > (most := max(MAP_CELLS, max_pixels // 16)):
+        raise BitstreamError(
+            f"the importance map has {cells} cells, more than the limit of {most}: raise"
+            " --max-pixels if you trust the file"
+        )
+    return header, num_sections, end + CRC_BYTES
 
 
 def _read_section(data: bytes, offset: int) -> Section:
-    if offset >= len(data):
+    section_type, begin, end = read_frame(data[offset : offset + MAX_FRAME_BYTES], offset)
+    where = section_place(section_type, offset)
+    if len(data) < end + CRC_BYTES:
+        raise truncated(where)
+    if data[end : end + CRC_BYTES] != crc(data[offset:end]):
+        raise damaged(where, "CRC-32 mismatch")
+    return Section(section_type, data[begin:end], offset, end + CRC_BYTES - offset)
+
+
+def read_frame(data: bytes, offset: int) -> tuple[int, int, int]:
+    """(type, where the payload begins, where it ends) of the section that starts at `offset`.
+
+    data: the file's bytes from there on, MAX_FRAME_BYTES of them or all that there are. That the
+    payload lies within the file is not checked.
+    """
+    if not data:
         raise BitstreamError(
             f"the file is truncated: a section is missing at byte {offset}, fetch the file again"
         )
-    section_type = data[offset]
-    where = f"section {section_name(section_type)} at byte {offset}"
-    length, begin = _read_varint(data, offset + 1, where)
-    end = begin + length
-    if len(data) < end + 4:
-        raise _truncated(where)
-    if data[end : end + 4] != _crc(data[offset:end]):
-        raise _damaged(where, "CRC-32 mismatch")
-    return Section(section_type, data[begin:end], offset, end + 4 - offset)
+    length, size = read_varint(data, 1, section_place(data[0], offset))
+    return data[0], offset + size, offset + size + length
 
 
-def check_lengths(header: Header, sections: Iterable[Section]) -> None:
-    """Raises BitstreamError for an optional section that is longer than the format allows."""
+def check_lengths(header: Header, lengths: Iterable[tuple[int, int]]) -> None:
+    """Raises BitstreamError for an optional section that is longer than the format allows.
+
+    lengths: (type, bytes of the payload) of each section.
+    """
     most = dict.fromkeys((SectionType.ICC, SectionType.EXIF, SectionType.XMP), MAX_METADATA_BYTES)
     stored = header.height * (header.width + 1)  # an alpha plane as a PNG that is not compressed
     most[SectionType.ALPHA] = stored + stored // 64 + 2**16
-    for kind, payload, *_ in sections:
-        if kind in most and len(payload) > most[kind]:
-            size = f"{len(payload)} bytes, more than the {most[kind]} allowed"
+    for kind, length in lengths:
+        if length > most.get(kind, length):
+            size = f"{length} bytes, more than the {most[kind]} allowed"
             raise BitstreamError(f"section {section_name(kind)} has {size}: leave it out")
 
 
-def _check_sections(sections: list[Section]) -> None:
-    seen = set()
-    for section in sections:
-        name = section_name(section.type)
-        if section.type in seen:
+def section_place(section_type: int, offset: int) -> str:
+    return f"section {section_name(section_type)} at byte {offset}"
+
+
+def check_end(position: int, size: int) -> None:
+    """Raises BitstreamError if a file of `size` bytes goes on behind its last section."""
+    if position != size:
+        raise BitstreamError(
+            f"{size - position} bytes follow the last section: the file is damaged or joined"
+            " with another one"
+        )
+
+
+def check_sections(types: list[int]) -> None:
+    """Raises BitstreamError unless these sections make a file that this program understands."""
+    for place, section_type in enumerate(types):
+        name = section_name(section_type)
+        if section_type in types[:place]:
             raise BitstreamError(f"section {name} occurs twice: the file was put together wrongly")
-        if section.type not in _KNOWN_SECTIONS and not section.type & _OPTIONAL:
+        if section_type not in tuple(SectionType) and not section_type & _OPTIONAL:
             raise BitstreamError(f"the file needs section {name}, unknown here: upgrade rdc_jax")
-        seen.add(section.type)
-    for required in REQUIRED_SECTIONS:
-        if required not in seen:
+        if section_type in WHOLE_LATENT and SectionType.TILES in types:
+            raise BitstreamError(
+                f"sections TILES and {name} are in one file: it was put together wrongly"
+            )
+    tiled = SectionType.TILES in types
+    for required in (SectionType.IMPORTANCE, *(() if tiled else WHOLE_LATENT)):
+        if required not in types:
             raise BitstreamError(f"section {required.name} is missing: the file is not complete")
-
-
-def _crc(data: bytes) -> bytes:
-    return zlib.crc32(data).to_bytes(4, "little")
-
-
-def _varint(value: int) -> bytes:
-    """LEB128: seven bits a byte, least significant first, bit 7 set on all bytes but the last."""
-    output = bytearray()
-    while value >= 128:
-        output.append(value & 127 | 128)
-        value >>= 7
-    output.append(value)
-    return bytes(output)
-
-
-def _read_varint(data: bytes, position: int, where: str) -> tuple[int, int]:
-    """(value, position after it); at most five bytes, the last one not a superfluous zero."""
-    value = 0
-    for place in range(5):
-        if position + place >= len(data):
-            raise _truncated(where)
-        octet = data[position + place]
-        value |= (octet & 127) << (7 * place)
-        if octet < 128:
-            if place and not octet:
-                break
-            return value, position + place + 1
-    raise _damaged(where, "malformed number")
-
-
-def _truncated(where: str) -> BitstreamError:
-    return BitstreamError(f"{where} is truncated: the file is not complete, fetch it again")
-
-
-def _damaged(where: str, how: str) -> BitstreamError:
-    return BitstreamError(f"{where} is damaged ({how}): fetch the file again")

@@ -44,7 +44,8 @@ class Conditions:
     """What both sides know before any latent symbol: sizes, map, timesteps, seed.
 
     levels: uint8 [h4,w4], importance level per latent pixel on the padded grid (h4, w4: latent
-    height and width rounded up to multiples of 4). timesteps: int64 [num_levels].
+    height and width rounded up to multiples of 4). timesteps: int64 [num_levels]. row0, col0: where
+    a tile begins in the picture's latent, which decides its dither and nothing else.
     """
 
     height: int
@@ -52,6 +53,8 @@ class Conditions:
     levels: np.ndarray
     timesteps: np.ndarray
     dither_seed: int
+    row0: int = 0
+    col0: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +144,17 @@ def decode_latent(
     return coded
 
 
+def missing_latent(model: EntropyModel, conditions: Conditions) -> CodedLatent:
+    """What the prior says where there are no data: every hyper-latent at its mean, all of the
+    latent silent."""
+    silent = dataclasses.replace(model, silent_scales=tables.NUM_SCALES)
+
+    def nothing(*arguments):
+        return np.zeros(arguments[-1].shape, np.int32)
+
+    return _code(silent, conditions, nothing, nothing, count_bits=False)
+
+
 def estimate_bits(model: EntropyModel, latent: np.ndarray, conditions: Conditions) -> float:
     """Bits of `encode_latent` without its bytes: ideal length of hyper-latent and latent."""
     coded = encode_latent(model, latent, conditions)[2]
@@ -177,7 +191,8 @@ def _code(
     phases = np.full((h, w, c), PLAIN_PHASE, np.uint8)
     shifts = np.zeros((h, w, c), np.int64)  # 64 times the dither
     if model.dither:
-        phases = dither_phases(conditions.dither_seed, h, w, c)
+        origin = dict(row0=conditions.row0, col0=conditions.col0)
+        phases = dither_phases(conditions.dither_seed, h, w, c, **origin)
         shifts = 2 * phases.astype(np.int64) + 1 - tables.NUM_PHASES
     exact = np.zeros((h, w, c), np.int64)
     known = np.zeros((h, w, c), np.int64)

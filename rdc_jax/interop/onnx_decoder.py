@@ -10,7 +10,7 @@ import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from rdc_jax.entropy import bitstream, latent_coding
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
 from rdc_jax.interop.torch_layout import decoder_state
+from rdc_jax.open_file import open_file
 
 FAITHFUL, KNOB = "faithful.onnx", "knob.onnx"
 MODEL_ID, MODULE_ID = "rdc_model_id", "rdc_module_id"  # metadata of a graph
@@ -72,27 +73,26 @@ class Decoder:
 
     def decode(
         self,
-        data: bytes,
+        data: bytes | BinaryIO,
         *,
         tau: float | np.ndarray | str | None = None,
         steps: int | None = None,
         max_pixels: int = bitstream.DEFAULT_MAX_PIXELS,
         progress: bool = False,
+        **partly: Any,
     ) -> np.ndarray:
-        """Pixels uint8 [H,W,3] of an `.rdc` file's bytes; arguments as `rdc_jax.Codec.decode`.
+        """Pixels uint8 [H,W,3] of an `.rdc` file; arguments as `rdc_jax.Codec.decode`.
 
         Raises RdcError for more than one step, too, if any pixel's tau is above 0.
         """
-        header, coded, known = self.decode_latent(data, max_pixels=max_pixels)
-        num_levels, f = int(self.model.config["num_levels"]), self.downsampling
+        f, num_levels = self.downsampling, int(self.model.config["num_levels"])
+        opened = open_file(data, self.model, f, max_pixels, **partly)
+        header, known = opened.header, opened.conditions
         how = file_decoding.sampling_of(header, known, num_levels, f, steps, tau)
         if how.steps > 1 and how.tau.any():
             raise RdcError(
                 f"onnxruntime decodes in one step, not {how.steps}; --steps 1 or --backend xla"
             )
-        noise = None
-        if self._knob is not None:
-            noise = file_decoding.module_noise(header.dither_seed, coded.yhat.shape)
 
         def tile(yhat, mean, scale, levels, tau, noise):
             feeds = dict(yhat=yhat, mean=mean, scale=scale, levels=levels, timesteps=how.timesteps)
@@ -100,8 +100,17 @@ class Decoder:
                 return self._faithful().run(None, feeds)[0]
             return self._knob().run(None, feeds | dict(noise=noise, tau=tau))[0]
 
-        image = file_decoding.tiled_picture(tile, coded, how, noise, f, progress)
-        return file_decoding.to_pixels(image, header)
+        return file_decoding.picture(
+            tile,
+            opened.windows(self.entropy),
+            header,
+            how,
+            f,
+            area=opened.area,
+            noise=self._knob is not None,
+            tile_side=opened.tile_side,
+            progress=progress,
+        )
 
 
 def load(

@@ -11,6 +11,7 @@ Symbols are those of `rdc decode`, pixels equal up to rounding.
 import dataclasses
 import functools
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from rdc_jax.interop.torch_layout import decoder_state
 from rdc_jax.interop.torch_networks import Networks
 from rdc_jax.interop.torch_sampler import reconstruct_tile
 from rdc_jax.interop.torch_weights import load_state
+from rdc_jax.open_file import open_file
 
 
 class Decoder(nn.Module):
@@ -53,24 +55,30 @@ class Decoder(nn.Module):
 
     def decode(
         self,
-        data: bytes,
+        data: bytes | BinaryIO,
         *,
         tau: float | np.ndarray | str | None = None,
         steps: int | None = None,
         clock: str = "proportional",
         max_pixels: int = bitstream.DEFAULT_MAX_PIXELS,
+        **partly: Any,
     ) -> Tensor:
-        """Pixels uint8 [H,W,3] of an `.rdc` file's bytes; arguments as `rdc_jax.Codec.decode`."""
-        header, coded, known = self.decode_latent(data, max_pixels=max_pixels)
-        f = self.networks.downsampling
-        num_levels = int(self.model.config["num_levels"])
-        how = file_decoding.sampling_of(header, known, num_levels, f, steps, tau)
-        noise = None
-        if self.fusion is not None:
-            noise = file_decoding.module_noise(header.dither_seed, coded.yhat.shape)
-        tile = functools.partial(self._tile, how.timesteps, how.steps, clock)
-        image = file_decoding.tiled_picture(tile, coded, how, noise, f)
-        return torch.from_numpy(file_decoding.to_pixels(image, header))
+        """Pixels uint8 [H,W,3] of an `.rdc` file; arguments as `rdc_jax.Codec.decode`."""
+        f, num_levels = self.networks.downsampling, int(self.model.config["num_levels"])
+        opened = open_file(data, self.model, f, max_pixels, **partly)
+        header = opened.header
+        how = file_decoding.sampling_of(header, opened.conditions, num_levels, f, steps, tau)
+        pixels = file_decoding.picture(
+            functools.partial(self._tile, how.timesteps, how.steps, clock),
+            opened.windows(self.entropy),
+            header,
+            how,
+            f,
+            area=opened.area,
+            noise=self.fusion is not None,
+            tile_side=opened.tile_side,
+        )
+        return torch.from_numpy(pixels)
 
     @torch.inference_mode()
     def _tile(self, timesteps, steps, clock, yhat, mean, scale, levels, tau, noise) -> np.ndarray:

@@ -135,7 +135,7 @@ def test_map_shape_counts_partial_cells():
         (FILE[:80] + b"\0" + FILE[81:], "LATENT at byte 49 is damaged"),
         (with_count(FILE, 2)[:49], "LATENT is missing"),
         (with_count(FILE, 4) + framed(3, b""), "LATENT occurs twice"),
-        (with_count(FILE, 4) + framed(4, b""), "needs section LATENT_TILE.*upgrade"),
+        (with_count(FILE, 4) + framed(4, b""), "TILES and HYPER_LATENT are in one file"),
         (with_count(FILE, 4) + framed(0x7F, b""), "needs section TYPE_0x7F.*upgrade"),
         (with_count(FILE, 4) + b"\x82\xff\xff\xff\xff\x0f", "ICC at byte 256 is truncated"),
         (with_count(FILE, 4) + b"\x82\xff\xff\xff\xff\xff\x01", "malformed number"),

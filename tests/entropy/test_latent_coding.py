@@ -287,17 +287,16 @@ def test_a_finer_region_costs_bits_there_and_leaves_the_far_symbols(
 
 @pytest.mark.parametrize(("down", "right"), [(4, 8), (8, 4)])
 def test_translating_everything_translates_the_bits(
-    rng, random_model, make_conditions, monkeypatch, down, right
+    rng, random_model, make_conditions, down, right
 ):
     """Map, latent and dither moved together by whole hyper-latent cells: interior bits move too."""
     canvas = random_latent(rng, 72, 72)
     levels = np.kron(rng.integers(0, 3, (18, 18)), np.ones((4, 4), np.int64))
-    phases = dither_phases(3, 72, 72, 4)
 
     def encode(top, left):
         window = slice(top, top + 56), slice(left, left + 56)
-        monkeypatch.setattr(latent_coding, "dither_phases", lambda *size: phases[window])
         conditions = make_conditions(56, 56, levels=levels[window])
+        conditions = dataclasses.replace(conditions, row0=top, col0=left)
         return latent_coding.encode_latent(random_model, canvas[window], conditions)[2].bits_map
 
     still, moved = encode(0, 0), encode(down, right)

@@ -1,0 +1,187 @@
+"""A latent coded tile by tile, and read back as a whole or window by window.
+
+Each tile is coded like the latent of a picture of its own: hyper-latent, passes and context end at
+its border. It has the picture's dither, and its part of the picture's map.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from rdc_jax.entropy import latent_coding, tile_coding
+from rdc_jax.entropy.entropy_model import EntropyModel
+from rdc_jax.entropy.framing import BitstreamError
+from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
+from rdc_jax.entropy.tile_coding import Grid, Index, Read, Window
+from rdc_jax.errors import RdcError
+
+Latent = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""yhat, mean, scale of a window of the latent, float32 [h,w,C] each."""
+
+Windows = Callable[[Window], Latent]
+"""Decodes a window of the latent. The windows asked for one after the other go down the picture."""
+
+
+class Tally(NamedTuple):
+    """What coding found, as in CodedLatent; symbol_hash: sha256 of the tiles' own, as bytes."""
+
+    hyper_bits: float
+    latent_bits: float
+    bits_map: np.ndarray
+    symbol_hash: str
+
+
+class DamagedTile(NamedTuple):
+    """A tile that could not be decoded: which of how many, its pixels in the picture, and why."""
+
+    number: int
+    count: int
+    x: int
+    y: int
+    width: int
+    height: int
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"tile {self.number + 1} of {self.count} (pixels {self.x},{self.y} to "
+            f"{self.x + self.width - 1},{self.y + self.height - 1}) is damaged ({self.reason})"
+        )
+
+
+def conditions_of(conditions: Conditions, window: Window) -> Conditions:
+    """A tile's part of what is known of a picture."""
+    height, width = window.bottom - window.top, window.right - window.left
+    rows, columns = (latent_coding.padded_size(size) for size in (height, width))
+    return dataclasses.replace(
+        conditions,
+        height=height,
+        width=width,
+        levels=conditions.levels[window.top :, window.left :][:rows, :columns],
+        row0=window.top,
+        col0=window.left,
+    )
+
+
+def encode(
+    model: EntropyModel, latent: np.ndarray, conditions: Conditions, side: int
+) -> tuple[bytes, Tally]:
+    """The payload of section TILES of a clean latent, float [h,w,C]; side: of a tile."""
+    grid = Grid(conditions.height, conditions.width, side)
+    everything = Window(0, grid.height, 0, grid.width)
+    streams, digest, hyper_bits = [], hashlib.sha256(), 0.0
+    bits_map = np.zeros((grid.height, grid.width))
+    for number in range(grid.rows * grid.columns):
+        window = grid.window(number)
+        where = window.of(everything)
+        *coded, seen = latent_coding.encode_latent(
+            model, latent[where], conditions_of(conditions, window)
+        )
+        streams.append(coded)
+        digest.update(bytes.fromhex(seen.symbol_hash))
+        hyper_bits += seen.hyper_bits
+        bits_map[where] = seen.bits_map
+    tally = Tally(hyper_bits, float(bits_map.sum()), bits_map, digest.hexdigest())
+    return tile_coding.pack(side, streams), tally
+
+
+@dataclasses.dataclass(frozen=True)
+class TiledFile:
+    """The tiles of a file, decoded one at a time.
+
+    conditions: of the whole picture, whose pixels are scale x scale to one of the latent, width x
+    height in all. on_damage: is told of each tile that is damaged, and the tile is what the prior
+    says; None: damage is an error.
+    """
+
+    conditions: Conditions
+    read: Read
+    index: Index
+    scale: int
+    size: tuple[int, int]  # width, height of the picture
+    on_damage: Callable[[DamagedTile], None] | None = None
+
+    def tile(self, model: EntropyModel, number: int) -> CodedLatent:
+        """Raises BitstreamError for a damaged tile where that is an error."""
+        known = conditions_of(self.conditions, self.index.grid.window(number))
+        try:
+            streams = tile_coding.read_streams(self.read, self.index, number)
+            return latent_coding.decode_latent(model, *streams, known)
+        except RdcError as error:
+            self.refuse(number, str(error))
+        return latent_coding.missing_latent(model, known)
+
+    def refuse(self, number: int, reason: str) -> None:
+        """Tells of a damaged tile, or raises BitstreamError."""
+        place, (width, height) = self.index.grid.window(number), self.size
+        y, bottom, x, right = (edge * self.scale for edge in place)
+        right, bottom = min(right, width), min(bottom, height)
+        count = len(self.index.offsets)
+        damage = DamagedTile(number, count, x, y, right - x, bottom - y, reason)
+        if self.on_damage is None:
+            raise BitstreamError(f"{damage}: fetch the file again, or decode with --resilient")
+        self.on_damage(damage)
+
+    def check(self) -> None:
+        """Reads all tiles and raises BitstreamError for the first one with a wrong CRC."""
+        for number in range(len(self.index.offsets)):
+            try:
+                tile_coding.read_streams(self.read, self.index, number)
+            except BitstreamError as error:
+                self.refuse(number, str(error))
+
+    def whole(self, model: EntropyModel) -> CodedLatent:
+        """All of the latent; the hash is that of `encode`, bits are not counted."""
+        grid, digest = self.index.grid, hashlib.sha256()
+        everything = Window(0, grid.height, 0, grid.width)
+
+        def latents():
+            for number in range(len(self.index.offsets)):
+                coded = self.tile(model, number)
+                digest.update(bytes.fromhex(coded.symbol_hash))
+                yield grid.window(number), (coded.yhat, coded.mean, coded.scale)
+
+        arrays = _joined(latents(), everything, model.network.latent_channels)
+        return CodedLatent(*arrays, 0.0, 0.0, None, digest.hexdigest())
+
+    def windows(self, model: EntropyModel) -> Windows:
+        """Decodes what windows need; tiles that the last window had no part of are forgotten."""
+        grid, channels = self.index.grid, model.network.latent_channels
+        at_hand: dict[int, Latent] = {}
+
+        def window(wanted: Window) -> Latent:
+            needed = grid.covering(wanted)
+            for number in at_hand.keys() - set(needed):
+                del at_hand[number]
+            for number in needed:
+                if number not in at_hand:
+                    coded = self.tile(model, number)
+                    at_hand[number] = coded.yhat, coded.mean, coded.scale
+            tiles = ((grid.window(number), at_hand[number]) for number in needed)
+            return _joined(tiles, wanted, channels)
+
+        return window
+
+
+def whole_windows(coded: CodedLatent) -> Windows:
+    """Windows of a latent that is decoded already."""
+
+    def window(wanted: Window) -> Latent:
+        where = wanted.of(Window(0, 0, 0, 0))
+        return coded.yhat[where], coded.mean[where], coded.scale[where]
+
+    return window
+
+
+def _joined(tiles: Iterable[tuple[Window, Latent]], wanted: Window, channels: int) -> Latent:
+    """A window of the latent from the tiles that cover it."""
+    shape = (wanted.bottom - wanted.top, wanted.right - wanted.left, channels)
+    arrays = tuple(np.empty(shape, np.float32) for _ in range(3))
+    for tile, latent in tiles:
+        both = tile.common(wanted)
+        for array, part in zip(arrays, latent, strict=True):
+            array[both.of(wanted)] = part[both.of(tile)]
+    return arrays
