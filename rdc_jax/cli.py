@@ -61,6 +61,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
     for add in (
         *(coding.add_encode, coding.add_decode, coding.add_roi, coding.add_info),
+        coding.add_inpaint,
         studio.add_studio,
         *(measuring.add_eval, measuring.add_plot),
         *(training.add_train, training.add_data),

@@ -28,7 +28,9 @@ from rdc_jax import (
     tiled_networks,
 )
 from rdc_jax import importance as importance_maps
+from rdc_jax import map_cost as map_costs
 from rdc_jax.diffusion import sampling
+from rdc_jax.encoding_report import Report
 from rdc_jax.entropy import (
     bitstream,
     importance_coding,
@@ -46,21 +48,6 @@ DEFAULT_QUALITY = 50.0
 DEFAULT_ROI_GAIN = 300.0  # timesteps between background and region of interest
 
 
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What encoding did. Sizes in bytes, ideal_bits without container, bits_map [h,w] in bits."""
-
-    bytes: int
-    bpp: float
-    quality: float
-    timesteps: tuple[int, int]  # background, region of interest
-    ideal_bits: float
-    section_bytes: dict[str, int]
-    bits_map: np.ndarray
-    levels: np.ndarray  # importance levels on the latent grid, uint8 [h,w]
-    symbol_hash: str
-
-
 class Codec:
     """A model ready to encode and decode; see `rdc_jax.load`."""
 
@@ -70,7 +57,7 @@ class Codec:
         self.entropy = EntropyModel.from_arrays(model.entropy)
         self._num_levels = int(model.config["num_levels"])
         self._cell_size = int(model.config["cell_size"])
-        self._timestep_range = tuple(model.config["timestep_range"])
+        self.timestep_range = tuple(model.config["timestep_range"])
         if module is not None:
             self._fusion, self._fusion_params = stored_networks.of_module(module, self._networks)
 
@@ -82,9 +69,13 @@ class Codec:
         *,
         quality: float | None = None,
         target_bpp: float | None = None,
+        target_bytes: int | None = None,
+        best_effort: bool = False,
         importance: np.ndarray | None = None,
         levels: np.ndarray | None = None,
         roi_gain: float = DEFAULT_ROI_GAIN,
+        roi_only: bool = False,
+        map_cost: float = map_costs.PERCENT,
         seed: int = 0,
         steps: int | None = None,
         tau: float | None = None,
@@ -97,12 +88,16 @@ class Codec:
     ) -> Any:
         """Bytes of an `.rdc` file for uint8 pixels [H,W,3] (or [H,W] for grey).
 
-        quality 0..100 (default 50) or target_bpp (bits per pixel of the whole file) sets the
-        rate. importance [H,W]: bool, uint8 (255 = important) or float in [0,1]; or `levels`, a
-        ready grid as made by `rdc_jax.importance`. roi_gain: timesteps between importance 0 and
-        1. seed: of the dither. steps, tau: what a decoder uses by default, hints without effect on
-        the coded picture; None is the module's own choice. extras: payloads of optional sections,
-        as `picture_sections.extras_of` makes them; they count as bytes of the file. tile: side in
+        quality 0..100 (default 50) sets the rate; or target_bpp (bits per pixel of the whole file)
+        or target_bytes, which are never exceeded: if even quality 0 is larger, that is an error,
+        or with best_effort the result. importance [H,W]: bool, uint8 (255 = important) or float in
+        [0,1]; or `levels`, a ready grid as made by `rdc_jax.importance`. roi_gain: timesteps
+        between importance 0 and 1; roi_only instead: quality is that of importance 1, and
+        importance 0 gets as little as the model can send. map_cost: percent of the file that the
+        map may take; one that takes more is made coarser (0: never). seed: of the dither. steps,
+        tau: what a decoder uses by default, hints without effect on the coded picture; None is
+        the module's own choice. extras: payloads of optional sections, as
+        `picture_sections.extras_of` makes them; they count as bytes of the file. tile: side in
         pixels, a power of two, of parts that decode alone, 0 for none; None: 1024 for pictures of
         more than 2**22 pixels. resilient: parts of 256 instead, so that less is lost with one. With
         return_report, returns (bytes, Report). progress: shows a bar for large pictures. Raises
@@ -113,6 +108,8 @@ class Codec:
         grid, num_levels = importance_maps.from_either(
             importance, levels, height, width, self._cell_size, self._num_levels
         )
+        if roi_only and not grid.any():
+            raise RdcError("roi_only has no region to work on: nothing is important")
         if not 0 <= seed < 2**32:
             raise RdcError(f"seed {seed} must be between 0 and {2**32 - 1}")
         if steps is None:
@@ -120,39 +117,59 @@ class Codec:
         if tau is None:
             tau = self.module.default_tau if self.module else 1.0
         file_decoding.check_sampling(steps, tau)
-        if quality is not None and target_bpp is not None:
-            raise RdcError("give quality or target_bpp, not both")
+        target = rate_control.target_bytes(height, width, quality, target_bpp, target_bytes)
         f = self._networks.downsampling
         side = tile_coding.chosen_side(height, width, f, tile, resilient)
         latent = self.analyse(pixels, progress=progress)
+        gain = roi_gain if num_levels > 1 and not roi_only else 0.0
+        codings = 0
 
-        def code(quality):
-            gain = roi_gain if num_levels > 1 else 0.0
-            background, roi = importance_maps.quality_to_timesteps(
-                quality, gain, *self._timestep_range
-            )
-            header = bitstream.Header(
+        def timesteps_at(quality):
+            if roi_only:
+                return importance_maps.region_only_timesteps(quality, *self.timestep_range)
+            return importance_maps.quality_to_timesteps(quality, gain, *self.timestep_range)
+
+        def header_at(quality, given):
+            background, roi = timesteps_at(quality)
+            return bitstream.Header(
                 width=width,
                 height=height,
                 model_id=self.model.model_id,
-                num_levels=num_levels,
+                num_levels=given.num_levels,
                 timestep_background=background,
                 timestep_roi=roi,
-                cell_size=self._cell_size,
+                cell_size=given.cell_size,
                 dither_seed=seed,
                 default_steps=steps,
                 default_tau=round(TAU_UNITS * tau),
                 colour_mode=bitstream.ColourMode.GREY if grey else bitstream.ColourMode.RGB,
             )
-            return self._code(latent, grid, header, quality, side, extras or {})
 
-        if target_bpp is not None:
-            if not target_bpp > 0:
-                raise RdcError(f"target bits per pixel {target_bpp} must be above 0")
-            quality = rate_control.search_quality(
-                lambda q: 8.0 * len(code(q)[0]), target_bpp * height * width
+        def code(quality, given):
+            nonlocal codings
+            codings += 1
+            header = header_at(quality, given)
+            return self._code(latent, given.levels, header, quality, side, extras or {})
+
+        def code_with(given):
+            if target is None:
+                return code(DEFAULT_QUALITY if quality is None else quality, given)
+            return rate_control.largest_within(
+                lambda quality: code(quality, given),
+                rate_control.distinct_qualities(timesteps_at, *self.timestep_range),
+                rate_control.size_estimate(
+                    self.entropy,
+                    latent,
+                    lambda q: open_file.conditions(header_at(q, given), given.levels, f),
+                    besides=sum(map(len, (extras or {}).values())),
+                ),
+                target,
+                best_effort=best_effort,
             )
-        data, report = code(DEFAULT_QUALITY if quality is None else quality)
+
+        given = map_costs.Map(grid, num_levels, self._cell_size)
+        data, report = map_costs.within(code_with, given, map_cost, target)
+        report = dataclasses.replace(report, codings=codings)
         return (data, report) if return_report else data
 
     def analyse(self, pixels: np.ndarray, *, progress: bool = False) -> np.ndarray:
@@ -183,6 +200,7 @@ class Codec:
             bits_map=coded.bits_map,
             levels=conditions.levels[: conditions.height, : conditions.width],
             symbol_hash=coded.symbol_hash,
+            map_grid=(header.num_levels, header.cell_size),
         )
         return data, report
 

@@ -14,6 +14,9 @@ from PIL import Image
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import read_image
 
+MAX_TIMESTEP = 1000
+TRAINED_MARGIN = 60  # timesteps by which training goes beyond the range that qualities use
+
 
 def grid_shape(height: int, width: int, cell_size: int) -> tuple[int, int]:
     """(rows, columns) of the map of an image, in cells."""
@@ -203,6 +206,16 @@ def quality_to_timesteps(
         return min(max(math.floor(timestep + 0.5), t_min), t_max)
 
     return nearest(centre + roi_gain / 2), nearest(centre - roi_gain / 2)
+
+
+def region_only_timesteps(quality: float, t_min: int, t_max: int) -> tuple[int, int]:
+    """(background, roi) timesteps where only the region counts; else as `quality_to_timesteps`.
+
+    The background has the highest timestep that training reaches, TRAINED_MARGIN above t_max:
+    beyond it the denoiser no longer knows colours, and files do not get smaller.
+    """
+    _, roi = quality_to_timesteps(quality, 0.0, t_min, t_max)
+    return min(t_max + TRAINED_MARGIN, MAX_TIMESTEP), roi
 
 
 def _check_levels(num_levels: int) -> None:

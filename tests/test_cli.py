@@ -18,6 +18,7 @@ from PIL import Image
 
 from configs import tiny
 from rdc_jax import compilation_cache, image_io, model_folder
+from rdc_jax.arguments.shared import size_in_bytes
 from rdc_jax.cli import main
 from rdc_jax.codec import DEFAULT_ROI_GAIN, Codec
 from rdc_jax.commands import train as train_command
@@ -259,13 +260,40 @@ def test_mask_joins_boxes(models, photo, capsys):
 
 def test_target_size(models, photo, capsys):
     model = ["--model", str(models / "first"), "--json", "-f"]
-    assert main(["encode", str(photo), "--target-bpp", "2.5", *model]) == 0
+    assert main(["encode", str(photo), "-q", "40", *model]) == 0
+    size = json.loads(capsys.readouterr().out)["bytes"]
+    assert main(["encode", str(photo), "--target-size", str(size), *model]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert 0.97 * size <= report["bytes"] <= size
+    assert report["bytes"] == photo.with_suffix(".rdc").stat().st_size
+    assert main(["encode", str(photo), "--target-bpp", str(8 * size / 83 / 61), *model]) == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] == report["bytes"]
+    assert main(["encode", str(photo), "--target-size", "1M", *model]) == 0
     output, error = capsys.readouterr()
-    report = json.loads(output)
-    assert report["bpp"] <= 2.5 or report["quality"] == 0
-    assert ("even at quality 0" in error) == (report["bpp"] > 2.5)
-    assert main(["encode", str(photo), "--target-bpp", "0.0001", *model]) == 0
-    assert "even at quality 0" in capsys.readouterr().err
+    assert json.loads(output)["quality"] == 100 and "% below: quality 100" in error
+
+
+@pytest.mark.parametrize("target", [["--target-size", "9"], ["--target-bpp", "0.0001"]])
+def test_a_size_that_cannot_be_reached(models, photo, capsys, target):
+    model = ["--model", str(models / "first")]
+    error = fails(capsys, photo.parent, "encode", photo, *target, *model)
+    assert "the smallest file this model makes of this picture is" in error
+    assert main(["encode", str(photo), *target, "--best-effort", *model]) == 0
+    output, error = capsys.readouterr()
+    assert "even at quality 0" in error
+    size = photo.with_suffix(".rdc").stat().st_size
+    assert f"{size} bytes even" in error and f"{size} bytes" in output
+
+
+def test_a_quality_that_cannot_be_reached(models, photo, capsys):
+    model = ["--model", str(models / "first")]
+    wish = ["--target-quality", "psnr=90"]
+    error = fails(capsys, photo.parent, "encode", photo, *wish, *model)
+    assert "at quality 100 psnr is" in error
+    assert main(["encode", str(photo), *wish, "--best-effort", "--json", *model]) == 0
+    output, error = capsys.readouterr()
+    assert json.loads(output)["reached"]["psnr"] < 90
+    assert "the best this model does, short of 90" in error
 
 
 def test_several_steps_and_a_clock(models, coded, tmp_path):
@@ -444,9 +472,17 @@ def test_a_full_disk_leaves_nothing(models, photo, capsys, monkeypatch):
         (["encode", "PHOTO", "-q", "good"], "'good' is not a number"),
         (["encode", "PHOTO", "-q", "5", "--target-bpp", "1"], "not allowed with"),
         (["encode", "PHOTO", "--target-bpp", "-1"], "0 or more"),
+        (["encode", "PHOTO", "--target-size", "80q"], "'80q' is not a size"),
+        (["encode", "PHOTO", "--target-size", "0.4"], "less than one byte"),
+        (["encode", "PHOTO", "--target-size", "80k", "--target-bpp", "1"], "not allowed with"),
+        (["encode", "PHOTO", "--target-quality", "psnr"], "no quality target"),
+        (["encode", "PHOTO", "--target-quality", "ms-ssim=1"], "below 1"),
+        (["encode", "PHOTO", "--best-effort"], "--best-effort has no target"),
         (["encode", "PHOTO", "--seed", "4294967296"], "range 0 to 4294967295"),
         (["encode", "PHOTO", "--steps", "0"], "range 1 to 255"),
         (["encode", "PHOTO", "--roi-gain", "9"], "--roi-gain has no region"),
+        (["encode", "PHOTO", "--roi-only"], "--roi-only has no region"),
+        (["encode", "PHOTO", "--roi-only", "--roi", "auto", "--roi-gain", "9"], "exclude"),
         (["encode", "PHOTO", "--roi-box", "1,2,3"], "cannot read box"),
         (["encode", "PHOTO", "--roi-box", "900,0,5,5"], "outside the image"),
         (["encode", "missing.png"], "no such image"),
@@ -519,6 +555,15 @@ def test_help_says_the_default_of_the_gain(command, capsys):
         main([command, "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert f"important parts, 0 to 1000; default {DEFAULT_ROI_GAIN:g}" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("80000", 80000), ("80k", 80000), ("80kB", 80000), ("1.2M", 1200000), ("0.29k", 290),
+     ("64KiB", 65536), ("64ki", 65536), ("1.5MiB", 1572864), ("7B", 7)],
+)  # fmt: skip
+def test_sizes_in_words(text, size):
+    assert size_in_bytes(text) == size
 
 
 def test_version(capsys):

@@ -165,6 +165,24 @@ def test_a_ready_grid_equals_its_mask(codec, example):
     assert codec.encode(pixels, quality=60, levels=levels, seed=5) == data
 
 
+def test_only_the_region_gets_the_quality(codec, example):
+    pixels, mask = example[0], left_half(72, 104)
+    settings = dict(importance=mask, roi_only=True, return_report=True)
+    sizes = []
+    for quality, timestep in ((0, 680), (50, 380), (100, 80)):
+        data, report = codec.encode(pixels, quality=quality, **settings)
+        assert report.timesteps == (740, timestep)
+        assert codec.decode_latent(data)[1].symbol_hash == report.symbol_hash
+        sizes.append(len(data))
+    assert sizes == sorted(sizes)
+    target = (sizes[0] + sizes[1]) // 2
+    data, report = codec.encode(pixels, target_bytes=target, **settings)
+    assert 0.97 * target < len(data) <= target and report.timesteps[0] == 740
+    for nothing in ({}, dict(importance=np.zeros((72, 104)))):
+        with pytest.raises(RdcError, match="no region"):
+            codec.encode(pixels, roi_only=True, **nothing)
+
+
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.7, 0.97])
 def test_target_bpp_is_met_from_below(codec, share):
     pixels = photograph(96, 96, seed=3)
@@ -174,11 +192,41 @@ def test_target_bpp_is_met_from_below(codec, share):
     assert 8 * len(data) / 96**2 == report.bpp <= target
     assert report.bpp > 0.97 * target
     assert codec.encode(pixels, quality=report.quality) == data
+    assert report.codings <= 8
 
 
-def test_targets_out_of_reach_give_the_nearest_file(codec):
+@pytest.mark.parametrize("gain", [0, 300, 1000])
+def test_target_bytes_with_a_region(codec, gain):
+    pixels, mask = photograph(96, 96, seed=3), left_half(96, 96)
+    settings = dict(importance=mask, roi_gain=gain)
+    smallest, largest = (len(codec.encode(pixels, quality=q, **settings)) for q in (0, 100))
+    target = (smallest + largest) // 2
+    data, report = codec.encode(pixels, target_bytes=target, return_report=True, **settings)
+    assert 0.97 * target < len(data) <= target
+    assert codec.encode(pixels, quality=report.quality, **settings) == data
+
+
+def test_a_size_target_runs_no_denoiser(codec, monkeypatch):
+    def forbidden(*_, **__):
+        raise AssertionError("a picture was decoded")
+
+    for name in ("decode", "_picture", "reconstruct"):
+        monkeypatch.setattr(codecs.Codec, name, forbidden)
+    analyse, calls = tiled_networks.analyse, []
+    monkeypatch.setattr(
+        tiled_networks, "analyse", lambda *a, **k: calls.append(1) or analyse(*a, **k)
+    )
+    codec.encode(photograph(40, 40), target_bytes=900, best_effort=True)
+    assert len(calls) == 1
+
+
+def test_targets_out_of_reach(codec):
     pixels = photograph(32, 32)
-    assert codec.encode(pixels, target_bpp=1e-6) == codec.encode(pixels, quality=0)
+    smallest = codec.encode(pixels, quality=0)
+    with pytest.raises(RdcError, match=f"is {len(smallest)} bytes; ask for at least that"):
+        codec.encode(pixels, target_bytes=len(smallest) - 1)
+    assert codec.encode(pixels, target_bytes=len(smallest) - 1, best_effort=True) == smallest
+    assert codec.encode(pixels, target_bpp=1e-6, best_effort=True) == smallest
     assert codec.encode(pixels, target_bpp=1e6) == codec.encode(pixels, quality=100)
 
 
@@ -242,7 +290,8 @@ GRID = np.zeros((2, 3), np.uint8)
         (dict(levels=GRID + 8), "below 8"),
         (dict(quality=101), "quality 101"),
         (dict(quality=float("nan")), "quality nan"),
-        (dict(quality=50, target_bpp=0.5), "not both"),
+        (dict(quality=50, target_bpp=0.5), "give one of"),
+        (dict(target_bytes=0), "1 byte or more"),
         (dict(target_bpp=0), "above 0"),
         (dict(target_bpp=float("nan")), "above 0"),
         (dict(seed=-1), "seed -1"),

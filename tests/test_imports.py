@@ -45,6 +45,8 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "tiling": {"importance"},
     "models": {"diffusion"},
     "rate_control": {"diffusion", "entropy"} | IMAGE_ROOMS,
+    "map_cost": {"importance", "entropy"},
+    "encoding_report": set(),
     "model_folder": {"entropy"} | NETWORK_ROOMS,  # weights and tables on disk
     "fusion_folder": {"model_folder"},
     "open_file": {"entropy", "model_folder", "importance"},  # all that comes before the latent
@@ -60,7 +62,8 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "stored_networks": {"model_folder", "fusion_folder"} | NETWORK_ROOMS,
     # the two ways in; neither knows the other
     "codec": {
-        *("entropy", "open_file", "file_decoding", "model_folder", "fusion_folder"),
+        *("entropy", "open_file", "file_decoding", "model_folder", "fusion_folder", "map_cost"),
+        "encoding_report",
         *("picture_sections", "rate_control", "stored_networks", "tiled_networks"),
     }
     | NETWORK_ROOMS
@@ -68,6 +71,8 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "training": {"data", "entropy", "evaluation", "model_folder", "fusion_folder"}
     | NETWORK_ROOMS
     | IMAGE_ROOMS,
+    "quality_target": {"codec", "evaluation"},
+    "inpainting": {"codec", "open_file", "file_decoding", "entropy"} | IMAGE_ROOMS,
     # on top
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
     "studio": {

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import rdc_jax
+from rdc_jax import quality_target
 from rdc_jax.demo import FOLDER
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.metrics import masked_psnr, psnr
@@ -112,3 +113,22 @@ def test_the_knob_trades_little_error_for_its_detail(codec, photo):
     errors = [psnr(photo, picture) for picture in (faithful, half, realistic)]
     assert errors[0] > errors[2] > errors[0] - 1.0
     assert psnr(faithful, realistic) < psnr(faithful, half) < 60
+
+
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_sizes_are_hit_from_below(codec, photo, mask, with_mask):
+    corner = dict(importance=mask[:160, :128]) if with_mask else {}
+    pixels = photo[:160, :128]
+    ends = [len(codec.encode(pixels, quality=q, **corner)) for q in (0, 100)]
+    rng = np.random.default_rng(0)
+    for target in np.exp(rng.uniform(*np.log(ends), size=4)).astype(int) + 1:
+        data, report = codec.encode(pixels, target_bytes=target, return_report=True, **corner)
+        assert 0.98 * target <= len(data) <= target
+        assert report.codings <= 6
+
+
+def test_a_picture_quality_is_reached_and_hardly_exceeded(codec, photo):
+    pixels = photo[:160, :128]
+    target = quality_target.parse("psnr=30")
+    data, _, value = quality_target.encode(codec, pixels, target)
+    assert 30 <= psnr(pixels, codec.decode(data)) == value < 30.3

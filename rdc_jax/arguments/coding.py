@@ -13,8 +13,10 @@ from rdc_jax.arguments.shared import (
     model,
     new_command,
     number,
+    percent_or_full,
     quality,
     roi_gain,
+    size_in_bytes,
     steps,
 )
 
@@ -34,8 +36,32 @@ def add_encode(commands: Any) -> None:
         "--target-bpp", type=number(float, 0), metavar="B",
         help="largest size of the whole file in bits per pixel, instead of a quality",
     )  # fmt: skip
+    rate.add_argument(
+        "--target-size", type=size_in_bytes, metavar="SIZE",
+        help="largest size of the whole file in bytes; 80k and 1.2M count in 1000, 64KiB and 2MiB "
+        "in 1024",
+    )  # fmt: skip
+    rate.add_argument(
+        "--target-quality", metavar="METRIC=VALUE",
+        help="smallest file whose picture, decoded as the file suggests, reaches psnr=35 (dB), "
+        "ms-ssim=0.97 or lpips=0.1; takes some decodes",
+    )  # fmt: skip
+    p.add_argument(
+        "--best-effort", action="store_true",
+        help="when no file meets the target, write the nearest with a note instead of failing",
+    )  # fmt: skip
     regions(p)
     roi_gain(p)
+    p.add_argument(
+        "--roi-only", action="store_true",
+        help="the quality is that of the regions; the rest gets as little as the model can send "
+        "and looks very soft",
+    )  # fmt: skip
+    p.add_argument(
+        "--map-cost", type=percent_or_full, metavar="PERCENT", default=2.0,
+        help="share of the file that the map of the regions may take; one that takes more is made "
+        "coarser; full: keep it whatever it takes; default: 2",
+    )  # fmt: skip
     p.add_argument(
         "--seed", type=number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the dither"
     )
@@ -137,6 +163,35 @@ def add_decode(commands: Any) -> None:
     )  # fmt: skip
     model(p)
     common(p)
+
+
+def add_inpaint(commands: Any) -> None:
+    p = new_command(
+        commands, "inpaint", "replace a part of a picture by what its surroundings suggest",
+        epilog="What lies under the mask has no influence on the result; the rest stays as it is, "
+        "pixel by pixel (of a .rdc file: as it decodes). Do not expect much of a small model: "
+        "scratches and small spots in hair, grass or cloth close, larger holes become a soft patch "
+        "without objects in it, with faint blotches where the surroundings are smooth.",
+    )  # fmt: skip
+    p.add_argument("input", metavar="FILE", help=".rdc file or picture, or - for standard input")
+    p.add_argument(
+        "--mask", required=True, metavar="MASK",
+        help="picture of the same size, white where to replace, black elsewhere",
+    )  # fmt: skip
+    p.add_argument("-o", "--output", metavar="OUT", help="picture; default: NAME_inpainted.png")
+    force(p, "an existing file")
+    p.add_argument(
+        "--tau", type=number(float, 0, 1), default=1.0, metavar="T",
+        help="0: the soft mean of what is likely; 1: with texture; default: 1",
+    )  # fmt: skip
+    steps(p, "; default: the model's choice")
+    p.add_argument(
+        "--seed", type=number(int, 0, 2**32 - 1), default=0, metavar="N", help="of the noise"
+    )
+    fusion(p)
+    max_pixels(p)
+    model(p)
+    json_lines(p)
 
 
 def add_info(commands: Any) -> None:

@@ -1,6 +1,9 @@
 """What several commands share: types of values, and arguments that mean the same everywhere."""
 
 import argparse
+import decimal
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +23,25 @@ def number(kind: type, least: float, most: float = float("inf")) -> Callable[[st
         return value
 
     return parse
+
+
+def size_in_bytes(text: str) -> int:
+    """An argparse type: bytes, at least 1, with a suffix or none: 80k, 1.2M, 64KiB, 2MiB."""
+    found = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([kKM]?)(i?)[bB]?", text.strip())
+    if not found or (found[3] and not found[2]):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a size; give bytes, such as 80000, 80k, 1.2M, 64KiB or 2MiB"
+        )
+    power = {"": 0, "k": 1, "m": 2}[found[2].lower()]
+    size = math.floor(decimal.Decimal(found[1]) * (1024 if found[3] else 1000) ** power)
+    if size < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than one byte")
+    return size
+
+
+def percent_or_full(text: str) -> float:
+    """An argparse type: a percentage above 0 and below 100, or 0, which "full" stands for."""
+    return 0.0 if text == "full" else number(float, 0, 99)(text)
 
 
 def words(text: str) -> list[str]:
@@ -47,6 +69,17 @@ def input_and_output(p: argparse.ArgumentParser, what: str, extension: str) -> N
         f"name with {extension}",
     )  # fmt: skip
     force(p, "existing files")
+    p.add_argument(
+        "--resume", action="store_true",
+        help="leave out inputs whose output is there and whole; what it was made with is not "
+        "compared",
+    )  # fmt: skip
+    for name, said in (("index", "which of them this is, from 0"), ("count", "how many there are")):
+        p.add_argument(
+            f"--process-{name}", type=number(int, 0), metavar="IN"[name == "count"],
+            help=f"for processes, perhaps on several hosts, that share the inputs: {said}; "
+            "default: as the environment says, see launch/",
+        )  # fmt: skip
 
 
 def force(p: argparse.ArgumentParser, replaced: str) -> None:

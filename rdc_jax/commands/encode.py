@@ -12,56 +12,83 @@ from rdc_jax.errors import RdcError
 from rdc_jax.image_io import atomic_write, read_image
 from rdc_jax.picture_sections import extras_of
 from rdc_jax.pictures.formats import ALL_METADATA, PICTURES
+from rdc_jax.rate_control import NEAR
 
 
 def run(args: Namespace) -> int:
     shapes = regions.shapes_of(args)
     if args.roi_gain is not None and not (shapes or args.roi):
         raise RdcError("--roi-gain has no region to work on; give --roi or --roi-box too")
+    if args.roi_only and not (shapes or args.roi):
+        raise RdcError("--roi-only has no region to work on; give --roi or --roi-box too")
+    if args.roi_only and args.roi_gain is not None:
+        raise RdcError("--roi-only and --roi-gain exclude each other; give one of them")
+    if args.best_effort and not (args.target_bpp or args.target_size or args.target_quality):
+        raise RdcError("--best-effort has no target; give --target-size or another one too")
     jobs = plan(args, PICTURES, ".rdc")
     model = LazyCodec(args.model)
+    wish = None
+    if args.target_quality is not None:
+        from rdc_jax import quality_target
+
+        wish = quality_target.parse(args.target_quality)
     return run_all(
         jobs,
         args,
-        lambda job: encode_file(job, args, shapes, model),
+        lambda job: encode_file(job, args, shapes, model, wish),
         describe_at_length if args.verbose else describe,
     )
 
 
 def encode_file(
-    job: Job, args: Namespace, shapes: list[region_shapes.Shape], model: LazyCodec
+    job: Job,
+    args: Namespace,
+    shapes: list[region_shapes.Shape],
+    model: LazyCodec,
+    wish: Any = None,
 ) -> dict[str, Any]:
-    """Encodes one picture; returns the figures to print."""
+    """Encodes one picture; returns the figures to print. wish: a `quality_target.Target`."""
     picture = read_image(job.source, keep_alpha=args.alpha != "drop")
     extras = extras_of(picture, metadata=args.metadata, alpha=args.alpha)
     height, width = picture.pixels.shape[:2]
     mask = regions.mask_of(args.roi, shapes, picture.pixels, picture.alpha)
-    gain = {} if args.roi_gain is None else {"roi_gain": args.roi_gain}
+    options = {
+        "importance": mask,
+        "seed": args.seed,
+        "steps": args.steps,
+        "tau": args.tau,
+        "grey": picture.grey,
+        "extras": extras,
+        "tile": args.tile,
+        "resilient": args.resilient,
+        "progress": not args.quiet,
+        "best_effort": args.best_effort,
+        "map_cost": args.map_cost,
+        "roi_only": args.roi_only,
+    }
+    if args.roi_gain is not None:
+        options["roi_gain"] = args.roi_gain
     codec = model.codec
     started = time.perf_counter()
-    data, report = codec.encode(
-        picture.pixels,
-        quality=args.quality,
-        target_bpp=args.target_bpp,
-        importance=mask,
-        seed=args.seed,
-        steps=args.steps,
-        tau=args.tau,
-        grey=picture.grey,
-        extras=extras,
-        tile=args.tile,
-        resilient=args.resilient,
-        return_report=True,
-        progress=not args.quiet,
-        **gain,
-    )
+    reached = None
+    if wish is not None:
+        from rdc_jax import quality_target
+
+        data, report, reached = quality_target.encode(codec, picture.pixels, wish, **options)
+    else:
+        data, report = codec.encode(
+            picture.pixels,
+            quality=args.quality,
+            target_bpp=args.target_bpp,
+            target_bytes=args.target_size,
+            return_report=True,
+            **options,
+        )
     seconds = time.perf_counter() - started
     atomic_write(job.target, data, overwrite=args.force)
-    if args.target_bpp is not None and report.bpp > args.target_bpp and not args.quiet:
-        print(
-            f"rdc: note: '{job.source}' takes {report.bpp:.3f} bits per pixel even at quality 0",
-            file=sys.stderr,
-        )
+    note = target_note(args, report, height * width, wish, reached)
+    if note and not args.quiet:
+        print(f"rdc: note: '{job.source}' {note}", file=sys.stderr)
     return {
         "input": job.source,
         "output": job.target,
@@ -76,10 +103,37 @@ def encode_file(
         "ideal_bits": report.ideal_bits,
         "section_bytes": report.section_bytes,
         "symbol_hash": report.symbol_hash,
+        "map_levels": report.map_grid[0],
+        "map_cell": report.map_grid[1],
+        "codings": report.codings,
+        **({} if wish is None else {"reached": {wish.name: reached}}),
         "model": model.model.name,
         "model_id": model.model.model_id.hex(),
         "seconds": seconds,
     }
+
+
+def target_note(args: Namespace, report: Any, pixels: int, wish: Any, reached: float | None) -> str:
+    """Why a file is not just what was asked for; empty where it is."""
+    if wish is not None:
+        from rdc_jax.quality_target import TOLERANCE, decibels
+
+        distance = decibels(wish.name, reached) - decibels(wish.name, wish.value)
+        at = f"has {wish.name} {reached:.4g} at quality {report.quality:g}"
+        if distance < 0:
+            return f"{at}, the best this model does, short of {wish.value:g}"
+        return f"{at}, better than {wish.value:g}" if distance > 2 * TOLERANCE else ""
+    target = args.target_size
+    if args.target_bpp is not None:
+        target = args.target_bpp * pixels / 8
+    if target is None:
+        return ""
+    if report.bytes > target:
+        return f"takes {report.bytes} bytes even at quality 0, more than {target:.0f}"
+    if report.bytes >= (1 - NEAR) * target:
+        return ""
+    why = "quality 100" if report.quality == 100 else "the next larger file is above it"
+    return f"takes {report.bytes} bytes, {100 * (1 - report.bytes / target):.1f} % below: {why}"
 
 
 def describe(report: dict[str, Any]) -> str:
@@ -96,10 +150,12 @@ def describe(report: dict[str, Any]) -> str:
 def describe_at_length(report: dict[str, Any]) -> str:
     parts = ", ".join(f"{name} {size}" for name, size in report["section_bytes"].items())
     background, roi = report["timesteps"]
+    levels, cell = report["map_levels"], report["map_cell"]
+    grid = f"map of {levels} levels in cells of {cell} pixels" if levels > 1 else "no map"
     return (
         f"{describe(report)}\n"
         f"  quality {report['quality']:.2f}, timesteps {background} (background) and {roi} "
-        f"(region), model {report['model']} {report['model_id']}\n"
+        f"(region), {grid}, model {report['model']} {report['model_id']}\n"
         f"  bytes of sections: {parts}; ideal size {report['ideal_bits'] / 8:.0f}\n"
         f"  symbols {report['symbol_hash']}"
     )

@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from rdc_jax import fusion_folder, model_folder
+from rdc_jax.commands import sharing
 from rdc_jax.errors import RdcError
 
 CODED = (".rdc",)
@@ -26,6 +27,7 @@ class Job:
 
     source: str
     target: str
+    done: bool = False  # by an earlier run
 
 
 class LazyCodec:
@@ -68,7 +70,12 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
             maker = makers.setdefault(os.path.realpath(job.target), job.source)
             if maker != job.source:
                 raise RdcError(f"'{maker}' and '{job.source}' would both become '{job.target}'")
-        _check_target(job, args.force, may_make_folder=_several(args))
+    environment = os.environ if _several(args) else {}
+    index, count = sharing.place(args, environment)
+    jobs = [_resumed(job, args) for job in jobs[index::count]]
+    for job in jobs:
+        if not job.done:
+            _check_target(job, args.force, may_make_folder=_several(args))
     return jobs
 
 
@@ -89,7 +96,10 @@ def run_all(
         try:
             if several:
                 Path(job.target).parent.mkdir(exist_ok=True)
-            report = work(job)
+            if job.done:
+                report = {"input": job.source, "output": job.target, "skipped": True}
+            else:
+                report = work(job)
         except RdcError as error:
             message = str(error)
             if job.source not in message:
@@ -100,7 +110,8 @@ def run_all(
             failures.append(message)
             report = {"input": job.source, "error": message}
         if not args.quiet and (args.json or "error" not in report):
-            line = json.dumps(report) if args.json else describe(report)
+            told = _describe_skipped if job.done else describe
+            line = json.dumps(report) if args.json else told(report)
             tqdm.write(line, file=sys.stderr if job.target == STREAM else sys.stdout)
     for message in failures:
         print("rdc: error:", *message.split(), file=sys.stderr)
@@ -139,6 +150,21 @@ def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
     return found
 
 
+def _resumed(job: Job, args: Namespace) -> Job:
+    """The job, done if its output is there and complete. Raises RdcError for a damaged one."""
+    if not args.resume or job.target == STREAM or not os.path.exists(job.target):
+        return job
+    if not sharing.is_complete(job.target):
+        if args.force:
+            return job
+        raise RdcError(f"the output '{job.target}' exists and is damaged; give -f to replace it")
+    return dataclasses.replace(job, done=True)
+
+
+def _describe_skipped(report: dict[str, Any]) -> str:
+    return f"{report['input']} -> {report['output']}: there already"
+
+
 def _check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
     """Raises RdcError for an output that could not be written in the end."""
     if job.target == STREAM:
@@ -157,7 +183,11 @@ def _check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
     if target.exists() and os.path.realpath(target) == os.path.realpath(job.source):
         raise RdcError(f"the output '{target}' is the input itself; choose another name")
     if target.exists() and not overwrite:
-        raise RdcError(f"the output '{target}' exists; give -f to replace it")
+        resume = ", or --resume to keep what is there" if may_make_folder else ""
+        raise RdcError(f"the output '{target}' exists; give -f to replace it{resume}")
+    inside = Path(os.path.realpath(target.parent)) / target.name
+    if may_make_folder and os.path.realpath(target) != str(inside):
+        raise RdcError(f"the output '{target}' is a link out of its folder; remove the link")
     folder = target.parent
     if may_make_folder and not folder.exists():
         folder = folder.parent

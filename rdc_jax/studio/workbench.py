@@ -149,7 +149,7 @@ class Workbench:
         target = None
         if asked.get("target_kb") is not None:
             target = 1000 * requests.number(asked, "target_kb", 0.01, 100_000)
-            rate = {"target_bpp": 8 * target / (height * width)}
+            rate = {"target_bytes": target, "best_effort": True}
         else:
             rate = {"quality": requests.number(asked, "quality", 0, 100, DEFAULT_QUALITY)}
         gain = requests.number(asked, "roi_gain", 0, 1000, DEFAULT_ROI_GAIN)

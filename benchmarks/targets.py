@@ -1,0 +1,63 @@
+"""How near files come to the size that was asked for, and in how many codings.
+
+    python benchmarks/targets.py --data PHOTOS [--pairs 100] [--region]
+
+Draws pairs of a picture and a size, uniform in the logarithm between the picture's smallest and
+largest file, and prints how far below the sizes the files end. With --region the middle of every
+picture is important.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+import rdc_jax
+from rdc_jax import compilation_cache, region_shapes
+from rdc_jax.image_io import read_image
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of pictures")
+    parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model")
+    parser.add_argument("--region", action="store_true")
+    args = parser.parse_args()
+    compilation_cache.enable()
+    codec = rdc_jax.load(args.model)
+    paths = sorted(p for p in Path(args.data).iterdir() if p.suffix.lower() in EXTENSIONS)
+    if not paths:
+        parser.error(f"no pictures in {args.data}")
+    rng = np.random.default_rng(args.seed)
+    rows, ranges = [], {}
+    for place in rng.integers(len(paths), size=args.pairs):
+        pixels = read_image(paths[place]).pixels
+        mask = region_shapes.centre(*pixels.shape[:2]) if args.region else None
+        if place not in ranges:
+            ends = [len(codec.encode(pixels, quality=q, importance=mask)) for q in (0, 100)]
+            ranges[place] = np.log(ends)
+        target = int(np.ceil(np.exp(rng.uniform(*ranges[place]))))
+        started = time.perf_counter()
+        data, report = codec.encode(
+            pixels, target_bytes=target, importance=mask, return_report=True
+        )
+        seconds = time.perf_counter() - started
+        rows.append((1 - len(data) / target, report.codings, seconds))
+        print(f"{paths[place].name[:40]:40} {target:8} -> {len(data):8} bytes", end=" ")
+        print(f"{-100 * rows[-1][0]:+.2f} %, {report.codings} codings, {seconds:.2f} s", flush=True)
+    below, codings, seconds = np.array(rows).T
+    print(
+        f"{len(rows)} pairs: {np.sum(below < 0)} above the target; below it by "
+        f"{100 * below.mean():.2f} % on average, {100 * below.max():.2f} % at most, "
+        f"{np.sum(below > 0.02)} by more than 2 %; codings {codings.mean():.2f} on average, "
+        f"{int(codings.max())} at most; {seconds.mean():.2f} s a file"
+    )
+
+
+if __name__ == "__main__":
+    main()
