@@ -126,3 +126,12 @@ def test_requests_take_turns(client, counting, photo):
     for thread in threads:
         thread.join()
     assert counting.calls == ["encode"] * 5 and counting.most == 1
+
+
+def test_a_file_of_tiles_is_opened_and_saved_as_it_is(client, counting, pixels):
+    data = counting._codec.encode(np.tile(pixels, (4, 4, 1)), tile=256)
+    opened = client.json("/open", data)
+    assert sum(opened["parts"].values()) == len(data) and "tiles" in opened["parts"]
+    found, _ = client.decoded(file=opened["file"], tau=0.0, steps=1)
+    assert np.array_equal(found, counting._codec.decode(data, tau=0.0, steps=1))
+    assert client.ask("/file", {"file": opened["file"]})[1] == data
