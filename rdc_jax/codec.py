@@ -235,7 +235,8 @@ class Codec:
         opened = open_file.open_file(data, self.model, f, max_pixels, **more)
         return self._picture(
             opened.windows(self.entropy), opened.header, opened.conditions, steps, tau,
-            clock=clock, area=opened.area, tile_side=opened.tile_side, progress=progress,
+            clock=clock, area=opened.area, tile_side=opened.tile_side, damaged=opened.damaged,
+            progress=progress,
         )  # fmt: skip
 
     def decode_picture(

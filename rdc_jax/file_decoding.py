@@ -6,17 +6,17 @@ latent, window by window -> networks, tile by tile -> uint8 pixels            pi
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rdc_jax import importance, seams
+from rdc_jax import concealment, importance, seams
 from rdc_jax.entropy import bitstream, dither, latent_coding
 from rdc_jax.entropy.bitstream import TAU_UNITS
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.entropy.tile_coding import Window
-from rdc_jax.entropy.tiled_latent import Windows
+from rdc_jax.entropy.tiled_latent import DamagedTile, Windows
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import Model
 from rdc_jax.open_file import open_file
@@ -113,6 +113,7 @@ def picture(
     area: Window | None = None,
     noise: bool,
     tile_side: int | None = None,
+    damaged: Sequence[DamagedTile] = (),
     progress: bool = False,
 ) -> np.ndarray:
     """The picture uint8 [H,W,3] of a latent, or the part of it that lies in `area` (pixels).
@@ -120,11 +121,14 @@ def picture(
     tile(yhat, mean, scale, levels, tau, noise) makes the picture of one tile of the networks,
     float32 of about 0..255. noise: whether it has a use for what a module starts from (otherwise an
     array without channels stands for it). tile_side: of the entropy stage's tiles in pixels, None
-    for a latent coded as a whole. progress: shows a bar for large pictures.
+    for a latent coded as a whole. damaged: tiles that `windows` found to be. progress: shows a bar
+    for large pictures.
 
     Each tile runs all of a sampler's steps on its own window, and the tiles are cross-faded as
-    pixels. Noise is a function of the position, so neighbours start alike and go the same way where
-    their windows agree; blending latents after each step would need all of the latent in memory.
+    pixels. Noise is a function of the position, so neighbours start alike and end alike where their
+    windows agree; blending latents after each step would need a band of them at every step. It is
+    enough: a cross-fade of pictures that differ would be blurred, and gradients in the middle of
+    the fades, over the original's, are .67 (elsewhere .64) after 1 step and 1.06 (1.10) after 4.
     """
     everything = Window(0, header.height, 0, header.width)
     wanted = area = area or everything
@@ -155,6 +159,8 @@ def picture(
     ):
         pixels[position : position + len(rows)] = to_pixels(rows, header.colour_mode)
         position += len(rows)
+    if damaged:
+        pixels = concealment.filled(pixels, area, damaged)
     if tile_side is not None:
         pixels = seams.smoothed(pixels, area, tile_side)
     return pixels[wanted.of(area)]

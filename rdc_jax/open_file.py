@@ -36,12 +36,13 @@ def warn(tile: DamagedTile) -> None:
 @dataclasses.dataclass(frozen=True)
 class OpenFile:
     """See `open_file`. area: what is wanted of the picture, in its pixels; tiles: None for a latent
-    that is coded as a whole."""
+    that is coded as a whole. damaged: those that were found so while decoding, if allowed."""
 
     reader: FileReader
     conditions: Conditions
     area: Window
     tiles: TiledFile | None
+    damaged: list[DamagedTile]
 
     @property
     def header(self) -> Header:
@@ -104,15 +105,20 @@ def open_file(
     grid = importance_coding.decode_importance(
         reader.payload(SectionType.IMPORTANCE), header.map_shape, header.num_levels
     )
-    known, tiles = conditions(header, grid, f), None
+    known, tiles, damaged = conditions(header, grid, f), None, []
+
+    def note(tile: DamagedTile) -> None:
+        damaged.append(tile)
+        on_damage(tile)
+
     if SectionType.TILES in reader.places:
         _, *place = reader.places[SectionType.TILES]
         index = tile_coding.read_index(reader.read, *place, known.height, known.width)
         size = header.width, header.height
-        tiles = TiledFile(known, reader.read, index, f, size, on_damage if resilient else None)
+        tiles = TiledFile(known, reader.read, index, f, size, note if resilient else None)
         if everything:
             _check(reader, tiles)
-    return OpenFile(reader, known, area, tiles)
+    return OpenFile(reader, known, area, tiles, damaged)
 
 
 def conditions(header: Header, grid: np.ndarray, downsampling: int) -> Conditions:

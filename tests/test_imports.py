@@ -51,8 +51,10 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "fusion_folder": {"model_folder"},
     "open_file": {"entropy", "model_folder", "importance"},  # all that comes before the latent
     # decoding less the networks
-    "file_decoding": {"entropy", "model_folder", "open_file", "importance", "tiling", "seams"},
+    "file_decoding": {"entropy", "model_folder", "open_file", "importance", "tiling"}
+    | {"seams", "concealment"},
     "seams": {"entropy"},
+    "concealment": {"entropy"},
     "interop": {
         *("entropy", "open_file", "file_decoding", "model_folder", "fusion_folder", "tiling"),
     }

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from rdc_jax import codec as codecs
-from rdc_jax import seams
+from rdc_jax import concealment, seams
 from rdc_jax.cli import main
 from rdc_jax.entropy import bitstream
 from rdc_jax.entropy.bitstream import SectionType
 from rdc_jax.entropy.tile_coding import Window
+from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.errors import RdcError
 
 HEIGHT, WIDTH, TILE = 300, 563, 256  # 2 x 3 tiles, 1 x 2 of the networks'
@@ -204,6 +205,21 @@ def test_a_step_along_a_border_goes_and_an_edge_stays(rng):
     kept = seams.smoothed(np.rint(edges).astype(np.uint8), Window(0, 96, 0, 128), 64)
     changed = np.abs(kept.astype(int) - np.rint(edges)).mean(2)
     assert changed[:, 56:72].mean() < 1 and changed[57:].max() == 0 and changed[:, :56].max() == 0
+
+
+def test_a_damaged_tile_takes_the_colours_around_it():
+    ramp = np.linspace(20, 220, 192).astype(np.uint8)[None, :, None].repeat(96, 0).repeat(3, 2)
+    picture, hole = ramp.copy(), np.s_[32:64]
+    picture[hole, 64:128] = 128
+    damaged = DamagedTile(1, 9, 64, 132, 64, 32, "CRC-32 mismatch")
+    found = concealment.filled(picture, Window(100, 196, 0, 192), [damaged])
+    assert np.abs(found.astype(int) - ramp).max() < 25
+    np.testing.assert_array_equal(np.delete(found, hole, 0), np.delete(ramp, hole, 0))
+    grey = np.full((40, 40, 3), 128, np.uint8)
+    alone = DamagedTile(0, 1, 0, 0, 40, 40, "cut off")
+    assert np.all(concealment.filled(grey, Window(0, 40, 0, 40), [alone]) == 128)
+    apart = damaged._replace(x=300)
+    assert np.all(concealment.filled(grey, Window(100, 140, 0, 40), [apart]) == 128)
 
 
 @pytest.mark.parametrize(("steps", "tau"), [(1, 0.0), pytest.param(4, 1.0, marks=pytest.mark.slow)])

@@ -86,3 +86,28 @@ def test_a_small_picture_is_continued_by_its_edge():
         input_scale=1, output_scale=1, tile=4, overlap=1,
     )  # fmt: skip
     np.testing.assert_array_equal(seen[0][..., 0], np.tile([1.0, 2.0, 2.0, 2.0], (4, 1)))
+
+
+@pytest.mark.parametrize("area", [(0, 66, 0, 94), (0, 1, 93, 94), (17, 44, 20, 60), (64, 66, 0, 9)])
+def test_an_area_is_a_part_of_the_whole(rng, area):
+    """To the last bit, from no more rows at a time than a tile has, asked for downwards."""
+    picture = rng.normal(size=(33, 47, 2)).astype(np.float32)
+    weights = rng.normal(size=(10, 10, 1)).astype(np.float32)
+    asked = []
+
+    def function(tile):  # depends on the place in the tile, so tiles disagree
+        return np.repeat(np.repeat(tile * weights, 2, 0), 2, 1)
+
+    def bands(top, bottom, left, right):
+        asked.append((top, bottom, left, right))
+        return [picture[top:bottom, left:right]]
+
+    how = dict(input_scale=1, output_scale=2, tile=10, overlap=4)
+    whole = tiling.apply_tiled(function, [picture], **how)
+    rows = list(tiling.tiled_rows(function, bands, (33, 47), area=area, **how))
+    top, bottom, left, right = area
+    np.testing.assert_array_equal(np.concatenate(rows), whole[top:bottom, left:right])
+    assert max(len(part) for part in rows) <= 20
+    assert asked == sorted(asked) and all(after - before == 10 for before, after, *_ in asked)
+    assert asked[0][0] * 2 <= top and asked[-1][1] * 2 >= bottom
+    assert asked[0][0] * 2 + 20 > top and asked[-1][0] * 2 < bottom

@@ -109,6 +109,7 @@ class Decoder:
             area=opened.area,
             noise=self._knob is not None,
             tile_side=opened.tile_side,
+            damaged=opened.damaged,
             progress=progress,
         )
 

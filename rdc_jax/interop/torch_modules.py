@@ -77,6 +77,7 @@ class Decoder(nn.Module):
             area=opened.area,
             noise=self.fusion is not None,
             tile_side=opened.tile_side,
+            damaged=opened.damaged,
         )
         return torch.from_numpy(pixels)
 

@@ -88,6 +88,16 @@ def test_pictures_are_those_of_jax(shipped, graphs, example, tau):
     assert_same_picture(decoder.decode(data, tau=tau), shipped.decode(data, tau=tau))
 
 
+def test_tiles_and_crops_are_those_of_jax(shipped, graphs):
+    data = shipped.encode(photograph(35, 345), quality=45, tile=256)
+    expected, crop = shipped.decode(data), (200, 3, 80, 30)
+    for decoder in (onnx_decoder.load(folder=graphs), torch_modules.load()):
+        picture = np.asarray(decoder.decode(data))
+        assert_same_picture(picture, expected)
+        part = np.asarray(decoder.decode(data, crop=crop))
+        np.testing.assert_array_equal(part, picture[3:33, 200:280])
+
+
 def test_a_graph_with_weights_and_without_a_module(smoke_model, whole):
     codec = codecs.load(smoke_model)
     data = codec.encode(photograph(24, 41)[..., 0], quality=70)
