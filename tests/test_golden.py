@@ -52,3 +52,23 @@ def test_a_golden_file_decodes_to_the_same_symbols_and_picture(name):
     difference = np.abs(pixels.astype(int) - expected)
     # Rounding of floats may move a pixel to the next value, rarely by more.
     assert difference.max() <= 3 and np.mean(difference > 0) <= 0.02
+
+
+def test_what_is_there_is_never_replaced(tmp_path, monkeypatch):
+    from tests.golden import make
+
+    monkeypatch.setattr(make, "HERE", tmp_path)
+    monkeypatch.setattr(make, "LIST", tmp_path / "golden.json")
+    (tmp_path / "golden.json").write_text(json.dumps(GOLDEN))
+    make.main()  # all are listed: nothing to do
+    assert json.loads((tmp_path / "golden.json").read_text()) == GOLDEN
+    (tmp_path / "golden.json").write_text(json.dumps(GOLDEN | {"files": {}}))
+    (tmp_path / "plain.rdc").write_bytes(b"someone's")
+    with pytest.raises(SystemExit, match="nothing is replaced"):
+        make.main()
+    (tmp_path / "golden.json").write_text(json.dumps({"models": {}, "files": {}}))
+    (tmp_path / "mean_scale").mkdir()
+    monkeypatch.setattr(make.miniature, "MODELS", {"mean_scale": ()})
+    with pytest.raises(SystemExit, match="nothing is replaced"):
+        make.main()
+    assert (tmp_path / "plain.rdc").read_bytes() == b"someone's"

@@ -49,10 +49,14 @@ class IntegerConv:
 
     def accumulate(self, x: np.ndarray, stride: int = 1) -> np.ndarray:
         """Exact sums (not yet shifted) over x [h,w,c_in], zero padding k // 2; [h',w',c_out]."""
+        return self._sums(x, stride, self.bias)
+
+    def _sums(self, x: np.ndarray, stride: int, offset: np.ndarray) -> np.ndarray:
+        """`accumulate` with another offset [c_out] than the bias."""
         k, _, c_in, c_out = self.weight.shape
         if k == 1:
             flat = x.reshape(-1, c_in) @ self.weight[0, 0]
-            flat += self.bias
+            flat += offset
             return flat.reshape(*x.shape[:-1], c_out)
         h, w, _ = x.shape
         padded = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
@@ -64,7 +68,8 @@ class IntegerConv:
             windows = np.lib.stride_tricks.sliding_window_view(stripe, (k, k), (0, 1))
             windows = windows[::stride, ::stride].transpose(0, 1, 3, 4, 2)
             patches = windows.reshape(-1, k * k * c_in)
-            out[top : top + rows] = (patches @ kernel + self.bias).reshape(-1, *out.shape[1:])
+            np.matmul(patches, kernel, out=out[top : top + rows].reshape(-1, c_out))
+        out += offset
         return out
 
     def accumulate_at(self, x: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -86,13 +91,19 @@ class IntegerConv:
 
     def rescale(self, total: np.ndarray) -> np.ndarray:
         """Sums -> activations: rounded shift, clipped."""
-        rounded = total + 2.0 ** (self.shift - 1)
-        rounded *= 2.0**-self.shift
-        np.floor(rounded, out=rounded)
-        return np.clip(rounded, -ACTIVATION_LIMIT, ACTIVATION_LIMIT, out=rounded)
+        return self._shifted(total + 2.0 ** (self.shift - 1), -ACTIVATION_LIMIT)
 
-    def __call__(self, x: np.ndarray, stride: int = 1) -> np.ndarray:
-        return self.rescale(self.accumulate(x, stride))
+    def _shifted(self, total: np.ndarray, least: int) -> np.ndarray:
+        """Sums that half a unit was added to -> activations of `least` or more, in their place."""
+        total *= 2.0**-self.shift
+        np.floor(total, out=total)
+        return np.clip(total, least, ACTIVATION_LIMIT, out=total)
+
+    def __call__(
+        self, x: np.ndarray, stride: int = 1, least: int = -ACTIVATION_LIMIT
+    ) -> np.ndarray:
+        """Activations; least: 0 is a ReLU."""
+        return self._shifted(self._sums(x, stride, self.bias + 2.0 ** (self.shift - 1)), least)
 
 
 def quantize_convolution(kernel: np.ndarray, bias: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -198,8 +209,7 @@ class IntegerHyperprior:
         return layer.record
 
     def _hidden(self, layer: str, x: np.ndarray, stride: int = 1) -> np.ndarray:
-        x = self._layers[layer](x, stride)
-        return np.maximum(x, 0.0, out=x)
+        return self._layers[layer](x, stride, 0)
 
     def passes(self, height: int, width: int) -> list[np.ndarray]:
         """The pixels that each pass codes, bool [h,w] each."""
