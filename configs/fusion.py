@@ -32,7 +32,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.fusion = ml_collections.ConfigDict(
         dict(
             from_base=True,  # the transform starts as a copy of the base's denoiser, if it has one
-            own_synthesis=True,  # and the base's synthesis, too: a copy learns with it
             transform=dict(  # where the base has none
                 channels=(96, 128, 160), layers=1, heads=(0, 0, 0), mid_heads=0, norm="pixel"
             ),

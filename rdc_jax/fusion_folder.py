@@ -3,7 +3,6 @@
     config.json              name, the base's model id, the `fusion` section of the training
                              config, and the defaults that encoders write into files as hints
     transform.safetensors    float16 parameters of the latent transform
-    synthesis.safetensors    and of the module's own synthesis, if it has one
     manifest.json            sha256 of the files above
     training/                what only further training needs (not in the manifest, may be deleted)
 
@@ -23,14 +22,12 @@ from rdc_jax.errors import RdcError
 
 FORMAT = 1
 FOLDER = "fusion"  # inside a model's folder: the module that comes with it
-DECODING_PARTS = ("transform", "synthesis")
 TRAINING_PARTS = ("auxiliary",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Module:
-    """What a folder holds. params: {"transform": ..}, its own {"synthesis": ..} if it has one, and
-    training parts where they were kept."""
+    """What a folder holds. params: {"transform": ...}, and training parts where they were kept."""
 
     path: Path
     config: dict[str, Any]  # the `fusion` section
@@ -51,20 +48,16 @@ def save(
     """Writes a module's folder, replacing its files. fusion: the config section of that name."""
     folder = Path(folder)
     config = {"name": name, "format": FORMAT, "base": base_id.hex(), "fusion": dict(fusion)}
-    files = {"config.json": model_folder.as_json(config)}
-    for part in decoding_parts(fusion):
-        files[f"{part}.safetensors"] = model_folder.as_float16(part, params[part])
+    files = {
+        "config.json": model_folder.as_json(config),
+        "transform.safetensors": model_folder.as_float16("transform", params["transform"]),
+    }
     model_folder.write(folder, files)
     for part in TRAINING_PARTS:
         if part in params:
             kept = folder / "training" / f"{part}.safetensors"
             kept.parent.mkdir(exist_ok=True)
             kept.write_bytes(model_folder.as_float16(part, params[part]))
-
-
-def decoding_parts(fusion: Mapping[str, Any]) -> tuple[str, ...]:
-    """The parts that a module of this config decodes with."""
-    return DECODING_PARTS if fusion.get("own_synthesis") else DECODING_PARTS[:1]
 
 
 def load(folder: str | Path, base_id: bytes) -> Module:
@@ -87,11 +80,7 @@ def load(folder: str | Path, base_id: bytes) -> Module:
             f"the module in {folder} was made for model {base}, not for {base_id.hex()}; give "
             "its base with --model or another module with --fusion"
         )
-    files = {}
-    for part in decoding_parts(fusion):
-        if (name := f"{part}.safetensors") not in contents:
-            raise RdcError(f"{folder} has no {name}; install the module again")
-        files[folder / name] = contents[name]
+    files = {folder / "transform.safetensors": contents["transform.safetensors"]}
     for part in TRAINING_PARTS:
         path = folder / "training" / f"{part}.safetensors"
         if path.is_file():

@@ -28,9 +28,8 @@ def of_module(module: fusion_folder.Module, networks: Networks) -> tuple[Fusion,
     with model_folder.described_by(module.path, "a module"):
         fusion = Fusion.from_config(module.config, networks)
         expected = jax.eval_shape(fusion.init, jax.random.key(0))
-    parts = fusion_folder.decoding_parts(module.config)
-    params = {part: module.params[part] for part in parts}
-    _check_parameters(params, {part: expected[part] for part in parts})
+    params = {"transform": module.params["transform"]}
+    _check_parameters(params, {"transform": expected["transform"]})
     return fusion, jax.device_put(params)
 
 

@@ -86,8 +86,7 @@ def picture_of_tile(
             values = residual.clock(steps)
             for now, after in itertools.pairwise(np.asarray(values, np.float32)):
                 noise = _module_step(module.fusion, module.params, noise, decoded, now, after)
-            show = _realistic if np.all(tau == 1.0) else _fused
-            return show(networks, params, module.fusion, module.params, decoded, noise, tau)
+            return _fused(networks, params, decoded, noise, tau)
         faithful = _clean(networks, params, yhat, *prior_and_levels, clocks[0])
         for now, after in itertools.pairwise(clocks[:-1]):
             yhat = _sampler_step(networks, params, yhat, *prior_and_levels, now, after)
@@ -146,32 +145,16 @@ def _module_step(fusion, params, noisy, decoded, now, after) -> jax.Array:
     return residual.ddim_step(noisy[None], v, now, after)[0]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 2))
-def _realistic(networks, params, fusion, module_params, decoded, clean, tau) -> jax.Array:
-    """Synthesis where the knob is at its end."""
-    latent = decoded.latent + decoded.deviation * clean[None]
-    return _to_255(fusion.picture({**params, **module_params}, latent)[0])
-
-
-@functools.partial(jax.jit, static_argnums=(0, 2))
-def _fused(networks, params, fusion, module_params, decoded, clean, tau) -> jax.Array:
-    """The knob and synthesis; of two syntheses, a mixture of their pictures in the same shares."""
+@functools.partial(jax.jit, static_argnums=0)
+def _fused(networks, params, decoded, clean, tau) -> jax.Array:
+    """The knob and synthesis."""
     transformed = decoded.latent + decoded.deviation * clean[None]
     latent = residual.fuse(decoded.latent, transformed, tau[None, :, :, None])
-    picture = _pixels(networks, params, latent)
-    if not fusion.own_synthesis:
-        return picture
-    realistic = _to_255(fusion.picture({**params, **module_params}, latent)[0])
-    shares = jax.image.resize(tau[..., None], (*picture.shape[:2], 1), "linear")
-    return residual.fuse(picture, realistic, shares)
+    return _pixels(networks, params, latent)
 
 
 def _pixels(networks, params, latent) -> jax.Array:
-    return _to_255(networks.decode(params, latent)[0])
-
-
-def _to_255(picture) -> jax.Array:
-    return 127.5 * (picture + 1.0)
+    return 127.5 * (networks.decode(params, latent)[0] + 1.0)
 
 
 def _denoise(networks, params, yhat, mean, scale, levels, now) -> tuple[jax.Array, LevelTimesteps]:

@@ -91,18 +91,6 @@ def test_training_parts_may_never_have_been(tmp_path, params):
     assert set(fusion_folder.load(tmp_path / "m", BASE).params) == {"transform"}
 
 
-def test_a_synthesis_of_its_own_is_stored_and_needed(tmp_path, params):
-    section = SECTION | {"own_synthesis": True}
-    folder = tmp_path / "m"
-    fusion_folder.save(folder, "n", section, BASE, params | {"synthesis": tree(4)})
-    assert set(fusion_folder.load(folder, BASE).params) == {"transform", "synthesis", "auxiliary"}
-    (folder / "synthesis.safetensors").unlink()
-    rewrite_manifest(folder)
-    with pytest.raises(RdcError, match=r"has no synthesis\.safetensors") as error:
-        fusion_folder.load(folder, BASE)
-    assert one_line(error)
-
-
 def test_a_damaged_training_part_is_named(folder):
     (folder / "training" / "auxiliary.safetensors").write_bytes(b"not what it should be")
     with pytest.raises(RdcError, match=r"training/auxiliary\.safetensors is damaged") as error:
@@ -231,8 +219,8 @@ def test_the_codec_wants_exactly_the_parameters_of_the_config(smoke_model, tmp_p
     model = model_folder.load(smoke_model)
     section = fusion_config.get_config("smoke").fusion.to_dict()
     fusion = Fusion.from_config(section, Networks.from_config(model.config))
-    shapes = jax.eval_shape(fusion.init, jax.random.key(0))
-    params = jax.tree.map(lambda leaf: np.zeros(leaf.shape), shapes)
+    shapes = jax.eval_shape(fusion.init, jax.random.key(0))["transform"]
+    params = {"transform": jax.tree.map(lambda leaf: np.zeros(leaf.shape), shapes)}
     folder = tmp_path / "m"
     fusion_folder.save(folder, "n", section, model.model_id, params)
     arrays = safetensors.numpy.load_file(folder / "transform.safetensors")

@@ -32,7 +32,6 @@ def module_folder(smoke_model, tmp_path_factory):
     model = model_folder.load(smoke_model)
     section = fusion_config.get_config("smoke").fusion
     section.transform.update(channels=(16,), heads=(0,))
-    section.own_synthesis = False
     section.update(default_tau=DEFAULT_TAU, default_steps=DEFAULT_STEPS)
     fusion = Fusion.from_config(section.to_dict(), Networks.from_config(model.config))
     rng = np.random.default_rng(0)

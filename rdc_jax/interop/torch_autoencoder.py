@@ -80,7 +80,6 @@ class TransformAutoencoder(nn.Module):
     """Analysis and synthesis; fields as the Flax module of the same name."""
 
     downsampling = DOWNSAMPLING
-    encoder_parts = ("analysis",)  # parameters that `decode` does not need
 
     def __init__(
         self,

@@ -72,8 +72,6 @@ class TimestepMapUNet(nn.Module):
 class KLAutoencoder(nn.Module):
     """diffusers' `AutoencoderKL` (`inner`) with our fields and our scaled latent."""
 
-    encoder_parts = ("inner.encoder", "inner.quant_conv")  # parameters that `decode` does not need
-
     def __init__(
         self,
         block_out_channels: tuple[int, ...] = (128, 256, 512, 512),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rdc_jax.interop.torch_extra import Tensor, functional, nn, torch
-from rdc_jax.interop.torch_networks import Networks, make_synthesis, make_unet
+from rdc_jax.interop.torch_networks import Networks, make_unet
 from rdc_jax.interop.torch_timesteps import Timesteps
 
 MIN_DEVIATION = 2.0**-6
@@ -42,10 +42,7 @@ def can_start_from_base(networks: Networks) -> bool:
 
 
 class Fusion(nn.Module):
-    """The module's U-Net and, if it has one, its own synthesis.
-
-    fusion: the section of that name of the module's config.
-    """
+    """The module's U-Net; `fusion`: the section of that name of the module's config."""
 
     def __init__(self, fusion: Mapping[str, Any], networks: Networks):
         super().__init__()
@@ -54,9 +51,6 @@ class Fusion(nn.Module):
         channels = networks.latent_channels
         self.latent_unit = networks.latent_unit
         self.transform = make_unet(6 * channels + 2, 2 * channels, fields, None)
-        self.synthesis = None
-        if fusion.get("own_synthesis"):
-            self.synthesis = make_synthesis(networks.autoencoder_fields)
 
     def velocity(self, noisy: Tensor, u: float, decoded: Decoded) -> Tensor:
         """v [B,C,h,w] for a noisy residual [B,C,h,w] at clock u."""

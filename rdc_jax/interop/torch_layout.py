@@ -16,7 +16,6 @@ PREFIXES = {  # of the modules that the parts of a model folder are
     "autoencoder": "networks.autoencoder.",
     "unet": "networks.unet.",
     "transform": "fusion.transform.",
-    "synthesis": "fusion.synthesis.",
 }
 SINGLE = {
     "step_profile/octaves": "networks.step_octaves",

@@ -45,7 +45,6 @@ class MeanScaleAutoencoder(nn.Module):
     """g_a and g_s; `width` N of the hidden layers, `latent_channels` M."""
 
     downsampling = 16
-    encoder_parts = ("g_a",)  # parameters that `decode` does not need
 
     def __init__(self, width: int = 128, latent_channels: int = 192, latent_gain: float = 1.0):
         super().__init__()

@@ -39,8 +39,7 @@ class Decoder(nn.Module):
         if module is not None:
             with model_folder.described_by(module.path, "a module"):
                 self.fusion = Fusion(module.config, self.networks)
-            parts = fusion_folder.decoding_parts(module.config)
-            params = params | {part: module.params[part] for part in parts}
+            params = params | {"transform": module.params["transform"]}
             self.module_identity = module.identity
         load_state(self, decoder_state(params))
         self.model = dataclasses.replace(model, params={}, entropy={})  # they are loaded now

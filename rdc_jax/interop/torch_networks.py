@@ -48,21 +48,6 @@ class Standardized(NamedTuple):
         return self.mean + self.scale * x0
 
 
-def make_autoencoder(fields: Mapping[str, Any]) -> nn.Module:
-    """The autoencoder of a config's section of that name."""
-    fields = dict(fields)
-    return AUTOENCODERS[fields.pop("kind")](**fields)
-
-
-def make_synthesis(fields: Mapping[str, Any]) -> nn.Module:
-    """The same without the parameters that only encoding needs."""
-    autoencoder = make_autoencoder(fields)
-    for name in autoencoder.encoder_parts:
-        *parents, child = name.split(".")
-        delattr(autoencoder.get_submodule(".".join(parents)), child)
-    return autoencoder
-
-
 class Networks(nn.Module):
     """Autoencoder, U-Net (or None) and the constants they share.
 
@@ -71,8 +56,8 @@ class Networks(nn.Module):
 
     def __init__(self, model: Mapping[str, Any], latent_unit: float):
         super().__init__()
-        self.autoencoder_fields = dict(model["autoencoder"])
-        self.autoencoder = make_autoencoder(self.autoencoder_fields)
+        fields = dict(model["autoencoder"])
+        self.autoencoder = AUTOENCODERS[fields.pop("kind")](**fields)
         self.latent_channels = int(model["latent_channels"])
         self.latent_unit = float(latent_unit)
         self.prior_conditioning = bool(model["prior_conditioning"])

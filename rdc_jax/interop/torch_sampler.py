@@ -5,7 +5,7 @@ What `rdc_jax.tiled_networks.picture_of_tile` does; see `rdc_jax.diffusion.sampl
 
 import itertools
 
-from rdc_jax.interop.torch_extra import Tensor, functional, torch
+from rdc_jax.interop.torch_extra import Tensor, torch
 from rdc_jax.interop.torch_fusion import Fusion, decoded_latent
 from rdc_jax.interop.torch_networks import Networks
 from rdc_jax.interop.torch_timesteps import Timesteps, level_timesteps
@@ -86,13 +86,7 @@ def with_module(
     """`reconstruct_tile` through the plug-and-play module."""
     decoded = decoded_latent(networks, yhat, timesteps, mean, scale)
     better = fusion.sample(noise, decoded, steps)
-    latent = fuse(decoded.latent, better, tau)
-    picture = networks.decode(latent)
-    if fusion.synthesis is None:
-        return picture
-    size = picture.shape[2:]
-    shares = functional.interpolate(tau[:, None], size, mode="bilinear", align_corners=False)
-    return fuse(picture, fusion.synthesis.decode(latent), shares[:, 0])
+    return networks.decode(fuse(decoded.latent, better, tau))
 
 
 def fuse(faithful: Tensor, realistic: Tensor, tau: Tensor) -> Tensor:

@@ -124,7 +124,6 @@ class TransformAutoencoder(nn.Module):
     dtype: Any = jnp.float32
 
     downsampling = DOWNSAMPLING
-    decoder_parts = ("synthesis",)  # parameters that `decode` needs
 
     def setup(self) -> None:
         fields = (self.luma, self.chroma, self.fine_width, self.width, self.blocks, self.dtype)

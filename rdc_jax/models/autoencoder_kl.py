@@ -190,8 +190,6 @@ class AutoencoderKL(nn.Module):
     image_channels: int = 3
     dtype: Any = jnp.float32
 
-    decoder_parts = ("decoder", "post_quant_conv")  # parameters that `decode` needs
-
     @property
     def downsampling(self) -> int:
         """f, the ratio of image to latent sides; 8 at the default sizes."""

@@ -1,15 +1,13 @@
-"""The plug-and-play module for a frozen codec: latent transform, synthesis, and what trains them.
+"""The plug-and-play module for a frozen codec: latent transform, and what trains it.
 
     fusion = Fusion.from_config(config.fusion, networks)
-    params = fusion.init(jax.random.key(0))     transform, synthesis, auxiliary, discriminator
+    params = fusion.init(jax.random.key(0))     {"transform", "auxiliary", "discriminator"}
 
 (2412.11379.) The transform is a small U-Net that runs a latent diffusion process conditioned on
-the decoded latent (`rdc_jax.diffusion.residual`). With `own_synthesis` the module also has a copy
-of the base's synthesis that learns to show the better latent [ours]; the paper's synthesis stays
-frozen. The auxiliary encoder and the discriminator exist in training only. Everything the module
-asks of a base codec is `Networks.encode`, `Networks.denoise`, `Networks.decode` and the entropy
-model's mean and scale, so it plugs into every codec that has them; file and base weights stay as
-they are.
+the decoded latent (`rdc_jax.diffusion.residual`). The auxiliary encoder and the discriminator
+exist in training only. Everything the module asks of a base codec is `Networks.encode`,
+`Networks.denoise`, `Networks.decode` and the entropy model's mean and scale, so it plugs into
+every codec that has them; file and base weights stay as they are.
 """
 
 import dataclasses
@@ -104,10 +102,8 @@ class Fusion:
 
     transform: UNet
     from_base: bool  # the transform is a copy of the base's denoiser that learns to differ
-    own_synthesis: bool  # realistic pictures are shown by a copy of the base's synthesis
     auxiliary: AuxiliaryEncoder
     discriminator: PatchDiscriminator
-    autoencoder: nn.Module  # the base's
     latent_channels: int
     latent_unit: float
     downsampling: int
@@ -130,10 +126,8 @@ class Fusion:
         return cls(
             transform=transform,
             from_base=from_base,
-            own_synthesis=bool(fusion.get("own_synthesis", False)),
             auxiliary=AuxiliaryEncoder(**fusion["auxiliary"], dtype=dtype),
             discriminator=PatchDiscriminator(**fusion["discriminator"], dtype=dtype),
-            autoencoder=networks.autoencoder,
             latent_channels=networks.latent_channels,
             latent_unit=networks.hyperprior.latent_unit,
             downsampling=networks.downsampling,
@@ -148,11 +142,7 @@ class Fusion:
         decoded = Decoded(latent, latent + 1.0, features, latent, jnp.zeros((1,)))
         inputs = self.transform_inputs(latent, jnp.zeros((1,)), decoded)
         pair = jnp.concatenate([image, image], axis=-1)
-        synthesis = {}
-        if self.own_synthesis:
-            autoencoder = self.autoencoder.init(keys[0], image)["params"]
-            synthesis = {"synthesis": self.decoder_of(autoencoder)}
-        return synthesis | {
+        return {
             "transform": self.transform.init(keys[0], inputs, decoded.timesteps)["params"],
             "auxiliary": self.auxiliary.init(keys[1], image, latent, decoded)["params"],
             "discriminator": self.discriminator.init(keys[2], pair)["params"],
@@ -178,22 +168,7 @@ class Fusion:
         shift = last["bias"][: self.latent_channels]
         share = jnp.full_like(shift, math.log(math.expm1(GRAIN_AT_START)))
         transform["conv_out"] = {**last, "bias": jnp.concatenate([shift, share])}
-        started = {"transform": transform}
-        if self.own_synthesis:
-            started["synthesis"] = self.decoder_of(base["autoencoder"])
-        return params | started
-
-    def decoder_of(self, autoencoder: Mapping[str, Any]) -> dict[str, Any]:
-        """The part of an autoencoder's parameters that makes pictures of latents."""
-        return {name: autoencoder[name] for name in self.autoencoder.decoder_parts}
-
-    def picture(self, params: Mapping[str, Any], latent: jax.Array) -> jax.Array:
-        """Realistic picture [B,fh,fw,3] of the better latent [B,h,w,C], as `Networks.decode`.
-
-        params: the module's and the base's, or with `own_synthesis` the module's alone.
-        """
-        weights = params["synthesis"] if self.own_synthesis else params["autoencoder"]
-        return self.autoencoder.apply({"params": weights}, latent, method="decode")
+        return params | {"transform": transform}
 
     def transform_inputs(self, noisy: jax.Array, u: jax.Array, decoded: Decoded) -> jax.Array:
         """What the U-Net sees, [B,h,w,6C+2]: what the base's sees, r_u, y_c, log2 w, the clock."""

@@ -41,7 +41,6 @@ class MeanScaleAutoencoder(nn.Module):
     dtype: Any = jnp.float32
 
     downsampling = 16
-    decoder_parts = tuple(f"g_s_{i}" for i in range(7))  # parameters that `decode` needs
 
     def setup(self) -> None:
         n, m, dtype = self.width, self.latent_channels, self.dtype

@@ -72,7 +72,7 @@ def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) ->
     if config.fusion_from:
         earlier = fusion_folder.load(config.fusion_from, base.model_id).params
         for part, params in earlier.items():
-            fresh, stored = map(model_folder.parameter_shapes, (module.get(part, {}), params))
+            fresh, stored = map(model_folder.parameter_shapes, (module[part], params))
             if fresh != stored:
                 raise RdcError(f"the {part} in {config.fusion_from} does not fit config.fusion")
         module |= earlier
@@ -124,7 +124,7 @@ def make_validation(config: ml_collections.ConfigDict, networks: Networks):
         y_bits, z_bits, mean, scale = entropy_bits(networks, params, noised, z_key)
         received = received_latent(networks, params, noised, mean)
         decoded = decoded_latent(networks, params, received, timesteps, mean, scale)
-        latents, show = {"": decoded.latent}, {}
+        latents = {"": decoded.latent}
         if of_encoder:
             latents["_y_p"] = fusion.better_latent(params, x, y, decoded)
         else:
@@ -132,12 +132,10 @@ def make_validation(config: ml_collections.ConfigDict, networks: Networks):
             for steps in STEPS:
                 clean = sample(fusion, params, noise, decoded, steps)
                 latents[f"_{steps}"] = decoded.latent + decoded.deviation * clean
-                show[f"_{steps}"] = fusion.picture
         bpp = jnp.sum(y_bits + z_bits) / (crop.shape[1] * crop.shape[2])
         results, pictures = {"bpp": bpp}, []
         for name, latent in latents.items():
-            picture = show.get(name, networks.decode)(params, latent)
-            picture = jnp.clip(picture, -1.0, 1.0) + 1.0
+            picture = jnp.clip(networks.decode(params, latent), -1.0, 1.0) + 1.0
             shown = jnp.round(losses.PIXEL_RANGE * picture)
             mse = jnp.mean(jnp.square(shown - crop.astype(jnp.float32)))
             results[f"psnr{name}"] = 10 * jnp.log10(255.0**2 / mse)

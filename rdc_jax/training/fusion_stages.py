@@ -31,10 +31,10 @@ from rdc_jax.training.stages import Loss, Noised
 TRAINED = {
     "auxiliary": ("auxiliary",),
     "transform": ("transform",),
-    "realism": ("transform", "synthesis", "discriminator"),
-    "end_to_end": (*stages.TRAINED["joint"], "transform", "synthesis", "discriminator"),
+    "realism": ("transform", "discriminator"),
+    "end_to_end": (*stages.TRAINED["joint"], "transform", "discriminator"),
 }
-MODULE = ("auxiliary", "transform", "synthesis", "discriminator")  # what is not the base codec's
+MODULE = ("auxiliary", "transform", "discriminator")  # what is not the base codec's
 WITH_BASE = ("end_to_end",)  # stages that make a new base codec, too
 SMALL_LPIPS = 0.01  # below which a further per cent counts less
 
@@ -192,7 +192,7 @@ def realism_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Lo
         decoded, x = example.decoded, example.noised.x
         noise = unit_noise(noise_key, decoded.latent.shape)
         transformed = few_step_latent(fusion, params, decoded, noise, u_key, recipe.two_step_share)
-        picture = fusion.picture(params, transformed)
+        picture = networks.decode(params, transformed)
         value, metrics = weighed(recipe, picture_terms(recipe, params, example, picture))
         if recipe.diffusion_weight:
             error = prediction_error(fusion, params, example, diffusion_key)
@@ -230,7 +230,7 @@ def end_to_end_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) ->
 
         noise = unit_noise(noise_key, decoded.latent.shape)
         transformed = few_step_latent(fusion, params, decoded, noise, u_key, recipe.two_step_share)
-        picture = fusion.picture(params, transformed)
+        picture = networks.decode(params, transformed)
         terms = picture_terms(recipe, params, example, picture)
         looks = jnp.log(terms["lpips"] + SMALL_LPIPS) + recipe.pixel_weight * terms["mse_ratio"]
         value += recipe.realism_weight * jnp.mean(unit * looks)

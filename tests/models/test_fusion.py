@@ -32,13 +32,11 @@ def networks():
 
 @pytest.fixture(scope="module")
 def base(networks):
-    """Parameters of an untrained denoiser and autoencoder, with a function that runs the first."""
-    keys = jax.random.split(jax.random.key(0), 3)
-    image = jnp.zeros((1, 16, 16, 3))
+    """Parameters of an untrained denoiser, with a function that runs it."""
+    keys = jax.random.split(jax.random.key(0), 2)
     unet_input = jnp.zeros((1, 8, 8, networks.unet_channels))
     params = {
         "unet": jax.jit(networks.unet.init)(keys[0], unet_input, jnp.zeros((1,)))["params"],
-        "autoencoder": jax.jit(networks.autoencoder.init)(keys[2], image)["params"],
         "step_profile": networks.step_profile.init(keys[1], jnp.zeros((1,)))["params"],
     }
     return params, jax.jit(decoded_latent, static_argnums=0)
@@ -216,22 +214,9 @@ def test_config_read_from_json_builds_the_same_networks(section, fusion, network
     assert again == fusion and hash(again) == hash(fusion)
 
 
-def test_fresh_parameters_are_float32_and_have_the_four_parts(fresh):
-    assert set(fresh) == {"transform", "synthesis", "auxiliary", "discriminator"}
+def test_fresh_parameters_are_float32_and_have_the_three_parts(fresh):
+    assert set(fresh) == {"transform", "auxiliary", "discriminator"}
     assert {leaf.dtype for leaf in jax.tree.leaves(fresh)} == {jnp.dtype("float32")}
-
-
-def test_a_fresh_synthesis_of_its_own_shows_what_the_base_shows(fusion, fresh, networks, base):
-    latent = jax.random.normal(jax.random.key(3), SHAPE)
-    own = fusion.picture({"synthesis": fresh["synthesis"]}, latent)
-    np.testing.assert_array_equal(own, networks.decode(base[0], latent))
-
-
-def test_without_a_synthesis_of_its_own_the_base_shows(section, networks, base):
-    fusion = Fusion.from_config(section | {"own_synthesis": False}, networks)
-    assert "synthesis" not in jax.eval_shape(fusion.init, jax.random.key(0))
-    latent = jax.random.normal(jax.random.key(3), SHAPE)
-    np.testing.assert_array_equal(fusion.picture(base[0], latent), networks.decode(base[0], latent))
 
 
 @pytest.mark.parametrize("without", [dict(prior_conditioning=False), dict(unet=None)])

@@ -5,7 +5,6 @@ import signal
 import types
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -116,38 +115,15 @@ def test_its_module_decodes_files_of_the_base(straight, smoke_model):
     assert np.any(codec.decode(data, tau=1.0, steps=2) != codec.decode(data, tau=0.0))
 
 
-def test_the_knob_mixes_what_two_syntheses_show(straight, smoke_model, tmp_path):
-    """A module whose own synthesis shows black: taus are its share, pixel by pixel."""
-    base_id = model_folder.load(smoke_model).model_id
-    module = fusion_folder.load(straight / "model", base_id)
-    black = jax.tree.map(np.zeros_like, module.params["synthesis"])
-    black["synthesis"]["conv_out"]["bias"] -= 1.0
-    params = module.params | {"synthesis": black}
-    fusion_folder.save(tmp_path / "m", "black", module.config, base_id, params)
-    codec = rdc_jax.load(smoke_model, fusion=tmp_path / "m")
-    data = codec.encode(np.full((32, 64, 3), 160, np.uint8))
-    faithful = codec.decode(data, tau=0.0).astype(int)
-    assert not codec.decode(data, tau=1.0).any()
-    half = codec.decode(data, tau=0.5).astype(int)
-    assert np.abs(half - faithful / 2).mean() < 4  # the latent is half another one, too
-    sides = np.zeros((32, 64), np.float32)
-    sides[:, 32:] = 1.0
-    mixed = codec.decode(data, tau=sides).astype(int)
-    assert not mixed[:, 40:].any() and np.abs(mixed[:, :24] - faithful[:, :24]).mean() < 4
-    between = mixed[:, 24:40].mean((0, 2))
-    assert np.all(np.diff(between) < 8) and 0.2 < between[8] / between[0] < 0.8
-
-
 def test_a_module_has_what_later_stages_need_and_no_more(straight, smoke_model):
     base_id = model_folder.load(smoke_model).model_id
     module = fusion_folder.load(straight / "model", base_id)
-    assert set(module.params) == {"transform", "synthesis", "auxiliary"}
+    assert set(module.params) == {"transform", "auxiliary"}
     kernel = module.params["transform"]["conv_out"]["kernel"]
     assert np.any(kernel)  # four steps away from zero, where it began
     assert not np.any(module.params["auxiliary"]["conv_out"]["kernel"])
     assert set(contents(straight / "model")) == {
-        "config.json", "transform.safetensors", "synthesis.safetensors", "manifest.json",
-        "training/auxiliary.safetensors",
+        "config.json", "transform.safetensors", "manifest.json", "training/auxiliary.safetensors"
     }  # fmt: skip
 
 
@@ -194,7 +170,7 @@ def test_other_stages_go_on_from_a_module(straight, smoke_model, tmp_path, stage
         changed
         == {
             "auxiliary": {"training/auxiliary.safetensors"},
-            "realism": {"transform.safetensors", "synthesis.safetensors", "manifest.json"},
+            "realism": {"transform.safetensors", "manifest.json"},
         }[stage]
     )
 
