@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 import rdc_jax.demo
+from rdc_jax.cli import main
 from rdc_jax.drawings import looks_drawn
 from rdc_jax.image_io import read_image
 
@@ -57,3 +58,12 @@ def test_text_pasted_into_a_photograph_counts():
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 3, 3), (5, 4, 3), (1, 400, 3)])
 def test_small_and_plain_pictures_are_no_drawings(shape):
     assert not looks_drawn(np.full(shape, 128, np.uint8))
+
+
+def test_encoding_a_drawing_says_so_once(tmp_path, smoke_model, capsys):
+    Image.fromarray(page()[:64, :64]).save(tmp_path / "page.png")
+    command = ["encode", str(tmp_path / "page.png"), "--model", str(smoke_model)]
+    assert main(command) == 0
+    assert capsys.readouterr().err.count("looks like a drawing") == 1
+    assert main([*command, "-f", "-q", "40", "--quiet"]) == 0
+    assert "drawing" not in capsys.readouterr().err

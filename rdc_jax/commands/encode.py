@@ -8,11 +8,17 @@ from typing import Any
 from rdc_jax import region_shapes
 from rdc_jax.commands import regions
 from rdc_jax.commands.files import Job, LazyCodec, plan, run_all
+from rdc_jax.drawings import looks_drawn
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import atomic_write, read_image
 from rdc_jax.picture_sections import extras_of
 from rdc_jax.pictures.formats import ALL_METADATA, PICTURES
 from rdc_jax.rate_control import NEAR
+
+DRAWN = (
+    "looks like a drawing or a screenshot, and the models know photographs: look at the result; "
+    "lossless WebP or PNG may be sharper and smaller"
+)
 
 
 def run(args: Namespace) -> int:
@@ -86,8 +92,9 @@ def encode_file(
         )
     seconds = time.perf_counter() - started
     atomic_write(job.target, data, overwrite=args.force)
-    note = target_note(args, report, height * width, wish, reached)
-    if note and not args.quiet:
+    drawn = looks_drawn(picture.pixels)
+    notes = [target_note(args, report, height * width, wish, reached), DRAWN if drawn else ""]
+    for note in filter(None, () if args.quiet else notes):
         print(f"rdc: note: '{job.source}' {note}", file=sys.stderr)
     return {
         "input": job.source,
@@ -96,6 +103,7 @@ def encode_file(
         "height": height,
         "grey": picture.grey,
         "alpha": picture.alpha is not None,
+        "looks_drawn": drawn,
         "bytes": report.bytes,
         "bpp": report.bpp,
         "quality": report.quality,
