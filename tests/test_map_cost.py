@@ -141,7 +141,9 @@ def test_any_number_of_levels_decodes_the_same(codec):
     decoded = codec.decode(data)
     for count in range(2, 9):
         header = dataclasses.replace(header, num_levels=count)
-        again, other = codec._code(latent, (grid * (count - 1)).astype(np.uint8), header, 50.0)
+        again, other = codec._code(
+            latent, (grid * (count - 1)).astype(np.uint8), header, 50.0, None, {}
+        )
         assert other.symbol_hash == report.symbol_hash
         assert bitstream.unpack(again)[0].num_levels == count
         np.testing.assert_array_equal(codec.decode(again), decoded)

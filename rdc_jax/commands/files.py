@@ -185,9 +185,6 @@ def _check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
     if target.exists() and not overwrite:
         resume = ", or --resume to keep what is there" if may_make_folder else ""
         raise RdcError(f"the output '{target}' exists; give -f to replace it{resume}")
-    inside = Path(os.path.realpath(target.parent)) / target.name
-    if may_make_folder and os.path.realpath(target) != str(inside):
-        raise RdcError(f"the output '{target}' is a link out of its folder; remove the link")
     folder = target.parent
     if may_make_folder and not folder.exists():
         folder = folder.parent
