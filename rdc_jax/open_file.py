@@ -100,8 +100,9 @@ def open_file(
         raise RdcError("the file's importance map does not fit its model; the file is damaged")
     area, everything = area_of(header, crop), crop is None and not resilient
     if everything:
-        for kind in reader.places.keys() - {SectionType.TILES}:
-            reader.payload(kind)
+        for kind in reader.places:
+            if kind != SectionType.TILES:
+                reader.payload(kind)
     grid = importance_coding.decode_importance(
         reader.payload(SectionType.IMPORTANCE), header.map_shape, header.num_levels
     )
