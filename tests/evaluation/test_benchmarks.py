@@ -3,10 +3,11 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import rdc_jax
-from benchmarks import speed
+from benchmarks import large_images, speed
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.report import image_files, table
@@ -48,3 +49,16 @@ def test_folders_without_pictures_are_refused(tmp_path):
         image_files(tmp_path / "none")
     with pytest.raises(RdcError, match="no PNG or JPEG"):
         image_files(tmp_path)
+
+
+def test_a_mosaic_is_made_of_mirrored_photographs():
+    from rdc_jax import demo, image_io
+
+    path = demo.FOLDER / "flower.png"
+    photo = image_io.read_image(path).pixels
+    height, width = photo.shape[:2]
+    mosaic = large_images.mosaic([path], 2.5 * width * height / 1e6)
+    assert mosaic.dtype == np.uint8 and mosaic.shape[1] == round(1.5 * mosaic.shape[0])
+    np.testing.assert_array_equal(mosaic[:height, :width], photo[::-1, ::-1])
+    beside = mosaic[:height, width : 2 * width]
+    np.testing.assert_array_equal(beside, photo[::-1][:, : beside.shape[1]])
