@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from rdc_jax import cli, file_decoding, model_folder
+from rdc_jax import cli, file_decoding, model_folder, open_file
 from rdc_jax.commands import info
 from rdc_jax.entropy import bitstream, latent_coding
 from rdc_jax.entropy.bitstream import SectionType
@@ -93,7 +93,7 @@ def test_the_commands_refuse_in_one_line_and_write_nothing(model, tmp_path, caps
 
 
 def test_memory_of_the_entropy_stage_is_linear_in_the_declared_pixels(model, entropy):
-    known = file_decoding.conditions(
+    known = open_file.conditions(
         bitstream.unpack(file_of(model, SIDE, SIDE))[0], np.zeros((16, 16), np.uint8), 8
     )
     shape = known.height, known.width, entropy.network.latent_channels

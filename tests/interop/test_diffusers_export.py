@@ -145,7 +145,9 @@ def test_the_shipped_model_is_exported_whole(tmp_path, capsys):
     for name, value in flat.items():
         np.testing.assert_array_equal(value, ours[name])
     assert import_again(out, again) == 0
-    assert contents(again) == contents(tiny_model.path)
+    shipped = contents(tiny_model.path)
+    del shipped["selftest.json"]  # what `rdc selftest` compares with, no part of the model
+    assert contents(again) == shipped
     model = model_folder.load(again)
     module = fusion_folder.choose(model, None)
     assert module.identity == fusion_folder.choose(tiny_model, None).identity
