@@ -114,8 +114,9 @@ def open_file(
 
     if SectionType.TILES in reader.places:
         _, *place = reader.places[SectionType.TILES]
-        index = tile_coding.read_index(reader.read, *place, known.height, known.width)
+        index = tile_coding.read_index(reader.read, *place, header.height, header.width)
         size = header.width, header.height
+        index = index.on_latent(f)
         tiles = TiledFile(known, reader.read, index, f, size, note if resilient else None)
         if everything:
             _check(reader, tiles)
