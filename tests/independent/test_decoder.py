@@ -116,9 +116,7 @@ def test_it_refuses_tiles_that_do_not_fit_the_latent(side):
     header, sections = mutations.take_apart(data)
     index, tiles = mutations.take_tiles_apart(dict(sections)[4])
     index[0] = side
-    sections = [
-        (k, mutations.put_tiles_together(index, tiles) if k == 4 else v) for k, v in sections
-    ]
+    payloads = dict(sections) | {4: mutations.put_tiles_together(index, tiles)}
     changed = mutations.put_together(header, list(payloads.items()))
     if side == 9:
         assert changed == data
