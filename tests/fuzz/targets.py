@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rdc_jax import file_decoding, model_folder
+from rdc_jax import file_decoding, model_folder, open_file
 from rdc_jax.commands import info
 from rdc_jax.entropy import bitstream, coder, importance_coding, latent_coding, tables
 from rdc_jax.entropy.entropy_model import EntropyModel
@@ -128,7 +128,7 @@ def streams(name: str) -> tuple[EntropyModel, dict[int, bytes], latent_coding.Co
     header, sections = bitstream.unpack(data)
     payloads = {section.type: section.payload for section in sections}
     grid = importance_coding.decode_importance(payloads[1], header.map_shape, header.num_levels)
-    return entropy, payloads, file_decoding.conditions(header, grid, f)
+    return entropy, payloads, open_file.conditions(header, grid, f)
 
 
 def latent_stream(data: bytes, kind: bitstream.SectionType) -> None:
@@ -161,7 +161,7 @@ def whole(data: bytes) -> None:
     header, _ = bitstream.unpack(data, max_pixels=MAX_PIXELS)
     loaded, entropy, f = model(known.get(header.model_id, "model"))
     header, coded, conditions = file_decoding.decode_latent(
-        data, loaded, entropy, f, max_pixels=MAX_PIXELS
+        data, loaded, entropy, f, max_pixels=open_file.PIECE_SHARE * MAX_PIXELS
     )
     assert coded.yhat.shape[:2] == (conditions.height, conditions.width)
     assert np.all(np.isfinite(coded.yhat)) and np.all(coded.scale > 0)

@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE))
 import miniature  # noqa: E402
 
 from rdc_jax import codec as codecs  # noqa: E402
-from rdc_jax import file_decoding, picture_sections  # noqa: E402
+from rdc_jax import open_file, picture_sections  # noqa: E402
 from rdc_jax.entropy import bitstream, importance_coding, latent_coding  # noqa: E402
 from rdc_jax.entropy.bitstream import SectionType  # noqa: E402
 from rdc_jax.pictures.picture import Picture  # noqa: E402
@@ -74,7 +74,7 @@ def from_latent(height: int, width: int, timesteps: tuple[int, int], scale: floa
             default_steps=1,
             default_tau=255,
         )
-        known = file_decoding.conditions(header, grid, 8)
+        known = open_file.conditions(header, grid, 8)
         shape = known.height, known.width, codec.entropy.network.latent_channels
         latent = scale * np.random.default_rng(5).standard_cauchy(shape)
         hyper, body, _ = latent_coding.encode_latent(codec.entropy, latent, known)
