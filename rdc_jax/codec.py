@@ -182,7 +182,9 @@ class Codec:
             *streams, coded = latent_coding.encode_latent(self.entropy, latent, conditions)
             kinds = bitstream.WHOLE_LATENT
         else:
-            *streams, coded = tiled_latent.encode(self.entropy, latent, conditions, side)
+            *streams, coded = tiled_latent.encode(
+                self.entropy, latent, conditions, side, self._networks.downsampling
+            )
             kinds = (SectionType.TILES,)
         coded_map = importance_coding.encode_importance(grid, header.num_levels)
         sections = [(SectionType.IMPORTANCE, coded_map), *zip(kinds, streams, strict=True)]

@@ -27,6 +27,10 @@ from rdc_jax.model_folder import Model
 Crop = tuple[int, int, int, int]
 """x, y, width, height in picture pixels."""
 
+PIECE_SHARE = 8
+"""A picture without tiles, or a tile, has at most this part of the limit of pixels: the entropy
+stage takes some 180 bytes for each pixel of what is coded in one piece."""
+
 
 def warn(tile: DamagedTile) -> None:
     """Says what was filled in, as a warning of Python's."""
@@ -81,8 +85,8 @@ def open_file(
 
     downsampling: picture pixels per latent pixel. crop: what is wanted of the picture, None for
     all. resilient: damaged tiles are no error; `on_damage` is told of each when it is decoded.
-    Raises RdcError for a damaged file, one made by another model, and a crop that leaves the
-    picture.
+    Raises RdcError for a damaged file, one made by another model, a crop that leaves the picture,
+    and more pixels than max_pixels, or than an eighth of it in one piece.
     """
     if isinstance(source, str | os.PathLike):
         path = str(source)
@@ -98,6 +102,8 @@ def open_file(
         )
     if header.num_levels > int(model.config["num_levels"]) or header.cell_size % f:
         raise RdcError("the file's importance map does not fit its model; the file is damaged")
+    if SectionType.TILES not in reader.places:
+        check_piece("the picture has", header.width, header.height, max_pixels, "without tiles")
     area, everything = area_of(header, crop), crop is None and not resilient
     if everything:
         for kind in reader.places:
@@ -114,8 +120,11 @@ def open_file(
 
     if SectionType.TILES in reader.places:
         _, *place = reader.places[SectionType.TILES]
-        index = tile_coding.read_index(reader.read, *place, known.height, known.width)
+        index = tile_coding.read_index(reader.read, *place, header.height, header.width)
         size = header.width, header.height
+        first = index.grid.window(0)
+        check_piece("a tile has", first.right, first.bottom, max_pixels, "for a tile")
+        index = index.on_latent(f)
         tiles = TiledFile(known, reader.read, index, f, size, note if resilient else None)
         if everything:
             _check(reader, tiles)
@@ -136,6 +145,16 @@ def conditions(header: Header, grid: np.ndarray, downsampling: int) -> Condition
         ),
         dither_seed=header.dither_seed,
     )
+
+
+def check_piece(what: str, width: int, height: int, max_pixels: int, kind: str) -> None:
+    """Raises RdcError if so many pixels in one piece would take too much memory."""
+    if width * height > max_pixels // PIECE_SHARE:
+        raise RdcError(
+            f"{what} {width} x {height} pixels, more than the limit of "
+            f"{max_pixels // PIECE_SHARE} {kind}, an eighth of --max-pixels: raise that to "
+            f"{PIECE_SHARE * width * height} if you trust the file"
+        )
 
 
 def area_of(header: Header, crop: Crop | None) -> Window:

@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import stat
@@ -202,6 +203,42 @@ def test_atomic_write_replaces_only_when_allowed(tmp_path):
     with pytest.raises(RdcError, match="create it"):
         atomic_write(tmp_path / "missing" / "out.rdc", b"", overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["out.rdc"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    path, seen = tmp_path / "out.rdc", []
+    path.write_bytes(b"old")
+    sync, replace = os.fsync, os.replace
+
+    def noted_sync(descriptor):
+        (temporary,) = (p for p in tmp_path.iterdir() if p != path)
+        seen.append(("sync", temporary.read_bytes(), path.read_bytes()))
+        sync(descriptor)
+
+    def noted_replace(source, target):
+        seen.append("replace")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    atomic_write(path, b"new", overwrite=True)
+    assert seen == [("sync", b"new", b"old"), "replace"] and path.read_bytes() == b"new"
+    atomic_write("/dev/null", b"data", overwrite=True)
+    assert len(seen) == 2
+
+    def failing(code):
+        def fail(descriptor):
+            raise OSError(code, os.strerror(code))
+
+        return fail
+
+    monkeypatch.setattr(os, "fsync", failing(errno.EIO))
+    with pytest.raises(RdcError, match="cannot write"):
+        atomic_write(path, b"newer", overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.rdc"] and path.read_bytes() == b"new"
+    monkeypatch.setattr(os, "fsync", failing(errno.EINVAL))  # a file system without it
+    atomic_write(path, b"newer", overwrite=True)
+    assert path.read_bytes() == b"newer"
 
 
 def test_atomic_write_follows_links(tmp_path):

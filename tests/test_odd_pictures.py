@@ -620,6 +620,10 @@ def test_sections_have_limits():
         bitstream.pack(header(1, 1), [*required, (SectionType.ALPHA, bytes(70_000))])
     noise = np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)
     bitstream.pack(header(300, 300), [*required, (SectionType.ALPHA, grey_png.encode(noise))])
+    one = grey_png.encode(np.zeros((1, 1), np.uint8))
+    twice = one[:33] + grey_png.encode(np.zeros((200, 200), np.uint8))[8:33] + one[33:]
+    with pytest.raises(RdcError, match="two headers"):
+        grey_png.decode(twice, 1, 1)
     with pytest.raises(RdcError, match=r"xmp has 16\.0 MiB.*--metadata icc,exif"):
         picture_sections.extras_of(Picture(RGB, xmp=many + b"\0"))
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rdc_jax import cli, file_decoding, model_folder, open_file
-from rdc_jax.commands import info
-from rdc_jax.entropy import bitstream, latent_coding
+from rdc_jax.commands import info, large_pieces
+from rdc_jax.entropy import bitstream, latent_coding, tile_coding
 from rdc_jax.entropy.bitstream import SectionType
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
@@ -72,6 +72,50 @@ def test_what_is_too_large_is_refused_before_anything_is_allocated(
         finally:
             tracemalloc.stop()
         assert time.process_time() - started < REFUSAL_SECONDS
+
+
+def tiled(model, width, height, side, count):
+    """A file of empty tiles, its index right."""
+    whole = bitstream.unpack(file_of(model, width, height))[0]
+    payload = tile_coding.pack(side, [(b"", b"")] * count)
+    return bitstream.pack(whole, [(SectionType.IMPORTANCE, b""), (SectionType.TILES, payload)])
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "side", "message"),
+    [
+        (2**14, 2**12, None, "16384 x 4096 pixels, more than the limit of 33554432 without tiles"),
+        (2**20, 2**5 + 1, None, "more than the limit of 33554432 without tiles"),
+        (2**13, 2**13, 2**13, "8192 x 8192 pixels, more than the limit of 33554432 for a tile"),
+    ],
+)
+def test_a_piece_that_is_too_large_is_refused_before_anything_is_allocated(
+    model, entropy, width, height, side, message
+):
+    data = file_of(model, width, height) if side is None else tiled(model, width, height, side, 1)
+    assert len(data) < 100
+    info.contents(data, bitstream.DEFAULT_MAX_PIXELS)
+    limit = 8 * width * height
+    tracemalloc.start()
+    try:
+        with pytest.raises(RdcError, match=f"{message}.*raise that to {limit} if you trust"):
+            file_decoding.decode_latent(data, model, entropy, 8)
+        assert tracemalloc.get_traced_memory()[1] < (16 << 20 if side else REFUSAL_BYTES)
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_limit_of_a_piece_is_an_eighth(model, entropy):
+    for data, size in ((file_of(model, 300, 200), 60_000), (tiled(model, 300, 256, 256, 2), 65536)):
+        with pytest.raises(RdcError, match="more than the limit"):
+            file_decoding.decode_latent(data, model, entropy, 8, 8 * size - 1)
+        with pytest.raises(RdcError, match="damaged"):  # which the streams are
+            file_decoding.decode_latent(data, model, entropy, 8, 8 * size)
+    sound = dict(height=2**13, width=2**12)
+    assert large_pieces.note(**sound, tile=0) == large_pieces.note(**sound, tile=2**13) == ""
+    assert large_pieces.note(2**14, 2**14, None) == large_pieces.note(2**14, 2**14, 4096) == ""
+    assert "needs --max-pixels 536870912;" in large_pieces.note(2**13, 2**13, 0)
+    assert "needs --max-pixels 536870912;" in large_pieces.note(2**14, 2**14, 2**13)
 
 
 def test_the_limit_is_the_callers(model):

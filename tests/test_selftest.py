@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from rdc_jax import cli, model_folder
+from rdc_jax.entropy import bitstream
+from rdc_jax.entropy.bitstream import SectionType
 from rdc_jax.errors import RdcError
 from rdc_jax.selftest import matrix, worker
 from rdc_jax.selftest.corpus import corpus
@@ -46,6 +48,8 @@ def test_the_reference_of_the_shipped_model_decodes_here(tmp_path):
     model = model_folder.load(folder)
     reference = matrix.read_reference(folder, model.model_id.hex())
     assert reference, "make it with rdc_jax.selftest.matrix.write_reference()"
+    tiled = base64.b64decode(reference["tiles"]["file"])
+    assert SectionType.TILES in {section.type for section in bitstream.unpack(tiled)[1]}
     for name, entry in reference.items():
         path = tmp_path / name
         path.write_bytes(base64.b64decode(entry["file"]))
@@ -111,3 +115,5 @@ def test_the_pictures_have_what_they_are_for():
     assert set(matrix.QUICK_PICTURES) <= set(pictures)
     assert pictures["pixel"][0].shape == (1, 1, 3) and pictures["grey"][0].ndim == 2
     assert "importance" in pictures["region"][1]
+    strip, options = pictures["tiles"]
+    assert strip.shape[1] > options["tile"] and options["importance"].any()

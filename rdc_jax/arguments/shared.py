@@ -116,7 +116,11 @@ def steps(p: argparse.ArgumentParser, said: str) -> None:
 
 
 def max_pixels(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--max-pixels", type=number(int, 1), metavar="N", help="refuse larger pictures")
+    p.add_argument(
+        "--max-pixels", type=number(int, 1), metavar="N",
+        help="refuse larger pictures, and those coded in pieces of more than an eighth of it; "
+        "default: 2^28",
+    )  # fmt: skip
 
 
 def config_and_overrides(

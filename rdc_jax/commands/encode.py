@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from rdc_jax import region_shapes
-from rdc_jax.commands import regions
+from rdc_jax.commands import large_pieces, regions
 from rdc_jax.commands.files import Job, LazyCodec, plan, run_all
 from rdc_jax.drawings import looks_drawn
 from rdc_jax.errors import RdcError
@@ -93,7 +93,11 @@ def encode_file(
     seconds = time.perf_counter() - started
     atomic_write(job.target, data, overwrite=args.force)
     drawn = looks_drawn(picture.pixels)
-    notes = [target_note(args, report, height * width, wish, reached), DRAWN if drawn else ""]
+    notes = [
+        target_note(args, report, height * width, wish, reached),
+        DRAWN if drawn else "",
+        large_pieces.note(height, width, args.tile),
+    ]
     for note in filter(None, () if args.quiet else notes):
         print(f"rdc: note: '{job.source}' {note}", file=sys.stderr)
     return {

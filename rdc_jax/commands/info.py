@@ -80,16 +80,14 @@ def tiles_of(
         return None
     end = found[0].offset + found[0].total_bytes - CRC_BYTES
     place = end - len(found[0].payload), end
-    index, factor = tile_coding.find_index(
-        lambda offset, length: data[offset : offset + length],
-        *place, header.height, header.width, header.cell_size,
-    )  # fmt: skip
+    index = tile_coding.read_index(
+        lambda offset, length: data[offset : offset + length], *place, header.height, header.width
+    )
     sizes = index.tile_bytes()
     return {
         "rows": index.grid.rows,
         "columns": index.grid.columns,
-        "side": index.grid.side * factor,
-        "latent_side": index.grid.side,
+        "side": index.grid.side,
         "bytes": {"min": int(sizes.min()), "mean": float(sizes.mean()), "max": int(sizes.max())},
     }
 

@@ -24,7 +24,8 @@ from rdc_jax.entropy.framing import (
 from rdc_jax.errors import RdcError
 
 MIN_SIDE, MAX_SIDE = 1 << 5, 1 << 10  # of a tile, in latent pixels
-DEFAULT_SIDE = 128
+MIN_PIXELS, MAX_PIXELS = 1 << 8, 1 << 13  # and in picture pixels
+DEFAULT_TILE_PIXELS = 1024
 LARGE_PICTURE = 1 << 22  # picture pixels; larger ones are cut into tiles unless told otherwise
 RESILIENT_TILE_PIXELS = 256
 
@@ -60,8 +61,8 @@ class Window(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Tiles of `side` x `side` latent pixels over a latent of height x width; the last ones end
-    with it."""
+    """Tiles of `side` x `side` pixels over a picture, or its latent, of height x width; the last
+    ones end with it."""
 
     height: int
     width: int
@@ -91,7 +92,8 @@ class Grid(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Index:
     """Where the tiles are: offsets int64 [n] in the file; lengths int64 [n,2], bytes of the
-    hyper-latent's and the latent's stream."""
+    hyper-latent's and the latent's stream. grid: in picture pixels as `read_index` gives it, in
+    those of the latent after `on_latent`."""
 
     grid: Grid
     offsets: np.ndarray
@@ -101,22 +103,31 @@ class Index:
         """Bytes of each tile, CRC included, int64 [n]."""
         return self.lengths.sum(1) + CRC_BYTES
 
+    def on_latent(self, downsampling: int) -> "Index":
+        """The same with the grid of a latent of so many picture pixels per pixel; BitstreamError
+        if its tiles are too small or too large."""
+        height, width, side = (-(-size // downsampling) for size in self.grid)
+        if not MIN_SIDE <= side <= MAX_SIDE:
+            raise damaged(_INDEX, f"tiles of {self.grid.side} pixels do not fit its model")
+        return dataclasses.replace(self, grid=Grid(height, width, side))
+
 
 def chosen_side(
     height: int, width: int, downsampling: int, tile: int | None = None, resilient: bool = False
 ) -> int | None:
-    """Side of the tiles of a picture in latent pixels, or None for a picture without tiles.
+    """Side of the tiles of a picture in its pixels, or None for a picture without tiles.
 
-    height, width: in picture pixels. downsampling: picture pixels per latent pixel. tile: side in
-    picture pixels, 0 for none; None: DEFAULT_SIDE for large pictures. resilient: small tiles,
+    downsampling: picture pixels per latent pixel. tile: the side asked for, 0 for no tiles; None:
+    DEFAULT_TILE_PIXELS for large pictures. resilient: small tiles,
     RESILIENT_TILE_PIXELS where the latent allows it. Raises RdcError for a side that is no power
     of two or out of range.
     """
-    least, most = MIN_SIDE * downsampling, MAX_SIDE * downsampling
+    least = max(MIN_SIDE * downsampling, MIN_PIXELS)
+    most = min(MAX_SIDE * downsampling, MAX_PIXELS)
     if tile is None and resilient:
         tile = max(RESILIENT_TILE_PIXELS, least)
     if tile is None:
-        return DEFAULT_SIDE if height * width > LARGE_PICTURE else None
+        return max(DEFAULT_TILE_PIXELS, least) if height * width > LARGE_PICTURE else None
     if tile == 0:
         return None
     if tile & (tile - 1) or not least <= tile <= most:
@@ -124,11 +135,12 @@ def chosen_side(
             f"a tile of {tile} pixels is not possible: its side must be a power of two from "
             f"{least} to {most}, or 0 for no tiles"
         )
-    return tile // downsampling
+    return tile
 
 
 def pack(side: int, streams: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The payload; streams: (hyper-latent, latent) of each tile in raster order."""
+    """The payload; side: of a tile in picture pixels; streams: (hyper-latent, latent) of each in
+    raster order."""
     streams = list(streams)
     index = bytes([side.bit_length() - 1])
     index += b"".join(varint(len(hyper)) + varint(len(latent)) for hyper, latent in streams)
@@ -139,11 +151,11 @@ def pack(side: int, streams: Iterable[tuple[bytes, bytes]]) -> bytes:
 def read_index(read: Read, begin: int, end: int, height: int, width: int) -> Index:
     """The index of the payload in bytes begin..end - 1 of a file.
 
-    height, width: of the latent. Raises BitstreamError unless index and payload fit each other
-    and that latent.
+    height, width: of the picture. Raises BitstreamError unless index and payload fit each other
+    and that picture.
     """
     start = read(begin, min(1, end - begin))
-    if not start or not MIN_SIDE <= 1 << start[0] <= MAX_SIDE:
+    if not start or not MIN_PIXELS <= 1 << start[0] <= MAX_PIXELS:
         raise damaged(_INDEX, f"side of a tile 2^{start[0]}" if start else "it is empty")
     grid = Grid(height, width, 1 << start[0])
     count = grid.rows * grid.columns
@@ -162,24 +174,6 @@ def read_index(read: Read, begin: int, end: int, height: int, width: int) -> Ind
     if first + sizes.sum() != end:
         raise damaged(_INDEX, "its lengths do not add up to the section's")
     return Index(grid, first + np.cumsum(sizes) - sizes, lengths)
-
-
-def find_index(
-    read: Read, begin: int, end: int, height: int, width: int, largest: int
-) -> tuple[Index, int]:
-    """The index where the model is not known, and its picture pixels per latent pixel.
-
-    height, width: of the picture. largest: number of picture pixels per latent pixel to try, down
-    from it by powers of two; the index's CRC tells which is right. Raises BitstreamError for none.
-    """
-    factor, failure = largest, None
-    while factor:
-        try:
-            latent = -(-height // factor), -(-width // factor)
-            return read_index(read, begin, end, *latent), factor
-        except BitstreamError as error:
-            failure, factor = error, factor // 2
-    raise failure
 
 
 def read_streams(read: Read, index: Index, number: int) -> tuple[bytes, bytes]:

@@ -67,10 +67,13 @@ def conditions_of(conditions: Conditions, window: Window) -> Conditions:
 
 
 def encode(
-    model: EntropyModel, latent: np.ndarray, conditions: Conditions, side: int
+    model: EntropyModel, latent: np.ndarray, conditions: Conditions, side: int, downsampling: int
 ) -> tuple[bytes, Tally]:
-    """The payload of section TILES of a clean latent, float [h,w,C]; side: of a tile."""
-    grid = Grid(conditions.height, conditions.width, side)
+    """The payload of section TILES of a clean latent, float [h,w,C].
+
+    side: of a tile in picture pixels, of which downsampling x downsampling are one of the latent.
+    """
+    grid = Grid(conditions.height, conditions.width, side // downsampling)
     everything = Window(0, grid.height, 0, grid.width)
     streams, digest, hyper_bits = [], hashlib.sha256(), 0.0
     bits_map = np.zeros((grid.height, grid.width))

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import errno
 import os
 import secrets
 import stat
@@ -10,7 +11,8 @@ from rdc_jax.errors import RdcError
 
 
 def atomic_write(path: str | Path, data: bytes, *, overwrite: bool) -> None:
-    """Writes a whole file or nothing: into a temporary file beside it, then renamed.
+    """Writes a whole file or nothing: into a temporary file beside it, on the disk before it is
+    renamed, so that even a loss of power leaves the old file or the new one.
 
     Args:
         path: output file; "-" is standard output. Devices and pipes are written to directly.
@@ -44,6 +46,8 @@ def atomic_write(path: str | Path, data: bytes, *, overwrite: bool) -> None:
         temporary = target.with_name(f".rdc-{secrets.token_hex(8)}.tmp")
         with open(temporary, "xb") as file:
             file.write(data)
+            file.flush()
+            _sync(file.fileno())
         os.replace(temporary, target)
     except OSError as error:
         _remove(temporary)
@@ -51,6 +55,15 @@ def atomic_write(path: str | Path, data: bytes, *, overwrite: bool) -> None:
     except BaseException:
         _remove(temporary)
         raise
+
+
+def _sync(descriptor: int) -> None:
+    """Waits until the disk has the file, where the file system knows how to."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
 
 
 def _remove(temporary: Path | None) -> None:

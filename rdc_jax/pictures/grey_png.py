@@ -52,9 +52,11 @@ def decode(data: bytes, height: int, width: int) -> np.ndarray:
     if found[2:] != _GREY_8:
         raise RdcError("the alpha plane is not an 8-bit grey PNG; the file is damaged")
     try:
-        with warnings.catch_warnings():  # of its size, which the picture's limit has allowed
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with warnings.catch_warnings():  # of its size, within the limit, and of odd chunks
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=["PNG"]) as plane:
+                if plane.size != (width, height) or plane.mode != "L":
+                    raise ValueError("it has two headers")  # and Pillow takes the last
                 return np.array(plane)
     except Exception as error:  # a decoder may raise anything on a damaged file
         reason = " ".join(str(error).split()) or type(error).__name__

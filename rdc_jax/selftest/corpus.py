@@ -12,7 +12,7 @@ def corpus() -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
     """Name -> (uint8 pixels [H,W,3] or [H,W], options of `Codec.encode`); the first is the least.
 
     Crops of the demo's photograph and synthetic pictures: odd sides, grey, a region of interest,
-    one pixel, noise at the best quality (escapes), and the worst quality (silent elements).
+    one pixel, noise at the best quality (escapes), the worst quality (silent elements), and tiles.
     """
     photo = read_image(demo.FOLDER / "flower.png").pixels
     mask = read_image(demo.FOLDER / "flower_mask.png").pixels[..., 0] > 127
@@ -20,6 +20,7 @@ def corpus() -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
     y, x = np.mgrid[0:33, 0:17]
     waves = 128 + 100 * np.sin(x[..., None] / [3, 5, 8] + y[..., None] / [6, 4, 9])
     there = slice(200, 328), slice(300, 492)
+    strip = slice(240, 287), slice(120, 421)
     return {
         "odd": (waves.astype(np.uint8), dict(quality=70)),
         "pixel": (np.full((1, 1, 3), 77, np.uint8), dict(quality=90)),
@@ -28,4 +29,5 @@ def corpus() -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
         "grey": (photo[64:160, 64:160, 1], dict(quality=60, seed=7)),
         "photo": (photo[:256, :384], dict(quality=50)),
         "worst": (photo[there], dict(quality=0)),
+        "tiles": (photo[strip], dict(quality=45, tile=256, importance=mask[strip])),
     }

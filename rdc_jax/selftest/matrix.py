@@ -179,7 +179,7 @@ def write_reference(model: str | Path | None = None) -> Path:
     """Makes the reference of a model anew, once for its weights; returns its path."""
     folder = model_folder.find(model)
     with tempfile.TemporaryDirectory() as scratch:
-        out, names = Path(scratch), [*QUICK_PICTURES, "noise", "grey"]
+        out, names = Path(scratch), [*QUICK_PICTURES, "noise", "grey", "tiles"]
         start(folder, Setting("", {}), {}, names, out)
         files = {name: out / f"{name}.rdc" for name in names}
         found = decoded_here(model_folder.load(folder), files)

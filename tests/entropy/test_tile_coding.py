@@ -20,7 +20,7 @@ from rdc_jax.entropy.tile_coding import Grid, Window
 from rdc_jax.errors import RdcError
 
 STREAMS = [(b"ab", b"cdef"), (b"", b"g"), (b"h" * 200, b""), (b"i", b"jk")]
-HEIGHT, WIDTH, SIDE = 40, 64, 32  # latent: 2 x 2 tiles
+HEIGHT, WIDTH, SIDE = 317, 512, 256  # 2 x 2 tiles; the latent below has 32 pixels a tile
 PAYLOAD = tile_coding.pack(SIDE, STREAMS)
 INDEX_BYTES = 1 + 9 + 4
 
@@ -43,7 +43,7 @@ def with_index(index, tiles=PAYLOAD[INDEX_BYTES:]):
 
 
 def test_golden_bytes():
-    index = bytes([5, 2, 4, 0, 1, 0xC8, 0x01, 0, 1, 2])
+    index = bytes([8, 2, 4, 0, 1, 0xC8, 0x01, 0, 1, 2])
     tiles = [b"abcdef", b"g", b"h" * 200, b"ijk"]
     assert index + crc(index) + b"".join(tile + crc(tile) for tile in tiles) == PAYLOAD
 
@@ -81,16 +81,16 @@ def test_every_changed_byte_is_noticed_where_it_is():
     ("payload", "message"),
     [
         (b"", "empty"),
-        (b"\x04" + PAYLOAD[1:], r"side of a tile 2\^4"),
-        (b"\x0b" + PAYLOAD[1:], r"side of a tile 2\^11"),
+        (b"\x07" + PAYLOAD[1:], r"side of a tile 2\^7"),
+        (b"\x0e" + PAYLOAD[1:], r"side of a tile 2\^14"),
         (b"\xff" + PAYLOAD[1:], r"side of a tile 2\^255"),
         (PAYLOAD[:20], "too short for 2 x 2 tiles"),
-        (with_index(bytes([5, 2, 4, 0, 1, 0xC9, 0x01, 0, 1, 2])), "do not add up"),
+        (with_index(bytes([8, 2, 4, 0, 1, 0xC9, 0x01, 0, 1, 2])), "do not add up"),
         (PAYLOAD + b"\0", "do not add up"),
-        (with_index(b"\x05" + b"\xff\xff\xff\xff\x7f" * 8, bytes(40)), "do not add up"),
-        (b"\x05" + b"\xff" * 60, "malformed number"),
-        (b"\x05" + b"\x80\x00" * 30, "malformed number"),
-        (b"\x05" + bytes(30), "CRC-32"),
+        (with_index(b"\x08" + b"\xff\xff\xff\xff\x7f" * 8, bytes(40)), "do not add up"),
+        (b"\x08" + b"\xff" * 60, "malformed number"),
+        (b"\x08" + b"\x80\x00" * 30, "malformed number"),
+        (b"\x08" + bytes(30), "CRC-32"),
     ],
 )
 def test_a_hostile_index_is_refused(payload, message):
@@ -106,19 +106,23 @@ def test_a_grid_of_many_tiles_is_refused_before_anything_is_read_for_it():
         asked.append(length)
         return PAYLOAD[offset : offset + length]
 
-    with pytest.raises(BitstreamError, match="too short for 32768 x 32768 tiles"):
+    with pytest.raises(BitstreamError, match="too short for 4096 x 4096 tiles"):
         tile_coding.read_index(read, 0, len(PAYLOAD), 2**20, 2**20)
     assert max(asked) == 1
 
 
-def test_the_index_tells_its_scale():
-    read = reader_of(PAYLOAD)
-    for factor in (4, 8, 16):
-        height, width = HEIGHT * factor - 3, WIDTH * factor
-        index, found = tile_coding.find_index(read, 0, len(PAYLOAD), height, width, 16)
-        assert found == factor and index.grid == Grid(HEIGHT, WIDTH, SIDE)
-    with pytest.raises(BitstreamError):
-        tile_coding.find_index(read, 0, len(PAYLOAD), 999, 5000, 16)
+def test_the_grid_of_the_latent_follows_from_that_of_the_picture():
+    index = index_of(PAYLOAD)
+    latent = index.on_latent(8)
+    assert latent.grid == Grid(40, 64, 32) and latent.offsets is index.offsets
+    assert (latent.grid.rows, latent.grid.columns) == (index.grid.rows, index.grid.columns)
+    assert index.on_latent(4).grid == Grid(80, 128, 64)
+    with pytest.raises(BitstreamError, match="tiles of 256 pixels do not fit its model"):
+        index.on_latent(16)
+    large = index_of(tile_coding.pack(8192, [(b"", b"")]))
+    assert large.on_latent(8).grid.side == 1024
+    with pytest.raises(BitstreamError, match="tiles of 8192 pixels do not fit its model"):
+        large.on_latent(4)
 
 
 def test_windows_and_their_tiles():
@@ -135,11 +139,11 @@ def test_windows_and_their_tiles():
     ("size", "choice", "side"),
     [
         ((2048, 2048), {}, None),
-        ((2048, 2049), {}, 128),
+        ((2048, 2049), {}, 1024),
         ((2048, 2049), {"tile": 0}, None),
-        ((64, 64), {"tile": 512}, 64),
-        ((64, 64), {"resilient": True}, 32),
-        ((4096, 4096), {"resilient": True}, 32),
+        ((64, 64), {"tile": 512}, 512),
+        ((64, 64), {"resilient": True}, 256),
+        ((4096, 4096), {"resilient": True}, 256),
     ],
 )
 def test_which_pictures_are_cut(size, choice, side):
@@ -147,7 +151,10 @@ def test_which_pictures_are_cut(size, choice, side):
 
 
 def test_small_tiles_are_as_small_as_the_latent_allows():
-    assert tile_coding.chosen_side(64, 64, 16, resilient=True) == 32
+    assert tile_coding.chosen_side(64, 64, 16, resilient=True) == 512
+    assert tile_coding.chosen_side(64, 64, 16, 8192) == 8192
+    with pytest.raises(RdcError, match="power of two from 512 to 8192"):
+        tile_coding.chosen_side(64, 64, 16, 16384)
     for tile in (128, 300, 16384, 1):
         with pytest.raises(RdcError, match="power of two from 256 to 8192"):
             tile_coding.chosen_side(64, 64, 8, tile)
@@ -162,12 +169,12 @@ def coded(random_model, make_conditions):
     rng = np.random.default_rng(1)
     latent = rng.normal(0, 30, (43, 70, 4)).astype(np.float32)
     conditions = make_conditions(43, 70)
-    return latent, conditions, *tiled_latent.encode(random_model, latent, conditions, SIDE)
+    return latent, conditions, *tiled_latent.encode(random_model, latent, conditions, SIDE, 8)
 
 
 def tiled_file(payload, conditions, on_damage=None):
-    index = index_of(payload, conditions.height, conditions.width)
-    size = 8 * conditions.width - 5, 8 * conditions.height - 1
+    size = width, height = 8 * conditions.width - 5, 8 * conditions.height - 1
+    index = index_of(payload, height, width).on_latent(8)
     return tiled_latent.TiledFile(conditions, reader_of(payload), index, 8, size, on_damage)
 
 
@@ -224,7 +231,7 @@ def test_going_down_decodes_each_tile_once(random_model, coded, monkeypatch):
 def test_a_damaged_tile_is_named_or_filled(random_model, coded):
     _, conditions, payload, _ = coded
     damaged, told = bytearray(payload), []
-    damaged[index_of(payload, 43, 70).offsets[5] + 3] ^= 1
+    damaged[index_of(payload, 43 * 8, 70 * 8).offsets[5] + 3] ^= 1
     with pytest.raises(BitstreamError, match=r"tile 6 of 6 \(pixels 512,256 to 554,342\)"):
         tiled_file(bytes(damaged), conditions).whole(random_model)
     with pytest.raises(BitstreamError, match="tile 6 of 6"):
@@ -247,7 +254,7 @@ def test_a_damaged_tile_is_named_or_filled(random_model, coded):
 
 
 HEADER = bitstream.Header(
-    width=WIDTH * 8, height=HEIGHT * 8, model_id=bytes(8), num_levels=1, timestep_background=9,
+    width=WIDTH, height=HEIGHT, model_id=bytes(8), num_levels=1, timestep_background=9,
     timestep_roi=9, cell_size=16, dither_seed=0, default_steps=1, default_tau=0,
 )  # fmt: skip
 FILE = bitstream.pack(HEADER, [(1, b"m"), (4, PAYLOAD), (0x84, b"xmp")])

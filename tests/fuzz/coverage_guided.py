@@ -18,7 +18,7 @@ import atheris
 
 with atheris.instrument_imports(include=["rdc_jax.entropy", "rdc_jax.file_decoding"]):
     from rdc_jax.errors import RdcError
-    from tests.fuzz.targets import TARGETS
+    from tests.fuzz.part_targets import TARGETS
 
 MAX_BYTES = 4096
 

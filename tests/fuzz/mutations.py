@@ -86,6 +86,31 @@ def put_together(header: list, sections: list[tuple[int, bytes]]) -> bytes:
     return output
 
 
+def take_tiles_apart(payload: bytes) -> tuple[list, list[list[bytes]]]:
+    """([log2 side, numbers..], [[hyper-latent, latent, CRC], ..]) of a sound section TILES.
+
+    The numbers are the streams' lengths as the index has them.
+    """
+    count, at = 0, 1
+    lengths: list[int] = []
+    while crc(payload[:at]) != payload[at : at + 4] or count % 2:
+        number, at = read_varint(payload, at)
+        lengths.append(number)
+        count += 1
+    at, tiles = at + 4, []
+    for hyper, latent in zip(lengths[::2], lengths[1::2], strict=True):
+        middle, end = at + hyper, at + hyper + latent
+        tiles.append([payload[at:middle], payload[middle:end], payload[end : end + 4]])
+        at = end + 4
+    return [payload[0], *lengths], tiles
+
+
+def put_tiles_together(index: list[int], tiles: list[list[bytes]]) -> bytes:
+    """The payload with a right CRC of its index; those of the tiles are the third parts."""
+    start = bytes([index[0]]) + b"".join(map(varint, index[1:]))
+    return start + crc(start) + b"".join(b"".join(tile) for tile in tiles)
+
+
 def change_file(data: bytes, random: random.Random, other: bytes = b"") -> bytes:
     """A file with one or two parts changed and right checksums."""
     header, sections = take_apart(data)

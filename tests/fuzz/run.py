@@ -20,7 +20,8 @@ import traceback
 from pathlib import Path
 
 from rdc_jax.errors import RdcError
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.part_targets import TARGETS
+from tests.fuzz.targets import Target
 
 MEMORY = 1 << 30  # bytes of address space beyond what the start takes
 MAX_FAILURES = 10

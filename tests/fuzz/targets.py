@@ -161,7 +161,7 @@ def whole(data: bytes) -> None:
     header, _ = bitstream.unpack(data, max_pixels=MAX_PIXELS)
     loaded, entropy, f = model(known.get(header.model_id, "model"))
     header, coded, conditions = file_decoding.decode_latent(
-        data, loaded, entropy, f, max_pixels=MAX_PIXELS
+        data, loaded, entropy, f, max_pixels=open_file.PIECE_SHARE * MAX_PIXELS
     )
     assert coded.yhat.shape[:2] == (conditions.height, conditions.width)
     assert np.all(np.isfinite(coded.yhat)) and np.all(coded.scale > 0)

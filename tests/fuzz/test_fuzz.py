@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rdc_jax.entropy import bitstream
 from rdc_jax.errors import RdcError
 from tests.fuzz import mutations
-from tests.fuzz.targets import GOLDEN, MAX_PIXELS, TARGETS, files, whole
+from tests.fuzz.part_targets import TARGETS
+from tests.fuzz.targets import GOLDEN, MAX_PIXELS, files, whole
 
 RUNS = {"container": 400, "map": 300, "metadata": 200}
 FLIPS = (0x01, 0x80, 0xFF)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 HERE = Path(__file__).parent
 LIST = HERE / "golden.json"
@@ -22,9 +22,10 @@ sys.path.insert(0, str(HERE))
 import miniature  # noqa: E402
 
 from rdc_jax import codec as codecs  # noqa: E402
-from rdc_jax import file_decoding  # noqa: E402
+from rdc_jax import open_file, picture_sections  # noqa: E402
 from rdc_jax.entropy import bitstream, importance_coding, latent_coding  # noqa: E402
 from rdc_jax.entropy.bitstream import SectionType  # noqa: E402
+from rdc_jax.pictures.picture import Picture  # noqa: E402
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -73,7 +74,7 @@ def from_latent(height: int, width: int, timesteps: tuple[int, int], scale: floa
             default_steps=1,
             default_tau=255,
         )
-        known = file_decoding.conditions(header, grid, 8)
+        known = open_file.conditions(header, grid, 8)
         shape = known.height, known.width, codec.entropy.network.latent_channels
         latent = scale * np.random.default_rng(5).standard_cauchy(shape)
         hyper, body, _ = latent_coding.encode_latent(codec.entropy, latent, known)
@@ -82,6 +83,31 @@ def from_latent(height: int, width: int, timesteps: tuple[int, int], scale: floa
         return bitstream.pack(header, zip(kinds, (body, coded_map, hyper), strict=True))
 
     return make
+
+
+def with_extras(pixels: np.ndarray, **options) -> Callable:
+    """A file with all optional sections: a soft alpha plane, sRGB, an EXIF block and XMP."""
+    height, width = pixels.shape[:2]
+    exif = Image.Exif()
+    exif[0x010E] = "golden"
+    picture = Picture(
+        pixels=pixels,
+        alpha=np.uint8(np.rint(255 * blob(height, width))),
+        icc=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+        exif=exif.tobytes().removeprefix(b"Exif\0\0"),
+        xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>",
+    )
+    return encoded(pixels, extras=picture_sections.extras_of(picture), **options)
+
+
+def digests_of_extras(data: bytes) -> dict[str, str]:
+    """SHA-256 of the alpha plane and of each kind of metadata that a file has."""
+    parts = picture_sections.parts_of(data)
+    return {
+        name: hashlib.sha256(bytes(parts[name])).hexdigest()
+        for name in ("alpha", "icc", "exif", "xmp")
+        if parts[name] is not None
+    }
 
 
 # Name -> (model, what it is there for, function of a Codec that gives the file's bytes).
@@ -146,6 +172,28 @@ ENTRIES: dict[str, tuple[str, str, Callable]] = {
         "a model without schedule/silent_scales, of one step for all channels",
         encoded(picture(44, 60, 11), quality=50, importance=blob(44, 60)),
     ),
+    "tiles": (
+        "model",
+        "2 x 2 tiles of 256 pixels, the last of 38 x 13; tau 0",
+        encoded(picture(294, 269, 12), quality=20, tile=256, tau=0.0),
+    ),
+    "tiles_region": (
+        "model",
+        "1 x 3 tiles with a map; odd sides within and at the end of the tiles",
+        encoded(picture(37, 523, 13), quality=60, importance=blob(37, 523), roi_gain=400,
+                tile=256, seed=99),
+    ),
+    "mean_scale_tiles": (
+        "mean_scale",
+        "2 x 1 tiles of 512 pixels, the least of a latent of 16 pixels each, with a map",
+        encoded(picture(547, 51, 14), quality=60, importance=checks(547, 51), roi_gain=300,
+                tile=512),
+    ),
+    "extras": (
+        "model",
+        "sections ALPHA, ICC, EXIF, XMP",
+        with_extras(picture(33, 41, 15), quality=60),
+    ),
 }  # fmt: skip
 
 
@@ -175,6 +223,8 @@ def main() -> None:
             "sha256": hashlib.sha256(data).hexdigest(),
             "symbol_hash": coded.symbol_hash,
         }
+        if extras := digests_of_extras(data):
+            known["files"][name]["extras"] = extras
         print(f"{name}: {len(data)} bytes")
     LIST.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 

@@ -22,7 +22,8 @@ class Header(NamedTuple):
     tau: int
 
 
-IMPORTANCE, HYPER_LATENT, LATENT = 1, 2, 3
+IMPORTANCE, HYPER_LATENT, LATENT, TILES = 1, 2, 3, 4
+ALPHA, ICC, EXIF, XMP = 0x81, 0x82, 0x83, 0x84
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -85,10 +86,15 @@ def read_container(data: bytes) -> tuple[Header, dict[int, bytes]]:
         kind = data[at]
         length, begin = varint(data, at + 1)
         after = check_crc(data, at, begin + length)
-        if kind in sections or (kind < 0x80 and kind not in (1, 2, 3)):
+        if kind in sections or (kind < 0x80 and kind not in (1, 2, 3, 4)):
             raise Damaged(f"section {kind}")
         sections[kind] = data[begin : begin + length]
         at = after
-    if at != len(data) or not {IMPORTANCE, HYPER_LATENT, LATENT} <= sections.keys():
+    needed = sections.keys() & {IMPORTANCE, HYPER_LATENT, LATENT, TILES}
+    if at != len(data) or needed not in ({IMPORTANCE, HYPER_LATENT, LATENT}, {IMPORTANCE, TILES}):
         raise Damaged("sections")
+    s = height * (width + 1)
+    most = {ALPHA: s + s // 64 + 2**16, ICC: 2**24, EXIF: 2**24, XMP: 2**24}
+    if any(len(sections.get(kind, b"")) > length for kind, length in most.items()):
+        raise Damaged("an optional section is too long")
     return header, sections

@@ -18,6 +18,7 @@ from tests.independent.container import (
     HYPER_LATENT,
     IMPORTANCE,
     LATENT,
+    TILES,
     Damaged,
     Header,
     read_container,
@@ -26,6 +27,7 @@ from tests.independent.importance_map import read_map
 from tests.independent.mean_scale import MeanScaleNetwork
 from tests.independent.network import ContextNetwork, clip
 from tests.independent.symbols import SymbolStream, Tables, scale_index
+from tests.independent.tiles import Tile, read_tiles
 from tests.independent.weights import read_model
 
 
@@ -50,23 +52,39 @@ def decode(data: bytes, folder: Path) -> Decoded:
     grid = read_map(sections[IMPORTANCE], gh, gw, header.levels)
     kind = MeanScaleNetwork if "network/h_a_0.weight" in arrays else ContextNetwork
     network, tables = kind(arrays), Tables(arrays)
-    digest = hashlib.sha256()
 
     h, w = -(-header.height // f), -(-header.width // f)
     h4, w4, n = -(-h // 4) * 4, -(-w // 4) * 4, header.cell // f
     level = [[grid[min(y // n, gh - 1)][min(x // n, gw - 1)] for x in range(w4)] for y in range(h4)]
     steps = timesteps(header)
     conditions = [condition(t, i, header.levels) for i, t in enumerate(steps)]
-    cond = [[conditions[i] for i in row] for row in level]
 
-    stream = SymbolStream(sections[HYPER_LATENT], tables)
-    z = hyper_latent(network, stream, cond, digest)
-    stream.finish()
-    features = network.features(z, cond, h, w)
-    stream = SymbolStream(sections[LATENT], tables)
-    maps = latent(arrays, header, network, stream, features, level, steps, digest)
-    stream.finish()
-    return Decoded(header, grid, *maps, digest.hexdigest())
+    def decode_tile(tile: Tile):
+        """The maps of one tile, or of a latent in one piece, and the digest of its symbols."""
+        rows, columns = -(-tile.h // 4) * 4, -(-tile.w // 4) * 4
+        own = [row[tile.x0 : tile.x0 + columns] for row in level[tile.y0 : tile.y0 + rows]]
+        cond, digest = [[conditions[i] for i in row] for row in own], hashlib.sha256()
+        stream = SymbolStream(tile.hyper_latent, tables)
+        z = hyper_latent(network, stream, cond, digest)
+        stream.finish()
+        features = network.features(z, cond, tile.h, tile.w)
+        stream = SymbolStream(tile.latent, tables)
+        first = tile.y0, tile.x0
+        maps = latent(arrays, header, network, stream, features, own, steps, first, digest)
+        stream.finish()
+        return maps, digest
+
+    if TILES not in sections:
+        maps, digest = decode_tile(Tile(0, 0, h, w, sections[HYPER_LATENT], sections[LATENT]))
+        return Decoded(header, grid, *maps, digest.hexdigest())
+    whole, all_digests = [[[None] * w for _ in range(h)] for _ in range(4)], hashlib.sha256()
+    for tile in read_tiles(sections[TILES], header.height, header.width, f):
+        maps, digest = decode_tile(tile)
+        all_digests.update(digest.digest())
+        for joined, part in zip(whole, maps, strict=True):
+            for y, row in enumerate(part, tile.y0):
+                joined[y][tile.x0 : tile.x0 + tile.w] = row
+    return Decoded(header, grid, *whole, all_digests.hexdigest())
 
 
 def timesteps(header: Header) -> list[int]:
@@ -101,9 +119,10 @@ def hyper_latent(network, stream: SymbolStream, cond, digest):
     return [pixels[y * columns : (y + 1) * columns] for y in range(rows)]
 
 
-def latent(arrays, header, network, stream, features, level, steps, digest):
-    """M, V, X and Y of all elements."""
+def latent(arrays, header, network, stream, features, level, steps, first, digest):
+    """M, V, X and Y of all elements; first: row and column of the first pixel in the picture."""
     c, h, w = network.channels, len(features), len(features[0])
+    y0, x0 = first
     schedule = {k.removeprefix("schedule/"): a for k, a in arrays.items() if "schedule/" in k}
     dithered = "dither" not in schedule or schedule["dither"].values[0] != 0
     silent = schedule["silent_scales"].values[0] if "silent_scales" in schedule else 0
@@ -129,7 +148,7 @@ def latent(arrays, header, network, stream, features, level, steps, digest):
             means, scales = parameters[y][x]
             ratios = [v - g for v, g in zip(scales, of_timestep("log2_step_fixed", t), strict=True)]
             mean[y][x], log2_scale[y][x], log2_ratio[y][x] = means, scales, ratios
-            js = dither.phases(header.seed, y, x, c) if dithered else [15] * c
+            js = dither.phases(header.seed, y0 + y, x0 + x, c) if dithered else [15] * c
             for ratio, j in zip(ratios, js, strict=True):
                 i = scale_index(ratio, 10)
                 sent.append(i >= silent)
@@ -140,7 +159,7 @@ def latent(arrays, header, network, stream, features, level, steps, digest):
         read, is_sent = iter(symbols), iter(sent)
         for y, x in pixels:
             step = of_timestep("step_fixed", steps[level[y][x]])
-            js = dither.phases(header.seed, y, x, c) if dithered else [15] * c
+            js = dither.phases(header.seed, y0 + y, x0 + x, c) if dithered else [15] * c
             value[y][x], context[y][x] = [], []
             for m, ratio, d, j in zip(mean[y][x], log2_ratio[y][x], step, js, strict=True):
                 has_symbol = next(is_sent)

@@ -11,6 +11,10 @@ from rdc_jax import codec as codecs
 from rdc_jax import file_decoding, model_folder
 from rdc_jax.entropy import bitstream, importance_coding
 from rdc_jax.entropy.entropy_model import EntropyModel
+from rdc_jax.entropy.tile_coding import Window
+from rdc_jax.errors import RdcError
+from rdc_jax.open_file import open_file
+from tests.fuzz import mutations
 from tests.independent import decoder, dither
 from tests.independent.container import Damaged
 
@@ -24,21 +28,38 @@ def of_the_package(data: bytes, folder: Path) -> dict:
     model = model_folder.load(folder)
     entropy = EntropyModel.from_arrays(model.entropy)
     f = file_decoding.downsampling_of(model.config)
-    found = {"latent_unit": entropy.latent_unit}
+    opened = open_file(data, model, f)
+    header, h, w = opened.header, opened.conditions.height, opened.conditions.width
+    windows = [Window(0, h, 0, w)]
+    if opened.tiles is not None:
+        windows = [
+            opened.tiles.index.grid.window(n) for n in range(len(opened.tiles.index.offsets))
+        ]
     network, parameters = entropy.network, entropy.network.pass_parameters
+    whole = np.zeros((2, h, w, network.latent_channels), np.int64)
+    tile = -1
 
     def recorded(number, features, known, where):
+        nonlocal tile
+        tile += number == 0
         values = parameters(number, features, known, where)
-        for name, array in zip(("mean", "log2_scale"), values, strict=True):
-            whole = found.setdefault(name, np.zeros((*where.shape, array.shape[-1]), np.int64))
-            whole[where] = array
+        for array, part in zip(whole, values, strict=True):
+            array[windows[tile].of(Window(0, h, 0, w))][where] = part
         return values
 
     network.pass_parameters = recorded
-    header, coded, _ = file_decoding.decode_latent(data, model, entropy, f)
+    coded = opened.latent(entropy)
+    assert tile == len(windows) - 1
     payloads = {section.type: section.payload for section in bitstream.unpack(data)[1]}
     grid = importance_coding.decode_importance(payloads[1], header.map_shape, header.num_levels)
-    return found | {"header": header, "coded": coded, "grid": grid}
+    return {
+        "header": header,
+        "coded": coded,
+        "grid": grid,
+        "mean": whole[0],
+        "log2_scale": whole[1],
+        "latent_unit": entropy.latent_unit,
+    }
 
 
 def assert_equal(ours: dict, theirs: decoder.Decoded) -> None:
@@ -86,6 +107,25 @@ def test_it_notices_damage():
         damaged[place] ^= 1 << place % 8
         with pytest.raises(Damaged):
             decoder.decode(bytes(damaged), GOLDEN / "model")
+
+
+@pytest.mark.parametrize("side", [7, 8, 9, 10, 13, 14])
+def test_it_refuses_tiles_that_do_not_fit_the_latent(side):
+    """As the package does: 16 latent pixels are too few, and the count of tiles must be right."""
+    folder, data = GOLDEN / "mean_scale", (GOLDEN / "mean_scale_tiles.rdc").read_bytes()
+    header, sections = mutations.take_apart(data)
+    index, tiles = mutations.take_tiles_apart(dict(sections)[4])
+    index[0] = side
+    payloads = dict(sections) | {4: mutations.put_tiles_together(index, tiles)}
+    changed = mutations.put_together(header, list(payloads.items()))
+    if side == 9:
+        assert changed == data
+        assert_equal(of_the_package(changed, folder), decoder.decode(changed, folder))
+        return
+    with pytest.raises(Damaged):
+        decoder.decode(changed, folder)
+    with pytest.raises(RdcError, match="index of section TILES"):
+        of_the_package(changed, folder)
 
 
 def test_it_imports_nothing_of_the_package():
