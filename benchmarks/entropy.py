@@ -23,11 +23,11 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # before NumPy starts: one core
 
 import numpy as np  # noqa: E402
+import speed  # noqa: E402
 
 import rdc_jax  # noqa: E402
 from rdc_jax.codec import Codec  # noqa: E402
 from rdc_jax.entropy import coder, tables  # noqa: E402
-from rdc_jax.errors import RdcError  # noqa: E402
 from rdc_jax.evaluation.report import table, write_results  # noqa: E402
 from rdc_jax.evaluation.timing import synthetic_picture  # noqa: E402
 from rdc_jax.image_io import read_image  # noqa: E402
@@ -175,13 +175,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--wall", action="store_true", help="wall time in place of CPU time")
     parser.add_argument("--out", default=None, help="results as JSON")
-    arguments = parser.parse_args(argv)
-    try:
-        run(arguments)
-    except RdcError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return speed.exit_code(run, parser.parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     arguments.megapixels = [float(word) for word in arguments.megapixels.split(",")]
     folder = Path(demo.__file__).parent if arguments.data is None else Path(arguments.data)
-    photos = sorted(p for p in folder.iterdir() if p.suffix in (".png", ".jpg", ".jpeg"))
+    photos = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
     arguments.photos = [p for p in photos if "mask" not in p.stem]
     try:
         if not arguments.photos:

@@ -8,31 +8,39 @@ picture is important.
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import speed
 
 import rdc_jax
 from rdc_jax import compilation_cache, region_shapes
+from rdc_jax.errors import RdcError
 from rdc_jax.image_io import read_image
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder of pictures")
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model")
     parser.add_argument("--region", action="store_true")
-    args = parser.parse_args()
+    return speed.exit_code(run, parser.parse_args(argv))
+
+
+def run(args: argparse.Namespace) -> None:
     compilation_cache.enable()
     codec = rdc_jax.load(args.model)
-    paths = sorted(p for p in Path(args.data).iterdir() if p.suffix.lower() in EXTENSIONS)
+    folder = Path(args.data)
+    found = folder.iterdir() if folder.is_dir() else ()
+    paths = sorted(p for p in found if p.suffix.lower() in EXTENSIONS)
     if not paths:
-        parser.error(f"no pictures in {args.data}")
+        raise RdcError(f"no pictures in '{args.data}'; name a folder that has some")
     rng = np.random.default_rng(args.seed)
     rows, ranges = [], {}
     for place in rng.integers(len(paths), size=args.pairs):
@@ -60,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RdcError as error:
         print("rdc: error:", *str(error).split(), file=sys.stderr)
         return FAILED
+    except MemoryError:
+        print("rdc: error: not enough memory; take a smaller picture or crop", file=sys.stderr)
+        return FAILED
     except BrokenPipeError:  # `rdc info FILE | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE

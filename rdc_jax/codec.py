@@ -40,6 +40,7 @@ from rdc_jax.entropy import (
 )
 from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
 from rdc_jax.entropy.entropy_model import EntropyModel
+from rdc_jax.entropy.file_reader import FileReader
 from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import Picture, checked_pixels
@@ -228,7 +229,7 @@ class Codec:
         faithful what the file's map calls important. steps: sampler steps of the realistic latent,
         by the plug-and-play module if the model has one, else by the denoiser. None: as the file
         suggests. crop: (x, y, width, height), the only part that is wanted; its pixels are those of
-        the whole picture. Of an open file with tiles no more than it needs is read and checked.
+        the whole picture (but in damaged tiles). Of an open file with tiles no more than it needs is read and checked.
         resilient: a damaged tile is filled with what the prior says, and `on_damage` told of it.
         Raises RdcError for a damaged file or one made by another model.
         """
@@ -245,8 +246,9 @@ class Codec:
         self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS, **options: Any
     ) -> Picture:
         """All that a file holds: pixels, alpha, metadata. options: steps, tau, .. of `decode`."""
-        crop = options.get("crop")
-        parts = picture_sections.parts_of(data, max_pixels=max_pixels, crop=crop)
+        cut_off = bool(options.get("resilient"))
+        reader = FileReader(data, max_pixels=max_pixels, cut_off=cut_off)
+        parts = picture_sections.parts_of(reader, crop=options.get("crop"))
         return Picture(pixels=self.decode(data, max_pixels=max_pixels, **options), **parts)
 
     def reconstruct(

@@ -1,4 +1,4 @@
-"""Image files in and out, and the one place where 8-bit pixels meet the model's range.
+"""Image files in and out, and what an encoder takes for pixels.
 
 Reading and writing are in `rdc_jax.pictures`; these are the names that the rest uses.
 """
@@ -20,8 +20,6 @@ __all__ = [
     "checked_pixels",
     "picture_bytes",
     "read_image",
-    "to_model",
-    "to_pixels",
     "write_image",
     "write_picture",
 ]
@@ -52,20 +50,3 @@ def checked_pixels(pixels: np.ndarray, grey: bool = False) -> tuple[np.ndarray, 
         given = f"{pixels.shape[-1]}{mend if pixels.shape[-1] == 4 else ''}"
         raise RdcError(f"pixels must have 3 channels, not {given}")
     return pixels, grey
-
-
-def to_model(pixels: np.ndarray) -> np.ndarray:
-    """uint8 pixels -> float32 in [-1, 1], x / 127.5 - 1; jitted code uses the same formula."""
-    return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
-
-
-def to_pixels(values: np.ndarray) -> np.ndarray:
-    """Model values -> uint8 pixels: the inverse of `to_model`, rounded and clipped to [0, 255].
-
-    Raises:
-        RdcError: when a value is not a number.
-    """
-    scaled = (np.asarray(values, np.float32) + np.float32(1.0)) * np.float32(127.5)
-    if np.isnan(scaled).any():
-        raise RdcError("the reconstruction has values that are not numbers; check the weights")
-    return np.clip(np.round(scaled), 0, 255).astype(np.uint8)

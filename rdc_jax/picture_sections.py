@@ -20,7 +20,6 @@ from rdc_jax.image_io import Picture
 from rdc_jax.pictures import colour_profiles, grey_png, transparency
 from rdc_jax.pictures.formats import ALL_METADATA
 
-ALPHA_MODES = ("lossless", "lossy", "drop")
 _SECTIONS = {"icc": SectionType.ICC, "exif": SectionType.EXIF, "xmp": SectionType.XMP}
 MEBIBYTE = 2**20
 

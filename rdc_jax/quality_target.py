@@ -53,7 +53,7 @@ def parse(text: str) -> Target:
 def decibels(name: str, value: float) -> float:
     """A metric on a scale that is nearly linear in the quality setting, more is better."""
     if name == "psnr":
-        return value
+        return min(value, 100.0)  # without any error it is infinite
     error = 1.0 - value if name == "ms-ssim" else value
     return -10.0 * math.log10(max(error, 1e-9))
 

@@ -726,3 +726,9 @@ def test_thirty_sizes_in_two_processes(models, tmp_path, rng, cache, user_enviro
         assert there.pixels.shape == (height, width, 3)
         assert there.grey == image_io.read_image(source / f"{i}.png").grey
         assert np.abs(there.pixels.astype(int) - here).max() <= 1
+
+
+@pytest.mark.parametrize("command", [["encode", ""], ["encode", "a.png", "-o", ""]])
+def test_an_empty_name_is_no_folder(command, capsys):
+    assert main(command) == 2
+    assert "a file name is empty" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from PIL import Image
 
 from rdc_jax import image_io
 from rdc_jax.errors import RdcError
-from rdc_jax.image_io import atomic_write, read_image, to_model, to_pixels, write_image
+from rdc_jax.image_io import atomic_write, read_image, write_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (13, 17, 3), dtype=np.uint8)
 GREY = np.repeat(PIXELS[..., :1], 3, axis=-1)
@@ -165,16 +165,6 @@ def test_damaged_files_fail_only_with_one_line(file_format, position, value, cut
         assert "\n" not in str(error)
     else:
         assert picture.pixels.dtype == np.uint8 and picture.pixels.shape[2] == 3
-
-
-def test_pixels_survive_the_model_range():
-    values = np.arange(256, dtype=np.uint8)
-    model = to_model(values)
-    assert model.dtype == np.float32 and model[0] == -1 and model[255] == 1
-    np.testing.assert_array_equal(to_pixels(model), values)
-    np.testing.assert_array_equal(to_pixels(np.array([-9.0, 9.0, np.inf])), [0, 255, 255])
-    with pytest.raises(RdcError):
-        to_pixels(np.array([0.0, np.nan]))
 
 
 def test_write_errors(tmp_path):

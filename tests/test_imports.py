@@ -79,7 +79,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
     "studio": {
         *("codec", "demo", "entropy", "evaluation.metrics", "file_decoding"),
-        *("saliency", "region_shapes"),
+        *("picture_sections", "saliency", "region_shapes"),
     }
     | IMAGE_ROOMS,
     "selftest": {

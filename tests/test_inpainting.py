@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from rdc_jax import codec as codecs
 from rdc_jax import inpainting
@@ -109,3 +109,19 @@ def test_the_command(smoke_model, tmp_path, monkeypatch, capsys):
         error = capsys.readouterr().err
         assert words in error and error.count("\n") == 1
     assert not (tmp_path / "x.png").exists()
+
+
+def test_no_small_copy_of_the_picture_stays_behind(smoke_model, tmp_path, monkeypatch):
+    """EXIF can hold a thumbnail; a profile says nothing of the picture and stays."""
+    monkeypatch.chdir(tmp_path)
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(picture(40, 40)).save("photo.png", exif=exif, icc_profile=profile)
+    mask = np.zeros((40, 40), np.uint8)
+    mask[10:20, 10:20] = 255
+    Image.fromarray(mask).save("mask.png")
+    command = ["inpaint", "photo.png", "--mask", "mask.png", "-o", "out.png"]
+    assert main([*command, "--model", str(smoke_model)]) == 0
+    with Image.open("out.png") as result:
+        assert not result.getexif() and result.info["icc_profile"] == profile

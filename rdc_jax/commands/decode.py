@@ -140,6 +140,12 @@ def _decode(job, data, args, model, backends, tau, crop) -> dict[str, Any]:
         **clock,
     )
     seconds = time.perf_counter() - started
+    if file.reader.lost_sections is not None:
+        print(
+            f"rdc: warning: '{job.source}' ends early: {file.reader.lost_sections} sections, such "
+            "as alpha or a profile, are lost",
+            file=sys.stderr,
+        )
     for tile in damaged:
         print(f"rdc: warning: '{job.source}': {tile} and was filled in", file=sys.stderr)
     steps = args.steps or header.default_steps
@@ -174,6 +180,7 @@ def _decode(job, data, args, model, backends, tau, crop) -> dict[str, Any]:
         report["crop"] = crop
     if args.resilient:
         report["damaged_tiles"] = [tile._asdict() for tile in damaged]
+        report["lost_sections"] = file.reader.lost_sections or 0
     if args.symbol_hash:
         report["symbol_hash"] = codec.decode_latent(data, max_pixels=max_pixels)[1].symbol_hash
     picture = Picture(pixels=pixels, **parts)

@@ -29,7 +29,8 @@ def run(args: Namespace) -> int:
         raise RdcError("--roi-only has no region to work on; give --roi or --roi-box too")
     if args.roi_only and args.roi_gain is not None:
         raise RdcError("--roi-only and --roi-gain exclude each other; give one of them")
-    if args.best_effort and not (args.target_bpp or args.target_size or args.target_quality):
+    targets = (args.target_bpp, args.target_size, args.target_quality)
+    if args.best_effort and all(target is None for target in targets):
         raise RdcError("--best-effort has no target; give --target-size or another one too")
     jobs = plan(args, PICTURES, ".rdc")
     model = LazyCodec(args.model)

@@ -54,6 +54,8 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
 
     extensions: of the inputs that are taken from a folder. extension: of the outputs.
     """
+    if "" in (*args.input, args.output):
+        raise RdcError("a file name is empty; is a variable of the shell not set?")
     if not _several(args):
         jobs = [_single_job(args.input[0], args.output, extension)]
     else:
@@ -95,14 +97,14 @@ def run_all(
     for job in tqdm(jobs, unit="file", disable=None if show_bar else True):
         try:
             if several:
-                Path(job.target).parent.mkdir(exist_ok=True)
+                _make_folder(Path(job.target).parent)
             if job.done:
                 report = {"input": job.source, "output": job.target, "skipped": True}
             else:
                 report = work(job)
         except RdcError as error:
             message = str(error)
-            if job.source not in message:
+            if f"'{job.source}'" not in message:
                 source = "standard input" if job.source == STREAM else f"'{job.source}'"
                 message = f"{source}: {message}"
             if not several:
@@ -116,6 +118,13 @@ def run_all(
     for message in failures:
         print("rdc: error:", *message.split(), file=sys.stderr)
     return 2 if failures else 0
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RdcError(f"cannot make the folder '{folder}': {error.strerror}") from None
 
 
 def read_bytes(source: str) -> bytes:

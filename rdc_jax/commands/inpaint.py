@@ -53,7 +53,8 @@ def run(args: Namespace) -> int:
     )
     if picture.grey:
         result = result.mean(axis=-1, keepdims=True).round().astype("uint8").repeat(3, axis=-1)
-    picture = dataclasses.replace(picture, pixels=result)
+    # EXIF may hold a small copy of the picture, with what was to go still in it.
+    picture = dataclasses.replace(picture, pixels=result, exif=None)
     for note in write_picture(target, picture, overwrite=args.force):
         print(f"rdc: note: '{target}': {note}", file=sys.stderr)
     report = {

@@ -6,6 +6,7 @@ import sys
 import threading
 import webbrowser
 from argparse import Namespace
+from typing import Any
 
 from rdc_jax.commands.files import LazyCodec
 from rdc_jax.errors import RdcError
@@ -27,7 +28,7 @@ def run(args: Namespace) -> int:
                 "rdc: note: every machine that reaches this address can use the studio",
                 file=sys.stderr,
             )
-        threading.Thread(target=bench.warm_up, daemon=True).start()
+        threading.Thread(target=warm_up, args=(bench,), daemon=True).start()
         if not args.no_browser and has_desktop():
             webbrowser.open(address)
 
@@ -36,6 +37,14 @@ def run(args: Namespace) -> int:
     if bench.is_busy():  # a network's threads cannot be stopped, and there is nothing to save
         os._exit(0)
     return 0
+
+
+def warm_up(bench: Any) -> None:
+    """Loads and compiles while the page opens; what fails here is said, and again when asked."""
+    try:
+        bench.warm_up()
+    except RdcError as error:
+        print("rdc: error:", *str(error).split(), file=sys.stderr)
 
 
 def has_desktop() -> bool:

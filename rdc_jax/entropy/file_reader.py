@@ -24,7 +24,8 @@ class FileReader:
 
     header: bitstream.Header. places: dict from section type to Place. max_pixels: larger pictures
     are refused. cut_off: a file that ends within its section TILES is taken, too; what followed is
-    lost. Raises BitstreamError for a file whose header or list of sections is damaged.
+    lost. lost_sections: how many that is, without TILES; None for a whole file. Raises
+    BitstreamError for a file whose header or list of sections is damaged.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class FileReader:
         self.size = self._file.seek(0, 2) if self._file else len(self._data)
         start = self.read(0, bitstream.MAX_HEADER_BYTES)
         self.header, count, position = bitstream.read_header(start, max_pixels)
-        types, self.places = [], {}
+        types, self.places, self.lost_sections = [], {}, None
         for _ in range(count):
             start = self.read(position, bitstream.MAX_FRAME_BYTES)
             kind, begin, end = bitstream.read_frame(start, position)
@@ -50,7 +51,7 @@ class FileReader:
             if end + CRC_BYTES > self.size:
                 if not (cut_off and kind == SectionType.TILES):
                     raise truncated(section_place(kind, position))
-                position = self.size
+                position, self.lost_sections = self.size, count - len(types)
                 break
             position = end + CRC_BYTES
         bitstream.check_end(position, self.size)

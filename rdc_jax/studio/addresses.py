@@ -32,8 +32,10 @@ def is_own(headers: Mapping[str, str], bound: str, port: int) -> bool:
     everywhere takes any numeric address and this machine's name: a foreign site has neither. A link
     to the studio may be followed from anywhere.
     """
-    host, origin = headers.get("Host") or "", headers.get("Origin")
-    if not _names(host, bound, port) or origin not in (None, f"http://{host}"):
+    host, origin = (headers.get("Host") or "").lower(), headers.get("Origin")
+    if origin is not None:
+        origin = origin.lower()
+    if not _names(host, bound.lower(), port) or origin not in (None, f"http://{host}"):
         return False
     followed = headers.get("Sec-Fetch-Mode") == "navigate"
     return followed or headers.get("Sec-Fetch-Site") in (None, "same-origin", "none")
@@ -47,7 +49,7 @@ def _names(host: str, bound: str, port: int) -> bool:
         return False
     if bound not in WILDCARDS:
         return name == bracketed(bound) or (is_loopback(bound) and name in LOOPBACK)
-    if name in (*LOOPBACK, socket.gethostname()):
+    if name in (*LOOPBACK, socket.gethostname().lower()):
         return True
     try:
         return bool(ipaddress.ip_address(name.strip("[]")))

@@ -10,10 +10,10 @@ from PIL import Image
 FAST = 2  # of zlib's 9 levels: a page waits for these bytes
 
 
-def png(pixels: np.ndarray) -> bytes:
-    """uint8 [H,W,3] or [H,W] as a PNG file."""
+def png(pixels: np.ndarray, icc: bytes | None = None) -> bytes:
+    """uint8 [H,W,3] or [H,W] as a PNG file, with its profile."""
     encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, "PNG", compress_level=FAST)
+    Image.fromarray(pixels).save(encoded, "PNG", compress_level=FAST, icc_profile=icc)
     return encoded.getvalue()
 
 

@@ -55,6 +55,10 @@ def make_server(bench: Workbench, host: str, port: int) -> ThreadingHTTPServer:
     class Server(ThreadingHTTPServer):
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
 
+        def handle_error(self, request, client_address):
+            if not isinstance(sys.exception(), OSError):  # a client that went away is no error
+                super().handle_error(request, client_address)
+
     class Handler(_Handler):
         pass
 
@@ -65,7 +69,7 @@ def make_server(bench: Workbench, host: str, port: int) -> ThreadingHTTPServer:
     }
     try:
         return Server((host, port), Handler)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, TypeError, UnicodeError) as error:
         raise RdcError(
             f"cannot listen at {host} port {port} ({error}); choose another --host or --port"
         ) from None

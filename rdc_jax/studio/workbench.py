@@ -22,11 +22,12 @@ from PIL import Image
 from rdc_jax.codec import DEFAULT_QUALITY, DEFAULT_ROI_GAIN, Codec
 from rdc_jax.demo import FOLDER as DEMO_FOLDER
 from rdc_jax.entropy import bitstream
-from rdc_jax.entropy.bitstream import TAU_UNITS
+from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import masked_psnr, psnr
 from rdc_jax.file_decoding import downsampling_of
 from rdc_jax.image_io import read_image
+from rdc_jax.picture_sections import extras_of, parts_of
 from rdc_jax.region_shapes import centre
 from rdc_jax.saliency import salient
 from rdc_jax.studio import pictures, requests
@@ -38,10 +39,11 @@ PHOTOS_KEPT, FILES_KEPT = 3, 8
 
 @dataclasses.dataclass(frozen=True)
 class Photo:
-    """pixels: uint8 [H,W,3]."""
+    """pixels: uint8 [H,W,3], laid on white. extras: profile and metadata, for its files."""
 
     pixels: np.ndarray
     grey: bool
+    extras: Mapping[int, bytes]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,12 +117,13 @@ class Workbench:
 
     def _keep(self, picture: Any) -> dict[str, Any]:
         height, width = picture.pixels.shape[:2]
-        key = self._photos.put(Photo(picture.pixels, picture.grey))
+        key = self._photos.put(Photo(picture.pixels, picture.grey, extras_of(picture)))
         return {"photo": key, "width": width, "height": height, "grey": picture.grey}
 
     def photo_png(self, key: str) -> bytes:
         """A kept photo as the codec sees it: upright RGB."""
-        return pictures.png(self._photos.get(key).pixels)
+        photo = self._photos.get(key)
+        return pictures.png(photo.pixels, photo.extras.get(SectionType.ICC))
 
     def suggested_mask(self, asked: Mapping[str, Any]) -> bytes:
         """A mask of `columns` x `rows` bytes, row by row, 255 = important; kind auto or center."""
@@ -160,6 +163,7 @@ class Workbench:
                 importance=None if mask is None else pictures.resized(mask, height, width),
                 roi_gain=gain,
                 grey=photo.grey,
+                extras=photo.extras,
                 return_report=True,
                 **rate,
             )
@@ -217,7 +221,7 @@ class Workbench:
                         figures[name] = pictures.finite(
                             masked_psnr(file.photo.pixels, pixels, part)
                         )
-        return pictures.png(pixels), figures
+        return pictures.png(pixels, parts_of(file.data, metadata=("icc",))["icc"]), figures
 
     def file_bytes(self, asked: Mapping[str, Any]) -> bytes:
         """A kept file that suggests the given tau (a number) and steps; both change no symbol."""
