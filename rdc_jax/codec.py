@@ -229,9 +229,9 @@ class Codec:
         faithful what the file's map calls important. steps: sampler steps of the realistic latent,
         by the plug-and-play module if the model has one, else by the denoiser. None: as the file
         suggests. crop: (x, y, width, height), the only part that is wanted; its pixels are those of
-        the whole picture (but in damaged tiles). Of an open file with tiles no more than it needs is read and checked.
-        resilient: a damaged tile is filled with what the prior says, and `on_damage` told of it.
-        Raises RdcError for a damaged file or one made by another model.
+        the whole picture (but in damaged tiles). Of an open file with tiles no more than it needs
+        is read and checked. resilient: a damaged tile is filled with what the prior says, and
+        `on_damage` told of it. Raises RdcError for a damaged file or one made by another model.
         """
         f = self._networks.downsampling
         more = dict(crop=crop, resilient=resilient, on_damage=on_damage)
