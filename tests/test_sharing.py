@@ -98,8 +98,10 @@ def test_a_run_that_ended_goes_on(folder, smoke_model, capsys):
     assert Path("out/a.rdc").read_bytes() == kept
 
     Path("out/a.rdc").write_bytes(kept[:-3])
+    Path("out/e.rdc").unlink()
     assert main(["encode", "in", "-o", "out", "--resume", *model]) == 2
     assert "out/a.rdc' exists and is damaged; give -f" in capsys.readouterr().err
+    assert Path("out/e.rdc").exists()  # the others are made
     assert main(["encode", "in", "-o", "out", "--resume", "-f", "-q", "9", *model]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert ["skipped" in json.loads(line) for line in lines] == [False, True, True, True, True]

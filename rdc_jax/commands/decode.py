@@ -32,7 +32,8 @@ from rdc_jax.pictures import formats
 
 
 def run(args: Namespace) -> int:
-    jobs = plan(args, CODED, f".{args.format or 'png'}")
+    part = "_crop" if args.crop else ""  # of a picture's own name there may be the whole
+    jobs = plan(args, CODED, f"{part}.{args.format or 'png'}")
     for job in jobs:
         extension_of(job.target, args.format)
     crop = parse_crop(args.crop)

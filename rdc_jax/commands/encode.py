@@ -3,6 +3,7 @@
 import sys
 import time
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from rdc_jax import region_shapes
@@ -33,6 +34,9 @@ def run(args: Namespace) -> int:
     if args.best_effort and all(target is None for target in targets):
         raise RdcError("--best-effort has no target; give --target-size or another one too")
     jobs = plan(args, PICTURES, ".rdc")
+    for job in jobs:
+        if Path(job.target).suffix.lower() in PICTURES:
+            raise RdcError(f"'{job.target}' is the name of a picture; end it in .rdc")
     model = LazyCodec(args.model)
     wish = None
     if args.target_quality is not None:
@@ -153,9 +157,13 @@ def describe(report: dict[str, Any]) -> str:
     extras = {kind: report["section_bytes"].get(kind, 0) for kind in ("alpha", *ALL_METADATA)}
     held = ", ".join(kind for kind, size in extras.items() if size)
     share = f" ({sum(extras.values())} of them {held})" if held else ""
+    found = report.get("reached", {}).items()
+    reached = "".join(
+        f"{name} {value:.4g} at quality {report['quality']:.4g}, " for name, value in found
+    )
     return (
         f"{report['input']} -> {report['output']}: {report['width']} x {report['height']} pixels, "
-        f"{report['bytes']} bytes{share}, {report['bpp']:.3f} bits per pixel, "
+        f"{report['bytes']} bytes{share}, {report['bpp']:.3f} bits per pixel, {reached}"
         f"{report['seconds']:.2f} s"
     )
 

@@ -28,6 +28,7 @@ class Job:
     source: str
     target: str
     done: bool = False  # by an earlier run
+    failure: str = ""  # known before the work starts
 
 
 class LazyCodec:
@@ -76,7 +77,7 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
     index, count = sharing.place(args, environment)
     jobs = [_resumed(job, args) for job in jobs[index::count]]
     for job in jobs:
-        if not job.done:
+        if not job.done and not job.failure:
             _check_target(job, args.force, may_make_folder=_several(args))
     return jobs
 
@@ -98,6 +99,8 @@ def run_all(
         try:
             if several:
                 _make_folder(Path(job.target).parent)
+            if job.failure:
+                raise RdcError(job.failure)
             if job.done:
                 report = {"input": job.source, "output": job.target, "skipped": True}
             else:
@@ -143,7 +146,8 @@ def _several(args: Namespace) -> bool:
 
 def _single_job(source: str, output: str | None, extension: str) -> Job:
     if output is None:
-        return Job(source, STREAM if source == STREAM else str(Path(source).with_suffix(extension)))
+        made = str(Path(source).with_name(Path(source).stem + extension))
+        return Job(source, STREAM if source == STREAM else made)
     if output != STREAM and source != STREAM and Path(output).is_dir():
         return Job(source, str(Path(output) / (Path(source).stem + extension)))
     return Job(source, output)
@@ -160,13 +164,14 @@ def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
 
 
 def _resumed(job: Job, args: Namespace) -> Job:
-    """The job, done if its output is there and complete. Raises RdcError for a damaged one."""
+    """The job, done if its output is there and complete, failed if that is damaged."""
     if not args.resume or job.target == STREAM or not os.path.exists(job.target):
         return job
     if not sharing.is_complete(job.target):
         if args.force:
             return job
-        raise RdcError(f"the output '{job.target}' exists and is damaged; give -f to replace it")
+        failure = f"the output '{job.target}' exists and is damaged; give -f to replace it"
+        return dataclasses.replace(job, failure=failure)
     return dataclasses.replace(job, done=True)
 
 
