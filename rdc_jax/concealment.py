@@ -12,6 +12,7 @@ import numpy as np
 
 from rdc_jax.entropy.tile_coding import Window
 from rdc_jax.entropy.tiled_latent import DamagedTile
+from rdc_jax.seams import running_mean
 
 BESIDE = 16  # pixels beside a tile whose mean is the colour of that side
 ALONG = 65  # pixels of a running mean along a side
@@ -57,12 +58,6 @@ def _from_sides(
         beside = pixels[tuple(where)]
         if beside.size and not waiting[tuple(where)].any():
             weight = 1.0 / (1.0 + distance) ** 2
-            total += weight * np.expand_dims(_mean_along(beside.mean(axis)), axis)
+            total += weight * np.expand_dims(running_mean(beside.mean(axis), ALONG), axis)
             weights = weights + weight
     return total / weights.astype(np.float32) if weights.all() else None
-
-
-def _mean_along(line: np.ndarray) -> np.ndarray:
-    """Running mean of a line of colours [n,3], the ends repeated."""
-    padded = np.pad(line, ((ALONG // 2, ALONG // 2), (0, 0)), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, ALONG, axis=0).mean(-1)

@@ -40,17 +40,17 @@ def _without_step(part: np.ndarray, border: int) -> np.ndarray:
     """uint8 of float32 [n,m,3] with the border between columns border - 1 and border."""
     left2, left, right, right2 = (part[:, border + i] for i in (-2, -1, 0, 1))
     step = right - left - (left - left2 + right2 - right) / 2
-    mean = _mean_along(step)
-    variance = np.maximum(_mean_along(step**2) - mean**2, 0)
+    mean = running_mean(step, ALONG)
+    variance = np.maximum(running_mean(step**2, ALONG) - mean**2, 0)
     sure = mean**2 / (mean**2 + 2 * variance + 1e-3)
-    taken = _mean_along(mean * sure * np.maximum(0, 1 - (mean / LARGEST) ** 2))
+    taken = running_mean(mean * sure * np.maximum(0, 1 - (mean / LARGEST) ** 2), ALONG)
     place = np.arange(part.shape[1]) - border + 0.5  # pixels from the border
     fade = np.maximum(0, 1 - np.abs(place) / REACH) * np.where(place < 0, 0.5, -0.5)
     part = part + taken[:, None] * fade.astype(np.float32)[:, None]
     return np.rint(np.clip(part, 0, 255)).astype(np.uint8)
 
 
-def _mean_along(values: np.ndarray) -> np.ndarray:
-    """Running mean over ALONG of float32 [n,3], the ends repeated."""
-    padded = np.pad(values, ((ALONG // 2, ALONG // 2), (0, 0)), mode="edge")
-    return np.mean(np.lib.stride_tricks.sliding_window_view(padded, ALONG, axis=0), axis=-1)
+def running_mean(values: np.ndarray, count: int) -> np.ndarray:
+    """Mean over `count` (odd) neighbours along a line of colours float32 [n,3], ends repeated."""
+    padded = np.pad(values, ((count // 2, count // 2), (0, 0)), mode="edge")
+    return np.mean(np.lib.stride_tricks.sliding_window_view(padded, count, axis=0), axis=-1)

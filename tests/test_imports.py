@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "file_decoding": {"entropy", "model_folder", "open_file", "importance", "tiling"}
     | {"seams", "concealment"},
     "seams": {"entropy"},
-    "concealment": {"entropy"},
+    "concealment": {"entropy", "seams"},
     "interop": {
         *("entropy", "open_file", "file_decoding", "model_folder", "fusion_folder", "tiling"),
     }
