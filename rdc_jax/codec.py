@@ -38,9 +38,10 @@ from rdc_jax.entropy import (
     tile_coding,
     tiled_latent,
 )
-from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
+from rdc_jax.entropy.bitstream import TAU_UNITS
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.entropy.file_reader import FileReader
+from rdc_jax.entropy.sections import WHOLE_LATENT, SectionType, section_name
 from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import Picture, checked_pixels
@@ -181,7 +182,7 @@ class Codec:
         conditions = open_file.conditions(header, grid, self._networks.downsampling)
         if side is None:
             *streams, coded = latent_coding.encode_latent(self.entropy, latent, conditions)
-            kinds = bitstream.WHOLE_LATENT
+            kinds = WHOLE_LATENT
         else:
             *streams, coded = tiled_latent.encode(
                 self.entropy, latent, conditions, side, self._networks.downsampling
@@ -197,9 +198,7 @@ class Codec:
             quality=quality,
             timesteps=(header.timestep_background, header.timestep_roi),
             ideal_bits=8 * len(coded_map) + coded.hyper_bits + coded.latent_bits,
-            section_bytes={
-                bitstream.section_name(kind).lower(): len(payload) for kind, payload in sections
-            },
+            section_bytes={section_name(kind).lower(): len(payload) for kind, payload in sections},
             bits_map=coded.bits_map,
             levels=conditions.levels[: conditions.height, : conditions.width],
             symbol_hash=coded.symbol_hash,
@@ -238,8 +237,7 @@ class Codec:
         opened = open_file.open_file(data, self.model, f, max_pixels, **more)
         return self._picture(
             opened.windows(self.entropy), opened.header, opened.conditions, steps, tau,
-            clock=clock, area=opened.area, tile_side=opened.tile_side, damaged=opened.damaged,
-            progress=progress,
+            clock=clock, progress=progress, **opened.part,
         )  # fmt: skip
 
     def decode_picture(

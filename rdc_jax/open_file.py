@@ -8,17 +8,18 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from rdc_jax import importance
 from rdc_jax.entropy import bitstream, importance_coding, latent_coding, tile_coding, tiled_latent
-from rdc_jax.entropy.bitstream import Header, SectionType
+from rdc_jax.entropy.bitstream import Header
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.entropy.file_reader import FileReader
 from rdc_jax.entropy.framing import BitstreamError
 from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
+from rdc_jax.entropy.sections import WHOLE_LATENT, SectionType
 from rdc_jax.entropy.tile_coding import Window
 from rdc_jax.entropy.tiled_latent import DamagedTile, TiledFile
 from rdc_jax.errors import RdcError
@@ -57,11 +58,16 @@ class OpenFile:
         """Side of the tiles in picture pixels."""
         return None if self.tiles is None else self.tiles.index.grid.side * self.tiles.scale
 
+    @property
+    def part(self) -> dict[str, Any]:
+        """What `file_decoding.picture` has to know of the file beside its latent and header."""
+        return {"area": self.area, "tile_side": self.tile_side, "damaged": self.damaged}
+
     def latent(self, entropy: EntropyModel) -> CodedLatent:
         """All of the latent. Raises RdcError for damage."""
         if self.tiles is not None:
             return self.tiles.whole(entropy)
-        streams = (self.reader.payload(kind) for kind in bitstream.WHOLE_LATENT)
+        streams = (self.reader.payload(kind) for kind in WHOLE_LATENT)
         return latent_coding.decode_latent(entropy, *streams, self.conditions)
 
     def windows(self, entropy: EntropyModel) -> tiled_latent.Windows:

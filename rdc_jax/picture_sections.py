@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from rdc_jax.entropy import bitstream
-from rdc_jax.entropy.bitstream import ColourMode, SectionType
+from rdc_jax.entropy.bitstream import ColourMode
 from rdc_jax.entropy.file_reader import FileReader
+from rdc_jax.entropy.sections import MAX_METADATA_BYTES, SectionType
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import Picture
 from rdc_jax.pictures import colour_profiles, grey_png, transparency
@@ -40,11 +41,11 @@ def extras_of(
         payload = getattr(picture, kind)
         if not payload or kind not in metadata:
             continue
-        if len(payload) > bitstream.MAX_METADATA_BYTES:
+        if len(payload) > MAX_METADATA_BYTES:
             others = ",".join(k for k in _SECTIONS if k != kind)
             raise RdcError(
                 f"the picture's {kind} has {len(payload) / MEBIBYTE:.1f} MiB, more than the "
-                f"{bitstream.MAX_METADATA_BYTES // MEBIBYTE} MiB that a file may hold; leave it "
+                f"{MAX_METADATA_BYTES // MEBIBYTE} MiB that a file may hold; leave it "
                 f"out with --metadata {others}"
             )
         extras[section] = payload

@@ -4,6 +4,7 @@ Cells run as one script in a new process: lines that begin with an exclamation m
 with {names} filled in, as IPython does it. What the cell tagged `parameters` sets is then replaced.
 """
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -98,11 +99,14 @@ def test_a_notebook_is_stored_without_outputs(path):
 def test_installing_is_one_line_that_keeps_jax(path):
     line = source(next(cell for cell in cells(path) if "install" in tags(cell)))
     assert line.startswith("!") and "\n" not in line and line.count("{needed}") == 1
-    assert "pip install -qe . --no-deps" in line and "pip install -qc /tmp/jax " in line
-    found = subprocess.run(
-        [sys.executable, "-c", script(path, {}, until="install") + "\n\nprint(needed)"],
+    assert "pip install -qe . --no-deps" in line and "pip install -q {kept} {needed}" in line
+    shown = script(path, {}, until="install") + "\n\nprint(needed)\nprint(kept)"
+    found, kept = subprocess.run(
+        [sys.executable, "-c", shown],
         cwd=path.parent, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+    ).stdout.splitlines()  # fmt: skip
+    pinned = {f"{name}=={importlib.metadata.version(name)}" for name in ("jax", "jaxlib")}
+    assert pinned <= set(kept.split())
     names = {re.match(r"[\w-]+", requirement)[0] for requirement in shlex.split(found)}
     assert {"flax", "constriction", "array_record", "safetensors"} <= names
     assert not [name for name in names if name.startswith("jax")]

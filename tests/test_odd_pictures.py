@@ -23,7 +23,7 @@ from rdc_jax import codec as codecs
 from rdc_jax import picture_sections
 from rdc_jax.cli import main
 from rdc_jax.entropy import bitstream
-from rdc_jax.entropy.bitstream import SectionType
+from rdc_jax.entropy.sections import MAX_METADATA_BYTES, WHOLE_LATENT, SectionType
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import Picture, picture_bytes, read_image
 from rdc_jax.pictures import colour_profiles, formats, grey_png, orientation, transparency
@@ -603,15 +603,15 @@ def header(height: int, width: int) -> bitstream.Header:
     ],
 )
 def test_a_damaged_alpha_section(payload, words):
-    required = [(kind, b"") for kind in (bitstream.SectionType.IMPORTANCE, *bitstream.WHOLE_LATENT)]
+    required = [(kind, b"") for kind in (SectionType.IMPORTANCE, *WHOLE_LATENT)]
     data = bitstream.pack(header(13, 17), [*required, (SectionType.ALPHA, payload)])
     with pytest.raises(RdcError, match=words):
         picture_sections.parts_of(data)
 
 
 def test_sections_have_limits():
-    required = [(kind, b"") for kind in (bitstream.SectionType.IMPORTANCE, *bitstream.WHOLE_LATENT)]
-    many = bytes(bitstream.MAX_METADATA_BYTES)
+    required = [(kind, b"") for kind in (SectionType.IMPORTANCE, *WHOLE_LATENT)]
+    many = bytes(MAX_METADATA_BYTES)
     for kind in (SectionType.ICC, SectionType.EXIF, SectionType.XMP):
         bitstream.unpack(bitstream.pack(header(1, 1), [*required, (kind, many)]))
         with pytest.raises(RdcError, match=f"section {kind.name} has 16777217 bytes"):

@@ -9,8 +9,8 @@ import pytest
 from rdc_jax import cli, file_decoding, model_folder, open_file
 from rdc_jax.commands import info, large_pieces
 from rdc_jax.entropy import bitstream, latent_coding, tile_coding
-from rdc_jax.entropy.bitstream import SectionType
 from rdc_jax.entropy.entropy_model import EntropyModel
+from rdc_jax.entropy.sections import SectionType
 from rdc_jax.errors import RdcError
 
 REFUSAL_BYTES, REFUSAL_SECONDS = 1 << 20, 2.0

@@ -11,7 +11,7 @@ import pytest
 
 from rdc_jax import cli, model_folder
 from rdc_jax.entropy import bitstream
-from rdc_jax.entropy.bitstream import SectionType
+from rdc_jax.entropy.sections import SectionType
 from rdc_jax.errors import RdcError
 from rdc_jax.selftest import matrix, worker
 from rdc_jax.selftest.corpus import corpus

@@ -12,7 +12,7 @@ from rdc_jax import codec as codecs
 from rdc_jax import concealment, seams
 from rdc_jax.cli import main
 from rdc_jax.entropy import bitstream
-from rdc_jax.entropy.bitstream import SectionType
+from rdc_jax.entropy.sections import SectionType
 from rdc_jax.entropy.tile_coding import Window
 from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.errors import RdcError

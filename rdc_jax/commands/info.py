@@ -10,8 +10,9 @@ import numpy as np
 from rdc_jax import importance, picture_sections
 from rdc_jax.commands.files import STREAM, read_bytes
 from rdc_jax.entropy import bitstream, importance_coding, tile_coding
-from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
+from rdc_jax.entropy.bitstream import TAU_UNITS
 from rdc_jax.entropy.framing import CRC_BYTES
+from rdc_jax.entropy.sections import SectionType, section_name
 from rdc_jax.errors import RdcError
 
 SHADES = " .:-=+*#%@"
@@ -52,7 +53,7 @@ def contents(data: bytes, max_pixels: int) -> dict[str, Any]:
         "header_bytes": sections[0].offset,
         "sections": [
             {
-                "name": bitstream.section_name(section.type).lower(),
+                "name": section_name(section.type).lower(),
                 "offset": section.offset,
                 "bytes": section.total_bytes,
                 "payload_bytes": len(section.payload),

@@ -21,6 +21,11 @@ from rdc_jax.entropy.framing import (
     truncated,
     varint,
 )
+from rdc_jax.entropy.sections import (
+    check_lengths,
+    check_sections,
+    section_place,
+)
 
 SIGNATURE = b"\x9dRDC"
 FORMAT_VERSION = 1
@@ -29,10 +34,8 @@ DEFAULT_MAX_PIXELS = 2**28
 MAP_CELLS = 2**20  # a map of so many cells is always read, a larger one if a cell has 16 pixels
 MODEL_ID_BYTES = 8
 TAU_UNITS = 255  # default_tau of a header is a number of these parts of one
-MAX_METADATA_BYTES = 2**24  # of ICC, EXIF, XMP each
 
 _MAX_SECTIONS = 255
-_OPTIONAL = 0x80
 _FIXED_FIELDS = struct.Struct("<8sBHHBIBB")
 
 
@@ -43,20 +46,6 @@ class ColourMode(enum.IntEnum):
     GREY = 1
 
 
-class SectionType(enum.IntEnum):
-    """Section codes; a reader may skip an unknown one of 128 and more, and must refuse others."""
-
-    IMPORTANCE = 0x01
-    HYPER_LATENT = 0x02
-    LATENT = 0x03
-    TILES = 0x04  # in place of HYPER_LATENT and LATENT
-    ALPHA = 0x81
-    ICC = 0x82
-    EXIF = 0x83
-    XMP = 0x84
-
-
-WHOLE_LATENT = (SectionType.HYPER_LATENT, SectionType.LATENT)
 MAX_HEADER_BYTES = len(SIGNATURE) + 2 + 2 * MAX_VARINT_BYTES + _FIXED_FIELDS.size + CRC_BYTES
 MAX_FRAME_BYTES = 1 + MAX_VARINT_BYTES  # before a payload
 
@@ -121,20 +110,12 @@ class Section(NamedTuple):
     total_bytes: int = 0
 
 
-def section_name(section_type: int) -> str:
-    """Name for messages and listings, `TYPE_0x..` when unknown."""
-    if section_type in tuple(SectionType):
-        return SectionType(section_type).name
-    return f"TYPE_0x{section_type:02X}"
-
-
 def pack(header: Header, sections: Iterable[Section | tuple[int, bytes]]) -> bytes:
     """Bytes of the file; each section is a Section or (type, payload), written in this order."""
     sections = [Section(*section) for section in sections]
     if len(sections) > _MAX_SECTIONS:
         raise BitstreamError(f"{len(sections)} sections: at most {_MAX_SECTIONS} fit in a file")
-    check_sections([section.type for section in sections])
-    check_lengths(header, [(section.type, len(section.payload)) for section in sections])
+    _check(header, sections)
     output = bytearray(SIGNATURE)
     output.append(FORMAT_VERSION)
     output.append(len(sections))
@@ -171,9 +152,15 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header
         sections.append(section)
         position += section.total_bytes
     check_end(position, len(data))
-    check_sections([section.type for section in sections])
-    check_lengths(header, [(section.type, len(section.payload)) for section in sections])
+    _check(header, sections)
     return header, sections
+
+
+def _check(header: Header, sections: list[Section]) -> None:
+    """Raises BitstreamError unless these sections make a file."""
+    check_sections([section.type for section in sections])
+    lengths = [(section.type, len(section.payload)) for section in sections]
+    check_lengths(header.height, header.width, lengths)
 
 
 def read_header(data: bytes, max_pixels: int) -> tuple[Header, int, int]:
@@ -256,24 +243,6 @@ def read_frame(data: bytes, offset: int) -> tuple[int, int, int]:
     return data[0], offset + size, offset + size + length
 
 
-def check_lengths(header: Header, lengths: Iterable[tuple[int, int]]) -> None:
-    """Raises BitstreamError for an optional section that is longer than the format allows.
-
-    lengths: (type, bytes of the payload) of each section.
-    """
-    most = dict.fromkeys((SectionType.ICC, SectionType.EXIF, SectionType.XMP), MAX_METADATA_BYTES)
-    stored = header.height * (header.width + 1)  # an alpha plane as a PNG that is not compressed
-    most[SectionType.ALPHA] = stored + stored // 64 + 2**16
-    for kind, length in lengths:
-        if length > most.get(kind, length):
-            size = f"{length} bytes, more than the {most[kind]} allowed"
-            raise BitstreamError(f"section {section_name(kind)} has {size}: leave it out")
-
-
-def section_place(section_type: int, offset: int) -> str:
-    return f"section {section_name(section_type)} at byte {offset}"
-
-
 def check_end(position: int, size: int) -> None:
     """Raises BitstreamError if a file of `size` bytes goes on behind its last section."""
     if position != size:
@@ -281,21 +250,3 @@ def check_end(position: int, size: int) -> None:
             f"{size - position} bytes follow the last section: the file is damaged or joined"
             " with another one"
         )
-
-
-def check_sections(types: list[int]) -> None:
-    """Raises BitstreamError unless these sections make a file that this program understands."""
-    for place, section_type in enumerate(types):
-        name = section_name(section_type)
-        if section_type in types[:place]:
-            raise BitstreamError(f"section {name} occurs twice: the file was put together wrongly")
-        if section_type not in tuple(SectionType) and not section_type & _OPTIONAL:
-            raise BitstreamError(f"the file needs section {name}, unknown here: upgrade rdc_jax")
-        if section_type in WHOLE_LATENT and SectionType.TILES in types:
-            raise BitstreamError(
-                f"sections TILES and {name} are in one file: it was put together wrongly"
-            )
-    tiled = SectionType.TILES in types
-    for required in (SectionType.IMPORTANCE, *(() if tiled else WHOLE_LATENT)):
-        if required not in types:
-            raise BitstreamError(f"section {required.name} is missing: the file is not complete")

@@ -7,8 +7,8 @@ where the sections are, and reads and checks what it is asked for.
 from typing import BinaryIO, NamedTuple
 
 from rdc_jax.entropy import bitstream
-from rdc_jax.entropy.bitstream import SectionType, section_place
 from rdc_jax.entropy.framing import CRC_BYTES, BitstreamError, crc, damaged, truncated
+from rdc_jax.entropy.sections import SectionType, check_lengths, check_sections, section_place
 
 
 class Place(NamedTuple):
@@ -55,9 +55,9 @@ class FileReader:
                 break
             position = end + CRC_BYTES
         bitstream.check_end(position, self.size)
-        bitstream.check_sections(types)
+        check_sections(types)
         sizes = [(kind, place.end - place.begin) for kind, place in self.places.items()]
-        bitstream.check_lengths(self.header, sizes)
+        check_lengths(self.header.height, self.header.width, sizes)
 
     def read(self, offset: int, length: int) -> bytes:
         """That many of the file's bytes, or fewer where it ends before."""

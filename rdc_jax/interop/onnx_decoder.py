@@ -106,10 +106,8 @@ class Decoder:
             header,
             how,
             f,
-            area=opened.area,
             noise=self._knob is not None,
-            tile_side=opened.tile_side,
-            damaged=opened.damaged,
+            **opened.part,
             progress=progress,
         )
 

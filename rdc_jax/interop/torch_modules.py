@@ -73,10 +73,8 @@ class Decoder(nn.Module):
             header,
             how,
             f,
-            area=opened.area,
             noise=self.fusion is not None,
-            tile_side=opened.tile_side,
-            damaged=opened.damaged,
+            **opened.part,
         )
         return torch.from_numpy(pixels)
 

@@ -22,7 +22,8 @@ from PIL import Image
 from rdc_jax.codec import DEFAULT_QUALITY, DEFAULT_ROI_GAIN, Codec
 from rdc_jax.demo import FOLDER as DEMO_FOLDER
 from rdc_jax.entropy import bitstream
-from rdc_jax.entropy.bitstream import TAU_UNITS, SectionType
+from rdc_jax.entropy.bitstream import TAU_UNITS
+from rdc_jax.entropy.sections import SectionType, section_name
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import masked_psnr, psnr
 from rdc_jax.file_decoding import downsampling_of
@@ -245,7 +246,7 @@ class Workbench:
             "default_tau": round(header.default_tau / TAU_UNITS, 3),
         }
         parts = {"header": sections[0].offset if sections else len(data)}
-        parts |= {bitstream.section_name(s.type).lower(): s.total_bytes for s in sections}
+        parts |= {section_name(s.type).lower(): s.total_bytes for s in sections}
         shown = None
         if header.num_levels > 1:
             grey = np.rint(255.0 / (header.num_levels - 1) * levels).astype(np.uint8)

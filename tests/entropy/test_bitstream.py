@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rdc_jax.entropy import bitstream
-from rdc_jax.entropy.bitstream import BitstreamError, ColourMode, Header, Section, SectionType
+from rdc_jax.entropy.bitstream import BitstreamError, ColourMode, Header, Section
+from rdc_jax.entropy.sections import SectionType, section_name
 from rdc_jax.errors import RdcError
 
 HEADER = Header(
@@ -153,7 +154,7 @@ def test_unknown_optional_sections_are_passed_on():
         Section(0xF0, b"new", len(FILE), 9),
         Section(SectionType.XMP, b"x", len(FILE) + 9, 7),
     ]
-    assert bitstream.section_name(0xF0) == "TYPE_0xF0"
+    assert section_name(0xF0) == "TYPE_0xF0"
 
 
 def test_too_many_pixels_are_refused_before_anything_else():

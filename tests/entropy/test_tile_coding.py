@@ -14,8 +14,8 @@ from rdc_jax.entropy import (
     tile_coding,
     tiled_latent,
 )
-from rdc_jax.entropy.bitstream import SectionType
 from rdc_jax.entropy.framing import BitstreamError, varint
+from rdc_jax.entropy.sections import SectionType
 from rdc_jax.entropy.tile_coding import Grid, Window
 from rdc_jax.errors import RdcError
 

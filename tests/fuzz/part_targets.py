@@ -12,8 +12,8 @@ import numpy as np
 
 from rdc_jax import concealment, open_file, picture_sections
 from rdc_jax.entropy import bitstream
-from rdc_jax.entropy.bitstream import SectionType
 from rdc_jax.entropy.file_reader import FileReader
+from rdc_jax.entropy.sections import SectionType
 from rdc_jax.entropy.tile_coding import Window
 from rdc_jax.pictures import grey_png, writing
 from rdc_jax.pictures.picture import Picture

@@ -17,6 +17,7 @@ from rdc_jax import file_decoding, model_folder, open_file
 from rdc_jax.commands import info
 from rdc_jax.entropy import bitstream, coder, importance_coding, latent_coding, tables
 from rdc_jax.entropy.entropy_model import EntropyModel
+from rdc_jax.entropy.sections import SectionType
 from tests.fuzz import mutations
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -131,20 +132,20 @@ def streams(name: str) -> tuple[EntropyModel, dict[int, bytes], latent_coding.Co
     return entropy, payloads, open_file.conditions(header, grid, f)
 
 
-def latent_stream(data: bytes, kind: bitstream.SectionType) -> None:
+def latent_stream(data: bytes, kind: SectionType) -> None:
     """The first byte chooses the golden file one of whose streams the others replace."""
     entropy, payloads, known = streams(LATENTS[(*data[:1], 0)[0] % len(LATENTS)])
     payloads = payloads | {kind: data[1:]}
     hyper, body = (
-        payloads[bitstream.SectionType.HYPER_LATENT],
-        payloads[bitstream.SectionType.LATENT],
+        payloads[SectionType.HYPER_LATENT],
+        payloads[SectionType.LATENT],
     )
     coded = latent_coding.decode_latent(entropy, hyper, body, known)
     for array in (coded.yhat, coded.mean, coded.scale):
         assert np.all(np.isfinite(array))
 
 
-def stream_seeds(kind: bitstream.SectionType) -> list[bytes]:
+def stream_seeds(kind: SectionType) -> list[bytes]:
     return [bytes([i]) + streams(name)[1][kind] for i, name in enumerate(LATENTS)]
 
 
@@ -180,7 +181,7 @@ def file_or_bytes(data: bytes, random: random.Random, other: bytes) -> bytes:
     return mutations.change_file(data, random, other)
 
 
-HYPER, LATENT = bitstream.SectionType.HYPER_LATENT, bitstream.SectionType.LATENT
+HYPER, LATENT = SectionType.HYPER_LATENT, SectionType.LATENT
 TARGETS = {
     "container": Target(container, small_files, file_or_bytes),
     "map": Target(importance_map, map_seeds, mutations.change),

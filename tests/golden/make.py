@@ -24,7 +24,7 @@ import miniature  # noqa: E402
 from rdc_jax import codec as codecs  # noqa: E402
 from rdc_jax import open_file, picture_sections  # noqa: E402
 from rdc_jax.entropy import bitstream, importance_coding, latent_coding  # noqa: E402
-from rdc_jax.entropy.bitstream import SectionType  # noqa: E402
+from rdc_jax.entropy.sections import SectionType  # noqa: E402
 from rdc_jax.pictures.picture import Picture  # noqa: E402
 
 
