@@ -16,9 +16,10 @@ import numpy as np
 import speed
 
 import rdc_jax
-from rdc_jax import compilation_cache, region_shapes
+from rdc_jax import compilation_cache
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import read_image
+from rdc_jax.regions import shapes
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     rows, ranges = [], {}
     for place in rng.integers(len(paths), size=args.pairs):
         pixels = read_image(paths[place]).pixels
-        mask = region_shapes.centre(*pixels.shape[:2]) if args.region else None
+        mask = shapes.centre(*pixels.shape[:2]) if args.region else None
         if place not in ranges:
             ends = [len(codec.encode(pixels, quality=q, importance=mask)) for q in (0, 100)]
             ranges[place] = np.log(ends)

@@ -418,7 +418,7 @@ def test_mask_of_another_size(models, photo, rng, capsys):
     arguments = ["encode", photo, "--model", models / "first", "--roi"]
     error = fails(capsys, photo.parent, *arguments, mask)
     assert "61 x 83" in error and "83 x 61" in error
-    assert "no such image" in fails(capsys, photo.parent, *arguments, photo.with_name("no.png"))
+    assert "no mask" in fails(capsys, photo.parent, *arguments, photo.with_name("no.png"))
 
 
 def test_model_missing_wrong_or_damaged(models, photo, coded, tmp_path, capsys, monkeypatch):

@@ -27,8 +27,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "arguments": {"pictures"},
     "version": set(),
     "drawings": set(),
-    "saliency": set(),
-    "region_shapes": set(),
+    "regions": set(),
     "pictures": set(),
     "entropy": set(),
     "diffusion": set(),
@@ -79,7 +78,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
     "studio": {
         *("codec", "demo", "entropy", "evaluation.metrics", "file_decoding"),
-        *("picture_sections", "saliency", "region_shapes"),
+        *("picture_sections", "regions"),
     }
     | IMAGE_ROOMS,
     "selftest": {

@@ -89,9 +89,10 @@ def add_encode(commands: Any) -> None:
 
 def regions(p: Any) -> None:
     p.add_argument(
-        "--roi", metavar="MASK|auto|center",
+        "--roi", metavar="MASK|auto|center|faces|objects|contrast",
         help="what is important: a picture of the input's size, white where it is, greys between; "
-        "auto, what stands out (found by colours and detail, no network); or center, an ellipse",
+        "auto, what the best installed finders see: faces and objects by networks, else contrast, "
+        "what stands out by colours and detail; one of these by name; or center, an ellipse",
     )  # fmt: skip
     for name, kind in (("--roi-box", "rectangle"), ("--roi-ellipse", "ellipse")):
         p.add_argument(

@@ -43,10 +43,10 @@ def add_eval(commands: Any) -> None:
         "--inception", metavar="FILE", help="TorchScript network for fid and kid; needs torch"
     )
     p.add_argument(
-        "--masks", metavar="DIR|center|auto",
+        "--masks", metavar="DIR|center|auto|contrast",
         help="regions of interest: a folder with a mask of each picture's name, a centred "
-        "ellipse of a quarter of the area, or what stands out in each picture; figures are then "
-        "also given inside and outside",
+        "ellipse of a quarter of the area, or what is found in each picture, as for `rdc encode "
+        "--roi`; figures are then also given inside and outside",
     )  # fmt: skip
     roi_gain(p)
     qualities(p, "5,20,35,50,65,80,92,100", "of our codec; ")

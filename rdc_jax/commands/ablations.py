@@ -37,7 +37,7 @@ import ml_collections
 import numpy as np
 from tqdm import tqdm
 
-from rdc_jax import compilation_cache, model_folder, region_shapes
+from rdc_jax import compilation_cache, model_folder
 from rdc_jax.commands.train import apply_override, load_config
 from rdc_jax.diffusion.losses import PIXEL_RANGE
 from rdc_jax.entropy.entropy_model import STEP_BITS
@@ -50,6 +50,7 @@ from rdc_jax.file_decoding import downsampling_of
 from rdc_jax.image_io import atomic_write, read_image
 from rdc_jax.models.autoencoder import LATENT_GAIN
 from rdc_jax.models.hyperprior import silence_threshold
+from rdc_jax.regions import shapes
 
 VARIANTS = {
     "control": dict(stage="entropy"),
@@ -159,7 +160,7 @@ def measure_picture(
 ) -> dict[str, float]:
     """One picture's differences, means over the qualities, by "what | against | unit"."""
     pixels = read_image(path).pixels
-    mask = region_shapes.centre(*pixels.shape[:2])
+    mask = shapes.centre(*pixels.shape[:2])
     latent = codec["control"].analyse(pixels)  # every variant has the same autoencoder
     curves: dict[str, list[tuple[int, float]]] = {}
     one_timestep, gaussian = [], []

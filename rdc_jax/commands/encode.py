@@ -6,7 +6,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from rdc_jax import region_shapes
 from rdc_jax.commands import large_pieces, regions
 from rdc_jax.commands.files import Job, LazyCodec, plan, run_all
 from rdc_jax.drawings import looks_drawn
@@ -15,6 +14,7 @@ from rdc_jax.image_io import atomic_write, read_image
 from rdc_jax.picture_sections import extras_of
 from rdc_jax.pictures.formats import ALL_METADATA, PICTURES
 from rdc_jax.rate_control import NEAR
+from rdc_jax.regions.shapes import Shape
 
 DRAWN = (
     "looks like a drawing or a screenshot, and the models know photographs: look at the result; "
@@ -54,7 +54,7 @@ def run(args: Namespace) -> int:
 def encode_file(
     job: Job,
     args: Namespace,
-    shapes: list[region_shapes.Shape],
+    shapes: list[Shape],
     model: LazyCodec,
     wish: Any = None,
 ) -> dict[str, Any]:
@@ -62,9 +62,9 @@ def encode_file(
     picture = read_image(job.source, keep_alpha=args.alpha != "drop")
     extras = extras_of(picture, metadata=args.metadata, alpha=args.alpha)
     height, width = picture.pixels.shape[:2]
-    mask = regions.mask_of(args.roi, shapes, picture.pixels, picture.alpha)
+    region = regions.region_of(args.roi, shapes, picture.pixels, picture.alpha)
     options = {
-        "importance": mask,
+        "importance": region.mask,
         "seed": args.seed,
         "steps": args.steps,
         "tau": args.tau,
@@ -113,6 +113,7 @@ def encode_file(
         "grey": picture.grey,
         "alpha": picture.alpha is not None,
         "looks_drawn": drawn,
+        **({} if region.found is None else {"roi_found": region.found}),
         "bytes": report.bytes,
         "bpp": report.bpp,
         "quality": report.quality,
@@ -157,13 +158,14 @@ def describe(report: dict[str, Any]) -> str:
     extras = {kind: report["section_bytes"].get(kind, 0) for kind in ("alpha", *ALL_METADATA)}
     held = ", ".join(kind for kind, size in extras.items() if size)
     share = f" ({sum(extras.values())} of them {held})" if held else ""
-    found = report.get("reached", {}).items()
     reached = "".join(
-        f"{name} {value:.4g} at quality {report['quality']:.4g}, " for name, value in found
+        f"{name} {value:.4g} at quality {report['quality']:.4g}, "
+        for name, value in report.get("reached", {}).items()
     )
+    region = f"region: {report['roi_found']}, " if "roi_found" in report else ""
     return (
         f"{report['input']} -> {report['output']}: {report['width']} x {report['height']} pixels, "
-        f"{report['bytes']} bytes{share}, {report['bpp']:.3f} bits per pixel, {reached}"
+        f"{report['bytes']} bytes{share}, {report['bpp']:.3f} bits per pixel, {reached}{region}"
         f"{report['seconds']:.2f} s"
     )
 

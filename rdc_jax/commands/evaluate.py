@@ -26,6 +26,7 @@ from rdc_jax.evaluation.metric_names import NETWORK_OF_SET_METRIC
 from rdc_jax.evaluation.report import hardware, image_files, table, usable_cores
 from rdc_jax.evaluation.timing import median_seconds
 from rdc_jax.image_io import atomic_write, read_image
+from rdc_jax.regions import auto
 
 OURS = "rdc"
 TFDS = "tfds:"
@@ -46,7 +47,8 @@ def run(args: Namespace) -> int:
     compared, unavailable = choose_coders(model, args)
     skipped += unavailable
     check_anchors(args.anchors, compared)
-    conditions = f"{args.masks} {sorted(metrics) + sets}"
+    finders = f" by {auto.installed()}" if args.masks == "auto" else ""
+    conditions = f"{args.masks}{finders} {sorted(metrics) + sets}"
     results = survey.read(folder / "results.json")
     gone = survey.keep(results, pictures, compared, conditions)
     if gone:
@@ -164,14 +166,14 @@ def ours(model: LazyCodec, args: Namespace, even: bool = False) -> coders.Coder:
 
 
 def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | None:
-    """float32 [h,w] in [0,1]: "center", "auto", the picture of that stem in a folder, or None."""
+    """float32 [h,w] in [0,1]: "center", a finder, the picture of that stem in a folder, or None."""
     if masks is None:
         return None
-    if masks in ("auto", "center"):
-        return regions.mask_of(masks, [], pixels)
+    if masks in (*auto.FINDERS, "center"):
+        return regions.region_of(masks, [], pixels).mask
     for file in image_files(masks):
         if file.stem == path.stem:
-            return regions.mask_of(str(file), [], pixels)
+            return regions.region_of(str(file), [], pixels).mask
     raise RdcError(f"no mask named '{path.stem}' in '{masks}'")
 
 

