@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-TILE_PIXELS = 320  # side of the networks' tiles, in picture pixels
-OVERLAP_PIXELS = 64
+LEAST_TILE_PIXELS = 288  # side of the networks' tiles, in picture pixels, or just above
+OVERLAP_PIXELS = 32
 MANY_TILES = 16
 
 

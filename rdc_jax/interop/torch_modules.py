@@ -72,7 +72,7 @@ class Decoder(nn.Module):
             opened.windows(self.entropy),
             header,
             how,
-            f,
+            self.model.config,
             noise=self.fusion is not None,
             **opened.part,
         )
