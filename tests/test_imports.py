@@ -78,7 +78,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
     "studio": {
         *("codec", "demo", "entropy", "evaluation.metrics", "file_decoding"),
-        *("picture_sections", "regions"),
+        *("open_file", "picture_sections", "regions"),
     }
     | IMAGE_ROOMS,
     "selftest": {
