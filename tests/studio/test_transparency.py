@@ -125,3 +125,7 @@ def test_what_is_fully_transparent_is_not_important(client, known, alpha, monkey
     suggested = client.ask("/mask", asked | {"kind": "center", "columns": 100, "rows": 72})[1]
     mask = np.frombuffer(suggested, np.uint8).reshape(72, 100)
     assert mask.max() == 255 and mask[alpha == 0].max() == 0
+    clear = client.json("/photo", as_png(np.zeros((16, 16, 4), np.uint8)))["photo"]
+    asked = {"photo": clear, "kind": "center", "columns": 4, "rows": 4}
+    _, mask, headers = client.ask("/mask", asked)
+    assert not any(mask) and "nothing of it is visible" in headers["Rdc-Figures"]
