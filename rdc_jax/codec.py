@@ -260,11 +260,15 @@ class Codec:
         tau: float | np.ndarray | str | None = None,
         clock: sampling.Clock = "proportional",
         progress: bool = False,
+        part: Mapping[str, Any] | None = None,
     ) -> np.ndarray:
-        """The networks' part of `decode`: pixels of what `decode_latent` returned."""
+        """The networks' part of `decode`: pixels of what `decode_latent` returned.
+
+        part: `OpenFile.part` of a file with tiles, whose borders `decode` smooths.
+        """
         windows = tiled_latent.whole_windows(coded)
         return self._picture(
-            windows, header, conditions, steps, tau, clock=clock, progress=progress
+            windows, header, conditions, steps, tau, clock=clock, progress=progress, **(part or {})
         )
 
     def _picture(self, windows, header, conditions, steps, tau, *, clock, **how_much):

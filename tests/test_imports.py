@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "version": set(),
     "drawings": set(),
     "regions": set(),
+    "local_server": set(),
     "pictures": set(),
     "entropy": set(),
     "diffusion": set(),
@@ -58,7 +59,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
         *("entropy", "open_file", "file_decoding", "model_folder", "fusion_folder", "tiling"),
     }
     | NETWORK_ROOMS,
-    "evaluation": NETWORK_ROOMS | IMAGE_ROOMS,
+    "evaluation": {"local_server"} | NETWORK_ROOMS | IMAGE_ROOMS,
     "tiled_networks": {"tiling"} | NETWORK_ROOMS,
     "stored_networks": {"model_folder", "fusion_folder"} | NETWORK_ROOMS,
     # the two ways in; neither knows the other
@@ -78,7 +79,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "demo": {"codec", "evaluation"} | IMAGE_ROOMS,
     "studio": {
         *("codec", "demo", "entropy", "evaluation.metrics", "file_decoding"),
-        *("picture_sections", "regions"),
+        *("local_server", "open_file", "picture_sections", "regions"),
     }
     | IMAGE_ROOMS,
     "selftest": {

@@ -16,7 +16,8 @@ def run(args: Namespace) -> int:
     model = LazyCodec(args.model)
     if importlib.util.find_spec("jax") is None:
         raise RdcError("the studio needs JAX, which is not installed: pip install rdc_jax")
-    from rdc_jax.studio import addresses, server
+    from rdc_jax.local_server import addresses
+    from rdc_jax.studio import server
     from rdc_jax.studio.workbench import Workbench
 
     bench = Workbench(lambda: model.codec)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Callable, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.preference import CHOICES, Journal, Pair
+from rdc_jax.local_server import serving
 
 TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 LONGEST_REQUEST = 1000  # bytes
@@ -31,12 +31,10 @@ def serve(
     announce: Callable[[str], None] = print,
 ) -> None:
     """Asks the pairs on a page at http://127.0.0.1:port until Ctrl-C; see `make_server`."""
-    with make_server(study, directory, out_csv, port) as server:
-        announce(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends; answers: {out_csv})")
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            pass
+    serving.run(
+        make_server(study, directory, out_csv, port),
+        lambda address: announce(f"{address}  (Ctrl-C ends; answers: {out_csv})"),
+    )
 
 
 def make_server(
@@ -54,33 +52,21 @@ def make_server(
         raise RdcError("no two codecs have pictures at equal bytes; raise the tolerance")
     files = [_files(pair, Path(directory)) for pair in study]
     journal = Journal(study, Path(out_csv))
-    page = _page()
-
-    class Handler(_Handler):
-        pass
-
-    Handler.files, Handler.journal, Handler.page = files, journal, page
-    try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    except (OSError, OverflowError) as error:
-        raise RdcError(f"cannot listen at port {port} ({error}); choose another") from None
-    Handler.hosts = {f"{name}:{server.server_port}" for name in ("127.0.0.1", "localhost")}
-    return server
+    page, policy = _page()
+    fields = {"files": files, "journal": journal, "page": page, "policy": policy}
+    return serving.listen(_Handler, "127.0.0.1", port, **fields)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(serving.Handler):
     files: list[dict[str, Path]]
     journal: Journal
-    page: tuple[bytes, str]
-    hosts: set[str]
+    page: bytes
 
-    def do_GET(self) -> None:
-        if not self._is_from_here():
-            return self._send(403, b"only for this machine")
+    def get(self) -> None:
         if self.path == "/":
-            return self._send(200, self.page[0], "text/html; charset=utf-8")
+            return self.send(200, self.page, "text/html; charset=utf-8")
         if self.path == "/state":
-            return self._send_json(self.journal.state())
+            return self._send_state(self.journal.state())
         parts = self.path.split("/")  # "", "picture", number, side
         if (
             len(parts) == 4
@@ -89,52 +75,25 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             file = self.files[int(parts[2])].get(parts[3])
             if file is not None:
-                return self._send(200, file.read_bytes(), TYPES[file.suffix.lower()])
-        return self._send(404, b"no such page")
+                return self.send(200, file.read_bytes(), TYPES[file.suffix.lower()])
+        return self.fail(404, "no such page")
 
-    def do_POST(self) -> None:
-        kind, length = self.headers.get("Content-Type"), self.headers.get("Content-Length", "")
-        if not self._is_from_here() or kind != "application/json":
-            return self._send(403, b"only for this page")
-        if not length.isdecimal() or int(length) > LONGEST_REQUEST:
-            return self._send(413, b"too long")
-        try:
-            asked = json.loads(self.rfile.read(int(length)))
-            key, choice = asked.get("key"), asked["choice"]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return self._send(400, b"not an answer")
-        if self.path != "/answer" or choice not in (*CHOICES, "undo"):
-            return self._send(404, b"no such page")
+    def post(self) -> None:
+        if self.path != "/answer":
+            return self.fail(404, "no such page")
+        asked = self.json_body(LONGEST_REQUEST)
+        if asked is None:
+            return None
+        key, choice = asked.get("key"), asked.get("choice")
+        if choice not in (*CHOICES, "undo"):
+            return self.fail(400, "not an answer")
         undo = choice == "undo"
-        return self._send_json(self.journal.undo() if undo else self.journal.answer(key, choice))
+        return self._send_state(self.journal.undo() if undo else self.journal.answer(key, choice))
 
-    def _is_from_here(self) -> bool:
-        """Whether the request names this machine, and comes from our page if from any."""
-        host, origin = self.headers.get("Host"), self.headers.get("Origin")
-        return host in self.hosts and origin in (None, f"http://{host}")
-
-    def _send_json(self, state: dict[str, Any]) -> None:
+    def _send_state(self, state: dict[str, Any]) -> None:
         number = state["pair"]
         shown = number is not None and "original" in self.files[number]
-        self._send(200, json.dumps(state | {"original": shown}).encode(), "application/json")
-
-    def _send(self, status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
-        self.send_response(status)
-        for name, value in {
-            "Content-Type": kind,
-            "Content-Length": str(len(body)),
-            "Cache-Control": "no-store",
-            "Content-Security-Policy": self.page[1],
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-        }.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: the terminal shows the address only."""
+        self.send_json(state | {"original": shown})
 
 
 def _files(pair: Pair, directory: Path) -> dict[str, Path]:

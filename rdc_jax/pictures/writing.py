@@ -46,16 +46,18 @@ def write_picture(path: str | Path, picture: Picture, *, overwrite: bool = False
     return notes
 
 
-def picture_bytes(picture: Picture, extension: str) -> tuple[bytes, list[str]]:
+def picture_bytes(picture: Picture, extension: str, **options: Any) -> tuple[bytes, list[str]]:
     """A picture as a file of the format with this extension (".png"), and notes of what is lost.
 
-    Where the format has no alpha, the picture is laid on white; where it holds no ICC profile,
-    the colours are taken to sRGB. Raises RdcError as `write_picture`.
+    options: of Pillow's writer, on top of the format's own. Where the format has no alpha, the
+    picture is laid on white; where it holds no ICC profile, the colours are taken to sRGB. Raises
+    RdcError as `write_picture`.
     """
     pixels = picture.pixels
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"pixels must be uint8 [h, w, 3], got {pixels.dtype} {pixels.shape}")
     chosen = formats.of_extension(extension)
+    chosen = dataclasses.replace(chosen, options={**chosen.options, **options})
     picture, notes = _what_fits(picture, chosen)
     return _saved(picture, chosen), notes
 

@@ -1,25 +1,28 @@
 """Arrays as the page shows them."""
 
 import base64
+import dataclasses
 import io
-import math
 
 import numpy as np
 from PIL import Image
 
+from rdc_jax.image_io import Picture, picture_bytes
+
 FAST = 2  # of zlib's 9 levels: a page waits for these bytes
 
 
-def png(pixels: np.ndarray, icc: bytes | None = None) -> bytes:
-    """uint8 [H,W,3] or [H,W] as a PNG file, with its profile."""
-    encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, "PNG", compress_level=FAST, icc_profile=icc)
-    return encoded.getvalue()
+def png(picture: Picture) -> bytes:
+    """A PNG file of a picture with its alpha and profile, like that of `rdc decode`; sooner."""
+    shown = dataclasses.replace(picture, exif=None, xmp=None)
+    return picture_bytes(shown, ".png", compress_level=FAST)[0]
 
 
 def data_url(pixels: np.ndarray) -> str:
-    """The same, small, inside an answer in JSON."""
-    return "data:image/png;base64," + base64.b64encode(png(pixels)).decode()
+    """uint8 [H,W,3] or [H,W], small, as a PNG file inside an answer in JSON."""
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, "PNG", compress_level=FAST)
+    return "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode()
 
 
 def heat(bits: np.ndarray) -> np.ndarray:
@@ -40,8 +43,3 @@ def heat(bits: np.ndarray) -> np.ndarray:
 def resized(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     """uint8 [h,w] -> uint8 [height,width], interpolated."""
     return np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR))
-
-
-def finite(value: float) -> float | None:
-    """JSON has no infinity."""
-    return value if math.isfinite(value) else None

@@ -23,15 +23,15 @@ from rdc_jax.codec import DEFAULT_QUALITY, DEFAULT_ROI_GAIN, Codec
 from rdc_jax.demo import FOLDER as DEMO_FOLDER
 from rdc_jax.entropy import bitstream
 from rdc_jax.entropy.bitstream import TAU_UNITS
-from rdc_jax.entropy.sections import SectionType, section_name
+from rdc_jax.entropy.file_reader import FileReader
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.metrics import masked_psnr, psnr
 from rdc_jax.file_decoding import downsampling_of
-from rdc_jax.image_io import read_image
-from rdc_jax.picture_sections import extras_of, parts_of
+from rdc_jax.image_io import Picture, read_image
+from rdc_jax.picture_sections import extras_of
 from rdc_jax.regions import auto
 from rdc_jax.regions.shapes import centre
-from rdc_jax.studio import pictures, requests
+from rdc_jax.studio import figures, pictures, requests
+from rdc_jax.studio.received import Received, receive
 from rdc_jax.studio.shelf import Shelf
 
 MAX_PIXELS = 24_000_000  # of a photo or a file: about a minute of two CPU cores
@@ -40,11 +40,15 @@ PHOTOS_KEPT, FILES_KEPT = 3, 8
 
 @dataclasses.dataclass(frozen=True)
 class Photo:
-    """pixels: uint8 [H,W,3], laid on white. extras: profile and metadata, for its files."""
+    """A picture with its alpha. extras: alpha, profile and metadata as its files hold them."""
 
-    pixels: np.ndarray
-    grey: bool
+    picture: Picture
     extras: Mapping[int, bytes]
+
+    def where_visible(self, mask: np.ndarray) -> np.ndarray:
+        """A mask [H,W] that is 0 where the picture is fully transparent."""
+        alpha = self.picture.alpha
+        return mask if alpha is None else np.where(alpha > 0, mask, mask.dtype.type(0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Workbench:
         self._photos: Shelf[Photo] = Shelf("photo", PHOTOS_KEPT)
         self._files: Shelf[File] = Shelf("file", FILES_KEPT)
         self._turn = threading.Lock()  # held while the codec works
-        self._received: tuple[str, Any] = ("", None)  # the file decoded last, with its symbols
+        self._received: tuple[str, Received | None] = ("", None)  # the file decoded last
 
     @property
     def _codec(self) -> Codec:
@@ -110,28 +114,33 @@ class Workbench:
         """Keeps a picture file's bytes. Raises RdcError as `read_image`."""
         upload = io.BytesIO(data)
         upload.name = "the photo"  # for messages
-        return self._keep(read_image(upload, max_pixels=self.max_pixels))
+        return self._keep(read_image(upload, max_pixels=self.max_pixels, keep_alpha=True))
 
     def demo_photo(self) -> dict[str, Any]:
         """Keeps the photograph that comes with the package."""
         return self._keep(read_image(DEMO_FOLDER / "flower.png"))
 
-    def _keep(self, picture: Any) -> dict[str, Any]:
+    def _keep(self, picture: Picture) -> dict[str, Any]:
         height, width = picture.pixels.shape[:2]
-        key = self._photos.put(Photo(picture.pixels, picture.grey, extras_of(picture)))
-        return {"photo": key, "width": width, "height": height, "grey": picture.grey}
+        return {
+            "photo": self._photos.put(Photo(picture, extras_of(picture))),
+            "width": width,
+            "height": height,
+            "grey": picture.grey,
+            "alpha": picture.alpha is not None,
+        }
 
     def photo_png(self, key: str) -> bytes:
-        """A kept photo as the codec sees it: upright RGB."""
-        photo = self._photos.get(key)
-        return pictures.png(photo.pixels, photo.extras.get(SectionType.ICC))
+        """A kept photo as the codec sees it, upright 8-bit, with its alpha and profile."""
+        return pictures.png(self._photos.get(key).picture)
 
     def suggested_mask(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
         """A mask of `columns` x `rows` bytes, row by row, 255 = important; kind auto or center.
 
         Also "found": what was found and by which finder.
         """
-        pixels = self._photos.get(asked.get("photo")).pixels
+        photo = self._photos.get(asked.get("photo"))
+        pixels = photo.picture.pixels
         most = requests.MAX_MASK_SIDE
         rows, columns = (
             requests.number(asked, n, 1, most, whole=True) for n in ("rows", "columns")
@@ -143,6 +152,9 @@ class Workbench:
             mask, found = auto.find(pixels)
         else:
             mask, found = centre(*pixels.shape[:2]), "the middle of the picture"
+        mask = photo.where_visible(mask)
+        if not mask.any():
+            found += ", but nothing of it is visible"
         small = Image.fromarray(mask).resize((columns, rows), Image.Resampling.BOX)
         levels = np.rint(255 * np.clip(np.asarray(small), 0, 1)).astype(np.uint8)
         return levels.tobytes(), {"found": found}
@@ -155,8 +167,12 @@ class Workbench:
         asked: photo; quality, or target_kb (1000 bytes); roi_gain; mask, see `requests.mask`.
         """
         photo = self._photos.get(asked.get("photo"))
-        height, width = photo.pixels.shape[:2]
-        mask = requests.mask(asked.get("mask"))
+        pixels = photo.picture.pixels
+        mask, importance = requests.mask(asked.get("mask")), None
+        if mask is not None:
+            importance = photo.where_visible(pictures.resized(mask, *pixels.shape[:2]))
+            if not importance.any():  # painted where nothing is to be seen
+                mask = importance = None
         target = None
         if asked.get("target_kb") is not None:
             target = 1000 * requests.number(asked, "target_kb", 0.01, 100_000)
@@ -167,15 +183,16 @@ class Workbench:
         with self._turn:
             codec, started = self._codec, time.perf_counter()
             data, report = codec.encode(
-                photo.pixels,
-                importance=None if mask is None else pictures.resized(mask, height, width),
+                pixels,
+                importance=importance,
                 roi_gain=gain,
-                grey=photo.grey,
+                grey=photo.picture.grey,
                 extras=photo.extras,
                 return_report=True,
                 **rate,
             )
             seconds = time.perf_counter() - started
+            side = downsampling_of(codec.model.config)
         note = ""
         if target is not None and len(data) > target:
             note = f"even quality 0 takes {len(data)} bytes, more than the {target:.0f} asked for"
@@ -185,29 +202,32 @@ class Workbench:
             "seconds": seconds,
             "note": note,
             "bits": pictures.data_url(pictures.heat(report.bits_map)),
-            **self._contents(data, report.levels),
+            **figures.contents(FileReader(data), report.levels, side),
         }
 
     def open_file(self, data: bytes) -> dict[str, Any]:
-        """Keeps an `.rdc` file's bytes. Raises RdcError for one that cannot be decoded."""
-        header, _ = bitstream.unpack(data)
+        """Keeps an `.rdc` file's bytes; its "note" says what damage has left.
+
+        Raises RdcError for a file of which nothing can be decoded.
+        """
+        header = FileReader(data, max_pixels=bitstream.MAX_SIDE**2, cut_off=True).header
         if header.width * header.height > self.max_pixels:
             raise RdcError(
                 f"the file's picture has {header.width} x {header.height} pixels, more than the "
                 f"studio's limit of {self.max_pixels}; use `rdc decode`"
             )
         with self._turn:
-            received = self._codec.decode_latent(data)
+            received = receive(self._codec, data)
+            side = downsampling_of(self._codec.model.config)
             key = self._files.put(File(data))
             self._received = key, received
-        known = received[2]
-        levels = known.levels[: known.height, : known.width]
-        return {"file": key, **self._contents(data, levels)}
+        held = figures.contents(received.opened.reader, received.levels, side)
+        return {"file": key, "note": received.note, **held}
 
     def decode(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
         """PNG of a file's picture, and figures. asked: file; tau, a number or "roi"; steps.
 
-        psnr, and psnr_inside and psnr_outside of the mask, are None where they are not known.
+        Beside the seconds, the figures are those of `figures.distances`.
         """
         key = asked.get("file")
         file = self._files.get(key)
@@ -216,20 +236,12 @@ class Workbench:
         with self._turn:
             started = time.perf_counter()
             if self._received[0] != key:
-                self._received = key, self._codec.decode_latent(file.data)
-            pixels = self._codec.reconstruct(*self._received[1], steps=steps, tau=tau)
+                self._received = key, receive(self._codec, file.data)
+            picture = self._received[1].picture(self._codec, steps, tau)
             seconds = time.perf_counter() - started
-        figures = {"seconds": seconds, "psnr": None, "psnr_inside": None, "psnr_outside": None}
-        if file.photo is not None:
-            figures["psnr"] = pictures.finite(psnr(file.photo.pixels, pixels))
-            if file.mask is not None:
-                region = pictures.resized(file.mask, *pixels.shape[:2]) / np.float32(255)
-                for name, part in (("psnr_inside", region), ("psnr_outside", 1 - region)):
-                    if part.any():
-                        figures[name] = pictures.finite(
-                            masked_psnr(file.photo.pixels, pixels, part)
-                        )
-        return pictures.png(pixels, parts_of(file.data, metadata=("icc",))["icc"]), figures
+        original = None if file.photo is None else file.photo.picture
+        distances = figures.distances(original, picture.pixels, file.mask)
+        return pictures.png(picture), {"seconds": seconds, **distances}
 
     def file_bytes(self, asked: Mapping[str, Any]) -> bytes:
         """A kept file that suggests the given tau (a number) and steps; both change no symbol."""
@@ -240,32 +252,3 @@ class Workbench:
             header, default_tau=round(TAU_UNITS * tau), default_steps=int(steps)
         )
         return bitstream.pack(header, [(s.type, s.payload) for s in sections])
-
-    def _contents(self, data: bytes, levels: np.ndarray) -> dict[str, Any]:
-        """Size, header and parts of a file, and its map as a picture, None for an even one.
-
-        levels: uint8 [h,w] of the latent; its pixels cover `extent`, [width, height] in pixels.
-        """
-        header, sections = bitstream.unpack(data)
-        fields = dataclasses.asdict(header) | {
-            "model_id": header.model_id.hex(),
-            "colour_mode": header.colour_mode.name.lower(),
-            "default_tau": round(header.default_tau / TAU_UNITS, 3),
-        }
-        parts = {"header": sections[0].offset if sections else len(data)}
-        parts |= {section_name(s.type).lower(): s.total_bytes for s in sections}
-        shown = None
-        if header.num_levels > 1:
-            grey = np.rint(255.0 / (header.num_levels - 1) * levels).astype(np.uint8)
-            shown = pictures.data_url(grey)
-        side = downsampling_of(self._codec.model.config)
-        return {
-            "bytes": len(data),
-            "bpp": 8 * len(data) / (header.width * header.height),
-            "width": header.width,
-            "height": header.height,
-            "fields": fields,
-            "parts": parts,
-            "importance": shown,
-            "extent": [side * n for n in levels.shape[::-1]],
-        }

@@ -11,6 +11,7 @@ from PIL import Image
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import preference, preference_server
+from rdc_jax.local_server import serving
 
 
 def point(image, codec, setting, size):
@@ -159,11 +160,12 @@ def test_foreign_hosts_pages_and_requests_are_refused(start):
         assert client.ask(path, given, Host="evil.example")[0] == 403
         assert client.ask(path, given, Host=f"evil.example:{port}")[0] == 403
         assert client.ask(path, given, Origin="http://evil.example")[0] == 403
-    assert client.ask("/answer", body, **{"Content-Type": "text/plain"})[0] == 403
+    assert client.ask("/answer", body, **{"Content-Type": "text/plain"})[0] == 415
     assert client.ask("/answer", "x" * 2000)[0] == 413
     for damaged in ("", "{", "[]", "3", "{}"):
         assert client.ask("/answer", damaged)[0] == 400
-    assert client.ask("/answer", json.dumps({"key": 1, "choice": ["left"]}))[0] == 404
+    assert client.ask("/answer", json.dumps({"key": 1, "choice": ["left"]}))[0] == 400
+    assert client.ask("/other", body)[0] == 404
     assert client.state()["done"] == 0
     ours = client.ask("/answer", body, Host=f"localhost:{port}", Origin=f"http://localhost:{port}")
     assert ours[0] == 200 and client.state()["done"] == 1
@@ -229,7 +231,7 @@ def test_serve_ends_with_ctrl_c(points, folder, tmp_path, monkeypatch):
     def interrupt(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(preference_server.ThreadingHTTPServer, "serve_forever", interrupt)
+    monkeypatch.setattr(serving.ThreadingHTTPServer, "serve_forever", interrupt)
     said = []
     study = preference.pairs(points, seed=0)
     preference_server.serve(study, folder, tmp_path / "a.csv", 0, said.append)

@@ -1,6 +1,7 @@
 """The studio's page in Chromium, driven by Playwright; both are optional and only used here."""
 
 import base64
+import io
 import json
 
 import numpy as np
@@ -171,6 +172,61 @@ def test_masks_are_found_undone_and_painted_by_keys(page):
     page.page.keyboard.press("Control+z")
     page.settled()
     assert sent[-1] is not None
+
+
+def share_of_checks(page, scheme):
+    """Of the middle of the stage but for the line: how much shows the checkerboard alone."""
+    with Image.open(io.BytesIO(page.page.locator("#stage").screenshot())) as shot:
+        shown = np.asarray(shot.convert("RGB")).astype(int)
+    h, w = shown.shape[:2]
+    rows = slice(round(0.36 * h), round(0.42 * h))  # above the handle of the line
+    sides = (slice(round(0.4 * w), w // 2 - 4), slice(w // 2 + 4, round(0.6 * w)))
+    colours = {"light": ((255,) * 3, (207, 207, 202)), "dark": ((44, 44, 47), (69, 69, 73))}[scheme]
+    shares = [
+        [(abs(shown[rows, side] - colour).max(-1) <= 1).mean() for colour in colours]
+        for side in sides
+    ]
+    return np.min(shares), np.min(np.sum(shares, 1))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_transparency_is_seen_on_both_sides_and_in_an_opened_file(page, large, scheme):
+    page.page.emulate_media(color_scheme=scheme)
+    page.drop("opaque.png", as_png(large))
+    assert page.figure("of them alpha") is None and page.figure("PSNR") is not None
+    assert share_of_checks(page, scheme)[1] < 0.1
+    y, x = np.mgrid[:320, :480]
+    alpha = np.clip(8 * (np.hypot(x - 240, y - 160) - 80), 0, 255).astype(np.uint8)
+    page.drop("hole.png", as_png(np.dstack([large, alpha])))
+    least, both = share_of_checks(page, scheme)
+    assert least > 0.25 and both > 0.9
+    # The decoded picture's own, or the original would shine through it.
+    look = "() => getComputedStyle(document.querySelector('#after')).backgroundImage"
+    assert "conic" in page.page.evaluate(look)
+    assert page.figure("PSNR, visible").endswith(" dB") and page.figure("PSNR") is None
+    size = int(page.figure("of them alpha").replace(",", ""))
+    assert 0 < size < int(page.figure("bytes").replace(",", ""))
+    _, picture = page.saved("#save-picture")
+    with Image.open(io.BytesIO(picture)) as saved:
+        assert np.array_equal(np.asarray(saved)[..., 3], alpha)
+    page.drop("again.rdc", page.saved("#save-file")[1])
+    least, both = share_of_checks(page, scheme)
+    assert least > 0.25 and both > 0.9 and page.figure("of them alpha") is not None
+
+
+def test_what_damage_leaves_is_shown_with_a_note_that_stays(page, codec, large):
+    data = bytearray(codec.encode(large, resilient=True))
+    data[-400] ^= 1
+    page.drop("scratched.rdc", bytes(data))
+    problem = page.page.locator("#problem")
+    assert problem.inner_text() == "the file is damaged: 1 of 4 tiles is filled in"
+    page.set("tau", 0.25)
+    assert "tiles is filled in" in problem.inner_text() and page.figure("decoded in")
+    page.page.locator("#save-file").click()
+    page.page.wait_for_function("() => /TILES/.test(document.querySelector('#problem').innerText)")
+    page.errors = [line for line in page.errors if "422" not in line]
+    page.drop("whole.png", as_png(large))
+    assert not problem.is_visible() and page.figure("PSNR") is not None
 
 
 def test_the_size_is_chosen_and_what_is_wrong_is_one_line(page, large):

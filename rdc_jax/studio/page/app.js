@@ -12,7 +12,7 @@ const get = (id) => document.getElementById(id);
 const chosen = (name) => document.querySelector(`[name=${name}]:checked`).value;
 const value = (id) => (get(id).value === "" ? null : Number(get(id).value));
 
-let photo = null;  // {photo, width, height} of the server, null where only a file is open
+let photo = null;  // {photo, width, height, alpha} of the server, null where only a file is open
 let coded = null;  // answer of /encode or /open
 let decoded = null;  // {blob, figures}
 let limits = null;
@@ -75,11 +75,11 @@ function begin(newPhoto, newFile, name) {
     get("live").checked = photo.width * photo.height <= LARGE;
     painter.reset(photo.width, photo.height);
     get("found").textContent = "";
-    view.open(photo.width, photo.height, `/photo/${photo.photo}`);
+    view.open(photo, `/photo/${photo.photo}`);
     controls();
     newest.want("encode");
   } else {
-    view.open(coded.width, coded.height, null);
+    view.open(coded, null);
     get("tau").value = coded.fields.default_tau;
     get("steps").value = Math.max(1, coded.fields.default_steps);
     take(coded);
@@ -92,7 +92,7 @@ function begin(newPhoto, newFile, name) {
 
 async function work(again) {
   if (again && !photo) return;
-  complain("");
+  complain(again || !coded ? "" : coded.note);
   try {
     const of = photo;
     if (again) {

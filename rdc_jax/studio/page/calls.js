@@ -19,7 +19,7 @@ async function call(path, kind, body) {
 const json = (path, asked) => call(path, "application/json", JSON.stringify(asked));
 
 async function bytes(path, file) {
-  if (file.size > LARGEST) throw new Error("This file is larger than 64 MiB; scale it down.");
+  if (file.size > LARGEST) throw new Error("This file is larger than 64 MiB; use rdc encode or rdc decode.");
   return (await call(path, "application/octet-stream", file)).json();
 }
 

@@ -6,12 +6,14 @@ const known = (value) => value !== null && value !== undefined;
 
 // coded: the answer of /encode or /open; decoded: the figures of /decode, or null before it.
 export function showFigures(coded, decoded) {
-  const rows = [["bytes", coded.bytes.toLocaleString("en-GB")], ["bits per pixel", coded.bpp.toFixed(3)]];
+  const rows = [["bytes", coded.bytes.toLocaleString("en-GB")]];
+  if (coded.alpha) rows.push(["of them alpha", coded.parts.alpha.toLocaleString("en-GB")]);
+  rows.push(["bits per pixel", coded.bpp.toFixed(3)]);
   if (known(coded.quality)) rows.push(["quality", coded.quality.toFixed(1).replace(/\.0$/, "")]);
   if (known(coded.seconds)) rows.push(["encoded in", `${coded.seconds.toFixed(2)} s`]);
   if (decoded) {
     rows.push(["decoded in", `${decoded.seconds.toFixed(2)} s`]);
-    const names = { psnr: "PSNR", psnr_inside: "important", psnr_outside: "elsewhere" };
+    const names = { psnr: coded.alpha ? "PSNR, visible" : "PSNR", psnr_inside: "important", psnr_outside: "elsewhere" };
     for (const [name, text] of Object.entries(names)) {
       if (known(decoded[name])) rows.push([text, `${decoded[name].toFixed(2)} dB`]);
     }

@@ -25,11 +25,12 @@ export class View {
     this.show();
   }
 
-  // A new picture of that size; original: its URL, or null where only the file is there.
-  open(width, height, original) {
+  // A new picture, {width, height, alpha}; original: its URL, or null where only the file is there.
+  open({ width, height, alpha }, original) {
     for (const name of Object.keys(this.layers)) this.put(name, null);
     this.size = { width, height };
     this.put("original", original);
+    get("stage").classList.toggle("alpha", alpha);
     if (!original && this.chosen("view") === "paint") this.choose("decoded");
     this.show();
   }

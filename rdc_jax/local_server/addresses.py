@@ -1,4 +1,4 @@
-"""Which requests come from this studio's own page, and not from another site in the same browser.
+"""Which requests come from the own page of a server, and not from another site in the same browser.
 
 A foreign page can send requests to 127.0.0.1, and by a name that it lets point there (DNS
 rebinding) even read the answers. Its requests carry its own name as Host or Origin.
