@@ -18,8 +18,8 @@ from typing import Any
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.preference import CHOICES, Journal, Pair
+from rdc_jax.pictures import formats
 
-TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 LONGEST_REQUEST = 1000  # bytes
 
 
@@ -89,7 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             file = self.files[int(parts[2])].get(parts[3])
             if file is not None:
-                return self._send(200, file.read_bytes(), TYPES[file.suffix.lower()])
+                media_type = "image/" + formats.of_extension(file.suffix).name.lower()
+                return self._send(200, file.read_bytes(), media_type)
         return self._send(404, b"no such page")
 
     def do_POST(self) -> None:
@@ -144,7 +145,7 @@ def _files(pair: Pair, directory: Path) -> dict[str, Path]:
     found = {}
     for side, path in (paths | {"original": pair.original}).items():
         file = (root / path).resolve()
-        if not file.is_relative_to(root) or file.suffix.lower() not in TYPES:
+        if not file.is_relative_to(root) or file.suffix.lower() not in formats.COMMON:
             raise RdcError(f"'{path}' is no picture below '{directory}'; check the results file")
         if file.is_file():
             found[side] = file
