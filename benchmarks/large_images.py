@@ -25,7 +25,7 @@ import numpy as np
 import rdc_jax
 from rdc_jax import compilation_cache, demo
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.report import hardware, table, write_results
+from rdc_jax.evaluation.report import hardware, image_files, table, write_results
 from rdc_jax.image_io import read_image
 
 CROP_SHARES = (1 / 4, 1 / 16, 1 / 64)  # of the area
@@ -146,9 +146,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     arguments.megapixels = [float(word) for word in arguments.megapixels.split(",")]
     folder = Path(demo.__file__).parent if arguments.data is None else Path(arguments.data)
-    photos = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
-    arguments.photos = [p for p in photos if "mask" not in p.stem]
     try:
+        arguments.photos = [p for p in image_files(folder) if "mask" not in p.stem]
         if not arguments.photos:
             raise RdcError(f"the folder '{folder}' has no photographs")
         if arguments.task:

@@ -10,18 +10,15 @@ picture is important.
 import argparse
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import speed
 
 import rdc_jax
 from rdc_jax import compilation_cache
-from rdc_jax.errors import RdcError
+from rdc_jax.evaluation.report import image_files
 from rdc_jax.image_io import read_image
 from rdc_jax.regions import shapes
-
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,11 +34,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     compilation_cache.enable()
     codec = rdc_jax.load(args.model)
-    folder = Path(args.data)
-    found = folder.iterdir() if folder.is_dir() else ()
-    paths = sorted(p for p in found if p.suffix.lower() in EXTENSIONS)
-    if not paths:
-        raise RdcError(f"no pictures in '{args.data}'; name a folder that has some")
+    paths = image_files(args.data)
     rng = np.random.default_rng(args.seed)
     rows, ranges = [], {}
     for place in rng.integers(len(paths), size=args.pairs):

@@ -236,10 +236,12 @@ class Codec:
         f = self._networks.downsampling
         more = dict(crop=crop, resilient=resilient, on_damage=on_damage)
         opened = open_file.open_file(data, self.model, f, max_pixels, **more)
-        return self._picture(
-            opened.windows(self.entropy), opened.header, opened.conditions, steps, tau,
-            clock=clock, progress=progress, **opened.part,
-        )  # fmt: skip
+        return self.decode_opened(opened, steps=steps, tau=tau, clock=clock, progress=progress)
+
+    def decode_opened(self, opened: open_file.OpenFile, **options: Any) -> np.ndarray:
+        """The same of a file that is open. options: steps, tau, clock, progress of `decode`."""
+        windows = opened.windows(self.entropy)
+        return self._picture(windows, opened.header, opened.conditions, **options, **opened.part)
 
     def decode_picture(
         self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS, **options: Any
@@ -255,23 +257,18 @@ class Codec:
         header: bitstream.Header,
         coded: latent_coding.CodedLatent,
         conditions: latent_coding.Conditions,
-        *,
-        steps: int | None = None,
-        tau: float | np.ndarray | str | None = None,
-        clock: sampling.Clock = "proportional",
-        progress: bool = False,
-        part: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> np.ndarray:
         """The networks' part of `decode`: pixels of what `decode_latent` returned.
 
-        part: `OpenFile.part` of a file with tiles, whose borders `decode` smooths.
+        options: steps, tau, clock, progress of `decode`; of a file with tiles `OpenFile.part`, too,
+        so that their borders are smoothed.
         """
-        windows = tiled_latent.whole_windows(coded)
-        return self._picture(
-            windows, header, conditions, steps, tau, clock=clock, progress=progress, **(part or {})
-        )
+        return self._picture(tiled_latent.whole_windows(coded), header, conditions, **options)
 
-    def _picture(self, windows, header, conditions, steps, tau, *, clock, **how_much):
+    def _picture(
+        self, windows, header, conditions, *, steps=None, tau=None, clock="proportional", **how_much
+    ):
         f, num_levels = self._networks.downsampling, self._num_levels
         how = file_decoding.sampling_of(header, conditions, num_levels, f, steps, tau)
         module = None

@@ -14,6 +14,7 @@ from rdc_jax.codec import Codec
 from rdc_jax.entropy import bitstream, latent_coding
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import checked_pixels
+from rdc_jax.pictures import smooth_fill
 
 CONTEXT = 160  # pixels around the mask that are computed with it
 TRAINED_GAP = 400  # timesteps between parts of a picture that training shows; more does no good
@@ -32,7 +33,8 @@ def inpaint(
     """The picture with the masked part replaced: uint8 [H,W,3].
 
     Small gaps in hair, grass or cloth close; what is larger than some 50 pixels becomes a soft
-    patch, and in smooth areas `filled_in` alone is nearer to the truth. No object is invented.
+    patch, and in smooth areas `smooth_fill.filled` alone is nearer to the truth. No object is
+    invented.
 
     pixels: uint8 [H,W,3] or [H,W]. mask: bool [H,W], true where to replace. steps, tau: as in
     `Codec.decode`, by default the model's steps and 1, all realistic. seed: of the noise. Pixels
@@ -50,7 +52,7 @@ def inpaint(
         )  # fmt: skip
     where = _surroundings(mask)
     near, hidden = pixels[where], mask[where]
-    filled = filled_in(near, hidden)
+    filled = smooth_fill.filled(near, hidden)
     invented = _invented(codec, filled, hidden, steps, 1.0 if tau is None else tau, seed)
     depth = ndimage.distance_transform_edt(hidden)  # the picture's own sides are no border
     share = np.clip(depth / (FEATHER + 1), 0.0, 1.0)[..., None]
@@ -58,32 +60,6 @@ def inpaint(
     result = pixels.copy()
     result[where] = np.where(hidden[..., None], blend, near)
     return result
-
-
-def filled_in(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """Pixels with the hidden ones replaced by smooth colours from around them, uint8 [H,W,3].
-
-    Means over ever larger squares, of what is known in them, until all is known; then back down.
-    """
-    weight = (~hidden).astype(np.float64)[..., None]
-    return np.rint(_pull_push(pixels * weight, weight)).astype(np.uint8)
-
-
-def _pull_push(sums: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Known colours [h,w,3] (times weight [h,w,1] in 0..1), and smooth ones where it is below 1."""
-    height, width = weight.shape[:2]
-    if (weight >= 1.0).all() or height == width == 1:
-        return sums / np.maximum(weight, 1e-12)
-
-    def halved(x):
-        x = np.pad(x, ((0, height % 2), (0, width % 2), (0, 0)))
-        return x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2, -1).sum(axis=(1, 3))
-
-    small_sums, small_weight = halved(sums), halved(weight)
-    limited = np.minimum(small_weight, 1.0)
-    coarse = _pull_push(small_sums / np.maximum(small_weight, 1e-12) * limited, limited)
-    zoom = ndimage.zoom(coarse, (2, 2, 1), order=1, mode="nearest", grid_mode=True)
-    return sums + (1.0 - weight) * zoom[:height, :width]
 
 
 def _surroundings(mask: np.ndarray) -> tuple[slice, slice]:

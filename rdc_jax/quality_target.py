@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from rdc_jax.codec import Codec, Report
 from rdc_jax.errors import RdcError
@@ -64,14 +65,15 @@ def encode(
     target: Target,
     *,
     best_effort: bool = False,
+    progress: bool = False,
     **options: Any,
 ) -> tuple[bytes, Report, float]:
     """The file of the lowest quality found to reach the target, its report, the metric's value.
 
     pixels: uint8 [H,W,3] or [H,W]. options: of `Codec.encode`, such as importance; a rate is not
-    among them. The value is as good as the target, and at most TOLERANCE better, unless quality 0
-    is better still or DECODES were not enough. Raises RdcError when not even quality 100 reaches
-    it; with best_effort that file is returned.
+    among them. progress: shows on a terminal what was tried. The value is as good as the target,
+    and at most TOLERANCE better, unless quality 0 is better still or DECODES were not enough.
+    Raises RdcError when not even quality 100 reaches it; with best_effort that file is returned.
     """
     wanted = decibels(target.name, target.value)
     steps = max(1, codec.timestep_range[1] - codec.timestep_range[0])
@@ -80,19 +82,26 @@ def encode(
     best = last = None
     low, high = -1, steps + 1  # of those known to fall short and to reach it
 
-    while high - low > 1 and (len(reached) < DECODES or best is None):
-        index = steps if len(reached) >= DECODES else _next(reached, wanted, low, high, steps)
-        quality = 100.0 * index / steps
-        data, report = codec.encode(pixels, quality=quality, return_report=True, **options)
-        value = target.measure(colour, codec.decode(data))
-        last = data, report, value
-        reached[index] = decibels(target.name, value)
-        if reached[index] < wanted:
-            low = index
-            continue
-        high, best = index, last
-        if reached[index] <= wanted + TOLERANCE:
-            break
+    with _bar(target, progress) as bar:
+        while high - low > 1 and (len(reached) < DECODES or best is None):
+            index = steps if len(reached) >= DECODES else _next(reached, wanted, low, high, steps)
+            quality = 100.0 * index / steps
+            data, report = codec.encode(
+                pixels, quality=quality, return_report=True, progress=progress, **options
+            )
+            value = target.measure(colour, codec.decode(data, progress=progress))
+            last = data, report, value
+            reached[index] = decibels(target.name, value)
+            bar.set_postfix_str(
+                f"{target.name} {value:.4g} at quality {quality:.4g}", refresh=False
+            )
+            bar.update()
+            if reached[index] < wanted:
+                low = index
+                continue
+            high, best = index, last
+            if reached[index] <= wanted + TOLERANCE:
+                break
     if best is not None:
         return best
     if not best_effort:
@@ -101,6 +110,12 @@ def encode(
             "what can be reached"
         )
     return last
+
+
+def _bar(target: Target, shown: bool) -> tqdm:
+    """Of files tried; how many it will take is not known."""
+    said = f"{target.name}={target.value:g}"
+    return tqdm(desc=said, unit="try", leave=False, mininterval=0, disable=None if shown else True)
 
 
 def _next(reached: dict[int, float], wanted: float, low: int, high: int, steps: int) -> int:

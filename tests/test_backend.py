@@ -15,6 +15,7 @@ from rdc_jax import codec as codecs
 from rdc_jax import fusion_folder, model_folder
 from rdc_jax.cli import main
 from rdc_jax.commands import backends
+from rdc_jax.entropy.file_reader import FileReader
 from rdc_jax.interop import onnx_decoder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,6 +96,20 @@ def test_decoding_with_onnxruntime_does_not_import_jax(file, refusing, user_envi
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "proportional clock, onnxruntime, model tiny" in done.stdout
+
+
+@pytest.mark.parametrize("backend", [backends.XLA, backends.ONNXRUNTIME])
+def test_a_file_is_opened_once(file, backend, tmp_path, capsys, monkeypatch):
+    if backend == backends.ONNXRUNTIME:
+        pytest.importorskip("onnxruntime")
+    opened, begin = [], FileReader.__init__
+    monkeypatch.setattr(
+        FileReader, "__init__", lambda *a, **options: opened.append(1) or begin(*a, **options)
+    )
+    settings = ["--backend", backend, "--steps", "1", "--tau", "0"]
+    report = decode(capsys, file, tmp_path / "a.png", *settings, "--symbol-hash")[1]
+    assert report["backend"] == backend and len(opened) == 1
+    assert report["symbol_hash"] == codecs.load().decode_latent(file.read_bytes())[1].symbol_hash
 
 
 class Onnx:

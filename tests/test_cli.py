@@ -342,6 +342,8 @@ def test_info_shows_tau_as_it_was_given(models, photo, capsys, tau):
     assert main(["info", str(photo.with_suffix(".rdc"))]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["default_tau", tau] in rows
+    assert main(["info", "--json", str(photo.with_suffix(".rdc"))]) == 0
+    assert json.loads(capsys.readouterr().out)["header"]["default_tau"] == float(tau)
 
 
 def test_info_without_a_map(models, photo, capsys):

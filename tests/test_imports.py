@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     # one floor up
     "image_io": {"pictures"},
     "picture_sections": {"entropy", "image_io", "pictures"},
-    "data": {"image_io"},
+    "data": {"image_io", "pictures"},
     "importance": {"image_io", "diffusion"},
     "tiling": {"importance"},
     "models": {"diffusion"},

@@ -10,6 +10,7 @@ from rdc_jax import codec as codecs
 from rdc_jax import inpainting
 from rdc_jax.cli import main
 from rdc_jax.errors import RdcError
+from rdc_jax.pictures import smooth_fill
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,9 @@ def test_the_fill_is_smooth_and_keeps_what_is_known(rng, size):
     hidden = rng.random(size) < 0.8
     hidden[0, 0] = False
     damaged = np.where(hidden[..., None], 255, pixels).astype(np.uint8)
-    np.testing.assert_array_equal(inpainting.filled_in(damaged, hidden), pixels)
+    np.testing.assert_array_equal(smooth_fill.filled(damaged, hidden), pixels)
     ramp = np.broadcast_to(np.linspace(0, 255, 64)[None, :, None], (64, 64, 3)).astype(np.uint8)
-    filled = inpainting.filled_in(ramp, spot(64, 64) | (np.hypot(*np.mgrid[-30:34, -30:34]) < 9))
+    filled = smooth_fill.filled(ramp, spot(64, 64) | (np.hypot(*np.mgrid[-30:34, -30:34]) < 9))
     assert np.abs(filled.astype(int) - ramp).max() < 40
 
 

@@ -1,6 +1,8 @@
 """The smallest file that is good enough: the search, with a codec whose errors are known."""
 
 import dataclasses
+import io
+import sys
 
 import numpy as np
 import pytest
@@ -21,10 +23,10 @@ class NoisyCodec:
     timestep_range = (20, 740)
     decodes = 0
 
-    def encode(self, pixels, *, quality, return_report, seed=0):
+    def encode(self, pixels, *, quality, return_report, progress, seed=0):
         return repr(quality).encode(), {"quality": quality, "seed": seed}
 
-    def decode(self, data):
+    def decode(self, data, progress=False):
         self.decodes += 1
         share = float(data) / 100
         deviation = 13.0 * 10 ** (-14 / 20 * (share + self.bend * share * (1 - share)))
@@ -46,6 +48,21 @@ def test_reached_from_above_in_few_decodes(wish, bend):
 def test_what_is_always_reached_takes_the_smallest_file():
     data, _, value = quality_target.encode(NoisyCodec(), PIXELS, quality_target.parse("psnr=9"))
     assert float(data) == 0 and value > 20
+
+
+@pytest.mark.parametrize(("progress", "terminal"), [(True, True), (True, False), (False, True)])
+def test_what_was_tried_is_shown_on_a_terminal(progress, terminal, monkeypatch):
+    screen = io.StringIO()
+    screen.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stderr", screen)
+    codec, target = NoisyCodec(), quality_target.parse("psnr=30")
+    *_, value = quality_target.encode(codec, PIXELS, target, progress=progress)
+    shown = screen.getvalue()
+    if progress and terminal:
+        assert "psnr=30: " in shown and f"psnr {value:.4g} at quality" in shown
+        assert all(f"{number}try" in shown for number in range(codec.decodes + 1))
+    else:
+        assert shown == ""
 
 
 def test_what_is_never_reached_is_refused_or_comes_near():

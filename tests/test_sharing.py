@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from rdc_jax.cli import main
+from rdc_jax.commands import decode as decoding
 from rdc_jax.commands import sharing
 from rdc_jax.errors import RdcError
 
@@ -100,7 +101,7 @@ def test_a_run_that_ended_goes_on(folder, smoke_model, capsys):
     Path("out/a.rdc").write_bytes(kept[:-3])
     Path("out/e.rdc").unlink()
     assert main(["encode", "in", "-o", "out", "--resume", *model]) == 2
-    assert "out/a.rdc' exists and is damaged; give -f" in capsys.readouterr().err
+    assert "out/a.rdc' exists and cannot be kept" in capsys.readouterr().err
     assert Path("out/e.rdc").exists()  # the others are made
     assert main(["encode", "in", "-o", "out", "--resume", "-f", "-q", "9", *model]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -113,6 +114,32 @@ def test_a_run_that_ended_goes_on(folder, smoke_model, capsys):
     assert main(["decode", "out", "-o", "pictures", "--resume", "--model", str(smoke_model)]) == 0
     text = capsys.readouterr().out
     assert text.count("there already") == 4 and "pictures/b.png: 32 x 24" in text
+
+
+def test_outputs_are_looked_at_one_by_one_under_the_limit(folder, smoke_model, capsys, monkeypatch):
+    """Each just before its own work, and with --max-pixels larger than Pillow would open."""
+    model = ["--model", str(smoke_model)]
+    assert main(["encode", "in", "-o", "out", *model]) == 0
+    assert main(["decode", "out", "-o", "pictures", *model]) == 0
+    Path("pictures/d.png").unlink()
+    happened = []
+    check, decode = sharing.check_complete, decoding.decode_file
+    monkeypatch.setattr(
+        sharing, "check_complete", lambda p, n: (happened.append(Path(p).stem), check(p, n))
+    )
+    monkeypatch.setattr(
+        decoding, "decode_file", lambda job, *a: (happened.append("made"), decode(job, *a))[1]
+    )
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    again = ["decode", "out", "-o", "pictures", "--resume", "--quiet", *model]
+    assert main([*again, "--max-pixels", str(2**30)]) == 0
+    assert happened == ["a", "b", "c", "made", "e"] and Image.MAX_IMAGE_PIXELS == 300
+    capsys.readouterr()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    assert main([*again, "--max-pixels", "700"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 5 and all("32 x 24 pixels, more than the limit of 700" in x for x in lines)
+    assert names("pictures") == [f"{name}.png" for name in "abcde"]
 
 
 def test_links_are_read_and_never_written_through(folder, smoke_model, capsys):

@@ -534,5 +534,5 @@ def test_command_writes_the_hint_that_info_shows(coded, smoke_model, capsys, tmp
     assert main([str(part) for part in command]) == 0
     assert main(["info", str(tmp_path / "photo.rdc"), "--json"]) == 0
     header = json.loads(capsys.readouterr().out)["header"]
-    assert header["default_tau"] == round(255 * 0.3)
+    assert header["default_tau"] == 0.3
     assert header["default_steps"] == 1

@@ -26,7 +26,9 @@ def add_eval(commands: Any) -> None:
     )  # fmt: skip
     p.set_defaults(module="evaluate")
     data_and_out(
-        p, "PNG and JPEG pictures; or tfds:NAME/SPLIT, a set that TFDS has prepared", "rdc_eval"
+        p,
+        "PNG, JPEG and WebP pictures; or tfds:NAME/SPLIT, a set that TFDS has prepared",
+        "rdc_eval",
     )
     p.add_argument(
         "--codecs", type=words, default=words("rdc,jpeg,webp,avif"), metavar="A,B",

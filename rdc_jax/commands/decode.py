@@ -118,28 +118,20 @@ def decode_file(
 
 def _decode(job, data, args, model, backends, tau, crop) -> dict[str, Any]:
     max_pixels = args.max_pixels or bitstream.DEFAULT_MAX_PIXELS
-    part = {"crop": crop, "resilient": args.resilient}
+    damaged = []
+    part = {"crop": crop, "resilient": args.resilient, "on_damage": damaged.append}
     f = file_decoding.downsampling_of(model.model.config)
     # Damage shows before JAX starts.
     file = open_file.open_file(data, model.model, f, max_pixels, **part)
     parts = parts_of(file.reader, metadata=args.metadata, crop=crop)
-    header, damaged = file.header, []
+    header = file.header
     backend = backends.choose(header, args.steps, tau)
     if backend == XLA:
         codec, clock = model.codec, {"clock": args.clock}
     else:
         codec, clock = backends.onnx, {}  # which one step has no use for
     started = time.perf_counter()
-    pixels = codec.decode(
-        data,
-        steps=args.steps,
-        tau=tau,
-        max_pixels=max_pixels,
-        progress=not args.quiet,
-        on_damage=damaged.append,
-        **part,
-        **clock,
-    )
+    pixels = codec.decode_opened(file, steps=args.steps, tau=tau, progress=not args.quiet, **clock)
     seconds = time.perf_counter() - started
     if file.reader.lost_sections is not None:
         print(
@@ -183,7 +175,7 @@ def _decode(job, data, args, model, backends, tau, crop) -> dict[str, Any]:
         report["damaged_tiles"] = [tile._asdict() for tile in damaged]
         report["lost_sections"] = file.reader.lost_sections or 0
     if args.symbol_hash:
-        report["symbol_hash"] = codec.decode_latent(data, max_pixels=max_pixels)[1].symbol_hash
+        report["symbol_hash"] = file.latent(codec.entropy).symbol_hash
     picture = Picture(pixels=pixels, **parts)
     encoded, notes = picture_bytes(picture, extension_of(job.target, args.format))
     atomic_write(job.target, encoded, overwrite=args.force)

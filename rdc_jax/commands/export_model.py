@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rdc_jax import model_folder
+from rdc_jax.commands import output_folder
 from rdc_jax.errors import RdcError
-from rdc_jax.interop import export_folder
 
 
 def run(args: Namespace) -> int:
@@ -30,9 +30,9 @@ def to_diffusers(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]
         raise RdcError("--without-weights is for --to onnx")
     model = model_folder.load(args.model)
     networks, _ = stored_networks.of_model(model)
-    check_folder(out, is_export(out), args.force)
-    export_folder.remove_older(out)
-    exported = diffusers_export.export(model, networks, out)
+    output_folder.check(out, is_export(out), args.force)
+    with output_folder.made(out) as folder:
+        exported = diffusers_export.export(model, networks, folder)
     classes = {part.folder: part.config.get("_class_name") for part in exported}
     lines = [f"{out}: model {model.model_id.hex()}"]
     for part in exported:
@@ -44,15 +44,15 @@ def to_diffusers(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]
 
 
 def to_onnx(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
-    """Likewise, without JAX; the folder is untouched until all files are made."""
+    """Likewise, without JAX."""
     from rdc_jax.interop import onnx_folder, torch_modules
     from rdc_jax.interop.onnx_decoder import FAITHFUL
 
-    check_folder(out, (out / FAITHFUL).is_file(), args.force)
+    output_folder.check(out, (out / FAITHFUL).is_file(), args.force)
     decoder, weights = torch_modules.load(args.model), not args.without_weights
     contents = onnx_folder.files(decoder, weights=weights)
-    export_folder.remove_older(out)
-    onnx_folder.write(out, decoder, contents, weights=weights)
+    with output_folder.made(out) as folder:
+        onnx_folder.write(folder, decoder, contents, weights=weights)
     model_id = decoder.model.model_id.hex()
     sizes = {name: len(data) for name, data in contents.items() if name.endswith(".onnx")}
     lines = [f"{out}: model {model_id}"]
@@ -61,12 +61,3 @@ def to_onnx(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
         lines += ["  the weights are not inside; the graphs go beside them, into MODEL/onnx"]
     report = {"path": str(out), "model_id": model_id, "module_id": decoder.module_identity}
     return report | {"weights": weights, "bytes": sizes}, lines
-
-
-def check_folder(out: Path, is_export: bool, force: bool) -> None:
-    """Raises RdcError where writing into `out` could lose anything but an earlier export."""
-    if out.exists() and not out.is_dir():
-        raise RdcError(f"{out} is a file; name a new folder")
-    if out.is_dir() and any(out.iterdir()) and not (is_export and force):
-        mend = "-f replaces it" if is_export else "name a new folder"
-        raise RdcError(f"{out} is not empty; {mend}")

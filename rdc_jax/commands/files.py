@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from rdc_jax import fusion_folder, model_folder
 from rdc_jax.commands import sharing
+from rdc_jax.entropy import bitstream
 from rdc_jax.errors import RdcError
 
 CODED = (".rdc",)
@@ -27,8 +28,6 @@ class Job:
 
     source: str
     target: str
-    done: bool = False  # by an earlier run
-    failure: str = ""  # known before the work starts
 
 
 class LazyCodec:
@@ -75,9 +74,9 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
                 raise RdcError(f"'{maker}' and '{job.source}' would both become '{job.target}'")
     environment = os.environ if _several(args) else {}
     index, count = sharing.place(args, environment)
-    jobs = [_resumed(job, args) for job in jobs[index::count]]
+    jobs = jobs[index::count]
     for job in jobs:
-        if not job.done and not job.failure:
+        if not (args.resume and os.path.exists(job.target)):  # or it is looked at in its turn
             _check_target(job, args.force, may_make_folder=_several(args))
     return jobs
 
@@ -96,12 +95,12 @@ def run_all(
     several, failures = _several(args), []
     show_bar = several and not args.quiet
     for job in tqdm(jobs, unit="file", disable=None if show_bar else True):
+        done = False
         try:
             if several:
                 _make_folder(Path(job.target).parent)
-            if job.failure:
-                raise RdcError(job.failure)
-            if job.done:
+            done = args.resume and _is_done(job, args)
+            if done:
                 report = {"input": job.source, "output": job.target, "skipped": True}
             else:
                 report = work(job)
@@ -115,7 +114,7 @@ def run_all(
             failures.append(message)
             report = {"input": job.source, "error": message}
         if not args.quiet and (args.json or "error" not in report):
-            told = _describe_skipped if job.done else describe
+            told = _describe_skipped if done else describe
             line = json.dumps(report) if args.json else told(report)
             tqdm.write(line, file=sys.stderr if job.target == STREAM else sys.stdout)
     for message in failures:
@@ -163,16 +162,22 @@ def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
     return found
 
 
-def _resumed(job: Job, args: Namespace) -> Job:
-    """The job, done if its output is there and complete, failed if that is damaged."""
-    if not args.resume or job.target == STREAM or not os.path.exists(job.target):
-        return job
-    if not sharing.is_complete(job.target):
-        if args.force:
-            return job
-        failure = f"the output '{job.target}' exists and is damaged; give -f to replace it"
-        return dataclasses.replace(job, failure=failure)
-    return dataclasses.replace(job, done=True)
+def _is_done(job: Job, args: Namespace) -> bool:
+    """Whether an earlier run made the output; RdcError if it is no good and may not be replaced."""
+    if job.target == STREAM or not os.path.exists(job.target):
+        return False
+    limit = getattr(args, "max_pixels", None) or bitstream.DEFAULT_MAX_PIXELS
+    try:
+        sharing.check_complete(job.target, limit)
+    except RdcError as error:
+        if not args.force:
+            raise RdcError(
+                f"the output '{job.target}' exists and cannot be kept: {error}; give -f to "
+                "replace it"
+            ) from error
+        _check_target(job, args.force, may_make_folder=_several(args))
+        return False
+    return True
 
 
 def _describe_skipped(report: dict[str, Any]) -> str:

@@ -34,10 +34,14 @@ def run(args: Namespace) -> int:
 
 
 def contents(data: bytes, max_pixels: int) -> dict[str, Any]:
-    """All that the container and the map of a file hold, ready for JSON."""
+    """All that the container and the map of a file hold, ready for JSON.
+
+    Fields of the header are as they are stored, but default_tau, in 0..1 as encoders take it.
+    """
     header, sections = bitstream.unpack(data, max_pixels=max_pixels)
     fields = dataclasses.asdict(header)
     fields |= {"model_id": header.model_id.hex(), "colour_mode": header.colour_mode.name.lower()}
+    fields["default_tau"] = _shortest_tau(header.default_tau)
     payloads = {section.type: section.payload for section in sections}
     grid = importance_coding.decode_importance(
         payloads[SectionType.IMPORTANCE], header.map_shape, header.num_levels
@@ -94,14 +98,13 @@ def tiles_of(
 
 
 def describe(name: str, content: dict[str, Any]) -> str:
-    """The same for people: tau as a number in 0..1, not in the header's units."""
+    """The same for people."""
     header, coded_map = content["header"], content["map"]
-    fields = header | {"default_tau": _shortest_tau(header["default_tau"])}
     lines = [
         f"{name}: rdc format version {content['format_version']}, {content['bytes']} bytes, "
         f"{content['bpp']:.4f} bits per pixel",
         "",
-        *(f"  {field:<20} {value}" for field, value in fields.items()),
+        *(f"  {field:<20} {value}" for field, value in header.items()),
         "",
         f"  {'part':<20} {'offset':>8} {'bytes':>8} {'payload':>8}   share",
         _part(content, "header", 0, content["header_bytes"], ""),
@@ -145,10 +148,11 @@ def drawing(grid: np.ndarray, num_levels: int) -> list[str]:
     ]
 
 
-def _shortest_tau(units: int) -> str:
+def _shortest_tau(units: int) -> float | int:
     """The number with the fewest decimals that a header holds as so many units."""
     candidates = (round(units / TAU_UNITS, decimals) for decimals in range(4))
-    return f"{next(tau for tau in candidates if round(TAU_UNITS * tau) == units):g}"
+    tau = next(tau for tau in candidates if round(TAU_UNITS * tau) == units)
+    return int(tau) if tau in (0, 1) else tau
 
 
 def _shade(level: int, num_levels: int) -> str:

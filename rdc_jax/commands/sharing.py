@@ -55,13 +55,15 @@ def _checked(values, names: tuple[str, str]) -> tuple[int, int]:
     return index, count
 
 
-def is_complete(path: str) -> bool:
-    """Whether a file that exists holds a whole `.rdc` file (all checksums) or a whole picture."""
+def check_complete(path: str, max_pixels: int) -> None:
+    """Raises RdcError unless a file holds a whole `.rdc` file (all checksums) or a whole picture.
+
+    max_pixels: one with more is not looked through, and refused.
+    """
     try:
         if Path(path).suffix.lower() == ".rdc":
-            bitstream.unpack(Path(path).read_bytes())
+            bitstream.unpack(Path(path).read_bytes(), max_pixels=max_pixels)
         else:
-            read_image(path)
-    except (OSError, RdcError):
-        return False
-    return True
+            read_image(path, max_pixels=max_pixels)
+    except OSError as error:
+        raise RdcError(f"it cannot be read ({error.strerror})") from None

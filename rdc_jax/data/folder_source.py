@@ -10,8 +10,7 @@ from rdc_jax.data.replacing_source import ReplacingSource, SourceGone
 from rdc_jax.data.shards import fingerprint
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import read_image
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+from rdc_jax.pictures import formats
 
 
 class FolderSource(ReplacingSource):
@@ -74,7 +73,7 @@ def image_paths(root: Path) -> list[Path]:
     """All images below a folder, sorted; RdcError when there is no folder or no image."""
     if not root.is_dir():
         raise RdcError(f"no folder '{root}'; name a folder of images")
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in formats.COMMON and p.is_file())
     if not paths:
         raise RdcError(f"no jpg, png or webp images below '{root}'")
     return paths

@@ -18,8 +18,8 @@ from typing import Any
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.preference import CHOICES, Journal, Pair
 from rdc_jax.local_server import serving
+from rdc_jax.pictures import formats
 
-TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 LONGEST_REQUEST = 1000  # bytes
 
 
@@ -75,7 +75,8 @@ class _Handler(serving.Handler):
         ):
             file = self.files[int(parts[2])].get(parts[3])
             if file is not None:
-                return self.send(200, file.read_bytes(), TYPES[file.suffix.lower()])
+                media_type = "image/" + formats.of_extension(file.suffix).name.lower()
+                return self.send(200, file.read_bytes(), media_type)
         return self.fail(404, "no such page")
 
     def post(self) -> None:
@@ -103,7 +104,7 @@ def _files(pair: Pair, directory: Path) -> dict[str, Path]:
     found = {}
     for side, path in (paths | {"original": pair.original}).items():
         file = (root / path).resolve()
-        if not file.is_relative_to(root) or file.suffix.lower() not in TYPES:
+        if not file.is_relative_to(root) or file.suffix.lower() not in formats.COMMON:
             raise RdcError(f"'{path}' is no picture below '{directory}'; check the results file")
         if file.is_file():
             found[side] = file

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import atomic_write
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+from rdc_jax.pictures import formats
 
 
 def image_files(folder: str | Path, limit: int | None = None) -> list[Path]:
-    """The PNG and JPEG files directly in a folder, by name, at most `limit`.
+    """The PNG, JPEG and WebP files directly in a folder, by name, at most `limit`.
 
     Raises:
       RdcError: no such folder, or no picture in it.
@@ -24,9 +23,9 @@ def image_files(folder: str | Path, limit: int | None = None) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise RdcError(f"no such folder: '{folder}'")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in formats.COMMON)
     if not files:
-        raise RdcError(f"no PNG or JPEG files in '{folder}'")
+        raise RdcError(f"no PNG, JPEG or WebP files in '{folder}'")
     return files[:limit]
 
 

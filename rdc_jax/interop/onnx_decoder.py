@@ -19,7 +19,7 @@ from rdc_jax.entropy import bitstream, latent_coding
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
 from rdc_jax.interop.torch_layout import decoder_state
-from rdc_jax.open_file import open_file
+from rdc_jax.open_file import OpenFile, open_file
 
 FAITHFUL, KNOB = "faithful.onnx", "knob.onnx"
 # Metadata of a graph: what it was made of, and its tile's side in latent pixels.
@@ -87,8 +87,19 @@ class Decoder:
 
         Raises RdcError for more than one step, too, if any pixel's tau is above 0.
         """
+        opened = open_file(data, self.model, self.downsampling, max_pixels, **partly)
+        return self.decode_opened(opened, tau=tau, steps=steps, progress=progress)
+
+    def decode_opened(
+        self,
+        opened: OpenFile,
+        *,
+        tau: float | np.ndarray | str | None = None,
+        steps: int | None = None,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """The same of a file that is open."""
         f, num_levels = self.downsampling, int(self.model.config["num_levels"])
-        opened = open_file(data, self.model, f, max_pixels, **partly)
         header, known = opened.header, opened.conditions
         how = file_decoding.sampling_of(header, known, num_levels, f, steps, tau)
         if how.steps > 1 and how.tau.any():

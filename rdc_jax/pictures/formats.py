@@ -54,6 +54,8 @@ FORMATS = {
 WRITABLE = tuple(FORMATS)
 PICTURES = (*WRITABLE, ".gif")
 """What is taken from a folder of pictures; whatever else Pillow opens is read when it is named."""
+COMMON = (".png", ".jpg", ".jpeg", ".webp")
+"""What is taken where many pictures are measured or trained on: photographs, and no odd ones."""
 
 
 def of_extension(extension: str, file: str | None = None) -> Format:

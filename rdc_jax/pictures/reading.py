@@ -1,9 +1,10 @@
 """Any picture file -> upright 8-bit pixels with alpha and metadata."""
 
+import contextlib
 import io
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,7 +47,8 @@ def read_image(
     Args:
         path_or_file: path, "-" for standard input, or a file opened for reading bytes.
         background: grey value 0 to 255 below transparent pixels.
-        max_pixels: larger images are refused before they are decoded.
+        max_pixels: larger images are refused before they are decoded. Pillow's own limit holds,
+            too, unless this is above MAX_PIXELS.
         keep_alpha: keep transparency apart, nothing laid on the background; pixels that are
             transparent altogether take smooth colours of their neighbourhood.
 
@@ -79,7 +81,7 @@ def read_image(
                     return Image.open(io.BytesIO(path_or_file.getbuffer()))
                 return Image.open(path_or_file)
 
-            with opened() as picture:
+            with _pillows_limit_lifted(max_pixels), opened() as picture:
                 if picture.width * picture.height > max_pixels:
                     raise RdcError(
                         f"{name} has {picture.width} x {picture.height} pixels, more than the "
@@ -104,6 +106,18 @@ def read_image(
     except Exception as error:  # a decoder may raise anything on a damaged file
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RdcError(f"{name} is a damaged image: {reason}") from error
+
+
+@contextlib.contextmanager
+def _pillows_limit_lifted(max_pixels: int) -> Iterator[None]:
+    """Lets Pillow open what a caller wants who expects more than by default."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if max_pixels > MAX_PIXELS:
+        Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _beginning(path_or_file: str | Path | io.BytesIO) -> bytes:

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from rdc_jax.pictures import grey_png
+from rdc_jax.pictures import grey_png, smooth_fill
 
 WHITE = 255
 _STEP = 17  # of the 16 greys of a lossy plane
@@ -17,29 +17,12 @@ def laid_on(pixels: np.ndarray, alpha: np.ndarray, background: int = WHITE) -> n
 
 
 def filled(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """uint8 [H,W,3] with new colours where alpha [H,W] is 0: smooth ones, which cost few bits.
+    """uint8 [H,W,3] with smooth colours where alpha, uint8 [H,W], is 0; white if it is everywhere.
 
-    Means of visible colours over squares of 2, 4, 8, .. pixels, from the smallest square that has
-    any; white where nothing is visible at all.
+    Nobody sees these pixels, but they are coded with the others.
     """
-    visible = Image.fromarray(np.where(alpha > 0, 255, 0).astype(np.uint8))
-    if visible.getextrema() == (255, 255):
-        return pixels
-    if visible.getextrema() == (0, 0):
-        return np.full_like(pixels, WHITE)
-    level = Image.fromarray(pixels)
-    level.putalpha(visible)
-    pyramid = [level]
-    while level.getextrema()[3][0] < 255:
-        level = level.reduce(2)  # Pillow weighs colours by alpha
-        level.putalpha(level.getchannel("A").point(lambda share: 255 if share else 0))
-        pyramid.append(level)
-    below = pyramid.pop().convert("RGB")
-    for level in reversed(pyramid):
-        box = (0, 0, level.width / 2, level.height / 2)
-        below = below.resize(level.size, Image.Resampling.BILINEAR, box=box)
-        below.paste(level, mask=level.getchannel("A"))
-    return np.array(below)
+    hidden = alpha == 0
+    return np.full_like(pixels, WHITE) if hidden.all() else smooth_fill.filled(pixels, hidden)
 
 
 def to_png(alpha: np.ndarray, lossy: bool = False) -> bytes:

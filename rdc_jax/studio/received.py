@@ -39,7 +39,7 @@ class Received:
         """What `rdc decode` makes of the file, with alpha and profile. See `Codec.decode`."""
         opened = self.opened
         pixels = codec.reconstruct(
-            opened.header, self.coded, opened.conditions, steps=steps, tau=tau, part=opened.part
+            opened.header, self.coded, opened.conditions, steps=steps, tau=tau, **opened.part
         )
         return Picture(pixels=pixels, **self.parts)
 

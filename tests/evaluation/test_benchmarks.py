@@ -47,7 +47,7 @@ def test_table_aligns():
 def test_folders_without_pictures_are_refused(tmp_path):
     with pytest.raises(RdcError, match="no such folder"):
         image_files(tmp_path / "none")
-    with pytest.raises(RdcError, match="no PNG or JPEG"):
+    with pytest.raises(RdcError, match="no PNG, JPEG or WebP"):
         image_files(tmp_path)
 
 

@@ -106,7 +106,7 @@ def test_float32_comes_in_as_it_is(stock, params, tmp_path, capsys):
     assert not loaded["context"]["empty_prompt"].any()
     stored_networks.of_model(model_folder.load(tmp_path / "model"))  # nothing is missing
     assert (tmp_path / "model" / "LICENSE.md").read_text() == "terms of the source"
-    assert "holds a model already" in refused(capsys, stock, tmp_path / "model")
+    assert "not empty; -f replaces it" in refused(capsys, stock, tmp_path / "model")
 
 
 def halved(array, kind):
