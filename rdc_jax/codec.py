@@ -40,7 +40,6 @@ from rdc_jax.entropy import (
 )
 from rdc_jax.entropy.bitstream import TAU_UNITS
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.entropy.file_reader import FileReader
 from rdc_jax.entropy.sections import WHOLE_LATENT, SectionType, section_name
 from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.errors import RdcError
@@ -247,10 +246,11 @@ class Codec:
         self, data: bytes, *, max_pixels: int = bitstream.DEFAULT_MAX_PIXELS, **options: Any
     ) -> Picture:
         """All that a file holds: pixels, alpha, metadata. options: steps, tau, .. of `decode`."""
-        cut_off = bool(options.get("resilient"))
-        reader = FileReader(data, max_pixels=max_pixels, cut_off=cut_off)
-        parts = picture_sections.parts_of(reader, crop=options.get("crop"))
-        return Picture(pixels=self.decode(data, max_pixels=max_pixels, **options), **parts)
+        how_read = {k: options.pop(k) for k in ("crop", "resilient", "on_damage") if k in options}
+        f = self._networks.downsampling
+        opened = open_file.open_file(data, self.model, f, max_pixels, **how_read)
+        parts = picture_sections.parts_of(opened.reader, crop=how_read.get("crop"))
+        return Picture(pixels=self.decode_opened(opened, **options), **parts)
 
     def reconstruct(
         self,
