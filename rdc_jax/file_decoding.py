@@ -20,7 +20,7 @@ from rdc_jax.entropy.tiled_latent import DamagedTile, Windows
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import Model
 from rdc_jax.open_file import open_file
-from rdc_jax.tiling import LEAST_TILE_PIXELS, OVERLAP_PIXELS, tiled_rows
+from rdc_jax.tiling import LEAST_TILE_PIXELS, overlap_of, tiled_rows
 
 MAX_STEPS = 255
 NOISE_SEED = 0x9E3779B9  # added to the dither's seed for the noise that a module starts from
@@ -165,7 +165,7 @@ def picture(
         input_scale=1,
         output_scale=downsampling,
         tile=tile_of(config),
-        overlap=OVERLAP_PIXELS // downsampling,
+        overlap=overlap_of(downsampling),
         area=area,
         progress="decode" if progress else "",
     ):

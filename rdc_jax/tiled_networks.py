@@ -17,7 +17,7 @@ from rdc_jax.diffusion import residual, sampling
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
-from rdc_jax.tiling import OVERLAP_PIXELS, assembled, tiled_rows
+from rdc_jax.tiling import assembled, overlap_of, tiled_rows
 
 Params = dict[str, Any]
 
@@ -44,7 +44,7 @@ def analyse(
         input_scale=f,
         output_scale=1,
         tile=tile,
-        overlap=OVERLAP_PIXELS // f,
+        overlap=overlap_of(f),
         progress="encode" if progress else "",
     )
     return assembled(rows, height)

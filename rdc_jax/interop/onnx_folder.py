@@ -15,7 +15,7 @@ from rdc_jax.interop import export_folder
 from rdc_jax.interop.onnx_decoder import ELSEWHERE, FAITHFUL, KNOB
 from rdc_jax.interop.onnx_export import graphs, tile_shape
 from rdc_jax.interop.torch_modules import Decoder
-from rdc_jax.tiling import OVERLAP_PIXELS
+from rdc_jax.tiling import overlap_of
 
 README = """# {name}, exported by rdc_jax
 
@@ -74,7 +74,7 @@ def readme(decoder: Decoder) -> str:
         model_id=model.model_id.hex(),
         graphs="\n".join(graphs),
         arrays="\n".join(f"| {' | '.join(row)} |" for row in _arrays(decoder)),
-        overlap=OVERLAP_PIXELS // decoder.networks.downsampling,
+        overlap=overlap_of(decoder.networks.downsampling),
         licence=export_folder.licence(model),
     )
 

@@ -112,7 +112,7 @@ def test_the_readme_of_a_model_with_a_module():
     decoder = torch_modules.load("tiny")
     readme = onnx_folder.readme(decoder)
     assert decoder.module_identity in readme and "| `tau` (knob.onnx) |" in readme
-    assert "See LICENSE.md" in readme and "overlap by 4 or" in readme
+    assert "See LICENSE.md" in readme and "overlap by 2 or" in readme
     assert max(map(len, readme.splitlines())) <= 100
 
 
