@@ -1,6 +1,6 @@
 """What each finder of `--roi auto` takes for important, and what that does to a file.
 
-    python benchmarks/region_finders.py --data PHOTOS [--sheet NAME ...] [--out docs/regions.jpg]
+    python benchmarks/region_finders.py --data PHOTOS [--sheet NAME ...] [--out sheet.jpg]
 
 Every picture is coded without a map, and with the same bytes with the maps of contrast and of auto.
 The table gives PSNR inside faces and inside objects (of pictures where they are found), faithful
@@ -14,7 +14,6 @@ import io
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import speed
@@ -84,14 +83,20 @@ def run(arguments: argparse.Namespace) -> None:
     compilation_cache.enable()
     codec = rdc_jax.load(arguments.model)
     auto.find(np.zeros((64, 64, 3), np.uint8))  # loads the networks
-    rows, collected = [], []
-    for path in tqdm(image_files(arguments.data), unit="picture"):
+    rows, collected, paths = [], [], image_files(arguments.data)
+    if arguments.sheet and not any(path.stem.startswith(tuple(arguments.sheet)) for path in paths):
+        raise RdcError(
+            f"no picture of '{arguments.data}' begins with {' or '.join(arguments.sheet)}"
+        )
+    for path in tqdm(paths, unit="picture"):
         panels, figures = measured(codec, read_image(path).pixels, arguments.quality)
         collected.append(figures)
         if not arguments.sheet or path.stem.startswith(tuple(arguments.sheet)):
             rows.append(panels)
     print(f"finders {auto.installed()}; bytes of quality {arguments.quality:g} without a map\n")
     print(summary(collected))
+    if not arguments.out:
+        return
     data = io.BytesIO()
     Image.fromarray(draw_sheet(rows)).reduce(2).save(data, "JPEG", quality=85)
     atomic_write(arguments.out, data.getvalue(), overwrite=True)
@@ -106,8 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sheet", nargs="*", default=[], metavar="NAME", help="default: all")
     parser.add_argument("--model", help="name or folder; default: the shipped one")
     parser.add_argument("--quality", type=float, default=30.0)
-    out = Path(__file__).resolve().parents[1] / "docs" / "regions.jpg"
-    parser.add_argument("--out", default=str(out), metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--out", metavar="FILE", help="of the sheet; default: none")
     return speed.exit_code(run, parser.parse_args(argv))
 
 

@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "arguments": {"pictures"},
     "version": set(),
     "drawings": set(),
-    "regions": set(),
+    "onnx_sessions": set(),
+    "regions": {"onnx_sessions"},
     "local_server": set(),
     "pictures": set(),
     "entropy": set(),
@@ -57,6 +58,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "concealment": {"entropy", "seams"},
     "interop": {
         *("entropy", "open_file", "file_decoding", "model_folder", "fusion_folder", "tiling"),
+        "onnx_sessions",
     }
     | NETWORK_ROOMS,
     "evaluation": {"local_server"} | NETWORK_ROOMS | IMAGE_ROOMS,

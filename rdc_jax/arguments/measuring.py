@@ -45,7 +45,7 @@ def add_eval(commands: Any) -> None:
         "--inception", metavar="FILE", help="TorchScript network for fid and kid; needs torch"
     )
     p.add_argument(
-        "--masks", metavar="DIR|center|auto|contrast",
+        "--masks", metavar="DIR|center|auto|faces|objects|contrast",
         help="regions of interest: a folder with a mask of each picture's name, a centred "
         "ellipse of a quarter of the area, or what is found in each picture, as for `rdc encode "
         "--roi`; figures are then also given inside and outside",

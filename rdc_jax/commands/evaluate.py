@@ -47,7 +47,8 @@ def run(args: Namespace) -> int:
     compared, unavailable = choose_coders(model, args)
     skipped += unavailable
     check_anchors(args.anchors, compared)
-    finders = f" by {auto.installed()}" if args.masks == "auto" else ""
+    by_networks = args.masks in auto.FINDERS and args.masks != "contrast"
+    finders = f" by {auto.installed()}" if by_networks else ""
     conditions = f"{args.masks}{finders} {sorted(metrics) + sets}"
     results = survey.read(folder / "results.json")
     gone = survey.keep(results, pictures, compared, conditions)

@@ -1,7 +1,7 @@
 """The region of interest that arguments describe."""
 
+import os
 from argparse import Namespace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -51,12 +51,19 @@ def region_of(
     elif roi in CENTRE:
         masks.append(shapes.centre(*size))
     elif roi is not None:
-        if not Path(roi).exists():
-            raise RdcError(
-                f"no mask '{roi}': --roi takes a picture of the image's size, center, "
-                f"{', '.join(auto.FINDERS[:-1])} or {auto.FINDERS[-1]}"
-            )
-        masks.append(np.float32(importance.read_mask(roi, *size)) / np.float32(255))
+        masks.append(np.float32(_read_mask(roi, *size)) / np.float32(255))
     if masks and alpha is not None:
         masks = [np.where(alpha > 0, mask, np.float32(0)) for mask in masks]
     return Region(np.maximum.reduce(masks) if masks else None, found)
+
+
+def _read_mask(roi: str, height: int, width: int) -> np.ndarray:
+    try:
+        return importance.read_mask(roi, height, width)
+    except RdcError as error:
+        if roi == "-" or os.path.lexists(roi):
+            raise
+        raise RdcError(
+            f"no mask '{roi}': a region is a picture of the image's size, center, "
+            f"{', '.join(auto.FINDERS[:-1])} or {auto.FINDERS[-1]}"
+        ) from error

@@ -49,6 +49,6 @@ def run(args: Namespace) -> int:
         region = "" if found is None else f" ({found})"
         print(
             f"{report['input']} -> {report['output']}: {100 * report['important_share']:.0f} % of "
-            f"the area is important{region}; the map takes {report['map_bytes']} bytes of a file"
+            f"the area has importance .5 or more{region}; the map takes {report['map_bytes']} bytes"
         )
     return 0

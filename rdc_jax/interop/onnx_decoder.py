@@ -7,14 +7,13 @@ One step only. Symbols are those of `rdc decode`, pixels equal up to rounding.
 """
 
 import functools
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from rdc_jax import file_decoding, fusion_folder, model_folder
+from rdc_jax import file_decoding, fusion_folder, model_folder, onnx_sessions
 from rdc_jax.entropy import bitstream, latent_coding
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
@@ -149,12 +148,7 @@ def _session(path: Path, expected: Mapping[str, str], state: Mapping[str, np.nda
         import onnxruntime
     except ImportError:
         raise RdcError(EXTRA) from None
-    options = onnxruntime.SessionOptions()
-    allowed = getattr(os, "sched_getaffinity", None)
-    options.intra_op_num_threads = len(allowed(0)) if allowed else os.cpu_count() or 1
-    # Threads that spin while they wait take three times as long where others use the CPU, too.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
+    options = onnx_sessions.options()
     try:
         graph = path.read_bytes()
         if ELSEWHERE.encode() in graph:

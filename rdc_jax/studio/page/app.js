@@ -20,7 +20,10 @@ let stem = "picture";  // names of what is saved
 
 const view = new View();
 const newest = new Newest(work, (busy) => say(busy ? "working" : ""));
-const painter = new Painter(get("paint"), get("ring"), brush, () => changed("encode"));
+const painter = new Painter(get("paint"), get("ring"), brush, () => {
+  get("found").textContent = "";
+  changed("encode");
+});
 
 function brush() {
   return { radius: value("size") / 200, soft: value("soft") / 100, erase: chosen("tool") === "erase" };
@@ -183,11 +186,7 @@ for (const radio of document.querySelectorAll("[name=tool]")) {
   radio.addEventListener("change", () => photo && view.choose("paint"));
 }
 get("undo").addEventListener("click", () => photo && painter.undo());
-get("clear").addEventListener("click", () => {
-  if (!photo) return;
-  painter.replace();
-  get("found").textContent = "";
-});
+get("clear").addEventListener("click", () => photo && painter.replace());
 for (const kind of ["auto", "center"]) {
   get(kind).addEventListener("click", () => photo && attempt("looking", async () => {
     const of = photo, { width, height } = painter;
