@@ -1,19 +1,18 @@
 """`rdc roi`: the map that `rdc encode` would code, as a picture to look at and to paint in."""
 
-import io
 import json
 import os
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from rdc_jax import importance, model_folder
 from rdc_jax.commands import regions
 from rdc_jax.entropy.importance_coding import encode_importance
 from rdc_jax.errors import RdcError
-from rdc_jax.image_io import atomic_write, read_image
+from rdc_jax.image_io import Picture, atomic_write, picture_bytes, read_image
+from rdc_jax.pictures import formats
 
 
 def run(args: Namespace) -> int:
@@ -23,6 +22,9 @@ def run(args: Namespace) -> int:
         raise RdcError(f"the output '{target}' exists; give -f to replace it")
     if target.exists() and os.path.realpath(target) == os.path.realpath(args.input):
         raise RdcError(f"the output '{target}' is the input itself; choose another name")
+    suffix = target.suffix or ".png"
+    if not formats.of_extension(suffix, str(target)).lossless:
+        raise RdcError(f"a map must not be lossy as '{target}' would be; end its name in .png")
     config = model_folder.load(args.model).config
     cell, levels = int(config["cell_size"]), int(config["num_levels"])
     picture = read_image(args.input, keep_alpha=True)
@@ -33,9 +35,8 @@ def run(args: Namespace) -> int:
     grid = importance.from_mask_array(mask, height, width, cell, levels)
     shown = np.rint(255.0 / (levels - 1) * grid).astype(np.uint8)
     shown = shown.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
-    buffer = io.BytesIO()
-    Image.fromarray(shown).save(buffer, "PNG")
-    atomic_write(target, buffer.getvalue(), overwrite=args.force)
+    data, _ = picture_bytes(Picture(shown[..., None].repeat(3, axis=2), grey=True), suffix)
+    atomic_write(target, data, overwrite=args.force)
     report = {
         "input": args.input,
         "output": str(target),
