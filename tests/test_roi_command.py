@@ -68,6 +68,12 @@ def test_a_map_has_the_format_of_its_name(photo, smoke_model, capsys, tmp_path):
         assert said in error and error.count("\n") == 1 and not out.exists()
 
 
+def test_standard_output_has_the_map_alone(photo, smoke_model, capfdbinary):
+    assert main(["roi", str(photo), "-o", "-", "--model", str(smoke_model)]) == 0
+    output, error = capfdbinary.readouterr()
+    assert output.endswith(b"IEND\xaeB`\x82") and b"of the area is important" in error
+
+
 def test_regions_join(photo, smoke_model, capsys, tmp_path):
     out = tmp_path / "a.rdc"
     regions = ["--roi-polygon", "0,0,15,0,15,15,0,15", "--roi-ellipse", "64,32,32,32",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from rdc_jax import importance, model_folder
 from rdc_jax.commands import regions
+from rdc_jax.commands.files import STREAM
 from rdc_jax.entropy.importance_coding import encode_importance
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import Picture, atomic_write, picture_bytes, read_image
@@ -44,12 +46,11 @@ def run(args: Namespace) -> int:
         "map_bytes": len(encode_importance(grid, levels)),
         **({} if found is None else {"roi_found": found}),
     }
-    if args.json:
-        print(json.dumps(report))
-    else:
-        region = "" if found is None else f" ({found})"
-        print(
-            f"{report['input']} -> {report['output']}: {100 * report['important_share']:.0f} % of "
-            f"the area is important{region}; the map takes {report['map_bytes']} bytes of a file"
-        )
+    region = "" if found is None else f" ({found})"
+    line = (
+        f"{report['input']} -> {report['output']}: {100 * report['important_share']:.0f} % of "
+        f"the area is important{region}; the map takes {report['map_bytes']} bytes of a file"
+    )
+    said_to = sys.stderr if str(target) == STREAM else sys.stdout
+    print(json.dumps(report) if args.json else line, file=said_to)
     return 0
