@@ -49,12 +49,7 @@ def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
         RdcError: the file is not readable (see `read_image`) or has another size.
     """
     picture = read_image(path, background=0)
-    if picture.pixels.shape[:2] != (height, width):
-        mask_height, mask_width = picture.pixels.shape[:2]
-        raise RdcError(
-            f"mask '{path}' is {mask_width} x {mask_height} pixels but the image is "
-            f"{width} x {height}; resize the mask to the image's size"
-        )
+    _check_size(f"mask '{path}'", picture.pixels.shape[:2], (height, width))
     return np.asarray(Image.fromarray(picture.pixels).convert("L"))
 
 
@@ -77,11 +72,9 @@ def from_mask_array(
     """
     _check_levels(num_levels)
     mask = np.asarray(mask)
-    if mask.shape != (height, width):
-        raise RdcError(
-            f"the mask has shape {mask.shape} but the image is {height} rows x {width} columns; "
-            f"resize the mask to the image's size"
-        )
+    if mask.ndim != 2:
+        raise RdcError(f"the mask has shape {mask.shape}; give an array [H,W]")
+    _check_size("the mask", mask.shape, (height, width))
     rows, columns = grid_shape(height, width, cell_size)
     if mask.dtype == np.uint8:
         scale = 255.0
@@ -97,6 +90,15 @@ def from_mask_array(
     counts = np.outer(np.diff(np.append(tops, height)), np.diff(np.append(lefts, width)))
     levels = np.floor(sums / (scale * counts) * (num_levels - 1) + 0.5)
     return np.clip(levels, 0, num_levels - 1).astype(np.uint8)
+
+
+def _check_size(what: str, mask: tuple[int, int], image: tuple[int, int]) -> None:
+    """Raises RdcError where the shapes [H,W] of a mask and its image differ."""
+    if mask != image:
+        raise RdcError(
+            f"{what} is {mask[1]} x {mask[0]} pixels but the image is {image[1]} x {image[0]}; "
+            "resize the mask to the image's size"
+        )
 
 
 def from_either(
@@ -121,6 +123,10 @@ def from_either(
     if mask is not None and levels is not None:
         raise RdcError("give importance or levels, not both")
     if mask is not None:
+        if isinstance(mask, str | tuple) or np.ndim(mask) != 2:  # such as what `find` returns
+            raise RdcError(
+                "importance takes an array [H,W]; rdc_jax.regions.auto.find(pixels).mask is one"
+            )
         levels = from_mask_array(mask, height, width, cell_size, num_levels)
     expected = grid_shape(height, width, cell_size)
     if levels is None:

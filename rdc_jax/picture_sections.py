@@ -30,9 +30,9 @@ def extras_of(
 ) -> dict[SectionType, bytes]:
     """Payloads of the optional sections for a picture that was read with its alpha kept.
 
-    metadata: which of icc, exif, xmp go into the file. alpha: "lossless"; "lossy", 16 levels if
-    that is smaller, 0 and 255 exact; or "drop", which leaves the plane out (the caller has laid the
-    picture on a background). Raises RdcError for metadata that are too large.
+    metadata: which of icc, exif, xmp go into the file. alpha: "lossless"; "lossy", 14 levels if
+    that is smaller, and 0 and 255 exact; or "drop", which leaves the plane out (the caller has laid
+    the picture on a background). Raises RdcError for metadata that are too large.
     """
     extras = {}
     if picture.alpha is not None and alpha != "drop":

@@ -509,7 +509,20 @@ def test_wrong_arguments(models, photo, capsys, monkeypatch, arguments, words):
 def test_two_inputs_of_one_output(models, photo, capsys):
     shutil.copy(photo, photo.with_suffix(".bmp"))
     arguments = ["encode", photo, photo.with_suffix(".bmp"), "--model", models / "first"]
-    assert "would both become" in fails(capsys, photo.parent, *arguments)
+    error = fails(capsys, photo.parent, *arguments)
+    assert "would both become" in error and "naming files in place of a folder" in error
+
+
+def test_folders_in_a_folder_are_left_out_with_a_note(models, photo, capsys):
+    folder = photo.parent
+    command = ["encode", str(folder), "-o", str(folder / "out"), "-f", "--model"]
+    command += [str(models / "first")]
+    for name, said in (("out", ""), ("a", "1 folder, which is"), ("b", "2 folders, which are")):
+        (folder / name).mkdir()
+        assert main([*command]) == 0
+        notes = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+        assert notes == ([f"rdc: note: '{folder}' has {said} left out"] if said else [])
+    assert main([*command, "--quiet"]) == 0 and capsys.readouterr().err == ""
 
 
 def test_no_binary_on_a_terminal(photo, capsys, monkeypatch):

@@ -282,7 +282,10 @@ GRID = np.zeros((2, 3), np.uint8)
     ("arguments", "message"),
     [
         (dict(importance=np.ones((32, 48)), levels=GRID), "importance or levels, not both"),
-        (dict(importance=np.ones((48, 32))), "resize the mask"),
+        (dict(importance=np.ones((48, 32))), "32 x 48 pixels but .* is 48 x 32; resize the mask"),
+        (dict(importance="auto"), r"takes an array \[H,W\].*find\(pixels\)"),
+        (dict(importance=(np.ones((32, 48)), "objects")), r"takes an array \[H,W\]"),
+        (dict(importance=np.ones((32, 48, 3))), r"takes an array \[H,W\]"),
         (dict(importance=np.full((32, 48), 2.0)), "not in 0 to 1"),
         (dict(importance=np.ones((32, 48), np.int32)), "int32"),
         (dict(levels=GRID[:1]), r"levels must be uint8 \(2, 3\) below 8"),

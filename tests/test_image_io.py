@@ -12,6 +12,7 @@ from PIL import Image
 from rdc_jax import image_io
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import atomic_write, read_image, write_image
+from rdc_jax.pictures import reading
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (13, 17, 3), dtype=np.uint8)
 GREY = np.repeat(PIXELS[..., :1], 3, axis=-1)
@@ -262,3 +263,17 @@ def test_devices_are_written_to_directly():
 def test_standard_output(capfdbinary):
     atomic_write("-", b"\x00bytes", overwrite=False)
     assert capfdbinary.readouterr().out == b"\x00bytes"
+
+
+def test_pillows_limit_comes_back_whatever_order_reads_end_in(monkeypatch):
+    limit, larger = Image.MAX_IMAGE_PIXELS, reading.MAX_PIXELS + 1
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)  # put right after a failure
+    for sizes in ((larger, reading.MAX_PIXELS), (larger, larger)):
+        first, second = (reading._pillows_limit_lifted(size) for size in sizes)
+        first.__enter__()
+        second.__enter__()
+        assert Image.MAX_IMAGE_PIXELS is None
+        first.__exit__(None, None, None)
+        assert Image.MAX_IMAGE_PIXELS == (None if sizes[1] == larger else limit)
+        second.__exit__(None, None, None)
+        assert Image.MAX_IMAGE_PIXELS == limit

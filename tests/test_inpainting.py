@@ -62,6 +62,8 @@ def test_the_fill_is_smooth_and_keeps_what_is_known(rng, size):
     ramp = np.broadcast_to(np.linspace(0, 255, 64)[None, :, None], (64, 64, 3)).astype(np.uint8)
     filled = smooth_fill.filled(ramp, spot(64, 64) | (np.hypot(*np.mgrid[-30:34, -30:34]) < 9))
     assert np.abs(filled.astype(int) - ramp).max() < 40
+    with pytest.raises(ValueError, match="all pixels are hidden"):
+        smooth_fill.filled(ramp, np.ones((64, 64), bool))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Cells run as one script in a new process: lines that begin with an exclamation m
 with {names} filled in, as IPython does it. What the cell tagged `parameters` sets is then replaced.
 """
 
+import ast
 import importlib.metadata
 import importlib.util
 import json
@@ -95,19 +96,46 @@ def test_a_notebook_is_stored_without_outputs(path):
     assert len({cell["id"] for cell in book["cells"]}) == len(book["cells"])
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_installing_is_one_line_that_keeps_jax(path):
-    line = source(next(cell for cell in cells(path) if "install" in tags(cell)))
-    assert line.startswith("!") and "\n" not in line and line.count("{needed}") == 1
-    assert "pip install -qe . --no-deps" in line and "pip install -q {kept} {needed}" in line
+def installed(path):
+    """The packages that the cell of pip asks for by name, and what it pins."""
     shown = script(path, {}, until="install") + "\n\nprint(needed)\nprint(kept)"
     found, kept = subprocess.run(
         [sys.executable, "-c", shown],
         cwd=path.parent, capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
+    return {re.match(r"[\w-]+", requirement)[0] for requirement in shlex.split(found)}, kept
+
+
+def imported(path):
+    """The modules that a notebook's own code imports, wherever it does."""
+    for cell in cells(path):
+        code = re.sub(r"^( *)!.*$", r"\1pass", source(cell), flags=re.M)
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield node.module
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_a_notebook_imports_is_installed(path):
+    names, _ = installed(path)
+    packages = importlib.metadata.packages_distributions()
+    for module in imported(path):
+        top = module.partition(".")[0]
+        if top in {*sys.stdlib_module_names, "rdc_jax"} or module.startswith("google.colab"):
+            continue
+        assert {top, *packages.get(top, [])} & names, f"{module} is not installed"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_installing_is_one_line_that_keeps_jax(path):
+    line = source(next(cell for cell in cells(path) if "install" in tags(cell)))
+    assert line.startswith("!") and "\n" not in line and line.count("{needed}") == 1
+    assert "pip install -qe . --no-deps" in line and "pip install -q {kept} {needed}" in line
+    names, kept = installed(path)
     pinned = {f"{name}=={importlib.metadata.version(name)}" for name in ("jax", "jaxlib")}
     assert pinned <= set(kept.split())
-    names = {re.match(r"[\w-]+", requirement)[0] for requirement in shlex.split(found)}
     assert {"flax", "constriction", "array_record", "safetensors"} <= names
     assert not [name for name in names if name.startswith("jax")]
 

@@ -1,12 +1,19 @@
 """Folders that `rdc import` and `rdc export` write: what is there is kept, or replaced whole."""
 
+import json
+import os
+import secrets
 import shutil
+from pathlib import Path
 
 import pytest
 
 from rdc_jax import model_folder
 from rdc_jax.cli import main
 from rdc_jax.commands import output_folder
+from rdc_jax.interop import export_folder
+
+ELSEWHERE = Path("/dev/shm")  # on Linux a file system of its own
 
 
 def contents(folder):
@@ -85,3 +92,91 @@ def test_after_an_error_a_folder_is_as_it_was(tmp_path):
     assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*")) if p.is_file()] == [
         "kept", "out/below/new",
     ]  # fmt: skip
+
+
+@pytest.fixture
+def older(tmp_path):
+    """A folder that an earlier run made."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "manifest.json").write_text('{"sha256": {"a": "", "b": ""}}')
+    for name in ("a", "b", "mine"):
+        (out / name).write_text(f"old {name}")
+    return out
+
+
+def fill(folder):
+    folder.mkdir()
+    for name in ("a", "c"):
+        (folder / name).write_text(f"new {name}")
+    (folder / "manifest.json").write_text('{"sha256": {"a": "", "c": ""}}')
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_an_error_while_files_move_loses_nothing(older, monkeypatch, moved):
+    before, replace, calls = contents(older), os.replace, []
+
+    def replace_some(source, target):
+        calls.append(target)
+        if len(calls) > moved:
+            raise OSError("no such luck")
+        replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", replace_some)
+        with pytest.raises(OSError, match="luck"), output_folder.made(older) as folder:
+            assert folder.parent == older  # what lies beside may be another file system
+            fill(folder)
+    new = {Path(name): f"new {name}".encode() for name in ("a", "c")[:moved]}
+    assert contents(older) == before | new
+    with output_folder.made(older) as folder:
+        fill(folder)
+    assert sorted(map(str, contents(older))) == ["a", "c", "manifest.json", "mine"]
+    assert (older / "a").read_text() == "new a" and len(os.listdir(older)) == 4
+
+
+@pytest.mark.skipif(
+    not os.path.ismount(ELSEWHERE) or (ELSEWHERE / "manifest.json").exists(),
+    reason="needs a mount point to write in",
+)
+def test_a_mount_point_is_filled():
+    name = f"rdc-test-{secrets.token_hex(8)}"
+    try:
+        with output_folder.made(ELSEWHERE) as folder:
+            (folder / name).mkdir(parents=True)
+            (folder / name / "new").write_text("new")
+        assert (ELSEWHERE / name / "new").read_text() == "new"
+    finally:
+        shutil.rmtree(ELSEWHERE / name, ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    "names", [[1, "mine"], "mine", None, 3, {"\0": "", "\ud800/x": "", "": ""}]
+)
+def test_a_strange_manifest_deletes_only_itself(older, names):
+    (older / "manifest.json").write_text(json.dumps({"sha256": names}))
+    before = contents(older)
+    with output_folder.made(older) as folder:
+        folder.mkdir()
+    assert contents(older) == {k: v for k, v in before.items() if str(k) != "manifest.json"}
+
+
+def test_what_a_manifest_lists_elsewhere_is_kept(older, tmp_path):
+    (tmp_path / "far").mkdir()
+    for path in (tmp_path / "far" / "x", tmp_path / "y"):
+        path.write_text("not ours")
+    (older / "link").symlink_to(tmp_path / "far")
+    (older / "here").symlink_to(older)
+    names = dict.fromkeys(["link/x", "../y", "link/../y", str(tmp_path / "y"), "here/a", "b"], "")
+    (older / "manifest.json").write_text(json.dumps({"sha256": names}))
+    listed = {path.relative_to(older) for path in export_folder.listed(older)}
+    assert listed == {Path("manifest.json"), Path("a"), Path("b")}
+    with output_folder.made(older) as folder:
+        fill(folder)
+    assert (older / "a").read_text() == "new a" and not (older / "b").exists()
+    assert (tmp_path / "far" / "x").exists() and (tmp_path / "y").exists()
+
+
+def test_what_a_killed_command_left_is_no_content(tmp_path):
+    (tmp_path / ".rdc-0123.tmp").mkdir()
+    output_folder.check(tmp_path, is_older=False, force=False)

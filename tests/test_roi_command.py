@@ -49,6 +49,31 @@ def test_the_map_that_is_shown_is_the_map_that_is_coded(photo, smoke_model, caps
     np.testing.assert_allclose(coded[0] / 7, seen, atol=0.01)
 
 
+def test_a_map_has_the_format_of_its_name(photo, smoke_model, capsys, tmp_path):
+    seen = {}
+    for name in ("m.png", "m.webp", "m.TIF", "m.bmp", "bare"):
+        out = tmp_path / name
+        assert main(["roi", str(photo), "-o", str(out), "--model", str(smoke_model)]) == 0
+        with Image.open(out) as picture:
+            seen[name] = picture.format
+            pixels = np.asarray(picture.convert("L"))
+        with Image.open(tmp_path / "m.png") as picture:
+            np.testing.assert_array_equal(pixels, np.asarray(picture))
+    assert list(seen.values()) == ["PNG", "WEBP", "TIFF", "BMP", "PNG"]
+    capsys.readouterr()
+    for name, said in (("m.jpg", ".png"), ("m.avif", ".png"), ("m.xyz", "cannot tell")):
+        out = tmp_path / name
+        assert main(["roi", str(photo), "-o", str(out), "--model", str(smoke_model)]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1 and not out.exists()
+
+
+def test_standard_output_has_the_map_alone(photo, smoke_model, capfdbinary):
+    assert main(["roi", str(photo), "-o", "-", "--model", str(smoke_model)]) == 0
+    output, error = capfdbinary.readouterr()
+    assert output.endswith(b"IEND\xaeB`\x82") and b"of the area is important" in error
+
+
 def test_regions_join(photo, smoke_model, capsys, tmp_path):
     out = tmp_path / "a.rdc"
     regions = ["--roi-polygon", "0,0,15,0,15,15,0,15", "--roi-ellipse", "64,32,32,32",

@@ -115,7 +115,9 @@ def add_roi(commands: Any) -> None:
         epilog="Without a region, auto. The map is a picture that --roi takes, painted in or not.",
     )  # fmt: skip
     p.add_argument("input", metavar="PHOTO", help="picture, or - for standard input")
-    p.add_argument("-o", "--output", metavar="OUT", help="PNG; default: NAME_roi.png")
+    p.add_argument(
+        "-o", "--output", metavar="OUT", help="a lossless picture; default: NAME_roi.png"
+    )
     force(p, "an existing file")
     regions(p)
     model(p)

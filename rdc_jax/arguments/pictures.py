@@ -15,8 +15,8 @@ def metadata(p: argparse.ArgumentParser) -> None:
 def alpha(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--alpha", choices=("lossless", "lossy", "drop"), default="lossless",
-        help="transparency: kept exactly (default), in 16 levels where that is smaller, or laid on "
-        "white",
+        help="transparency: kept exactly (default); lossy, its partly transparent values in 14 "
+        "levels, if that is smaller; or laid on white",
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from rdc_jax.entropy.bitstream import TAU_UNITS
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import Picture, atomic_write, picture_bytes, read_image
 from rdc_jax.picture_sections import parts_of
-from rdc_jax.pictures import formats
+from rdc_jax.pictures import formats, transparency
 
 
 def run(args: Namespace) -> int:
@@ -176,6 +176,8 @@ def _decode(job, data, args, model, backends, tau, crop) -> dict[str, Any]:
         report["lost_sections"] = file.reader.lost_sections or 0
     if args.symbol_hash:
         report["symbol_hash"] = file.latent(codec.entropy).symbol_hash
+    if parts["alpha"] is not None:  # what the networks invented where nobody sees it is dear
+        pixels = transparency.filled(pixels, parts["alpha"])
     picture = Picture(pixels=pixels, **parts)
     encoded, notes = picture_bytes(picture, extension_of(job.target, args.format))
     atomic_write(job.target, encoded, overwrite=args.force)

@@ -71,13 +71,20 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
         if job.target != STREAM:
             maker = makers.setdefault(os.path.realpath(job.target), job.source)
             if maker != job.source:
-                raise RdcError(f"'{maker}' and '{job.source}' would both become '{job.target}'")
+                raise RdcError(
+                    f"'{maker}' and '{job.source}' would both become '{job.target}'; leave one "
+                    "out, by naming files in place of a folder, and give it an -o of its own"
+                )
     environment = os.environ if _several(args) else {}
     index, count = sharing.place(args, environment)
     jobs = jobs[index::count]
     for job in jobs:
         if not (args.resume and os.path.exists(job.target)):  # or it is looked at in its turn
             _check_target(job, args.force, may_make_folder=_several(args))
+    for name in () if args.quiet or index else args.input:
+        if count := _folders_in(Path(name), args.output):
+            said = "1 folder, which is" if count == 1 else f"{count} folders, which are"
+            print(f"rdc: note: '{name}' has {said} left out", file=sys.stderr)
     return jobs
 
 
@@ -160,6 +167,14 @@ def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
     if not found:
         raise RdcError(f"the folder '{name}' has no files ending in {' '.join(extensions)}")
     return found
+
+
+def _folders_in(path: Path, output: str | None) -> int:
+    """How many folders a folder has, less that of the outputs."""
+    if not path.is_dir():
+        return 0
+    out = None if output is None else os.path.realpath(output)
+    return sum(p.is_dir() and os.path.realpath(p) != out for p in path.iterdir())
 
 
 def _is_done(job: Job, args: Namespace) -> bool:

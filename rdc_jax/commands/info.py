@@ -1,6 +1,5 @@
 """`rdc info`: what a .rdc file says about itself, every byte accounted for. Starts no network."""
 
-import dataclasses
 import json
 from argparse import Namespace
 from typing import Any
@@ -10,7 +9,6 @@ import numpy as np
 from rdc_jax import importance, picture_sections
 from rdc_jax.commands.files import STREAM, read_bytes
 from rdc_jax.entropy import bitstream, importance_coding, tile_coding
-from rdc_jax.entropy.bitstream import TAU_UNITS
 from rdc_jax.entropy.framing import CRC_BYTES
 from rdc_jax.entropy.sections import SectionType, section_name
 from rdc_jax.errors import RdcError
@@ -34,14 +32,8 @@ def run(args: Namespace) -> int:
 
 
 def contents(data: bytes, max_pixels: int) -> dict[str, Any]:
-    """All that the container and the map of a file hold, ready for JSON.
-
-    Fields of the header are as they are stored, but default_tau, in 0..1 as encoders take it.
-    """
+    """All that the container and the map of a file hold, ready for JSON."""
     header, sections = bitstream.unpack(data, max_pixels=max_pixels)
-    fields = dataclasses.asdict(header)
-    fields |= {"model_id": header.model_id.hex(), "colour_mode": header.colour_mode.name.lower()}
-    fields["default_tau"] = _shortest_tau(header.default_tau)
     payloads = {section.type: section.payload for section in sections}
     grid = importance_coding.decode_importance(
         payloads[SectionType.IMPORTANCE], header.map_shape, header.num_levels
@@ -53,7 +45,7 @@ def contents(data: bytes, max_pixels: int) -> dict[str, Any]:
         "bytes": len(data),
         "bpp": 8 * len(data) / (header.width * header.height),
         "format_version": bitstream.FORMAT_VERSION,
-        "header": fields,
+        "header": bitstream.described(header),
         "header_bytes": sections[0].offset,
         "sections": [
             {
@@ -146,13 +138,6 @@ def drawing(grid: np.ndarray, num_levels: int) -> list[str]:
     return [
         "  |" + "".join(_shade(level, num_levels) for level in row) + "|" for row in grid[y][:, x]
     ]
-
-
-def _shortest_tau(units: int) -> float | int:
-    """The number with the fewest decimals that a header holds as so many units."""
-    candidates = (round(units / TAU_UNITS, decimals) for decimals in range(4))
-    tau = next(tau for tau in candidates if round(TAU_UNITS * tau) == units)
-    return int(tau) if tau in (0, 1) else tau
 
 
 def _shade(level: int, num_levels: int) -> str:

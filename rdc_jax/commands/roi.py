@@ -1,19 +1,20 @@
 """`rdc roi`: the map that `rdc encode` would code, as a picture to look at and to paint in."""
 
-import io
 import json
 import os
+import sys
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from rdc_jax import importance, model_folder
 from rdc_jax.commands import regions
+from rdc_jax.commands.files import STREAM
 from rdc_jax.entropy.importance_coding import encode_importance
 from rdc_jax.errors import RdcError
-from rdc_jax.image_io import atomic_write, read_image
+from rdc_jax.image_io import Picture, atomic_write, picture_bytes, read_image
+from rdc_jax.pictures import formats
 
 
 def run(args: Namespace) -> int:
@@ -23,6 +24,9 @@ def run(args: Namespace) -> int:
         raise RdcError(f"the output '{target}' exists; give -f to replace it")
     if target.exists() and os.path.realpath(target) == os.path.realpath(args.input):
         raise RdcError(f"the output '{target}' is the input itself; choose another name")
+    suffix = target.suffix or ".png"
+    if not formats.of_extension(suffix, str(target)).lossless:
+        raise RdcError(f"a map must not be lossy as '{target}' would be; end its name in .png")
     config = model_folder.load(args.model).config
     cell, levels = int(config["cell_size"]), int(config["num_levels"])
     picture = read_image(args.input, keep_alpha=True)
@@ -33,9 +37,8 @@ def run(args: Namespace) -> int:
     grid = importance.from_mask_array(mask, height, width, cell, levels)
     shown = np.rint(255.0 / (levels - 1) * grid).astype(np.uint8)
     shown = shown.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
-    buffer = io.BytesIO()
-    Image.fromarray(shown).save(buffer, "PNG")
-    atomic_write(target, buffer.getvalue(), overwrite=args.force)
+    data, _ = picture_bytes(Picture(shown[..., None].repeat(3, axis=2), grey=True), suffix)
+    atomic_write(target, data, overwrite=args.force)
     report = {
         "input": args.input,
         "output": str(target),
@@ -43,12 +46,11 @@ def run(args: Namespace) -> int:
         "map_bytes": len(encode_importance(grid, levels)),
         **({} if found is None else {"roi_found": found}),
     }
-    if args.json:
-        print(json.dumps(report))
-    else:
-        region = "" if found is None else f" ({found})"
-        print(
-            f"{report['input']} -> {report['output']}: {100 * report['important_share']:.0f} % of "
-            f"the area has importance .5 or more{region}; the map takes {report['map_bytes']} bytes"
-        )
+    region = "" if found is None else f" ({found})"
+    line = (
+        f"{report['input']} -> {report['output']}: {100 * report['important_share']:.0f} % of "
+        f"the area has importance .5 or more{region}; the map takes {report['map_bytes']} bytes"
+    )
+    said_to = sys.stderr if str(target) == STREAM else sys.stdout
+    print(json.dumps(report) if args.json else line, file=said_to)
     return 0

@@ -101,6 +101,21 @@ class Header:
         return -(-self.height // self.cell_size), -(-self.width // self.cell_size)
 
 
+def described(header: Header) -> dict[str, int | float | str]:
+    """A header's fields for JSON and for people.
+
+    As they are stored, but model_id in hexadecimal, colour_mode by its name, and default_tau in
+    0..1, the number with the fewest decimals that is stored as the same units.
+    """
+    decimals = (round(header.default_tau / TAU_UNITS, count) for count in range(4))
+    tau = next(tau for tau in decimals if round(TAU_UNITS * tau) == header.default_tau)
+    return dataclasses.asdict(header) | {
+        "model_id": header.model_id.hex(),
+        "colour_mode": header.colour_mode.name.lower(),
+        "default_tau": int(tau) if tau in (0, 1) else tau,
+    }
+
+
 class Section(NamedTuple):
     """One section; offset and total_bytes (type, length, payload, CRC) are set by unpack."""
 

@@ -177,12 +177,18 @@ class Journal:
             for value in (point["codec"], point.get("setting"), point["bytes"])
         ]
         now = datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            self._write([now, pair.key, pair.image, *sides, choice])
+        except OSError as error:
+            raise RdcError(f"cannot write '{self._path}': {error.strerror}; answer again") from None
+
+    def _write(self, cells: list[Any]) -> None:
         with open(self._path, "a+b") as file:
             empty, torn = file.tell() == 0, False
             if not empty:
                 file.seek(-1, os.SEEK_END)
                 torn = file.read(1) != b"\n"
-            lines = [*([COLUMNS] if empty else []), [now, pair.key, pair.image, *sides, choice]]
+            lines = [*([COLUMNS] if empty else []), cells]
             text = ("\n" if torn else "") + "".join(map(_csv_line, lines))
             file.write(text.encode("utf-8", "replace"))
             file.flush()

@@ -76,7 +76,7 @@ class _Handler(serving.Handler):
             file = self.files[int(parts[2])].get(parts[3])
             if file is not None:
                 media_type = "image/" + formats.of_extension(file.suffix).name.lower()
-                return self.send(200, file.read_bytes(), media_type)
+                return self.send(200, _read(file), media_type)
         return self.fail(404, "no such page")
 
     def post(self) -> None:
@@ -111,6 +111,13 @@ def _files(pair: Pair, directory: Path) -> dict[str, Path]:
         elif side != "original":
             raise RdcError(f"there is no picture '{path}' in '{directory}'; run rdc eval again")
     return found
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:  # without the name, which would tell the codec
+        raise RdcError(f"a picture cannot be read ({error.strerror}); run rdc eval again") from None
 
 
 def _page() -> tuple[bytes, str]:

@@ -4,8 +4,10 @@ manifest.json    {"model_id": ..., "sha256": {file: hash of its bytes}}
 LICENSE*         as it lies beside the weights
 """
 
+import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,15 +34,29 @@ def write(
     return hashes
 
 
-def remove_older(out: Path) -> None:
-    """Deletes the manifest of an earlier export and the files that it lists."""
+def listed(out: Path) -> set[Path]:
+    """The manifest of an earlier export and the files that it lists, those that lie in `out`.
+
+    Whoever made the folder wrote that list: a name that leads elsewhere, by a link too, is left
+    out. Without a manifest that can be read the set is empty. Raises OSError.
+    """
     try:
-        listed = json.loads((out / MANIFEST).read_bytes())["sha256"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return  # not complete: its files are written over
-    for name in (MANIFEST, *listed):
-        if ".." not in Path(name).parts and not Path(name).is_absolute():
-            (out / name).unlink(missing_ok=True)
+        names = json.loads((out / MANIFEST).read_bytes())["sha256"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+        return set()  # not complete: its files are written over
+    root, found = os.path.realpath(out), set()
+    for name in (MANIFEST, *(names if isinstance(names, dict) else ())):
+        with contextlib.suppress(OSError, ValueError):  # what no file can be called
+            path = place(out, name)
+            if path.is_relative_to(root) and path.is_file():
+                found.add(path)
+    return found
+
+
+def place(out: Path, name: str | Path) -> Path:
+    """Where a file of that name lies, no folder above it a link."""
+    path = out / name
+    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def licence_files(model: Model) -> Iterator[tuple[str, bytes]]:

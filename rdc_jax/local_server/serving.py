@@ -11,6 +11,7 @@ run(listen(Handler, "127.0.0.1", 8047, journal=journal), announce=print)
 import json
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -26,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
     """One request; `get` and `post` of a server's own class answer those of its own page.
 
     policy: Content-Security-Policy of every answer. bound: the address that is listened at. What is
-    refused is answered by {"error": line}.
+    refused, and what raises an exception, is answered by {"error": line}.
     """
 
     policy: str
@@ -40,9 +41,18 @@ class Handler(BaseHTTPRequestHandler):
         self._if_own(self.post)
 
     def _if_own(self, answer: Callable[[], None]) -> None:
-        if addresses.is_own(self.headers, self.bound, self.server.server_port):
+        """Answers the own page; what its user can mend in one line, a bug with a traceback here."""
+        if not addresses.is_own(self.headers, self.bound, self.server.server_port):
+            return self.fail(403, "only for the page of this server")
+        try:
             return answer()
-        return self.fail(403, "only for the page of this server")
+        except RdcError as error:
+            return self.fail(422, " ".join(str(error).split()))
+        except GONE:
+            self.close_connection = True
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            return self.fail(500, f"this failed ({type(error).__name__}); see the terminal")
 
     def body(self, kind: str, limit: int) -> bytes | None:
         """What was sent as this Content-Type, at most `limit` bytes; None if it was refused."""

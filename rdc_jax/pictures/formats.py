@@ -16,14 +16,15 @@ class Format:
     """One format that can be written.
 
     name: Pillow's. options: of saving. alpha, grey: whether it has a channel of transparency, and
-    pictures of one channel. metadata: the kinds it can hold. plugin: module that teaches it to
-    Pillow, package that has this module.
+    pictures of one channel. lossless: whether pixels come back as they were. metadata: the kinds
+    it can hold. plugin: module that teaches it to Pillow, package that has this module.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     alpha: bool = True
     grey: bool = True
+    lossless: bool = True
     metadata: tuple[str, ...] = ALL_METADATA
     plugin: tuple[str, str] | None = None
 
@@ -31,9 +32,9 @@ class Format:
 JXL_PLUGIN = ("pillow_jxl", "pillow-jxl-plugin")
 HEIF_PLUGIN = ("pillow_heif", "pillow-heif")
 
-_JPEG = Format("JPEG", {"quality": 95, "subsampling": 0}, alpha=False)
+_JPEG = Format("JPEG", {"quality": 95, "subsampling": 0}, alpha=False, lossless=False)
 _TIFF = Format("TIFF", {"compression": "tiff_deflate"})
-_HEIF = Format("HEIF", {"quality": 95, "chroma": 444}, plugin=HEIF_PLUGIN)
+_HEIF = Format("HEIF", {"quality": 95, "chroma": 444}, lossless=False, plugin=HEIF_PLUGIN)
 
 FORMATS = {
     ".png": Format("PNG"),
@@ -44,12 +45,12 @@ FORMATS = {
     ".tiff": _TIFF,
     ".bmp": Format("BMP", alpha=False, metadata=()),
     ".ppm": Format("PPM", alpha=False, grey=False, metadata=()),
-    ".avif": Format("AVIF", {"quality": 95, "subsampling": "4:4:4"}),
+    ".avif": Format("AVIF", {"quality": 95, "subsampling": "4:4:4"}, lossless=False),
     ".jxl": Format("JXL", {"lossless": True}, metadata=("exif", "xmp"), plugin=JXL_PLUGIN),
     ".heic": _HEIF,
     ".heif": _HEIF,
 }
-"""What can be written, by the end of a file's name. All but JPEG, AVIF and HEIC are lossless."""
+"""What can be written, by the end of a file's name."""
 
 WRITABLE = tuple(FORMATS)
 PICTURES = (*WRITABLE, ".gif")

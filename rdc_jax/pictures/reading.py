@@ -3,6 +3,7 @@
 import contextlib
 import io
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,8 @@ MAX_PIXELS = 178_956_970
 
 _GREY_MODES = ("1", "L", "LA", "La", "F", *wide_samples.GREY_MODES)
 _OTHER_SPACES = ("CMYK", "LAB", "HSV", "YCbCr")
+_limit_lock = threading.Lock()
+_limits_before: list[int | None] = []  # Pillow's, one for each read that goes on with it lifted
 
 
 def read_image(
@@ -110,14 +113,23 @@ def read_image(
 
 @contextlib.contextmanager
 def _pillows_limit_lifted(max_pixels: int) -> Iterator[None]:
-    """Lets Pillow open what a caller wants who expects more than by default."""
-    limit = Image.MAX_IMAGE_PIXELS
-    if max_pixels > MAX_PIXELS:
+    """Lets Pillow open what a caller wants who expects more than by default.
+
+    Pillow has one limit for all threads: it comes back when the last of these reads ends.
+    """
+    if max_pixels <= MAX_PIXELS:
+        yield
+        return
+    with _limit_lock:
+        _limits_before.append(Image.MAX_IMAGE_PIXELS)
         Image.MAX_IMAGE_PIXELS = None
     try:
         yield
     finally:
-        Image.MAX_IMAGE_PIXELS = limit
+        with _limit_lock:
+            limit = _limits_before.pop()
+            if not _limits_before:
+                Image.MAX_IMAGE_PIXELS = limit
 
 
 def _beginning(path_or_file: str | Path | io.BytesIO) -> bytes:

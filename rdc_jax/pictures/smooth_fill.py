@@ -9,8 +9,10 @@ def filled(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
 
     Means of known colours over squares of 2, 4, 8, .. pixels, from the smallest square that has
     any; between the centres of squares they are interpolated. What is hidden has no influence.
-    Something must be known.
+    Raises ValueError if all is hidden.
     """
+    if hidden.all():
+        raise ValueError("all pixels are hidden: there is no colour to fill them with")
     levels = [(pixels, ~hidden)]
     while not levels[-1][1].all():
         levels.append(_halved(*levels[-1]))

@@ -6,7 +6,7 @@ from PIL import Image
 from rdc_jax.pictures import grey_png, smooth_fill
 
 WHITE = 255
-_STEP = 17  # of the 16 greys of a lossy plane
+_STEP = 17  # between the greys of a lossy plane: 0, 14 partly transparent ones, 255
 
 
 def laid_on(pixels: np.ndarray, alpha: np.ndarray, background: int = WHITE) -> np.ndarray:

@@ -1,12 +1,11 @@
 """What the page says in figures: how near a decoded picture is, and what a file consists of."""
 
-import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 
-from rdc_jax.entropy.bitstream import TAU_UNITS
+from rdc_jax.entropy import bitstream
 from rdc_jax.entropy.file_reader import FileReader
 from rdc_jax.entropy.framing import CRC_BYTES
 from rdc_jax.entropy.sections import SectionType, section_name
@@ -53,11 +52,6 @@ def contents(reader: FileReader, levels: np.ndarray, side: int) -> dict[str, Any
     cover `extent`, [width, height] in pixels.
     """
     header = reader.header
-    fields = dataclasses.asdict(header) | {
-        "model_id": header.model_id.hex(),
-        "colour_mode": header.colour_mode.name.lower(),
-        "default_tau": round(header.default_tau / TAU_UNITS, 3),
-    }
     parts = {"header": min(place.offset for place in reader.places.values())}
     for kind, place in reader.places.items():  # of which the last may be cut off
         end = min(place.end + CRC_BYTES, reader.size)
@@ -72,7 +66,7 @@ def contents(reader: FileReader, levels: np.ndarray, side: int) -> dict[str, Any
         "width": header.width,
         "height": header.height,
         "alpha": SectionType.ALPHA in reader.places,
-        "fields": fields,
+        "fields": bitstream.described(header),
         "parts": parts,
         "importance": shown,
         "extent": [side * n for n in levels.shape[::-1]],

@@ -7,14 +7,11 @@ bytes and everything else as JSON. No request names a path on this machine.
 """
 
 import json
-import sys
-import traceback
 from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from importlib import resources
 from typing import Any
 
-from rdc_jax.errors import RdcError
 from rdc_jax.local_server import serving
 from rdc_jax.studio.workbench import Workbench
 
@@ -56,10 +53,10 @@ class _Handler(serving.Handler):
             body, kind = self.page[self.path]
             return self.send(200, body, f"{kind}; charset=utf-8")
         if self.path == "/state":
-            return self._answer(lambda: self.send_json(self.bench.state()))
+            return self.send_json(self.bench.state())
         if self.path.startswith("/photo/"):
             key = self.path.removeprefix("/photo/")
-            return self._answer(lambda: self.send(200, self.bench.photo_png(key), "image/png"))
+            return self.send(200, self.bench.photo_png(key), "image/png")
         return self.fail(404, "no such page")
 
     def post(self) -> None:
@@ -78,7 +75,7 @@ class _Handler(serving.Handler):
         else:
             return self.fail(404, "no such page")
         if sent is not None:
-            self._answer(lambda: work(sent))
+            work(sent)
 
     def _photo(self, body: bytes) -> None:
         self.send_json(self.bench.add_photo(body))
@@ -102,15 +99,3 @@ class _Handler(serving.Handler):
 
     def _file(self, asked: dict[str, Any]) -> None:
         self.send(200, self.bench.file_bytes(asked), BYTES)
-
-    def _answer(self, work: Callable[[], None]) -> None:
-        """Runs `work`; what the user can mend becomes one line, a bug also a traceback here."""
-        try:
-            work()
-        except RdcError as error:
-            self.fail(422, " ".join(str(error).split()))
-        except serving.GONE:
-            self.close_connection = True
-        except Exception as error:
-            traceback.print_exc(file=sys.stderr)
-            self.fail(500, f"the codec failed ({type(error).__name__}); see the terminal")

@@ -1,6 +1,7 @@
 """The container: golden bytes, accounting, and refusal of everything pack did not write."""
 
 import dataclasses
+import json
 import zlib
 
 import pytest
@@ -164,6 +165,16 @@ def test_too_many_pixels_are_refused_before_anything_else():
     with pytest.raises(BitstreamError, match="limit of 1000"):
         bitstream.unpack(FILE, max_pixels=1000)
     bitstream.unpack(FILE, max_pixels=768 * 512)
+
+
+def test_a_header_is_described_with_the_tau_that_was_meant():
+    for units in range(256):
+        said = bitstream.described(dataclasses.replace(HEADER, default_tau=units))
+        assert round(255 * said["default_tau"]) == units and len(repr(said["default_tau"])) <= 5
+    said = json.loads(json.dumps(bitstream.described(dataclasses.replace(HEADER, default_tau=76))))
+    assert said["default_tau"] == 0.3  # 76 / 255 is 0.298
+    assert said["model_id"] == "0001020304050607" and said["colour_mode"] == "rgb"
+    assert list(said) == [field.name for field in dataclasses.fields(Header)]
 
 
 @pytest.mark.parametrize(

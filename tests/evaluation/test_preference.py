@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import threading
 from collections import Counter
 
@@ -169,6 +170,24 @@ def test_foreign_hosts_pages_and_requests_are_refused(start):
     assert client.state()["done"] == 0
     ours = client.ask("/answer", body, Host=f"localhost:{port}", Origin=f"http://localhost:{port}")
     assert ours[0] == 200 and client.state()["done"] == 1
+
+
+def test_what_goes_wrong_with_a_file_is_one_line(start, folder, tmp_path, monkeypatch, capfd):
+    client = start()
+    key = client.state()["key"]
+    shutil.rmtree(folder / "pictures")
+    status, content, _ = client.ask("/picture/0/left")
+    said = json.loads(content)["error"]
+    assert status == 422 and "run rdc eval again" in said
+    assert not any(name in said for name in ("rdc/", "jpeg", "webp"))
+    (tmp_path / "answers.csv").mkdir()
+    status, content, _ = client.ask("/answer", json.dumps({"key": key, "choice": "left"}))
+    assert status == 422 and "answers.csv" in json.loads(content)["error"]
+    (tmp_path / "answers.csv").rmdir()
+    assert client.state()["done"] == 0 and client.choose("left")["done"] == 1
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(preference.Journal, "state", lambda self: 1 / 0)
+    assert client.ask("/state")[0] == 500 and "Traceback" in capfd.readouterr().err
 
 
 def test_a_line_cut_short_costs_one_answer(start, tmp_path):

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import rdc_jax
 from rdc_jax.cli import main
 from rdc_jax.image_io import read_image
+from rdc_jax.pictures import transparency
 from tests.pictures.files import HELD, P3, XMP, exif
 
 
@@ -48,6 +50,25 @@ def test_commands_keep_it_all(photo, smoke_model, capsys):
     rdc(capsys, "decode", coded, "-f", "-o", out, *model, "--metadata", "xmp")
     back = read_image(out, keep_alpha=True)
     assert (back.icc, back.exif, back.xmp) == (None, None, XMP % 1) and back.alpha is not None
+
+
+@pytest.mark.parametrize("seen", [0, 30])
+def test_what_nobody_sees_is_smooth_in_the_picture_file(seen, tmp_path, smoke_model, rng, capsys):
+    alpha = np.zeros((64, 80, 1), np.uint8)
+    alpha[:, :seen] = 255
+    pixels = rng.integers(0, 256, (64, 80, 3), np.uint8)
+    photo, coded, out = (tmp_path / name for name in ("p.png", "p.rdc", "out.png"))
+    Image.fromarray(np.dstack([pixels, alpha])).save(photo)
+    rdc(capsys, "encode", photo, "-o", coded, "--json", "--model", smoke_model)
+    rdc(capsys, "decode", coded, "-o", out, "--json", "--model", smoke_model)
+    with Image.open(out) as picture:
+        back = np.asarray(picture)
+    decoded = rdc_jax.load(smoke_model).decode(coded.read_bytes())
+    np.testing.assert_array_equal(back[..., 3:], alpha)
+    np.testing.assert_array_equal(back[:, :seen, :3], decoded[:, :seen])
+    hidden = transparency.filled(decoded, alpha[..., 0])[:, seen:]
+    np.testing.assert_array_equal(back[:, seen:, :3], hidden)
+    assert (decoded[:, seen:] != hidden).any() and (seen or (hidden == 255).all())
 
 
 @pytest.mark.parametrize(

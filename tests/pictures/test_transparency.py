@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 import pytest
 
 from rdc_jax import picture_sections
+from rdc_jax.arguments import pictures as arguments
 from rdc_jax.entropy import bitstream
 from rdc_jax.entropy.sections import MAX_METADATA_BYTES, WHOLE_LATENT, SectionType
 from rdc_jax.errors import RdcError
@@ -40,6 +43,11 @@ def test_lossy_alpha_is_smaller_and_exact_at_the_ends(rng):
     assert np.abs(back - alpha).max() <= 16
     np.testing.assert_array_equal(back[np.isin(alpha, (0, 255))], alpha[np.isin(alpha, (0, 255))])
     assert not np.isin(back[(alpha > 0) & (alpha < 255)], (0, 255)).any()
+    noise = rng.integers(1, 255, (64, 64), np.uint8)
+    back = grey_png.decode(transparency.to_png(noise, lossy=True), 64, 64)
+    parser = argparse.ArgumentParser()
+    arguments.alpha(parser)
+    assert f"in {len(np.unique(back))} levels" in " ".join(parser.format_help().split())
     hard = np.where(alpha > 99, 255, 0).astype(np.uint8)
     assert transparency.to_png(hard, lossy=True) == transparency.to_png(hard)
 

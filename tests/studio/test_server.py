@@ -104,6 +104,7 @@ def test_a_saved_file_suggests_what_was_chosen_and_opens_again(client, counting,
     assert (header.default_tau, header.default_steps) == (102, 2)
     opened = client.json("/open", data)
     assert opened["fields"] == coded["fields"] | {"default_tau": 0.4, "default_steps": 2}
+    assert opened["fields"] == bitstream.described(header)
     assert opened["importance"] == coded["importance"] and "bits" not in opened
     again, figures = client.decoded(file=opened["file"], tau=0.4, steps=2)
     assert np.array_equal(again, shown) and figures["psnr"] is None
