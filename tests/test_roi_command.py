@@ -71,7 +71,7 @@ def test_a_map_has_the_format_of_its_name(photo, smoke_model, capsys, tmp_path):
 def test_standard_output_has_the_map_alone(photo, smoke_model, capfdbinary):
     assert main(["roi", str(photo), "-o", "-", "--model", str(smoke_model)]) == 0
     output, error = capfdbinary.readouterr()
-    assert output.endswith(b"IEND\xaeB`\x82") and b"of the area is important" in error
+    assert output.endswith(b"IEND\xaeB`\x82") and b"importance .5 or more" in error
 
 
 def test_regions_join(photo, smoke_model, capsys, tmp_path):
