@@ -1,6 +1,8 @@
 """`rdc roi`, and the regions that `rdc encode` takes besides a mask file."""
 
+import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,8 +70,12 @@ def test_a_map_has_the_format_of_its_name(photo, smoke_model, capsys, tmp_path):
         assert said in error and error.count("\n") == 1 and not out.exists()
 
 
-def test_standard_output_has_the_map_alone(photo, smoke_model, capfdbinary):
-    assert main(["roi", str(photo), "-o", "-", "--model", str(smoke_model)]) == 0
+@pytest.mark.parametrize("piped", [False, True])
+def test_standard_output_has_the_map_alone(photo, smoke_model, capfdbinary, monkeypatch, piped):
+    given = SimpleNamespace(buffer=io.BytesIO(photo.read_bytes()))
+    monkeypatch.setattr("sys.stdin", given)
+    names = ["-"] if piped else [str(photo), "-o", "-"]
+    assert main(["roi", *names, "--model", str(smoke_model)]) == 0
     output, error = capfdbinary.readouterr()
     assert output.endswith(b"IEND\xaeB`\x82") and b"importance .5 or more" in error
 

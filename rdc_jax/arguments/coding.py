@@ -116,7 +116,10 @@ def add_roi(commands: Any) -> None:
     )  # fmt: skip
     p.add_argument("input", metavar="PHOTO", help="picture, or - for standard input")
     p.add_argument(
-        "-o", "--output", metavar="OUT", help="a lossless picture; default: NAME_roi.png"
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="a lossless picture; default: NAME_roi.png, or standard output",
     )
     force(p, "an existing file")
     regions(p)

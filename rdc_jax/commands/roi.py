@@ -19,7 +19,8 @@ from rdc_jax.pictures import formats
 
 def run(args: Namespace) -> int:
     shapes = regions.shapes_of(args)
-    target = Path(args.output or f"{Path(args.input).stem}_roi.png")
+    beside = STREAM if args.input == STREAM else f"{Path(args.input).stem}_roi.png"
+    target = Path(args.output or beside)
     if target.exists() and not args.force:
         raise RdcError(f"the output '{target}' exists; give -f to replace it")
     if target.exists() and os.path.realpath(target) == os.path.realpath(args.input):
