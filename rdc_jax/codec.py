@@ -175,8 +175,7 @@ class Codec:
 
     def analyse(self, pixels: np.ndarray, *, progress: bool = False) -> np.ndarray:
         """The clean latent float32 [h,w,C] of a picture uint8 [H,W,3], before it is coded."""
-        side = file_decoding.tile_of(self.model.config)
-        return tiled_networks.analyse(self._networks, self._params, pixels, side, progress=progress)
+        return tiled_networks.analyse(self._networks, self._params, pixels, progress=progress)
 
     def _code(self, latent, grid, header, quality, side, extras) -> tuple[bytes, Report]:
         conditions = open_file.conditions(header, grid, self._networks.downsampling)
@@ -278,7 +277,7 @@ class Codec:
             self._networks, self._params, how.timesteps, steps=how.steps, clock=clock, module=module
         )
         return file_decoding.picture(
-            tile, windows, header, how, self.model.config, noise=module is not None, **how_much
+            tile, windows, header, how, f, noise=module is not None, **how_much
         )
 
     def decode_latent(

@@ -1,7 +1,6 @@
 """The networks at inference: analysis of pictures of any size, and reconstruction of one tile.
 
-Every network call sees one tile of the side that `file_decoding.tile_of` says, so each function
-below compiles once.
+Every network call sees one tile of TILE_PIXELS, so each function below compiles once.
 """
 
 import functools
@@ -17,18 +16,15 @@ from rdc_jax.diffusion import residual, sampling
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
-from rdc_jax.tiling import assembled, overlap_of, tiled_rows
+from rdc_jax.tiling import OVERLAP_PIXELS, TILE_PIXELS, assembled, tiled_rows
 
 Params = dict[str, Any]
 
 
 def analyse(
-    networks: Networks, params: Params, pixels: np.ndarray, tile: int, *, progress: bool = False
+    networks: Networks, params: Params, pixels: np.ndarray, *, progress: bool = False
 ) -> np.ndarray:
-    """Clean latent float32 [h,w,C] of pixels uint8 [H,W,3]; edges continued to multiples of f.
-
-    tile: side of the networks' tiles, latent pixels.
-    """
+    """Clean latent float32 [h,w,C] of pixels uint8 [H,W,3]; edges continued to multiples of f."""
     f = networks.downsampling
     height, width = (-(-n // f) for n in pixels.shape[:2])
 
@@ -43,8 +39,8 @@ def analyse(
         (height, width),
         input_scale=f,
         output_scale=1,
-        tile=tile,
-        overlap=overlap_of(f),
+        tile=TILE_PIXELS // f,
+        overlap=OVERLAP_PIXELS // f,
         progress="encode" if progress else "",
     )
     return assembled(rows, height)

@@ -233,14 +233,14 @@ def test_targets_out_of_reach(codec):
 def test_tiled_analysis_equals_the_whole_away_from_inner_edges(codec):
     pixels = photograph(8 * 44, 8 * 60)
     networks, params = codec._networks, codec._params
-    tiled = tiled_networks.analyse(networks, params, pixels, 36)
+    tiled = tiled_networks.analyse(networks, params, pixels)
     image = jnp.asarray(pixels[None], jnp.float32) / 127.5 - 1
     whole = np.asarray(jax.jit(networks.encode)(params, image))[0]
     assert tiled.shape == whole.shape == (44, 60, 56)
-    # Tiles of 36 begin at rows 0 and 8, columns 0 and 24; the network reaches 6 latent pixels.
+    # Tiles of 40 begin at rows 0 and 4, columns 0 and 20; the network reaches 6 latent pixels.
     rows, columns = np.arange(44), np.arange(60)
-    inner_row = ((rows >= 8) & (rows < 14)) | ((rows >= 30) & (rows < 36))
-    inner_column = (columns >= 24) & (columns < 36)
+    inner_row = ((rows >= 4) & (rows < 10)) | ((rows >= 34) & (rows < 40))
+    inner_column = ((columns >= 20) & (columns < 26)) | ((columns >= 34) & (columns < 40))
     safe = ~(inner_row[:, None] | inner_column[None, :])
     assert safe.mean() > 0.5
     np.testing.assert_allclose(tiled[safe], whole[safe], atol=1e-2 * whole.std() / 10)
@@ -251,7 +251,7 @@ def test_tiled_analysis_equals_the_whole_away_from_inner_edges(codec):
 @pytest.mark.parametrize("clock", ["proportional", "clamped"])
 def test_decoding_in_steps_is_the_sampler(codec, rng, clock):
     """One tile by `sampling.sample` and the networks, called directly."""
-    networks, params, side = codec._networks, codec._params, 36
+    networks, params, side = codec._networks, codec._params, tiled_networks.TILE_PIXELS // 8
     shape = (side, side, 56)
     yhat, mean = (rng.normal(0, 30, shape).astype(np.float32) for _ in range(2))
     scale = np.exp(rng.normal(2, 1, shape)).astype(np.float32)

@@ -7,7 +7,7 @@ import pytest
 from configs import fusion as fusion_config
 from configs import hyperprior
 from rdc_jax import codec as codecs
-from rdc_jax import fusion_folder, model_folder
+from rdc_jax import fusion_folder, model_folder, tiled_networks
 from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.networks import Networks
 
@@ -51,7 +51,7 @@ def test_a_file_decodes_to_what_was_encoded(codec, size):
     assert coded.yhat.shape == (-(-size[0] // 16), -(-size[1] // 16), 12)
 
     # Plain rounding: within half a step of the latent, and a whole number of steps off the mean.
-    latent = codec.analyse(pixels)
+    latent = tiled_networks.analyse(codec._networks, codec._params, pixels)
     step = codec._networks.step_table({})[conditions.timesteps[0], 0]
     assert np.abs(coded.yhat - latent).max() <= step / 2 * 1.001 + 0.01
     symbols = (coded.yhat - coded.mean) / step
@@ -70,7 +70,7 @@ def test_a_region_has_smaller_steps(codec):
     data, report = codec.encode(pixels, quality=50, importance=mask, return_report=True)
     assert report.timesteps[0] > report.timesteps[1]
     _, coded, _ = codec.decode_latent(data)
-    latent = codec.analyse(pixels)
+    latent = tiled_networks.analyse(codec._networks, codec._params, pixels)
     error = np.abs(coded.yhat - latent)
     assert error[:, :5].max() < 0.6 * error[:, 5:].max()
     assert report.bits_map[:, :5].mean() > 1.2 * report.bits_map[:, 5:].mean()

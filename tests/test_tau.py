@@ -233,7 +233,7 @@ def test_small_pictures_of_any_size_and_grey_ones(codec, height, width):
 @pytest.fixture(scope="module")
 def latents():
     """(yhat, mean, scale, levels, timesteps, tau) of one tile."""
-    rng, side = np.random.default_rng(7), 36
+    rng, side = np.random.default_rng(7), tiled_networks.TILE_PIXELS // 8
     shape = (side, side, 56)
     yhat, mean = (rng.normal(0, 30, shape).astype(np.float32) for _ in range(2))
     scale = np.exp(rng.normal(2, 1, shape)).astype(np.float32)

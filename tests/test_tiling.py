@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs import hyperprior, sd21, tiny
-from rdc_jax import file_decoding, model_folder, tiling
-from rdc_jax.models.fusion import LEVELS
+from rdc_jax import tiling
 
 
 @given(length=st.integers(1, 500), tile=st.integers(2, 64), share=st.floats(0, 0.5))
@@ -22,20 +20,6 @@ def test_tiles_cover_and_overlap_enough(length, tile, share):
     gaps = np.diff(starts)
     assert gaps.min() > 0 and gaps.max() <= tile - overlap
     assert len(starts) == 1 + -(-(length - tile) // (tile - overlap))  # no more than needed
-
-
-@pytest.mark.parametrize("config", [tiny, hyperprior, sd21])
-def test_the_networks_tiles_can_be_halved_by_every_network(config):
-    model = config.get_config().model.to_dict()
-    f, side = file_decoding.downsampling_of(model), file_decoding.tile_of(model)
-    levels = max(LEVELS, len(model["unet"]["channels"]) if model["unet"] else 0)
-    assert side % 2 ** (levels - 1) == 0
-    assert 288 <= f * side <= 320 and 2 <= tiling.overlap_of(f) <= side // 8
-
-
-def test_the_shipped_model_s_tiles():
-    config = model_folder.load("tiny").config
-    assert (file_decoding.downsampling_of(config), file_decoding.tile_of(config)) == (8, 36)
 
 
 def test_crossfade_is_one_at_the_edge_of_the_picture():

@@ -21,8 +21,7 @@ from rdc_jax.interop.torch_layout import decoder_state
 from rdc_jax.open_file import OpenFile, open_file
 
 FAITHFUL, KNOB = "faithful.onnx", "knob.onnx"
-# Metadata of a graph: what it was made of, and its tile's side in latent pixels.
-MODEL_ID, MODULE_ID, TILE = "rdc_model_id", "rdc_module_id", "rdc_tile"
+MODEL_ID, MODULE_ID = "rdc_model_id", "rdc_module_id"  # metadata of a graph
 ELSEWHERE = "weights of the model folder"  # where a graph without weights says that they are
 FOLDER = "onnx"  # inside a model's folder: the graphs that come with it, without weights
 EXTRA = "decoding with onnxruntime needs that package: pip install 'rdc_jax[onnx]'"
@@ -44,8 +43,7 @@ class Decoder:
         if module is not None:
             params = params | {"transform": module.params["transform"]}
         state = decoder_state(params)
-        tile = str(file_decoding.tile_of(model.config))
-        expected = {MODEL_ID: model.model_id.hex(), TILE: tile}
+        expected = {MODEL_ID: model.model_id.hex()}
         self._faithful = functools.cache(
             functools.partial(_session, folder / FAITHFUL, expected, state)
         )
@@ -117,7 +115,7 @@ class Decoder:
             opened.windows(self.entropy),
             header,
             how,
-            self.model.config,
+            f,
             noise=self._knob is not None,
             **opened.part,
             progress=progress,

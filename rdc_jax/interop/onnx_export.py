@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from rdc_jax.errors import RdcError
-from rdc_jax.file_decoding import tile_of
-from rdc_jax.interop.onnx_decoder import ELSEWHERE, FAITHFUL, KNOB, MODEL_ID, MODULE_ID, TILE
+from rdc_jax.interop.onnx_decoder import ELSEWHERE, FAITHFUL, KNOB, MODEL_ID, MODULE_ID
 from rdc_jax.interop.torch_extra import Tensor, nn, torch
 from rdc_jax.interop.torch_modules import Decoder, load
 from rdc_jax.interop.torch_sampler import one_step, with_module
 from rdc_jax.interop.torch_timesteps import level_timesteps
+from rdc_jax.tiling import TILE_PIXELS
 
 OPSET = 20
 LARGEST = 2**31 - 2**22  # bytes of weights in one file: what protobuf holds, less the graph
@@ -94,10 +94,10 @@ def graphs(decoder: Decoder, *, weights: bool = True) -> dict[str, bytes]:
     contents = {}
     for name, module in modules.items():
         proto = _proto(module, decoder)
-        said = {MODEL_ID: decoder.model.model_id.hex(), TILE: str(tile_shape(decoder)[0])}
+        identities = {MODEL_ID: decoder.model.model_id.hex()}
         if name == KNOB:
-            said[MODULE_ID] = decoder.module_identity
-        for key, value in said.items():
+            identities[MODULE_ID] = decoder.module_identity
+        for key, value in identities.items():
             proto.metadata_props.add(key=key, value=value)
         if not weights:
             _leave_weights_out(proto, set(module.state_dict()))
@@ -123,7 +123,7 @@ def export_model(
 
 def tile_shape(decoder: Decoder) -> tuple[int, int]:
     """Side and channels of a tile of the latent."""
-    return tile_of(decoder.model.config), decoder.networks.latent_channels
+    return TILE_PIXELS // decoder.networks.downsampling, decoder.networks.latent_channels
 
 
 def _proto(graph: nn.Module, decoder: Decoder) -> Any:

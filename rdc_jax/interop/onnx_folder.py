@@ -15,7 +15,7 @@ from rdc_jax.interop import export_folder
 from rdc_jax.interop.onnx_decoder import ELSEWHERE, FAITHFUL, KNOB
 from rdc_jax.interop.onnx_export import graphs, tile_shape
 from rdc_jax.interop.torch_modules import Decoder
-from rdc_jax.tiling import overlap_of
+from rdc_jax.tiling import OVERLAP_PIXELS, TILE_PIXELS
 
 README = """# {name}, exported by rdc_jax
 
@@ -74,7 +74,7 @@ def readme(decoder: Decoder) -> str:
         model_id=model.model_id.hex(),
         graphs="\n".join(graphs),
         arrays="\n".join(f"| {' | '.join(row)} |" for row in _arrays(decoder)),
-        overlap=overlap_of(decoder.networks.downsampling),
+        overlap=OVERLAP_PIXELS // decoder.networks.downsampling,
         licence=export_folder.licence(model),
     )
 
@@ -90,6 +90,5 @@ def _arrays(decoder: Decoder) -> Iterator[tuple[str, str, str]]:
     if decoder.fusion is not None:
         yield f"`noise` ({KNOB})", latent, "uniform, of unit variance, a function of the file"
         yield f"`tau` ({KNOB})", f"float32 {square}", "0 faithful .. 1 realistic"
-    pixels = side * decoder.networks.downsampling
-    picture = f"float32 [{pixels},{pixels},3]"
-    yield "output `picture`", picture, "RGB, about 0..255, to be rounded and clipped"
+    pixels = f"float32 [{TILE_PIXELS},{TILE_PIXELS},3]"
+    yield "output `picture`", pixels, "RGB, about 0..255, to be rounded and clipped"

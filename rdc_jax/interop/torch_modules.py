@@ -72,7 +72,7 @@ class Decoder(nn.Module):
             opened.windows(self.entropy),
             header,
             how,
-            self.model.config,
+            f,
             noise=self.fusion is not None,
             **opened.part,
         )

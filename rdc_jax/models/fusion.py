@@ -20,7 +20,6 @@ import jax
 import jax.numpy as jnp
 
 from rdc_jax.diffusion import preconditioning, residual
-from rdc_jax.errors import RdcError
 from rdc_jax.models.discriminator import PatchDiscriminator
 from rdc_jax.models.layers import conv, space_to_depth
 from rdc_jax.models.networks import Networks
@@ -28,7 +27,6 @@ from rdc_jax.models.timesteps import Timesteps
 from rdc_jax.models.unet import UNet
 
 MIN_DEVIATION = 2.0**-6  # of a latent unit; keeps logarithms and quotients finite
-LEVELS = 3  # of the transform, or as many as the base's denoiser: tiles can be halved for these
 GRAIN_AT_START = 0.15  # of the deviation: best LPIPS of a constant share over all rates
 
 
@@ -117,8 +115,7 @@ class Fusion:
         """`fusion`: the section of that name of a config (plain mapping), see configs/fusion.py.
 
         With `from_base` the transform is a copy of the base's denoiser, if there is one to copy;
-        else `transform` says the fields of its `UNet`. Raises RdcError where that has more levels
-        than tiles of the base's latent can be halved for.
+        else `transform` says the fields of its `UNet`.
         """
         from_base = bool(fusion["from_base"]) and can_start_from_base(networks)
         unet = {k: tuple(v) if isinstance(v, list) else v for k, v in fusion["transform"].items()}
@@ -126,12 +123,6 @@ class Fusion:
         transform = UNet(channels, **unet, dtype=dtype)
         if from_base:
             transform = networks.unet.clone(out_channels=channels, dtype=dtype)
-        most = max(LEVELS, len(networks.unet.channels) if networks.unet is not None else 0)
-        if len(transform.channels) > most:
-            raise RdcError(
-                f"fusion.transform has {len(transform.channels)} levels, but tiles of its base's "
-                f"latent allow {most}; shorten its channels"
-            )
         return cls(
             transform=transform,
             from_base=from_base,

@@ -52,7 +52,7 @@ def test_a_folder_with_all_that_a_caller_needs(exporter, smoke_model, tmp_path, 
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == said
     readme = (out / "README.md").read_text()
     assert model.model_id.hex() in readme and "None came with the weights" in readme
-    assert "float32 [36,36,56]" in readme and "noise" not in readme
+    assert "float32 [40,40,56]" in readme and "noise" not in readme
     data = codecs.load(smoke_model).encode(np.full((12, 20), 99, np.uint8))
     assert onnx_decoder.load(smoke_model, folder=out).decode(data).shape == (12, 20, 3)
 
@@ -112,7 +112,7 @@ def test_the_readme_of_a_model_with_a_module():
     decoder = torch_modules.load("tiny")
     readme = onnx_folder.readme(decoder)
     assert decoder.module_identity in readme and "| `tau` (knob.onnx) |" in readme
-    assert "See LICENSE.md" in readme and "overlap by 2 or" in readme
+    assert "See LICENSE.md" in readme and "overlap by 8 or" in readme
     assert max(map(len, readme.splitlines())) <= 100
 
 

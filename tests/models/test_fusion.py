@@ -13,8 +13,7 @@ import pytest
 from configs import fusion as fusion_config
 from configs import tiny
 from rdc_jax.diffusion import residual
-from rdc_jax.errors import RdcError
-from rdc_jax.models.fusion import GRAIN_AT_START, LEVELS, Decoded, Fusion, decoded_latent
+from rdc_jax.models.fusion import GRAIN_AT_START, Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
 
@@ -218,17 +217,6 @@ def test_config_read_from_json_builds_the_same_networks(section, fusion, network
 def test_fresh_parameters_are_float32_and_have_the_three_parts(fresh):
     assert set(fresh) == {"transform", "auxiliary", "discriminator"}
     assert {leaf.dtype for leaf in jax.tree.leaves(fresh)} == {jnp.dtype("float32")}
-
-
-def test_a_transform_of_more_levels_than_tiles_allow_is_refused(section, networks):
-    own = section | {"from_base": False}
-    for count, fits in ((LEVELS, True), (LEVELS + 1, False)):
-        transform = section["transform"] | {"channels": (16,) * count, "heads": (0,) * count}
-        if fits:
-            Fusion.from_config(own | {"transform": transform}, networks)
-            continue
-        with pytest.raises(RdcError, match=rf"has {count} levels, but tiles .* allow {LEVELS}"):
-            Fusion.from_config(own | {"transform": transform}, networks)
 
 
 @pytest.mark.parametrize("without", [dict(prior_conditioning=False), dict(unet=None)])
