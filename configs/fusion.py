@@ -67,10 +67,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             adam_learning_rate=1e-3,
             gradient_clip=1.0,
             ema_half_life=2000,  # images
-            pixel_weight=0.03,  # of the squared error over the base codec's
-            perceptual_weight=1.0,  # of LPIPS with VGG16
-            perceptual_layers=5,  # of its five stages, the first ones
-            perceptual_halves=True,  # of the middle and of the whole at half size, or of all of it
+            pixel_weight=0.05,  # of the squared error over the base codec's
+            looks=dict(  # see rdc_jax/training/looks.py; weights of LPIPS by network and view
+                alexnet=dict(whole=1.0, half=0.5, quarter=0.0, share=1.0),
+                vgg16=dict(whole=0.0, half=0.0, quarter=1.0, share=0.5),  # of half the examples
+                max_offset=7,  # pixels, of the random crop of both pictures
+                pattern=0.1,  # of what repeats every 8 pixels
+                colour=0.01,  # of the error of local means, per 8-bit level
+            ),
             adversarial_weight=0.0,
             pull_weight=0.01,  # of y_p towards the decoded latent (stage auxiliary)
             realism_weight=1.0,  # of a per cent of LPIPS in those of squared error (end_to_end)
@@ -100,7 +104,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.fusion.transform.update(channels=(16, 16, 16))
         config.fusion.auxiliary.update(width=16, blocks=1)
         config.fusion.discriminator.update(width=8)
-        config.data.update(kind="synthetic", batch_size=8, crop_size=64, held_out=2)
+        config.data.update(kind="synthetic", batch_size=8, crop_size=96, held_out=2)
         config.training.update(
             total_steps=4, warmup_steps=1, log_every=1, checkpoint_every=2, sample_every=4
         )

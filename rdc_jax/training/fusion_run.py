@@ -22,11 +22,10 @@ from rdc_jax.evaluation import perceptual, perceptual_weights
 from rdc_jax.models.fusion import Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
-from rdc_jax.training import fusion_stages
+from rdc_jax.training import fusion_stages, looks
 from rdc_jax.training.stages import Noised, entropy_bits, received_latent
 from rdc_jax.training.validation import TIMESTEPS
 
-TRAINING_BACKBONE, REPORTED_BACKBONE = "vgg16", "alexnet"  # never train on the ruler
 STEPS = (1, 2, 4)  # sampler steps that validation looks at
 
 
@@ -78,8 +77,8 @@ def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) ->
         module |= earlier
     params = base.params | module
     if config.stage != "transform":
-        weights = perceptual_weights.load(TRAINING_BACKBONE)
-        params["perceptual"] = fusion_stages.as_parameters(weights)
+        judges = looks.Looks.from_config(config.training.looks.to_dict())
+        params["perceptual"] = looks.load_networks(judges)
     return params
 
 
@@ -103,13 +102,13 @@ def export(config: ml_collections.ConfigDict, folder: Path, params: Mapping[str,
 def make_validation(config: ml_collections.ConfigDict, networks: Networks):
     """Returns (params, crops) -> (scalars, sheet), the module's fixed validation rule.
 
-    Rate, PSNR and LPIPS (AlexNet: training sees VGG only) of held-out crops, uint8 [N,S,S,3], at
+    Rate, PSNR and LPIPS (AlexNet) of held-out crops, uint8 [N,S,S,3], at
     the codec's validation timesteps: at tau 0, and at tau 1 after each number of steps in STEPS.
     In stage auxiliary, tau 1 is the auxiliary encoder's latent. The sheet has the originals on
     top, then per timestep a row at tau 0 and one at tau 1 after one step.
     """
     fusion = build(config, networks)
-    ruler = jax.tree.map(jnp.asarray, perceptual_weights.load(REPORTED_BACKBONE))
+    ruler = jax.tree.map(jnp.asarray, perceptual_weights.load("alexnet"))
     of_encoder = config.stage == "auxiliary"
 
     @jax.jit

@@ -9,23 +9,21 @@
 
 Each is a pure function (trained, frozen, batch, key) -> (loss, metrics) like those of
 `training.stages`. The base codec is frozen in the first three; "perceptual" among the frozen
-parameters are the weights of the LPIPS backbone. Perceptual terms are weighed against the squared
-error *relative to the base codec's*, so one trade-off serves all rates.
+parameters are the LPIPS networks. What a picture looks like is the score of `training.looks`. The
+squared error counts *relative to the base codec's*, so one trade-off serves all rates.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from einops import reduce
 
 from rdc_jax.diffusion import losses, residual
-from rdc_jax.evaluation import perceptual, perceptual_weights
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import stages
+from rdc_jax.training import looks, stages
 from rdc_jax.training.stages import Loss, Noised
 
 TRAINED = {
@@ -36,7 +34,7 @@ TRAINED = {
 }
 MODULE = ("auxiliary", "transform", "discriminator")  # what is not the base codec's
 WITH_BASE = ("end_to_end",)  # stages that make a new base codec, too
-SMALL_LPIPS = 0.01  # below which a further per cent counts less
+SMALL_SCORE = 0.01  # below which a further per cent counts less
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +42,8 @@ class FusionRecipe:
     """Numbers of a config that the losses need; see configs/fusion.py for meaning and defaults."""
 
     base: stages.Recipe
+    looks: looks.Looks
     pixel_weight: float
-    perceptual_weight: float
-    perceptual_layers: int
-    perceptual_halves: bool
     adversarial_weight: float
     pull_weight: float
     diffusion_weight: float
@@ -76,60 +72,25 @@ def code(networks: Networks, recipe: FusionRecipe, params, batch, key: jax.Array
 
 
 def picture_terms(
-    recipe: FusionRecipe, params, example: Example, picture: jax.Array
-) -> dict[str, jax.Array]:
-    """Per image [B]: "mse" in squared 8-bit units, "mse_ratio" to the base's, "lpips"."""
+    recipe: FusionRecipe, params, example: Example, picture: jax.Array, key: jax.Array
+) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
+    """What a picture is judged by, and the means of all terms as metrics.
+
+    Returns:
+        The score of `looks.score` [B], the squared error over that of the base codec's picture
+        [B], and scalars: "mse" in squared 8-bit units, "mse_ratio", "score", and the score's terms.
+    """
 
     def mse(image):
         return jnp.mean(losses.squared_error(example.noised.x, image), (1, 2, 3))
 
     error, faithful = mse(picture), jax.lax.stop_gradient(mse(example.faithful))
-    terms = {"mse": error, "mse_ratio": (error + 1.0) / (faithful + 1.0)}
-    weights = as_weights(params["perceptual"])
-    layers = recipe.perceptual_layers
-    pair = example.noised.x, picture
-    if recipe.perceptual_halves:
-        views = half_size_views(jnp.stack(pair))
-        distances = [perceptual.lpips(weights, *view, layers) for view in views]
-        terms["lpips"] = sum(distances) / len(distances)
-    else:
-        terms["lpips"] = perceptual.lpips(weights, *pair, layers)
-    return terms
-
-
-def half_size_views(images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """[...,H,W,3] -> two pictures of half the sides: the middle, and the whole at half size.
-
-    A perceptual network sees both for half the cost of the whole picture. VGG16's features of
-    the smaller picture are about as coarse as those that the reported AlexNet looks at.
-    """
-    height, width = images.shape[-3:-1]
-    top, left = height // 4, width // 4
-    window = images[..., top : top + height // 2, left : left + width // 2, :]
-    smaller = reduce(images, "... (h i) (w j) c -> ... h w c", "mean", i=2, j=2)
-    return window, smaller
-
-
-def as_parameters(weights: perceptual_weights.Weights) -> dict[str, dict[str, jax.Array]]:
-    """The LPIPS network as a nested dict, which the trees of a training run are made of."""
-    layers = {f"conv_{i}": {"kernel": k, "bias": b} for i, (k, b) in enumerate(weights["conv"])}
-    return layers | {f"head_{i}": {"scale": head} for i, head in enumerate(weights["heads"])}
-
-
-def as_weights(params: Mapping[str, Mapping[str, jax.Array]]) -> perceptual_weights.Weights:
-    """Inverse of `as_parameters`."""
-    kinds = {kind: sum(name.startswith(kind) for name in params) for kind in ("conv_", "head_")}
-    convolutions = [params[f"conv_{i}"] for i in range(kinds["conv_"])]
-    return {
-        "conv": [(layer["kernel"], layer["bias"]) for layer in convolutions],
-        "heads": [params[f"head_{i}"]["scale"] for i in range(kinds["head_"])],
-    }
-
-
-def weighed(recipe: FusionRecipe, terms: dict[str, jax.Array]) -> tuple[jax.Array, dict]:
-    """The picture part of a loss, and the terms' means as metrics."""
-    loss = recipe.pixel_weight * terms["mse_ratio"] + recipe.perceptual_weight * terms["lpips"]
-    return jnp.mean(loss), {name: jnp.mean(value) for name, value in terms.items()}
+    ratio = (error + 1.0) / (faithful + 1.0)
+    score, terms = looks.score(
+        recipe.looks, params["perceptual"], key, example.noised.x, example.faithful, picture
+    )
+    means = {"mse": jnp.mean(error), "mse_ratio": jnp.mean(ratio), "score": jnp.mean(score)}
+    return score, ratio, means | terms
 
 
 def auxiliary_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Loss:
@@ -140,13 +101,15 @@ def auxiliary_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> 
 
     def loss(trained, frozen, batch, key):
         params = {**frozen, **trained}
-        example = code(networks, recipe, params, batch, key)
+        code_key, looks_key = jax.random.split(key)
+        example = code(networks, recipe, params, batch, code_key)
         decoded = example.decoded
         better = fusion.better_latent(params, example.noised.x, example.noised.latent, decoded)
-        terms = picture_terms(recipe, params, example, networks.decode(params, better))
-        value, metrics = weighed(recipe, terms)
+        picture = networks.decode(params, better)
+        score, ratio, metrics = picture_terms(recipe, params, example, picture, looks_key)
         pull = jnp.mean(jnp.square((better - decoded.latent) / decoded.deviation))
-        return value + recipe.pull_weight * pull, metrics | {"pull": pull}
+        value = jnp.mean(score + recipe.pixel_weight * ratio) + recipe.pull_weight * pull
+        return value, metrics | {"pull": pull}
 
     return loss
 
@@ -187,13 +150,14 @@ def realism_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Lo
 
     def loss(trained, frozen, batch, key):
         params = {**frozen, **trained}
-        code_key, noise_key, u_key, diffusion_key = jax.random.split(key, 4)
+        code_key, noise_key, u_key, diffusion_key, looks_key = jax.random.split(key, 5)
         example = code(networks, recipe, params, batch, code_key)
         decoded, x = example.decoded, example.noised.x
         noise = unit_noise(noise_key, decoded.latent.shape)
         transformed = few_step_latent(fusion, params, decoded, noise, u_key, recipe.two_step_share)
         picture = networks.decode(params, transformed)
-        value, metrics = weighed(recipe, picture_terms(recipe, params, example, picture))
+        score, ratio, metrics = picture_terms(recipe, params, example, picture, looks_key)
+        value = jnp.mean(score + recipe.pixel_weight * ratio)
         if recipe.diffusion_weight:
             error = prediction_error(fusion, params, example, diffusion_key)
             value += recipe.diffusion_weight * error
@@ -207,40 +171,84 @@ def realism_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Lo
 
 
 def end_to_end_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Loss:
-    """Rate + lambda(Delta) distortion at tau 0, and how the one-step sample at tau 1 looks.
-
-    The second part is a logarithm of LPIPS in units of the first's distortion: with a
-    `realism_weight` of 1, a per cent of LPIPS is worth as much as a per cent of squared error, at
-    every rate. The file is the same for both pictures, and the encoder learns to serve both.
-    """
+    """The sum of `end_to_end_parts`."""
+    parts_of = end_to_end_parts(networks, fusion, recipe)
 
     def loss(trained, frozen, batch, key):
+        parts, metrics = parts_of(trained, frozen, batch, key)
+        return sum(parts.values()), metrics
+
+    return loss
+
+
+def end_to_end_parts(
+    networks: Networks, fusion: Fusion, recipe: FusionRecipe
+) -> Callable[..., tuple[dict[str, jax.Array], dict[str, jax.Array]]]:
+    """Rate, lambda(Delta) distortion at tau 0, and how the one-step sample at tau 1 looks.
+
+    The looks are a logarithm of the score in units of the distortion: with a `realism_weight` of
+    1, a per cent of the score is worth as much as a per cent of squared error, at every rate. The
+    file is the same for both pictures, and the encoder learns to serve both.
+
+    Returns a function (trained, frozen, batch, key) -> (parts, metrics); the parts "rate",
+    "distortion", "looks" and, with a discriminator, "game" are scalars that add up to the loss.
+    """
+
+    def parts_of(trained, frozen, batch, key):
         params = {**frozen, **trained}
-        code_key, noise_key, u_key = jax.random.split(key, 3)
+        code_key, noise_key, u_key, looks_key = jax.random.split(key, 4)
         example = code(networks, recipe, params, batch, code_key)
         noised, decoded = example.noised, example.decoded
         errors = {"pixel": losses.squared_error(noised.x, example.faithful)}
         if networks.unet is not None:
             error = stages.latent_error(networks, noised.latent, decoded.latent)
             errors["latent"] = recipe.base.latent_weight * error
-        value, metrics = stages.rate_distortion(networks, recipe.base, noised, example.bits, errors)
+        both, metrics = stages.rate_distortion(networks, recipe.base, noised, example.bits, errors)
         step, weight = stages.pixel_steps_and_weight(networks, recipe.base, noised)
         distortion = losses.weighed_distortion(errors, step, recipe.base.distortion_weight)
-        unit = jax.lax.stop_gradient(weight * distortion)
+        unit = weight * distortion
+        parts = {"rate": both - jnp.mean(unit), "distortion": jnp.mean(unit)}
 
         noise = unit_noise(noise_key, decoded.latent.shape)
         transformed = few_step_latent(fusion, params, decoded, noise, u_key, recipe.two_step_share)
         picture = networks.decode(params, transformed)
-        terms = picture_terms(recipe, params, example, picture)
-        looks = jnp.log(terms["lpips"] + SMALL_LPIPS) + recipe.pixel_weight * terms["mse_ratio"]
-        value += recipe.realism_weight * jnp.mean(unit * looks)
-        metrics |= {f"{name}_tau_1": jnp.mean(term) for name, term in terms.items()}
+        score, ratio, found = picture_terms(recipe, params, example, picture, looks_key)
+        looks_of = jnp.log(score + SMALL_SCORE) + recipe.pixel_weight * ratio
+        parts["looks"] = recipe.realism_weight * jnp.mean(jax.lax.stop_gradient(unit) * looks_of)
+        metrics |= {f"{name}_tau_1": term for name, term in found.items()}
         if recipe.adversarial_weight:
-            game, found = adversarial_terms(recipe, fusion, params, noised.x, picture, example)
-            value, metrics = value + game, metrics | found
-        return value, metrics
+            parts["game"], found = adversarial_terms(
+                recipe, fusion, params, noised.x, picture, example
+            )
+            metrics |= found
+        return parts, metrics
 
-    return loss
+    return parts_of
+
+
+def encoder_shares(
+    networks: Networks, fusion: Fusion, recipe: FusionRecipe
+) -> Callable[..., dict[str, jax.Array]]:
+    """What moves the encoder in stage end_to_end: (trained, frozen, batch, key) -> scalars.
+
+    For each part of the loss, the norm of its gradient by the clean latent over the sum of these
+    norms, "encoder_share_rate" and so on. A backward pass a part: for a look now and then.
+    """
+    parts_of = end_to_end_parts(networks, fusion, recipe)
+
+    def shares(trained, frozen, batch, key):
+        x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
+        latent = networks.encode({**frozen, **trained}, x)
+
+        def part(latent, name):
+            return parts_of(trained, frozen, {**batch, "latent": latent}, key)[0][name]
+
+        names = ("rate", "distortion", "looks")
+        norms = {n: jnp.linalg.norm(jnp.ravel(jax.grad(part)(latent, n))) for n in names}
+        total = sum(norms.values())
+        return {f"encoder_share_{name}": norm / total for name, norm in norms.items()}
+
+    return shares
 
 
 def few_step_latent(
@@ -250,6 +258,8 @@ def few_step_latent(
     batch = noise.shape[0]
     start = jnp.ones((batch,))
     v = fusion.velocity(params, noise, start, decoded)
+    if share == 0:  # selecting by `where` would compute the second step for nothing
+        return decoded.latent + decoded.deviation * residual.clean_residual(noise, v, start)
     middle = 0.1 + 0.8 * jax.random.uniform(key, (batch,))
     later = residual.ddim_step(noise, v, start, middle)
     second = fusion.velocity(params, later, middle, decoded)

@@ -17,7 +17,7 @@ from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.hyperprior import HYPER_DOWNSAMPLING
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.unet import REMAT
-from rdc_jax.training import fusion_stages, partitioning, stages, state
+from rdc_jax.training import fusion_stages, looks, partitioning, stages, state
 from rdc_jax.training import optimizer as optimizers
 from rdc_jax.training.attention import attention_kernel
 from rdc_jax.training.step import STOP, make_step
@@ -100,8 +100,18 @@ def training_networks(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
     return Networks.from_config(config.model.to_dict(), dtype, training.remat, attend)
 
 
-def build_loss(config: ml_collections.ConfigDict, networks: Networks) -> stages.Loss:
-    """The loss of the config's stage, with the numbers it needs from the config."""
+LOSSES = stages.LOSSES | fusion_stages.LOSSES
+
+
+def build_loss(
+    config: ml_collections.ConfigDict,
+    networks: Networks,
+    functions: Mapping[str, Callable] = LOSSES,
+) -> stages.Loss:
+    """The loss of the config's stage, with the numbers it needs from the config.
+
+    functions: what to build for each stage, from the arguments that losses are built from.
+    """
     model, training = config.model, config.training
     coding = stages.Recipe(
         num_levels=model.num_levels,
@@ -124,16 +134,25 @@ def build_loss(config: ml_collections.ConfigDict, networks: Networks) -> stages.
             blind_to=training.get("blind_to", ""),
             gaussian_noise=training.get("gaussian_noise", False),
         )
-        return stages.LOSSES[config.stage](networks, recipe)
+        return functions[config.stage](networks, recipe)
     weights = {
         field.name: training[field.name]
         for field in dataclasses.fields(fusion_stages.FusionRecipe)
-        if field.name != "base"
+        if field.name not in ("base", "looks")
     }
     dtype = COMPUTE_DTYPES[training.compute_dtype]
     fusion = Fusion.from_config(config.fusion.to_dict(), networks, dtype)
-    recipe = fusion_stages.FusionRecipe(coding, **weights)
-    return fusion_stages.LOSSES[config.stage](networks, fusion, recipe)
+    judged = looks.Looks.from_config(training.looks.to_dict())
+    recipe = fusion_stages.FusionRecipe(coding, judged, **weights)
+    return functions[config.stage](networks, fusion, recipe)
+
+
+def build_encoder_shares(config: ml_collections.ConfigDict, networks: Networks) -> Callable | None:
+    """The jitted `fusion_stages.encoder_shares` where the stage has several parts, else None."""
+    if config.stage != "end_to_end":
+        return None
+    shares = {"end_to_end": fusion_stages.encoder_shares}
+    return jax.jit(build_loss(config, networks, shares))
 
 
 def check_rows(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh) -> None:

@@ -139,14 +139,13 @@ def add_coding_noise(
 ) -> Noised:
     """Draws timesteps for the batch's importance maps and adds the noise that coding adds.
 
-    batch: "importance" uint8 [B,gh,gw], and either "image" uint8 [B,H,W,3] or, encoded before
-    (`rdc data encode-latents`), "latent" [B,h,w,C].
+    batch: "importance" uint8 [B,gh,gw], and "image" uint8 [B,H,W,3] or, encoded before (`rdc data
+    encode-latents`), "latent" [B,h,w,C], or both.
     """
-    if "latent" in batch:
-        x, y = None, batch["latent"].astype(jnp.float32)
-    else:
+    x = None
+    if "image" in batch:
         x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
-        y = networks.encode(params, x)
+    y = batch["latent"].astype(jnp.float32) if "latent" in batch else networks.encode(params, x)
     ratio = y.shape[1] // batch["importance"].shape[1]
     timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
     yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))

@@ -95,6 +95,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
     # so devices never wait for the host, and all processes see the same and stop together.
     writer = MetricWriter(config.workdir, silent=not is_first)
     validate = make_validation(config, networks)
+    encoder_shares = program.build_encoder_shares(config, networks)
     meter = throughput_meter(config, run, mesh)
     key = jax.random.key(config.seed)
     step, total, examples = start, training.total_steps, progress["examples"]
@@ -135,6 +136,10 @@ def train(config: ml_collections.ConfigDict) -> Path:
                             scalars, sheet = validate(average, crops)
                             writer.write_scalars(step, scalars)
                             writer.write_images(step, {"validation": sheet})
+                        if encoder_shares:
+                            local = {k: v for k, v in batch.items() if k != STOP}
+                            parts = encoder_shares(train_state.params, frozen, local, key)
+                            writer.write_scalars(step, jax.device_get(parts))
                 if saving:
                     checkpoints.save(step, train_state, {"examples": examples})
     finally:
