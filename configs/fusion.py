@@ -27,7 +27,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.fusion_from = ""  # the module of an earlier stage
     config.seed = 0
 
-    config.model = ml_collections.ConfigDict()  # becomes the base's
+    config.model = ml_collections.ConfigDict()  # becomes the base's, changed by `grow`
+    # Fields of the base's `model` section that are larger in the new codec (stage end_to_end).
+    config.grow = ml_collections.ConfigDict(dict(autoencoder={}, hyperprior={}))
 
     config.fusion = ml_collections.ConfigDict(
         dict(
@@ -99,7 +101,27 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             sample_every=200,
         )
     )
-    if variant == "smoke":
+    if variant == "end_to_end":
+        config.stage = "end_to_end"
+        config.grow = ml_collections.ConfigDict(
+            dict(
+                autoencoder=dict(analysis_added_blocks=3, analysis_expansion=2),
+                hyperprior=dict(hyper_step=True, hyper_context=True),
+            )
+        )
+        config.fusion.default_tau = 0.5
+        config.data.update(batch_size=16)
+        config.training.update(
+            total_steps=24000,
+            decay_fraction=0.4,
+            muon_learning_rate=1.5e-3,
+            adam_learning_rate=4e-4,
+            ema_half_life=10000,
+            distortion_weight=0.045,
+            checkpoint_every=100,
+            sample_every=1000,
+        )
+    elif variant == "smoke":
         config.name = "fusion-smoke"
         config.fusion.transform.update(channels=(16, 16, 16))
         config.fusion.auxiliary.update(width=16, blocks=1)
@@ -109,5 +131,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             total_steps=4, warmup_steps=1, log_every=1, checkpoint_every=2, sample_every=4
         )
     elif variant:
-        raise ValueError(f"unknown variant {variant!r} of configs/fusion.py; known: smoke")
+        raise ValueError(
+            f"unknown variant {variant!r} of configs/fusion.py; known: end_to_end, smoke"
+        )
     return config

@@ -13,9 +13,10 @@ DOWNSAMPLING = 8
 class ConvBlock(nn.Module):
     """conv - silu - conv + identity."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, hidden: int = 0):
         super().__init__()
-        self.conv1, self.conv2 = conv(channels, channels), conv(channels, channels)
+        hidden = hidden or channels
+        self.conv1, self.conv2 = conv(channels, hidden), conv(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv2(functional.silu(self.conv1(functional.silu(x))))
@@ -42,10 +43,19 @@ class BlockMatrix(nn.Module):
 class Analysis(nn.Module):
     """Image [B,3,H,W] in [-1,1] -> latent / gain [B,C,H/8,W/8]."""
 
-    def __init__(self, channels: int, fine_width: int, width: int, blocks: int):
+    def __init__(
+        self,
+        channels: int,
+        fine_width: int,
+        width: int,
+        blocks: int,
+        added_blocks: int = 0,
+        expansion: int = 2,
+    ):
         super().__init__()
-        self.fine = nn.ModuleList(ConvBlock(fine_width) for _ in range(blocks))
-        self.coarse = nn.ModuleList(ConvBlock(width) for _ in range(blocks))
+        plain, added = [0] * blocks, [expansion] * added_blocks
+        self.fine = nn.ModuleList(ConvBlock(fine_width, n * fine_width) for n in plain + added)
+        self.coarse = nn.ModuleList(ConvBlock(width, n * width) for n in plain + added)
         self.linear = BlockMatrix(3 * DOWNSAMPLING**2, channels)
         self.conv_in = conv(48, fine_width)
         self.down = conv(4 * fine_width, width)
@@ -88,10 +98,13 @@ class TransformAutoencoder(nn.Module):
         fine_width: int = 48,
         width: int = 96,
         blocks: int = 2,
+        analysis_added_blocks: int = 0,
+        analysis_expansion: int = 2,
     ):
         super().__init__()
         fields = (luma + 2 * chroma, fine_width, width, blocks)
-        self.analysis, self.synthesis = Analysis(*fields), Synthesis(*fields)
+        self.analysis = Analysis(*fields, analysis_added_blocks, analysis_expansion)
+        self.synthesis = Synthesis(*fields)
 
     def encode(self, images: Tensor) -> Tensor:
         """images [B,3,H,W] in [-1,1], H and W multiples of 8 -> latent [B,C,H/8,W/8]."""

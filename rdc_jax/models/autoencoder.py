@@ -4,7 +4,9 @@
     synthesis: x = d2s8(S y / gain) + g(y / gain)  S = its pseudo-inverse
 
 A and S are dense layers on 8x8 blocks; f and g are residual conv nets whose last layer starts at
-zero, so training starts at the level of JPEG. The gain stands outside the kernels (an optimiser
+zero, so training starts at the level of JPEG. The analysis may be wider than the synthesis, which costs
+encoders only: further blocks, with more hidden channels and a last layer that starts at zero, so
+that weights without them can be grown. The gain stands outside the kernels (an optimiser
 moves a weight of 30 too slowly) and puts latents in units of about four 8-bit grey levels, so
 that quantiser steps of 1 to 30 span the useful rates [ours].
 """
@@ -43,19 +45,30 @@ def dct_analysis_matrix(luma: int, chroma: int) -> np.ndarray:
 
 
 class ConvBlock(nn.Module):
-    """conv - silu - conv + identity; no norm, so it is fast and local."""
+    """conv - silu - conv + identity; no norm, so it is fast and local.
+
+    Fields: `channels` in and out; `hidden` channels between (0: as many); `added`: whether the last
+    layer starts at zero, so that the block starts as the identity.
+    """
 
     channels: int
     dtype: Any
+    hidden: int = 0
+    added: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        h = conv(self.channels, dtype=self.dtype, name="conv1")(nn.silu(x))
-        return x + conv(self.channels, dtype=self.dtype, name="conv2")(nn.silu(h))
+        start = {"kernel_init": nn.initializers.zeros} if self.added else {}
+        h = conv(self.hidden or self.channels, dtype=self.dtype, name="conv1")(nn.silu(x))
+        return x + conv(self.channels, dtype=self.dtype, name="conv2", **start)(nn.silu(h))
 
 
 class Analysis(nn.Module):
-    """Image [B,H,W,3] in [-1,1] -> latent / gain [B,H/8,W/8,luma + 2 chroma]."""
+    """Image [B,H,W,3] in [-1,1] -> latent / gain [B,H/8,W/8,luma + 2 chroma].
+
+    Fields: `blocks` at each of the two resolutions, then `added_blocks` with `expansion` times as
+    many hidden channels.
+    """
 
     luma: int
     chroma: int
@@ -63,6 +76,8 @@ class Analysis(nn.Module):
     width: int
     blocks: int
     dtype: Any
+    added_blocks: int = 0
+    expansion: int = 2
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
@@ -74,14 +89,21 @@ class Analysis(nn.Module):
             space_to_depth(image, DOWNSAMPLING)
         )
         x = conv(self.fine_width, dtype=self.dtype, name="conv_in")(space_to_depth(image, 4))
-        for i in range(self.blocks):
-            x = ConvBlock(self.fine_width, self.dtype, name=f"fine_{i}")(x)
+        x = self.refine(x, "fine")
         x = conv(self.width, dtype=self.dtype, name="down")(space_to_depth(x, 2))
-        for i in range(self.blocks):
-            x = ConvBlock(self.width, self.dtype, name=f"coarse_{i}")(x)
+        x = self.refine(x, "coarse")
         zeros = nn.initializers.zeros
         x = conv(out, dtype=self.dtype, name="conv_out", kernel_init=zeros)(nn.silu(x))
         return linear + x.astype(jnp.float32)
+
+    def refine(self, x: jax.Array, name: str) -> jax.Array:
+        """All blocks of a resolution, "fine" or "coarse": x [B,h,w,c] -> the same shape."""
+        channels, hidden = x.shape[-1], self.expansion * x.shape[-1]
+        for i in range(self.blocks):
+            x = ConvBlock(channels, self.dtype, name=f"{name}_{i}")(x)
+        for i in range(self.blocks, self.blocks + self.added_blocks):
+            x = ConvBlock(channels, self.dtype, hidden, added=True, name=f"{name}_{i}")(x)
+        return x
 
 
 class Synthesis(nn.Module):
@@ -122,12 +144,14 @@ class TransformAutoencoder(nn.Module):
     width: int = 96
     blocks: int = 2
     dtype: Any = jnp.float32
+    analysis_added_blocks: int = 0
+    analysis_expansion: int = 2
 
     downsampling = DOWNSAMPLING
 
     def setup(self) -> None:
         fields = (self.luma, self.chroma, self.fine_width, self.width, self.blocks, self.dtype)
-        self.analysis = Analysis(*fields)
+        self.analysis = Analysis(*fields, self.analysis_added_blocks, self.analysis_expansion)
         self.synthesis = Synthesis(*fields)
 
     def encode(self, images: jax.Array) -> jax.Array:

@@ -19,6 +19,7 @@ from rdc_jax.diffusion import losses, residual
 from rdc_jax.diffusion.quantization import add_uniform_noise
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import perceptual, perceptual_weights
+from rdc_jax.models import growth
 from rdc_jax.models.fusion import Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
@@ -51,7 +52,10 @@ def codec_name(config: ml_collections.ConfigDict) -> str:
 
 
 def with_base(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    """The config with the `model` section of its base codec; others as they are."""
+    """The config with the `model` section of its base codec, grown where `grow` says so.
+
+    Configs of other stages are returned as they are.
+    """
     if not is_fusion(config):
         return config
     if not config.init_from:
@@ -59,15 +63,23 @@ def with_base(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.model = ml_collections.ConfigDict(model_folder.load(config.init_from).config)
+        for part, fields in config.grow.items():
+            if fields and config.stage not in fusion_stages.WITH_BASE:
+                raise RdcError(f"stage {config.stage} keeps its base: grow.{part} must be empty")
+            config.model[part].update(fields)
     return config
 
 
 def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) -> dict[str, Any]:
     """The base codec's parameters, the module's (fresh, or of `fusion_from`), and the LPIPS net."""
     base = model_folder.load(config.init_from)
+    base_params = base.params
+    if any(config.grow.to_dict().values()):
+        fresh = jax.jit(networks.init)(jax.random.key(config.seed))
+        base_params = growth.grown(jax.device_get(fresh), base.params)
     fusion = build(config, networks)
     module = jax.jit(fusion.init)(jax.random.key(config.seed))
-    module = jax.device_get(fusion.start(module, base.params))
+    module = jax.device_get(fusion.start(module, base_params))
     if config.fusion_from:
         earlier = fusion_folder.load(config.fusion_from, base.model_id).params
         for part, params in earlier.items():
@@ -75,7 +87,7 @@ def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) ->
             if fresh != stored:
                 raise RdcError(f"the {part} in {config.fusion_from} does not fit config.fusion")
         module |= earlier
-    params = base.params | module
+    params = base_params | module
     if config.stage != "transform":
         judges = looks.Looks.from_config(config.training.looks.to_dict())
         params["perceptual"] = looks.load_networks(judges)

@@ -6,8 +6,8 @@
 
 The networks are AlexNet, on which the field trains and reports, and VGG16. AlexNet's strides, the
 crop, and the latent share one lattice, so both pictures are first cropped by the same random offset
-and flipped at random; otherwise most of the gradient is noise of that lattice and the decoder learns
-a fixed pattern of dots. Views of a pair of cropped pictures:
+and flipped at random. Otherwise most of the gradient is noise of that lattice, and the decoder
+learns a fixed pattern of dots. Views of a pair of cropped pictures:
 
     whole     as it is
     half      all of it at half size
@@ -99,7 +99,8 @@ def score(
 
     Returns:
         The score in units of LPIPS [B], and the means of its unweighted terms, scalars:
-        "lpips_alexnet", "lpips_vgg16" (weighted mean over views), "pattern", "colour" (8-bit levels).
+        "lpips_alexnet" and "lpips_vgg16" (weighted means over views), "pattern", and "colour" in
+        8-bit levels.
     """
     offset_key, *keys = jax.random.split(key, 1 + len(NETWORKS))
     pair = shifted(offset_key, jnp.stack([original, picture]), looks.max_offset)
@@ -191,8 +192,8 @@ def pattern_excess(original: jax.Array, faithful: jax.Array, picture: jax.Array)
 
     With d the difference of a picture to the faithful one, less its local mean: the correlation of
     d with itself at lags (8,0), (0,8), (8,8), beyond that of the original's own d where that is
-    positive, over the energy of d. The energy is taken as a constant, so that the term is lowered by
-    removing the pattern and not by adding noise.
+    positive, over the energy of d. The energy is taken as a constant, so that only removing the
+    pattern lowers the term, not adding noise.
     """
     added = high_pass(picture - jax.lax.stop_gradient(faithful))
     missing = high_pass(original - jax.lax.stop_gradient(faithful))

@@ -14,11 +14,14 @@ from rdc_jax.evaluation import perceptual_weights
 from rdc_jax.models.fusion import GRAIN_AT_START, Fusion
 from rdc_jax.models.networks import Networks
 from rdc_jax.training import fusion_stages, program, stages
+from rdc_jax.training import looks as looks_of
+from rdc_jax.training.looks import Looks, Views
 
 BATCH = 4
 NOTHING = dict(
-    pixel_weight=0.0, perceptual_weight=0.0, adversarial_weight=0.0, diffusion_weight=0.0
-)
+    looks=Looks(Views(), Views(), max_offset=0, pattern=0.0, colour=0.0),
+    pixel_weight=0.0, adversarial_weight=0.0, diffusion_weight=0.0,
+)  # fmt: skip
 
 
 def lpips_weights():
@@ -58,7 +61,7 @@ def system(smoke_model):
     shapes = jax.eval_shape(networks.init, jax.random.key(0))
     params = base.params | {"unet": draw(shapes["unet"], 1)}
     params |= fusion.start(jax.jit(fusion.init)(jax.random.key(1)), params)
-    params["perceptual"] = fusion_stages.as_parameters(lpips_weights())
+    params["perceptual"] = {"alexnet": looks_of.as_parameters(lpips_weights())}
     return networks, fusion, jax.tree.map(jnp.asarray, params)
 
 
@@ -76,8 +79,8 @@ def recipe():
         distortion_weight=0.1, latent_weight=0.1, balance=0.5, later_clock_share=0.0,
     )  # fmt: skip
     return fusion_stages.FusionRecipe(
-        base, pixel_weight=0.5, perceptual_weight=1.0, perceptual_layers=3, perceptual_halves=False,
-        adversarial_weight=0.1, pull_weight=0.01, diffusion_weight=0.05, two_step_share=0.5,
+        base, Looks(Views(whole=1.0), Views(), max_offset=0, pattern=0.1, colour=0.01),
+        pixel_weight=0.5, adversarial_weight=0.1, pull_weight=0.01, diffusion_weight=0.05, two_step_share=0.5,
         realism_weight=0.7,
     )  # fmt: skip
 
@@ -112,15 +115,15 @@ def gradient(system):
     return run
 
 
+PICTURE = {"mse", "mse_ratio", "score", "lpips_alexnet", "pattern", "colour"}
 METRICS = {
-    "auxiliary": {"mse", "mse_ratio", "lpips", "pull"},
+    "auxiliary": PICTURE | {"pull"},
     "transform": {"prediction_error"},
-    "realism": {"mse", "mse_ratio", "lpips", "prediction_error", "generator", "discriminator"},
-    "end_to_end": {
-        "bpp", "bpp_y", "bpp_z", "mse_pixel", "mse_latent", "distortion", "mse_tau_1",
-        "mse_ratio_tau_1", "lpips_tau_1", "generator", "discriminator",
-    },
-}  # fmt: skip
+    "realism": PICTURE | {"prediction_error", "generator", "discriminator"},
+    "end_to_end": {f"{name}_tau_1" for name in PICTURE}
+    | {"bpp", "bpp_y", "bpp_z", "mse_pixel", "mse_latent", "distortion"}
+    | {"generator", "discriminator"},
+}
 
 
 @pytest.mark.parametrize("stage", fusion_stages.TRAINED)
@@ -151,11 +154,11 @@ def test_each_loss_starts_with_finite_gradients(gradient, recipe, system, batch,
 
 def test_the_mean_of_the_metrics_is_the_loss(gradient, recipe, learnt, batch):
     value, found, _ = gradient("realism", recipe, learnt, batch)
-    expected = 0.5 * found["mse_ratio"] + found["lpips"] + 0.05 * found["prediction_error"]
+    expected = 0.5 * found["mse_ratio"] + found["score"] + 0.05 * found["prediction_error"]
     expected += 0.1 * found["generator"] + found["discriminator"]
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     value, found, _ = gradient("auxiliary", recipe, learnt, batch)
-    expected = 0.5 * found["mse_ratio"] + found["lpips"] + 0.01 * found["pull"]
+    expected = 0.5 * found["mse_ratio"] + found["score"] + 0.01 * found["pull"]
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
@@ -173,6 +176,23 @@ def test_end_to_end_adds_looks_to_rate_and_distortion(gradient, recipe, learnt, 
     np.testing.assert_allclose(value, found["bpp"] + found["distortion"], rtol=1e-5)
     assert values[1] != values[0]
     np.testing.assert_allclose(values[2] - values[0], 2 * (values[1] - values[0]), rtol=1e-3)
+
+
+def test_the_parts_of_end_to_end_move_the_encoder_by_shares(system, recipe, learnt, batch):
+    """Shares add up to 1, follow the weights, and are those of the parts of the loss."""
+    networks, fusion, _ = system
+    trained, frozen = program.split_parameters("end_to_end", learnt)
+    found = []
+    for weight in (0.0, 1.0, 2.0):
+        weighed = dataclasses.replace(recipe, realism_weight=weight)
+        shares = jax.jit(fusion_stages.encoder_shares(networks, fusion, weighed))
+        found.append(shares(trained, frozen, batch, jax.random.key(0)))
+        np.testing.assert_allclose(sum(found[-1].values()), 1.0, rtol=1e-5)
+    looks, rate = (
+        [shares[f"encoder_share_{name}"] for shares in found] for name in ("looks", "rate")
+    )
+    assert looks[0] == 0 < looks[1] < looks[2]
+    np.testing.assert_allclose(looks[2] / rate[2], 2 * looks[1] / rate[1], rtol=1e-3)
 
 
 def test_the_same_key_gives_the_same_loss_and_another_another(gradient, recipe, learnt, batch):
@@ -224,9 +244,9 @@ def test_half_of_a_batch_is_seen_after_one_step_and_half_after_two(system, learn
     def run(params):
         latent = fusion_stages.few_step_latent(fusion, params, decoded, noise, key, 0.5)
         picture = networks.decode(params, latent)
-        return latent, fusion_stages.picture_terms(recipe, params, example, picture)
+        return latent, fusion_stages.picture_terms(recipe, params, example, picture, key)[:2]
 
-    latent, terms = run(fresh)
+    latent, _ = run(fresh)
     moved = np.asarray((latent - decoded.latent) / decoded.deviation)
     np.testing.assert_allclose(moved[::2], GRAIN_AT_START * np.asarray(noise)[::2], atol=1e-2)
     # With v = -g r, a step through the angle a multiplies by cos a + g sin a.
@@ -237,9 +257,22 @@ def test_half_of_a_batch_is_seen_after_one_step_and_half_after_two(system, learn
         np.cos(second) + GRAIN_AT_START * np.sin(second)
     )
     np.testing.assert_allclose(share[1::2], expected[1::2], rtol=1e-2)
-    latent, terms = run(learnt)
+    latent, (score, ratio) = run(learnt)
     assert np.all(np.isfinite(latent))
-    assert np.all(np.abs(terms["mse_ratio"] - 1) > 1e-4) and np.all(terms["lpips"] > 0)
+    assert np.all(np.abs(ratio - 1) > 1e-4) and np.all(score > 0)
+
+
+def test_the_second_step_costs_nothing_where_no_example_takes_it(system, learnt, example):
+    _, fusion, _ = system
+    decoded, noise = example.decoded, jnp.zeros_like(example.decoded.latent)
+
+    def operations(share):
+        def run(params, key):
+            return fusion_stages.few_step_latent(fusion, params, decoded, noise, key, share)
+
+        return str(jax.make_jaxpr(run)(learnt, jax.random.key(0))).count("conv_general_dilated")
+
+    assert operations(0.5) == 2 * operations(0.0) > 0
 
 
 def only(recipe, **weights):
@@ -282,7 +315,7 @@ def test_terms_without_a_weight_are_not_computed(system, recipe, learnt, batch, 
     loss = fusion_stages.realism_loss(networks, fusion, only(recipe, **weights))
     trained, frozen = program.split_parameters("realism", learnt)
     _, metrics = jax.eval_shape(loss, trained, frozen, batch, jax.random.key(0))
-    expected = {"mse", "mse_ratio", "lpips"}
+    expected = {"mse", "mse_ratio", "score"}
     expected |= {"prediction_error"} if "diffusion_weight" in weights else set()
     expected |= {"generator", "discriminator"} if "adversarial_weight" in weights else set()
     assert set(metrics) == expected
@@ -309,20 +342,3 @@ def test_noise_is_that_of_decoders(system):
     assert np.abs(noise).max() <= np.float32(3**0.5)
     np.testing.assert_allclose(noise.std(), 1, rtol=0.01)
     np.testing.assert_allclose(noise.mean(), 0, atol=0.02)
-
-
-def test_perceptual_weights_as_parameters_and_back():
-    weights = lpips_weights()
-    weights["conv"] += [(jnp.full((1, 1, 4, 4), float(i)), jnp.zeros(4)) for i in range(8)]
-    back = fusion_stages.as_weights(fusion_stages.as_parameters(weights))
-    assert jax.tree.structure(back) == jax.tree.structure(weights)
-    jax.tree.map(np.testing.assert_array_equal, back, weights)  # conv_10 is not after conv_1
-
-
-def test_half_size_views_are_the_middle_and_the_whole(rng):
-    images = jnp.asarray(rng.normal(0, 1, (2, 3, 64, 96, 3)), jnp.float32)
-    window, smaller = fusion_stages.half_size_views(images)
-    assert window.shape == smaller.shape == (2, 3, 32, 48, 3)
-    np.testing.assert_array_equal(window, images[:, :, 16:48, 24:72])
-    expected = np.asarray(images)[0, 1, 10:12, 20:22].mean((0, 1))
-    np.testing.assert_allclose(smaller[0, 1, 5, 10], expected, rtol=1e-5)

@@ -67,7 +67,8 @@ def smoke_config(workdir, base, **changes):
     config.fusion.transform.update(channels=(16,), heads=(0,))
     config.fusion.discriminator.update(width=4, levels=2)
     config.data.crop_size = 32
-    config.training.perceptual_halves = False  # which needs crops of 64
+    one_view = dict(whole=1.0, half=0.0, quarter=0.0)  # others need larger crops
+    config.training.looks.update(alexnet=one_view, vgg16=dict(quarter=0.0), max_offset=0)
     config.update(stage="transform", workdir=str(workdir), init_from=str(base))
     config.update_from_flattened_dict(changes)
     return config
@@ -161,7 +162,7 @@ def test_other_stages_go_on_from_a_module(straight, smoke_model, tmp_path, stage
     folder = train.train(config)
     lines = metrics_of(tmp_path)
     assert all(np.isfinite(value) for line in lines for value in line.values())
-    assert {"mse_ratio", "lpips", "gradient_norm"} <= set(lines[0])
+    assert {"mse_ratio", "lpips_alexnet", "gradient_norm"} <= set(lines[0])
     shown = {"auxiliary": "psnr_y_p@400", "realism": "psnr_2@400"}
     assert shown[stage] in lines[-1]
     before, after = contents(straight / "model"), contents(folder)
@@ -182,7 +183,7 @@ def test_end_to_end_makes_a_codec_with_its_module_inside(straight, smoke_model, 
     )  # fmt: skip
     folder = train.train(config)
     lines = metrics_of(tmp_path)
-    assert {"bpp", "lpips_tau_1"} <= set(lines[0]) and np.isfinite(lines[-1]["bpp@400"])
+    assert {"bpp", "score_tau_1"} <= set(lines[0]) and np.isfinite(lines[-1]["bpp@400"])
     old, new = model_folder.load(smoke_model), model_folder.load(folder)
     assert new.name == old.name and new.model_id != old.model_id
     assert set(new.params) == set(old.params)
