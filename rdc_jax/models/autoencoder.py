@@ -4,11 +4,12 @@
     synthesis: x = d2s8(S y / gain) + g(y / gain)  S = its pseudo-inverse
 
 A and S are dense layers on 8x8 blocks; f and g are residual conv nets whose last layer starts at
-zero, so training starts at the level of JPEG. The analysis may be wider than the synthesis, which costs
-encoders only: further blocks, with more hidden channels and a last layer that starts at zero, so
-that weights without them can be grown. The gain stands outside the kernels (an optimiser
+zero, so training starts at the level of JPEG. The gain stands outside the kernels (an optimiser
 moves a weight of 30 too slowly) and puts latents in units of about four 8-bit grey levels, so
 that quantiser steps of 1 to 30 span the useful rates [ours].
+
+The analysis may be larger than the synthesis, which costs encoders only: `added_blocks` have more
+hidden channels and a last layer that starts at zero, so that stored weights can be grown by them.
 """
 
 from typing import Any

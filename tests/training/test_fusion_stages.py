@@ -80,8 +80,8 @@ def recipe():
     )  # fmt: skip
     return fusion_stages.FusionRecipe(
         base, Looks(Views(whole=1.0), Views(), max_offset=0, pattern=0.1, colour=0.01),
-        pixel_weight=0.5, adversarial_weight=0.1, pull_weight=0.01, diffusion_weight=0.05, two_step_share=0.5,
-        realism_weight=0.7,
+        pixel_weight=0.5, adversarial_weight=0.1, pull_weight=0.01, diffusion_weight=0.05,
+        two_step_share=0.5, realism_weight=0.7,
     )  # fmt: skip
 
 
