@@ -23,6 +23,7 @@ from rdc_jax.models.fusion import Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
 from rdc_jax.training import fusion_stages
+from rdc_jax.training.initialization import fitted_to
 from rdc_jax.training.stages import Noised, entropy_bits, received_latent
 from rdc_jax.training.validation import TIMESTEPS
 
@@ -76,7 +77,7 @@ def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) ->
             if fresh != stored:
                 raise RdcError(f"the {part} in {config.fusion_from} does not fit config.fusion")
         module |= earlier
-    params = base.params | module
+    params = fitted_to(networks, base.params, config.seed) | module
     if config.stage != "transform":
         weights = perceptual_weights.load(TRAINING_BACKBONE)
         params["perceptual"] = fusion_stages.as_parameters(weights)
