@@ -20,6 +20,15 @@ quantisation would spend about 2.5 s / Delta bits on it and take s^4 / (s^2 + De
 its squared error, which below s / Delta = .4 is a worse price than any other element asks. What is
 left of it is the prior, which is the denoiser's to draw from [ours].
 
+z itself is rounded to integers and its prior is a function of the condition, unless a config adds
+
+    hyper_step      a learnt step per channel and condition (`rdc_jax.models.hyper_latent`)
+    hyper_context   the same three passes on the grid of z: passes 1 and 2 correct the prior by what
+                    the earlier ones have coded, less its mean by the condition alone (so that 0,
+                    beyond the border as well, stands for what the prior expects)
+
+Both end in layers that start at zero, so that a network grown by them starts as it was.
+
 Everything after z runs twice in the project: here in float32 for training, and in
 `rdc_jax.entropy.integer_network` in exact fixed point for coding. That is why this network has
 only 1x1 and 3x3 convolutions, ReLUs and depth-to-space. Keep the two in step.
@@ -32,6 +41,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rdc_jax.models.hyper_latent import (
+    CodedHyperLatent,
+    bounded_log2_step,
+    coded_hyper_latent,
+)
 from rdc_jax.models.layers import area_pool, conv, depth_to_space
 
 TIMESTEP_HATS = 12
@@ -57,7 +71,7 @@ def condition_features(timesteps: jax.Array, importance: jax.Array) -> jax.Array
 
 # Layers whose last CONDITION_CHANNELS inputs are the condition, and which of those say what.
 CONDITIONED = ("analysis_0", "hyper_prior", "synthesis_0", "synthesis_2", "pass0_0", "pass1_0",
-               "pass2_0")  # fmt: skip
+               "pass2_0", "hyper_log2_step", "hyper1_0", "hyper2_0")  # fmt: skip
 CONDITIONS = {"timestep": (0, TIMESTEP_HATS), "importance": (TIMESTEP_HATS, CONDITION_CHANNELS)}
 
 
@@ -69,7 +83,7 @@ def blinded(params: Mapping[str, Any], condition: str) -> dict[str, Any]:
     """
     start, stop = (end - CONDITION_CHANNELS for end in CONDITIONS[condition])
     changed = dict(params)
-    for layer in CONDITIONED:
+    for layer in filter(params.__contains__, CONDITIONED):
         kernel = jnp.asarray(params[layer]["kernel"])
         inputs = kernel.shape[-2]
         kernel = kernel.at[..., inputs + start : inputs + stop, :].set(0.0)
@@ -114,7 +128,8 @@ class Hyperprior(nn.Module):
     """Fields: `latent_channels` C, `hyper_channels` Cz, `width` of the hidden layers.
 
     `latent_unit`, a power of two: latents are divided by it on the way in, means multiplied by it
-    on the way out, so that kernels see numbers of order one.
+    on the way out, so that kernels see numbers of order one. `hyper_step`, `hyper_context`: see
+    the module docstring.
     """
 
     latent_channels: int
@@ -122,6 +137,8 @@ class Hyperprior(nn.Module):
     width: int = 96
     latent_unit: float = 32.0
     silent_below: float | None = None  # log2(scale / step) of elements that are not sent
+    hyper_step: bool = False
+    hyper_context: bool = False
 
     def setup(self) -> None:
         w, c = self.width, self.latent_channels
@@ -144,6 +161,15 @@ class Hyperprior(nn.Module):
         self.pass2_0 = conv(w, 1)
         self.pass2_1 = conv(w, 1)
         self.pass2_2 = conv(2 * c, 1, kernel_init=zeros)
+        if self.hyper_step:
+            self.hyper_log2_step = conv(self.hyper_channels, 1, kernel_init=zeros)
+        if self.hyper_context:
+            self.hyper1_context = conv(w, use_bias=False)
+            self.hyper1_0 = conv(w, 1)
+            self.hyper1_1 = conv(2 * self.hyper_channels, 1, kernel_init=zeros)
+            self.hyper2_context = conv(w, use_bias=False)
+            self.hyper2_0 = conv(w, 1)
+            self.hyper2_1 = conv(2 * self.hyper_channels, 1, kernel_init=zeros)
 
     def hyper_analysis(self, latent: jax.Array, condition: jax.Array) -> jax.Array:
         """latent [B,h,w,C], condition [B,h,w,16] -> z [B,h/4,w/4,Cz], not yet rounded."""
@@ -157,8 +183,47 @@ class Hyperprior(nn.Module):
         mean, log2_scale = jnp.split(self.hyper_prior(area_pool(condition, 4)), 2, axis=-1)
         return HYPER_GAIN * mean, log2_scale
 
+    def hyper_latent_log2_step(self, condition: jax.Array) -> jax.Array | None:
+        """log2 of the step of z [B,h/4,w/4,Cz]; None: integers."""
+        if not self.hyper_step:
+            return None
+        return bounded_log2_step(self.hyper_log2_step(area_pool(condition, 4)))
+
+    def hyper_latent_given(self, z: jax.Array, condition: jax.Array) -> CodedHyperLatent:
+        """z of `hyper_analysis` as both sides of coding see it, with its prior."""
+        mean, log2_scale = self.hyper_latent_prior(condition)
+        log2_step = self.hyper_latent_log2_step(condition)
+        coded = coded_hyper_latent(z, mean, log2_scale, log2_step)
+        if not self.hyper_context:
+            return coded
+        first, *later = pass_masks(*z.shape[1:3])
+        known = first * (coded.value - mean)
+        for number, mask in enumerate(later, start=1):
+            more_mean, more_log2_scale = self.hyper_correction(number, known, condition)
+            own = coded_hyper_latent(z, mean + more_mean, log2_scale + more_log2_scale, log2_step)
+            known = known + mask * (own.value - mean)
+            coded = jax.tree.map(lambda new, old, here=mask > 0: jnp.where(here, new, old),
+                                 own, coded)  # fmt: skip
+        return coded
+
+    def hyper_correction(
+        self, number: int, known: jax.Array, condition: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """What pass 1 or 2 adds to mean and log2 scale of z (valid there), [B,h/4,w/4,Cz] each.
+
+        known [B,h/4,w/4,Cz]: coded values less `hyper_latent_prior`'s mean where earlier passes
+        have coded, 0 elsewhere.
+        """
+        if number == 1:
+            context, condition_layer, output = self.hyper1_context, self.hyper1_0, self.hyper1_1
+        else:
+            context, condition_layer, output = self.hyper2_context, self.hyper2_0, self.hyper2_1
+        x = condition_layer(area_pool(condition, 4)) + context(known / HYPER_GAIN)
+        mean, log2_scale = jnp.split(output(nn.relu(x)), 2, axis=-1)
+        return HYPER_GAIN * mean, log2_scale
+
     def hyper_synthesis(self, z: jax.Array, condition: jax.Array) -> jax.Array:
-        """Rounded z -> features [B,h,w,width + 16]."""
+        """z as coded -> features [B,h,w,width + 16]."""
         x = jnp.concatenate([z / HYPER_GAIN, area_pool(condition, 4)], axis=-1)
         x = nn.relu(self.synthesis_0(x))
         x = nn.relu(depth_to_space(self.synthesis_1(x), 2))
@@ -206,9 +271,11 @@ class Hyperprior(nn.Module):
     ) -> tuple[jax.Array, ...]:
         """Touches every parameter (for init): returns z, its prior, mean and log2 scale."""
         z = self.hyper_analysis(latent, condition)
+        coded = self.hyper_latent_given(z, condition)
         return (
             z,
-            *self.hyper_latent_prior(condition),
+            coded.mean,
+            coded.log2_scale,
             *self.parameters_given(z, noisy_latent, condition, log2_step),
         )
 

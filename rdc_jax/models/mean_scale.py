@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from rdc_jax.models.gdn import GDN, lower_bound
+from rdc_jax.models.hyper_latent import CodedHyperLatent, coded_hyper_latent
 from rdc_jax.models.layers import conv
 from rdc_jax.models.strided import Downsample, Upsample
 from rdc_jax.models.wavelet_start import down_init, up_init
@@ -124,6 +125,10 @@ class MeanScaleHyperprior(nn.Module):
         """Mean and log2 scale of what `hyper_analysis` gives, each [1,1,1,N]."""
         shape = (1, 1, 1, -1)
         return self.z_prior.mean.reshape(shape), self.z_prior.log2_scale.reshape(shape)
+
+    def hyper_latent_given(self, z: jax.Array, condition: jax.Array) -> CodedHyperLatent:
+        """z of `hyper_analysis` as both sides of coding see it, with its prior."""
+        return coded_hyper_latent(z, *self.hyper_latent_prior(condition))
 
     def parameters_given(
         self, z: jax.Array, noisy_latent: jax.Array, condition: jax.Array, log2_step: jax.Array

@@ -19,11 +19,11 @@ from rdc_jax.diffusion import losses, residual
 from rdc_jax.diffusion.quantization import add_uniform_noise
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import perceptual, perceptual_weights
-from rdc_jax.models import growth
 from rdc_jax.models.fusion import Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
 from rdc_jax.training import fusion_stages, looks
+from rdc_jax.training.initialization import fitted_to
 from rdc_jax.training.stages import Noised, entropy_bits, received_latent
 from rdc_jax.training.validation import TIMESTEPS
 
@@ -73,10 +73,7 @@ def with_base(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) -> dict[str, Any]:
     """The base codec's parameters, the module's (fresh, or of `fusion_from`), and the LPIPS net."""
     base = model_folder.load(config.init_from)
-    base_params = base.params
-    if any(config.grow.to_dict().values()):
-        fresh = jax.jit(networks.init)(jax.random.key(config.seed))
-        base_params = growth.grown(jax.device_get(fresh), base.params)
+    base_params = fitted_to(networks, base.params, config.seed)
     fusion = build(config, networks)
     module = jax.jit(fusion.init)(jax.random.key(config.seed))
     module = jax.device_get(fusion.start(module, base_params))

@@ -1,5 +1,6 @@
-"""Data-dependent start of the entropy model."""
+"""Where training starts: scales of the data for a fresh codec, or stored weights, grown to fit."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -7,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax.diffusion.losses import PIXEL_RANGE
+from rdc_jax.model_folder import parameter_shapes
+from rdc_jax.models.growth import grown
 from rdc_jax.models.networks import Networks
 
 
@@ -23,3 +26,11 @@ def match_empirical_scales(
     mean, deviation = jnp.mean(latent, (0, 1, 2)), jnp.std(latent, (0, 1, 2)) + 1e-3
     hyperprior = networks.hyperprior.matched_to(params["hyperprior"], mean, deviation)
     return params | {"hyperprior": hyperprior}
+
+
+def fitted_to(networks: Networks, stored: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Stored parameters, with fresh ones where the config's networks have more (`grown`)."""
+    key = jax.random.key(seed)
+    if parameter_shapes(jax.eval_shape(networks.init, key)) == parameter_shapes(stored):
+        return dict(stored)
+    return grown(jax.device_get(jax.jit(networks.init)(key)), stored)

@@ -16,7 +16,6 @@ from rdc_jax.diffusion import losses, preconditioning
 from rdc_jax.diffusion.quantization import (
     add_gaussian_noise,
     add_uniform_noise,
-    round_straight_through,
     round_to_grid,
 )
 from rdc_jax.models.autoencoder import LATENT_GAIN
@@ -99,13 +98,14 @@ def entropy_bits(
     apply, timesteps = networks.hyperprior.apply, noised.timesteps
     condition = condition_features(timesteps.at_pixels(timesteps.values), noised.importance)
     z = apply(variables, noised.latent, condition, method="hyper_analysis")
-    z_mean, z_log2_scale = apply(variables, condition, method="hyper_latent_prior")
-    z_noisy = add_uniform_noise(key, z, jnp.ones((1, 1, 1, 1)))
-    z_bits = losses.gaussian_bits(z_noisy - z_mean, jnp.ones(()), bounded_scale(z_log2_scale, 0.0))
+    coded = apply(variables, z, condition, method="hyper_latent_given")
+    z_noisy = add_uniform_noise(key, coded.scaled, jnp.ones((1, 1, 1, 1)))
+    z_scale = bounded_scale(coded.log2_scale, 0.0)
+    z_bits = losses.gaussian_bits(z_noisy - coded.mean, jnp.ones(()), z_scale)
     step = networks.steps_at_pixels(params, timesteps)
     log2_step = jnp.log2(step)
     mean, log2_scale = apply(
-        variables, round_straight_through(z), noised.yhat, condition, log2_step,
+        variables, coded.value, noised.yhat, condition, log2_step,
         method="parameters_given",
     )  # fmt: skip
     scale = bounded_scale(log2_scale, log2_step)

@@ -34,7 +34,7 @@ from rdc_jax.training import (
     validation,
 )
 from rdc_jax.training.checkpoints import Checkpoints
-from rdc_jax.training.initialization import match_empirical_scales
+from rdc_jax.training.initialization import fitted_to, match_empirical_scales
 from rdc_jax.training.interrupts import CONTINUE, TERMINATED, Terminated, noted_signals
 from rdc_jax.training.metric_writer import MetricWriter
 from rdc_jax.training.profile import profile_window
@@ -235,7 +235,8 @@ def initial_parameters(
     if fusion_run.is_fusion(config):
         return fusion_run.initial_parameters(config, networks)
     if config.init_from:
-        params = model_folder.load(config.init_from).params
+        stored = model_folder.load(config.init_from).params
+        params = fitted_to(networks, stored, config.seed)
         if blind_to := config.training.get("blind_to", ""):
             params["hyperprior"] = jax.device_get(blinded(params["hyperprior"], blind_to))
         return params

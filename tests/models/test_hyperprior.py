@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rdc_jax.entropy import tables
+from rdc_jax.models.growth import grown
 from rdc_jax.models.hyperprior import (
     CONDITION_CHANNELS,
     LOG2_RATIO_RANGE,
@@ -204,10 +205,14 @@ def test_condition_features_are_two_bases():
     np.testing.assert_allclose(features[0, 0, 0], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("additions", [False, True])
 @pytest.mark.parametrize("condition", ["timestep", "importance"])
-def test_a_blinded_network_is_not_told(network, condition):
+def test_a_blinded_network_is_not_told(network, condition, additions):
     """Its answers no longer depend on the one condition, and still on the other."""
     module, variables, latent, _ = network
+    if additions:
+        module, variables = with_additions(network)
+        variables = jax.tree.map(lambda leaf: leaf + 0.1, variables)
     params = {"params": blinded(variables["params"], condition)}
 
     def answers(t, m):
@@ -223,3 +228,72 @@ def test_a_blinded_network_is_not_told(network, condition):
     if condition == "importance":
         unseen, seen = seen, unseen
     assert unseen < 1e-4 and seen > 0.1
+
+
+ADDITIONS = {"hyper_step": True, "hyper_context": True}
+
+
+def with_additions(network):
+    """The module with a step and context for z, and its parameters: fresh where it has more."""
+    module, variables, latent, condition = network
+    larger = module.clone(**ADDITIONS)
+    fresh = larger.init(jax.random.key(3), latent, latent, condition, LOG2_STEP)
+    return larger, {"params": grown(fresh["params"], variables["params"])}
+
+
+def test_a_network_grown_by_step_and_context_of_z_starts_as_it_was(network):
+    module, variables, latent, condition = network
+    larger, grown_variables = with_additions(network)
+    old = module.apply(variables, latent, latent, condition, LOG2_STEP)
+    new = larger.apply(grown_variables, latent, latent, condition, LOG2_STEP)
+    for ours, theirs in zip(new, old, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+    coded = larger.apply(grown_variables, old[0], condition, method="hyper_latent_given")
+    np.testing.assert_array_equal(coded.value, jnp.round(old[0]))
+
+
+def test_context_of_the_hyper_latent_is_causal(network, rng):
+    """A pass of z sees what earlier ones coded, less the prior's mean, and nothing else."""
+    _, _, _, condition = network
+    larger, variables = with_additions(network)
+    variables = jax.tree.map(
+        lambda leaf: leaf + jnp.asarray(rng.normal(0, 0.3, leaf.shape), jnp.float32), variables
+    )
+    condition = jnp.tile(condition, (1, 3, 2, 1))  # z is 6 x 6
+    z = jnp.asarray(rng.normal(0, 9, (1, 6, 6, 3)), jnp.float32)
+
+    def priors(z):
+        coded = larger.apply(variables, z, condition, method="hyper_latent_given")
+        return np.stack([coded.mean, coded.log2_scale])
+
+    def cells_changed_by(row, column):
+        difference = np.abs(priors(z.at[0, row, column].add(90.0)) - priors(z))
+        return sorted(map(tuple, np.argwhere(difference.max((0, 1, 4)) > 0).tolist()))
+
+    assert cells_changed_by(1, 1) == [(0, 1), (1, 0), (1, 2), (2, 1)]  # pass 1 the last one
+    assert cells_changed_by(1, 2) == cells_changed_by(2, 3) == []  # pass 2 nobody
+    of_pass_0 = cells_changed_by(2, 2)
+    assert {(1, 1), (1, 3), (3, 1), (3, 3), (1, 2), (2, 1), (2, 3), (3, 2)} <= set(of_pass_0)
+    assert all(row % 2 or column % 2 for row, column in of_pass_0)
+
+    prior = larger.apply(variables, condition, method="hyper_latent_prior")
+    step = larger.apply(variables, condition, method="hyper_latent_log2_step")
+    first = larger.apply(variables, z, condition, method="hyper_latent_given")
+    np.testing.assert_allclose((first.log2_scale + step)[0, ::2, ::2], prior[1][0, ::2, ::2],
+                               atol=1e-4)  # fmt: skip
+
+
+def test_the_step_of_the_hyper_latent_has_a_gradient_from_the_start(network):
+    _, _, latent, condition = network
+    larger, variables = with_additions(network)
+
+    def bits(variables):
+        z = larger.apply(variables, latent, condition, method="hyper_analysis")
+        coded = larger.apply(variables, z, condition, method="hyper_latent_given")
+        power = jnp.square(coded.scaled - coded.mean) * jnp.exp2(-2 * coded.log2_scale)
+        return jnp.sum(coded.log2_scale + power)
+
+    slope = jax.grad(bits)(variables)["params"]
+    for layer in ("hyper_log2_step", "hyper1_1", "hyper2_1"):
+        assert np.all(np.isfinite(slope[layer]["kernel"]))
+        assert np.abs(slope[layer]["kernel"]).max() > 1e-3
