@@ -14,7 +14,8 @@ Encoder and decoder both run this; the float network exists for training alone.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Container, Mapping
 
 import numpy as np
 
@@ -30,12 +31,17 @@ TIMESTEP_HATS = 12
 IMPORTANCE_HATS = 4
 HYPER_GAIN_BITS = 2  # z = 2**2 x network units
 HYPER_DOWNSAMPLING = 4
-MAX_HYPER_SYMBOL = 1 << 13  # |z| is less
+MAX_HYPER_SYMBOL = 1 << 13  # |z| is less, in steps from its lattice's centre
 LAYERS = (
     "analysis_0 analysis_1 analysis_2 hyper_prior synthesis_0 synthesis_1 synthesis_2 synthesis_3 "
     "pass0_0 pass0_1 pass1_context pass1_0 pass1_1 pass1_2 pass2_context pass2_0 pass2_1 pass2_2"
 ).split()
-POINTWISE = tuple(x for x in LAYERS if x.startswith("pass") and not x.endswith("context"))
+# Groups of layers that a network may have: a step for z, and context for it.
+HYPER_STEP = ("hyper_log2_step",)
+HYPER_CONTEXT = "hyper1_context hyper1_0 hyper1_1 hyper2_context hyper2_0 hyper2_1".split()
+POINTWISE = tuple(x for x in [*LAYERS, *HYPER_STEP, *HYPER_CONTEXT]
+                  if x.startswith(("pass", *HYPER_STEP, "hyper1", "hyper2"))
+                  and not x.endswith("context"))  # fmt: skip
 _STRIPE_ROWS = 64  # a convolution's patches are gathered this many rows at a time
 
 
@@ -122,10 +128,16 @@ def quantize_convolution(kernel: np.ndarray, bias: np.ndarray | None) -> dict[st
     }
 
 
+def layers_with(names: Container[str]) -> list[str]:
+    """The layers of a network that has some of `names`: an optional group is there as a whole."""
+    optional = [group for group in (HYPER_STEP, HYPER_CONTEXT) if group[0] in names]
+    return [*LAYERS, *itertools.chain(*optional)]
+
+
 def quantize_hyperprior(params: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The float hyperprior's parameter tree -> {"layer.weight", "layer.bias", "layer.shift"}."""
     arrays = {}
-    for layer in LAYERS:
+    for layer in layers_with(params):
         quantized = quantize_convolution(params[layer]["kernel"], params[layer].get("bias"))
         arrays |= {f"{layer}.{name}": array for name, array in quantized.items()}
     return arrays
@@ -165,6 +177,12 @@ def depth_to_space(x: np.ndarray, factor: int) -> np.ndarray:
     return x.reshape(h * factor, w * factor, -1)
 
 
+def hyper_activations(z: np.ndarray) -> np.ndarray:
+    """z, or a difference of its values, int64 at 10 fractional bits -> activations in float64."""
+    x = (z + (1 << HYPER_GAIN_BITS >> 1)) >> HYPER_GAIN_BITS
+    return np.clip(x, -ACTIVATION_LIMIT, ACTIVATION_LIMIT).astype(np.float64)
+
+
 class IntegerHyperprior:
     """The network; all activations are integers (10 fractional bits) held in float64 [h,w,c].
 
@@ -173,13 +191,14 @@ class IntegerHyperprior:
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
-        expected = {f"{layer}.{part}" for layer in LAYERS for part in ("weight", "bias", "shift")}
+        names = layers_with({name.partition(".")[0] for name in arrays})
+        expected = {f"{layer}.{part}" for layer in names for part in ("weight", "bias", "shift")}
         if set(arrays) != expected:
             wrong = sorted(expected ^ set(arrays))[0]
             raise RdcError(f"the integer network of these weights is damaged: check {wrong!r}")
         self._layers = {
             layer: checked_layer(layer, arrays, (1,) if layer in POINTWISE else (1, 3))
-            for layer in LAYERS
+            for layer in names
         }
         self.latent_channels = self._layers["pass0_1"].bias.size // 2
         self.hyper_channels = self._layers["hyper_prior"].bias.size // 2
@@ -192,8 +211,20 @@ class IntegerHyperprior:
         known = constant(-ACTIVATION_LIMIT, ACTIVATION_LIMIT, self.latent_channels)
         x = layer.hidden("analysis_0", known.with_channels_of(condition))
         layer("analysis_2", layer.hidden("analysis_1", x))
-        layer("hyper_prior", condition)
+        prior = layer("hyper_prior", condition)
         z = (MAX_HYPER_SYMBOL - 1) << (FRACTION_BITS - HYPER_GAIN_BITS)
+        if "hyper_log2_step" in self._layers:
+            z = ACTIVATION_LIMIT
+            if 2 * layer("hyper_log2_step", condition).low.size != prior.low.size:
+                raise RdcError(
+                    "the integer network of these weights is damaged: check 'hyper_log2_step'"
+                )
+        if "hyper1_context" in self._layers:
+            around = constant(-ACTIVATION_LIMIT, ACTIVATION_LIMIT, self.hyper_channels)
+            for number in (1, 2):
+                x = layer(f"hyper{number}_context", around)
+                x = x.plus(layer(f"hyper{number}_0", condition)).clip(ACTIVATION_LIMIT).relu()
+                prior.plus(layer(f"hyper{number}_1", x))
         x = constant(-z, z, self.hyper_channels).clip(ACTIVATION_LIMIT)
         x = layer.hidden("synthesis_0", x.with_channels_of(condition))
         x = layer.hidden("synthesis_1", x).depth_to_space()
@@ -217,11 +248,12 @@ class IntegerHyperprior:
         return [(row == 0) & (column == 0), (row == 1) & (column == 1), row != column]
 
     def hyper_analysis(self, latent: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """latent (fixed point) [h,w,C], h and w multiples of 4 -> integer z [h/4,w/4,Cz]."""
+        """latent (fixed point) [h,w,C], h and w multiples of 4 -> z [h/4,w/4,Cz], int64,
+        10 fractional bits."""
         x = np.clip(latent, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
         x = self._hidden("analysis_0", np.concatenate([x, condition], axis=-1))
         x = self._layers["analysis_2"](self._hidden("analysis_1", x, 2), 2)
-        return np.floor((x * 2**HYPER_GAIN_BITS + ONE / 2) / ONE)
+        return x.astype(np.int64) << HYPER_GAIN_BITS
 
     def hyper_latent_prior(self, condition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean of z and log2 of its scale, fixed point int64 [h/4,w/4,Cz]."""
@@ -229,10 +261,42 @@ class IntegerHyperprior:
         mean, log2_scale = np.split(x, 2, axis=-1)
         return mean << HYPER_GAIN_BITS, log2_scale
 
+    def hyper_log2_step(self, condition: np.ndarray) -> np.ndarray | None:
+        """log2 of the step of z, fixed point int64 [h/4,w/4,Cz], not clipped; None: integers."""
+        if "hyper_log2_step" not in self._layers:
+            return None
+        return self._layers["hyper_log2_step"](area_pool(condition, 4)).astype(np.int64)
+
+    def hyper_passes(self, height: int, width: int) -> list[np.ndarray]:
+        """The cells of z that each pass codes, bool [h,w] each; one pass without context."""
+        if "hyper1_context" not in self._layers:
+            return [np.ones((height, width), bool)]
+        return self.passes(height, width)
+
+    def hyper_pass_parameters(
+        self,
+        number: int,
+        prior: tuple[np.ndarray, np.ndarray],
+        known: np.ndarray,
+        condition: np.ndarray,
+        where: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and log2 scale (fixed point int64 [P,Cz]) of the cells of z that pass 1 or 2 codes.
+
+        prior: of `hyper_latent_prior`; known int64 [h/4,w/4,Cz]: values coded by earlier passes
+        less the prior's mean (10 fractional bits), 0 elsewhere; where: bool [h/4,w/4].
+        """
+        context = self._layers[f"hyper{number}_context"]
+        x = context.rescale(context.accumulate_at(hyper_activations(known), where))
+        x += self._layers[f"hyper{number}_0"](area_pool(condition, 4)[where])
+        x = self._layers[f"hyper{number}_1"](np.clip(x, 0.0, ACTIVATION_LIMIT)).astype(np.int64)
+        x += np.concatenate([prior[0][where] >> HYPER_GAIN_BITS, prior[1][where]], axis=-1)
+        mean, log2_scale = np.split(np.clip(x, -ACTIVATION_LIMIT, ACTIVATION_LIMIT), 2, axis=-1)
+        return mean << HYPER_GAIN_BITS, log2_scale
+
     def hyper_synthesis(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """Integer z [h/4,w/4,Cz] -> features [h,w,width + 16]."""
-        x = z * 2.0 ** (FRACTION_BITS - HYPER_GAIN_BITS)
-        x = np.clip(x, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        """z [h/4,w/4,Cz], int64, 10 fractional bits -> features [h,w,width + 16]."""
+        x = hyper_activations(z)
         x = self._hidden("synthesis_0", np.concatenate([x, area_pool(condition, 4)], axis=-1))
         x = depth_to_space(self._hidden("synthesis_1", x), 2)
         x = self._hidden("synthesis_2", np.concatenate([x, area_pool(condition, 2)], axis=-1))

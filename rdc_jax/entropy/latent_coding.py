@@ -1,6 +1,6 @@
 """From a clean latent to bytes and back: the one place that decides a symbol's probability.
 
-    map + timesteps -> condition -> z (coded first) -> features
+    map + timesteps -> condition -> z (coded first, `hyper_coding`) -> features
     pass 0, pixels of even row and column: mean, scale from features               -> symbols
     pass 1, pixels of odd row and column:  mean, scale from features + pass 0      -> symbols
     pass 2, the others:                    mean, scale from features + both passes -> symbols
@@ -26,6 +26,7 @@ from rdc_jax.entropy import tables
 from rdc_jax.entropy.coder import SymbolDecoder, SymbolEncoder
 from rdc_jax.entropy.dither import dither_phases
 from rdc_jax.entropy.entropy_model import STEP_BITS, EntropyModel
+from rdc_jax.entropy.hyper_coding import code_hyper_latent
 from rdc_jax.entropy.integer_network import (
     FRACTION_BITS,
     HYPER_DOWNSAMPLING,
@@ -102,19 +103,20 @@ def encode_latent(
     condition = table[conditions.levels].astype(np.float64)
     fixed = np.rint(np.pad(y, padding, mode="edge") * ONE)
     limit = MAX_HYPER_SYMBOL - 1
-    z = np.clip(model.network.hyper_analysis(fixed, condition), -limit, limit).astype(np.int64)
+    z = model.network.hyper_analysis(fixed, condition)
     hyper_encoder, encoder = SymbolEncoder(model.bank), SymbolEncoder(model.bank)
 
-    def write_hyper(scale_index, phase, shift):
-        symbols = (z.reshape(shift.shape) + shift).astype(np.int32)
+    def write_hyper(where, lattice, scale_index, phase, shift):
+        steps = np.clip(lattice.nearest(z[where]), -limit, limit)
+        symbols = (steps.reshape(shift.shape) + shift).astype(np.int32)
         hyper_encoder.encode(symbols, scale_index, phase)
         return symbols
 
     def write(where, sent, mean_fixed, step_fixed, scale_index, phase, shift):
         residual = (y[where].take(sent) - mean_fixed / ONE) * (2**STEP_BITS / step_fixed)
         dither = shift * 2.0**-DITHER_BITS
-        limit = tables.MAX_ABS_SYMBOL
-        symbols = np.clip(np.rint(residual - dither), -limit, limit).astype(np.int32)
+        largest = tables.MAX_ABS_SYMBOL
+        symbols = np.clip(np.rint(residual - dither), -largest, largest).astype(np.int32)
         encoder.encode(symbols, scale_index, phase)
         return symbols
 
@@ -129,7 +131,7 @@ def decode_latent(
     hyper_decoder = SymbolDecoder(model.bank, hyper_data)
     decoder = SymbolDecoder(model.bank, latent_data)
 
-    def read_hyper(scale_index, phase, shift):
+    def read_hyper(where, lattice, scale_index, phase, shift):
         symbols = hyper_decoder.decode(scale_index, phase)
         if np.any(np.abs(symbols - shift) >= MAX_HYPER_SYMBOL):
             raise RdcError("section hyper-latent is damaged: a value is out of range")
@@ -171,17 +173,8 @@ def _code(
     condition = table[conditions.levels].astype(np.float64)
     digest = hashlib.sha256()
 
-    # Hyper-latent: z is an integer; the fractional part of its mean plays the role of a dither.
-    z_mean, z_log2_scale = network.hyper_latent_prior(condition)
-    scale_index = tables.scale_index_from_log2(z_log2_scale, FRACTION_BITS).reshape(-1)
-    shift, phase = split_hyper_mean(z_mean.reshape(-1))
-    symbols = code_hyper(scale_index, phase, shift)
-    digest.update(np.ascontiguousarray(symbols, "<i4").tobytes())
-    hyper_bits, bits_map = 0.0, None
-    if count_bits:
-        hyper_bits = float(tables.ideal_bits(symbols, scale_index, phase).sum())
-        bits_map = np.zeros((h, w))
-    z = (symbols - shift).reshape(z_mean.shape).astype(np.float64)
+    z, hyper_bits = code_hyper_latent(network, condition, code_hyper, digest, count_bits=count_bits)
+    bits_map = np.zeros((h, w)) if count_bits else None
     features = network.hyper_synthesis(z, condition)[:h, :w]
 
     # Latent, pass by pass. Exact values carry 26 fractional bits, in units of latent_unit.
@@ -272,13 +265,3 @@ def shrink_residual(residual: np.ndarray, weight: np.ndarray) -> np.ndarray:
     # No overflow: steps are int32 and |64 k + 2 j - 31| < 2**26, so |residual| < 2**57 and the
     # product is at most 2**45 x 2**16 = 2**61.
     return ((residual >> 12) * weight + (1 << 19)) >> 20
-
-
-def split_hyper_mean(mean_fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Writes -mean as n + d_j, d_j a dither value: z = symbol - n is coded with phase j.
-
-    mean_fixed int64, 10 fractional bits -> (n int64, phase uint8). With q = floor(-32 mean),
-    n = (q + 16) div 32 and j = (q + 16) mod 32; |n + d_j + mean| <= 1/64.
-    """
-    q = (-mean_fixed * 32) >> FRACTION_BITS
-    return (q + 16) >> 5, ((q + 16) & 31).astype(np.uint8)

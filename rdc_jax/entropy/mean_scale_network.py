@@ -157,10 +157,11 @@ class IntegerMeanScale:
         return [np.ones((height, width), bool)]
 
     def hyper_analysis(self, latent: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """latent (fixed point) [h,w,C], h and w multiples of 4 -> integer z [h/4,w/4,Cz]."""
+        """latent (fixed point) [h,w,C], h and w multiples of 4 -> z [h/4,w/4,Cz], int64,
+        10 fractional bits."""
         x = np.clip(latent, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
         x = leaky_relu(self._layers["h_a_2"](leaky_relu(self._layers["h_a_0"](x)), 2))
-        return np.floor((self._layers["h_a_4"](x, 2) + ONE / 2) / ONE)
+        return self._layers["h_a_4"](x, 2).astype(np.int64)
 
     def hyper_latent_prior(self, condition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean of z and log2 of its scale, fixed point int64 [h/4,w/4,Cz]."""
@@ -168,9 +169,17 @@ class IntegerMeanScale:
         shape = (h // 4, w // 4, self.hyper_channels)
         return np.broadcast_to(self._z_mean, shape), np.broadcast_to(self._z_log2_scale, shape)
 
+    def hyper_log2_step(self, condition: np.ndarray) -> None:
+        """z has no step of its own: it is rounded to integers."""
+
+    def hyper_passes(self, height: int, width: int) -> list[np.ndarray]:
+        """The cells of z that each pass codes: all in one."""
+        return self.passes(height, width)
+
     def hyper_synthesis(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """Integer z [h/4,w/4,Cz] -> exact sums of the last layer, before its shift, [h,w,2C]."""
-        x = np.clip(z * ONE + self._z_median, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        """z [h/4,w/4,Cz], int64, 10 fractional bits -> exact sums of the last layer, [h,w,2C],
+        before its shift."""
+        x = np.clip(z + self._z_median, -ACTIVATION_LIMIT, ACTIVATION_LIMIT).astype(np.float64)
         for layer in UP:
             x = depth_to_space(leaky_relu(self._layers[layer](x)), 2)
         return self._layers["h_s_4"].accumulate(x)

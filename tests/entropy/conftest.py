@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rdc_jax.entropy.entropy_model import EntropyModel, schedule_arrays
-from rdc_jax.entropy.integer_network import LAYERS, IntegerHyperprior, quantize_hyperprior
+from rdc_jax.entropy.integer_network import IntegerHyperprior, layers_with, quantize_hyperprior
 from rdc_jax.entropy.latent_coding import Conditions, padded_size
 from rdc_jax.entropy.tables import TableBank, build_table_bank
 
@@ -18,27 +18,33 @@ def bank() -> TableBank:
 
 @pytest.fixture(scope="session")
 def random_hyperprior():
-    """Function (channels, seed, silent_below) -> (float module, random parameters as NumPy)."""
+    """Function (channels, seed, silent_below, additions) -> (float module, random parameters).
+
+    additions: fields `hyper_step` and `hyper_context`. The parameters are NumPy arrays.
+    """
     import jax
     import jax.numpy as jnp
 
     from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior
 
-    def make(channels=4, seed=0, silent_below=None):
+    def make(channels=4, seed=0, silent_below=None, **additions):
         fields = dict(hyper_channels=3, width=12, latent_unit=LATENT_UNIT)
-        module = Hyperprior(channels, **fields, silent_below=silent_below)
+        module = Hyperprior(channels, **fields, silent_below=silent_below, **additions)
         latent = jnp.zeros((1, 8, 8, channels))
         condition = jnp.zeros((1, 8, 8, CONDITION_CHANNELS))
         arguments = latent, latent, condition, jnp.zeros((1, 1, 1, 1))
         shapes = jax.eval_shape(module.init, jax.random.key(0), *arguments)["params"]
-        assert set(shapes) == set(LAYERS)
+        assert set(shapes) == set(layers_with(shapes))
         rng = np.random.default_rng(seed)
 
         def draw(leaf):
             gain = 0.3 if leaf.ndim == 1 else np.sqrt(1.5 / np.prod(leaf.shape[:-1]))
             return rng.normal(0, gain, leaf.shape).astype(np.float32)
 
-        return module, jax.tree.map(draw, shapes)
+        params = jax.tree.map(draw, shapes)
+        if "hyper_log2_step" in params:
+            params["hyper_log2_step"]["kernel"] *= 6  # steps of about 1/4 to 16
+        return module, params
 
     return make
 

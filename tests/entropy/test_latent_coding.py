@@ -1,6 +1,7 @@
 """The real encode and decode path of a latent, with random weights and random maps."""
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pytest
@@ -8,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-from rdc_jax.entropy import latent_coding, tables
+from rdc_jax.entropy import hyper_coding, latent_coding, tables
 from rdc_jax.entropy.dither import dither_phases
 from rdc_jax.entropy.entropy_model import EntropyModel, schedule_arrays
 from rdc_jax.entropy.integer_network import condition_table
 from rdc_jax.errors import RdcError
 
 SIZES = [(1, 1), (1, 9), (7, 1), (5, 3), (4, 4), (13, 22)]
+ADDITIONS = {"hyper_step": True, "hyper_context": True}
 SILENT = 36  # scale indexes of elements that are not sent, where a test has such
 FAR = 20  # latent pixels beyond which nothing can be felt: the receptive field is 16
 
@@ -43,9 +45,9 @@ def test_decoder_sees_what_the_encoder_saw(rng, random_model, make_conditions, h
     assert coded.bits_map.sum() == pytest.approx(coded.latent_bits)
 
 
-@pytest.mark.parametrize("silent_scales", [0, SILENT])
+@pytest.mark.parametrize(("silent_scales", "additions"), [(0, {}), (SILENT, {}), (0, ADDITIONS)])
 def test_mean_and_scale_are_those_of_the_float_network(
-    rng, random_hyperprior, make_model, make_conditions, silent_scales
+    rng, random_hyperprior, make_model, make_conditions, silent_scales, additions
 ):
     """Context included: the whole path against the network that training uses."""
     import jax.numpy as jnp
@@ -53,7 +55,7 @@ def test_mean_and_scale_are_those_of_the_float_network(
     from rdc_jax.models.hyperprior import condition_features, silence_threshold
 
     silent_below = silence_threshold(silent_scales) if silent_scales else None
-    module, params = random_hyperprior(silent_below=silent_below)
+    module, params = random_hyperprior(silent_below=silent_below, **additions)
     random_model = make_model(params, silent_scales=silent_scales)
     conditions, latent = make_conditions(16, 12), random_latent(rng, 16, 12)
     coded = latent_coding.encode_latent(random_model, latent, conditions)[2]
@@ -61,7 +63,13 @@ def test_mean_and_scale_are_those_of_the_float_network(
     timesteps = jnp.asarray(conditions.timesteps[levels], jnp.float32)
     condition = condition_features(timesteps, jnp.asarray(levels / 2, jnp.float32))
     table = condition_table(conditions.timesteps, 3)[conditions.levels].astype(np.float64)
-    z = random_model.network.hyper_analysis(np.rint(latent / 32.0 * 1024), table)
+    exact = random_model.network.hyper_analysis(np.rint(latent / 32.0 * 1024), table)
+
+    def nearest(where, lattice, scale_index, phase, shift):
+        return lattice.nearest(exact[where]).reshape(shift.shape) + shift
+
+    coding = random_model.network, table, nearest, hashlib.sha256()
+    z = hyper_coding.code_hyper_latent(*coding, count_bits=False)[0] / 1024
     step = random_model.step_fixed[conditions.timesteps][conditions.levels] * 32 / 2**20
     log2_step = jnp.log2(jnp.asarray(step[None], jnp.float32))
     mean, log2_scale = module.apply(
@@ -408,14 +416,6 @@ def test_entropy_model_survives_its_arrays_and_refuses_others(random_hyperprior)
     for wrong in wrongs:
         with pytest.raises(RdcError, match="damaged"):
             EntropyModel.from_arrays(wrong)
-
-
-def test_mean_of_the_hyper_latent_becomes_a_dither():
-    mean = np.arange(-5000, 5000)
-    whole, phase = latent_coding.split_hyper_mean(mean)
-    assert phase.dtype == np.uint8 and phase.max() == 31
-    dither = (2 * phase.astype(np.float64) + 1) / 64 - 0.5
-    assert np.abs(whole + dither + mean / 1024).max() <= 1 / 64
 
 
 @pytest.mark.parametrize("size", [(8, 12), (9, 11), (1, 6), (2, 1), (7, 4)])

@@ -194,6 +194,27 @@ ENTRIES: dict[str, tuple[str, str, Callable]] = {
         "sections ALPHA, ICC, EXIF, XMP",
         with_extras(picture(33, 41, 15), quality=60),
     ),
+    "hyper_latent": (
+        "hyper_latent",
+        "a learnt step and context for the hyper-latent, with a map",
+        encoded(picture(150, 108, 16), quality=60, importance=blob(150, 108), roi_gain=400),
+    ),
+    "hyper_latent_one_cell": (
+        "hyper_latent",
+        "the same with one cell: two passes of the hyper-latent without any",
+        encoded(picture(23, 9, 17), quality=90),
+    ),
+    "hyper_latent_tails": (
+        "hyper_latent",
+        "the same with a latent of heavy tails: many escapes, values of thousands of steps",
+        from_latent(70, 61, (900, 0), 300.0),
+    ),
+    "hyper_latent_tiles": (
+        "hyper_latent",
+        "the same with 1 x 2 tiles and a map",
+        encoded(picture(69, 328, 18), quality=40, importance=blob(69, 328), roi_gain=300,
+                tile=256, seed=5),
+    ),
 }  # fmt: skip
 
 

@@ -47,6 +47,7 @@ MEAN_SCALE = dict(
     ),
     unet=None,
 )
+HYPER_LATENT = dict(hyper_step=True, hyper_context=True)
 # Folder -> (config, arrays that a model of its time does not have).
 MODELS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "model": (CONTEXT, ()),
@@ -55,6 +56,10 @@ MODELS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "before_silent_scales": (
         CONTEXT | {"silent_scales": 0, "step_profile": False, "unet": None},
         ("schedule/continued_context", "schedule/silent_scales"),
+    ),
+    "hyper_latent": (
+        CONTEXT | {"hyperprior": CONTEXT["hyperprior"] | HYPER_LATENT},
+        (),
     ),
 }
 
@@ -92,6 +97,10 @@ def liven_context(params: dict[str, Any], channels: int) -> None:
     for layer in ("pass0_1", "pass1_2", "pass2_2"):
         params["hyperprior"][layer]["bias"][channels:] += spread
     params["hyperprior"]["hyper_prior"]["bias"][3:] += 1.5
+    if "hyper_log2_step" in params["hyperprior"]:  # steps over all of their range, z of some tens
+        gains = dict(analysis_2=24, hyper_prior=8, hyper_log2_step=20, hyper1_1=2, hyper2_1=2)
+        for layer, gain in gains.items():
+            params["hyperprior"][layer]["kernel"] *= gain
 
 
 def liven_mean_scale(params: dict[str, Any], generator: np.random.Generator) -> None:

@@ -9,7 +9,6 @@ and imports nothing of it. Slow, and as close to the document's formulas as can 
 import hashlib
 import struct
 import sys
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,21 +101,42 @@ def condition(t: int, level: int, levels: int) -> list[int]:
 
 
 def hyper_latent(network, stream: SymbolStream, cond, digest):
-    four_m, v = network.hyper_prior(cond)
-    rows, columns, cz = len(four_m), len(four_m[0]), len(four_m[0][0])
-    shifts, pairs = [], []
-    for means, scales in zip(chain(*four_m), chain(*v), strict=True):
-        for a, x in zip(means, scales, strict=True):
-            q = (-32 * a) // 1024
-            shifts.append((q + 16) >> 5)
-            pairs.append((scale_index(x, 10), (q + 16) % 32))
-    symbols = stream.read_pass(pairs)
-    digest.update(struct.pack(f"<{len(symbols)}i", *symbols))
-    values = [k - n for k, n in zip(symbols, shifts, strict=True)]
-    if any(abs(k) >= 2**13 for k in values):
-        raise Damaged("hyper-latent")
-    pixels = [values[i : i + cz] for i in range(0, len(values), cz)]
-    return [pixels[y * columns : (y + 1) * columns] for y in range(rows)]
+    """Z of all cells."""
+    prior, log2_step = network.hyper_prior(cond), network.hyper_log2_step(cond)
+    rows, columns = len(cond) // 4, len(cond[0]) // 4
+    values = [[None] * columns for _ in range(rows)]
+    for number in range(network.hyper_passes()):
+        whole = network.hyper_passes() == 1
+        where = [
+            [whole or network.codes(number, y, x) for x in range(columns)] for y in range(rows)
+        ]
+        cells = [(y, x) for y in range(rows) for x in range(columns) if where[y][x]]
+        if not cells:
+            continue
+        parameters = network.hyper_parameters(number, prior, values, cond, where)
+        lattices, pairs = [], []
+        for y, x in cells:
+            means, scales = parameters[y][x]
+            steps = log2_step[y][x] if log2_step else [None] * len(means)
+            for mean, scale, log2 in zip(means, scales, steps, strict=True):
+                step, centre = 1024, 0
+                if log2 is not None:
+                    step = ((1024 + log2 % 1024) << (3 + (log2 >> 10))) >> 3
+                    centre = (mean + 512) >> 10
+                q = (-32 * (((mean - 1024 * centre) << 10) // step)) // 1024
+                lattices.append((centre, step, (q + 16) >> 5))
+                pairs.append((scale_index(scale - (log2 or 0), 10), (q + 16) % 32))
+        symbols = stream.read_pass(pairs)
+        digest.update(struct.pack(f"<{len(symbols)}i", *symbols))
+        read = iter(zip(symbols, lattices, strict=True))
+        for y, x in cells:
+            values[y][x] = []
+            for _ in parameters[y][x][0]:
+                k, (centre, step, n) = next(read)
+                if abs(k - n) >= 2**13:
+                    raise Damaged("hyper-latent")
+                values[y][x].append(1024 * centre + (k - n) * step)
+    return values
 
 
 def latent(arrays, header, network, stream, features, level, steps, first, digest):

@@ -26,6 +26,15 @@ class MeanScaleNetwork:
     def codes(self, number: int, y: int, x: int) -> bool:
         return True
 
+    def hyper_passes(self) -> int:
+        return 1
+
+    def hyper_log2_step(self, cond):
+        return None
+
+    def hyper_parameters(self, number: int, prior, values, cond, where):
+        return [list(zip(*rows, strict=True)) for rows in zip(*prior, strict=True)]
+
     def hyper_prior(self, cond):
         rows, columns = len(cond) // 4, len(cond[0]) // 4
         return tuple(
@@ -65,9 +74,7 @@ class MeanScaleNetwork:
 
     def features(self, z, cond, h: int, w: int):
         median = self.vectors["z_median"]
-        a = [
-            [[clip(1024 * k + m) for k, m in zip(p, median, strict=True)] for p in row] for row in z
-        ]
+        a = [[[clip(k + m) for k, m in zip(p, median, strict=True)] for p in row] for row in z]
         a = leaky(self.up("h_s_2", leaky(self.up("h_s_0", a))))
         return [row[:w] for row in self.layers.sums("h_s_4", a)[:h]]
 

@@ -63,6 +63,9 @@ class Layers:
         self._arrays = arrays
         self._columns: dict[str, list[list[int]]] = {}
 
+    def has(self, layer: str) -> bool:
+        return f"network/{layer}.weight" in self._arrays
+
     def shift(self, layer: str) -> int:
         return self._arrays[f"network/{layer}.shift"].values[0]
 
@@ -120,16 +123,64 @@ class ContextNetwork:
         """Whether a pass codes the pixel."""
         return number == ((0 if y % 2 == 0 else 1) if y % 2 == x % 2 else 2)
 
+    def hyper_passes(self) -> int:
+        return 3 if self.layers.has("hyper1_context") else 1
+
     def hyper_prior(self, cond):
-        """(4 m, v) per pixel of the hyper-latent, in maps."""
+        """(m0, v0) per cell of the hyper-latent, in maps."""
         x = self.layers("hyper_prior", mean(cond, 4))
         cz = len(x[0][0]) // 2
-        return [[[4 * m for m in p[:cz]] for p in row] for row in x], [
-            [p[cz:] for p in row] for row in x
+        return [[p[:cz] for p in row] for row in x], [[p[cz:] for p in row] for row in x]
+
+    def hyper_log2_step(self, cond):
+        """x per cell, or None."""
+        if not self.layers.has("hyper_log2_step"):
+            return None
+        x = self.layers("hyper_log2_step", mean(cond, 4))
+        return [[[min(max(a, -3072), 6144) for a in p] for p in row] for row in x]
+
+    def hyper_parameters(self, number: int, prior, values, cond, where):
+        """(M, v) of the cells that a pass codes, None at the others.
+
+        values: Z at the cells of earlier passes, None at the others.
+        """
+        m0, v0 = prior
+        if number:
+            b = [
+                [self.less_mean(z, m) for z, m in zip(*rows, strict=True)]
+                for rows in zip(values, m0, strict=True)
+            ]
+            seen = self.layers(f"hyper{number}_context", b, where)
+            x = self.layers(f"hyper{number}_0", mean(cond, 4), where)
+            x = self.summed(x, seen)
+            more = self.pointwise(f"hyper{number}_1", self.rectified(x))
+        found = [[None] * len(row) for row in where]
+        for y, row in enumerate(where):
+            for u, is_here in enumerate(row):
+                if is_here:
+                    both = m0[y][u] + v0[y][u]
+                    if number:
+                        both = [clip(s + t) for s, t in zip(both, more[y][u], strict=True)]
+                    cz = len(both) // 2
+                    found[y][u] = [4 * m for m in both[:cz]], both[cz:]
+        return found
+
+    def less_mean(self, z, m0):
+        """B of a cell."""
+        if z is None:
+            return [0] * len(m0)
+        return [clip((a - 4 * m + 2) >> 2) for a, m in zip(z, m0, strict=True)]
+
+    def summed(self, *maps):
+        """Clipped sums of two maps, None where they are."""
+        return [
+            [p and [clip(s + t) for s, t in zip(p, q, strict=True)] for p, q in pixels]
+            for pixels in (zip(*rows, strict=True) for rows in zip(*maps, strict=True))
         ]
 
     def features(self, z, cond, h: int, w: int):
-        start = [[[clip(256 * k) for k in pixel] for pixel in row] for row in z]
+        """z: Z of all cells."""
+        start = [[[clip((a + 2) >> 2) for a in pixel] for pixel in row] for row in z]
         a = relu(self.layers("synthesis_0", join(start, mean(cond, 4))))
         a = d2s(relu(self.layers("synthesis_1", a)))
         a = relu(self.layers("synthesis_2", join(a, mean(cond, 2))))
