@@ -11,6 +11,7 @@ from rdc_jax.models.autoencoder import (
     TransformAutoencoder,
     dct_analysis_matrix,
 )
+from rdc_jax.models.growth import grown
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,21 @@ def test_latent_is_local(autoencoder):
     changed = model.apply(params, image.at[:, :, :8].add(0.5), method="encode")
     difference = np.abs(np.asarray(changed - reference)).max(axis=(0, 1, 3))
     assert difference[0] > 0.1 and difference[-8:].max() == 0
+
+
+def test_a_grown_analysis_starts_as_the_smaller_one(autoencoder):
+    """Added blocks change nothing at the start, and learn; the synthesis has none."""
+    small, stored = autoencoder
+    large = small.clone(analysis_added_blocks=2, analysis_expansion=3)
+    image = smooth_image()
+    fresh = jax.jit(large.init)(jax.random.key(1), image)["params"]
+    stored = jax.tree.map(lambda x: x + 0.01, stored["params"])  # its last layers too
+    params = grown(fresh, stored)
+    assert jax.tree.structure(params["synthesis"]) == jax.tree.structure(stored["synthesis"])
+    assert params["analysis"]["fine_2"]["conv1"]["kernel"].shape == (3, 3, 4, 12)
+    latent = jax.jit(lambda p: large.apply({"params": p}, image, method="encode"))
+    expected = jax.jit(lambda p: small.apply({"params": p}, image, method="encode"))(stored)
+    np.testing.assert_allclose(latent(params), expected, rtol=1e-5, atol=1e-4)
+    gradient = jax.jit(jax.grad(lambda p: jnp.sum(latent(p)[..., 0])))(params)
+    for block in ("fine_1", "fine_2", "coarse_1", "coarse_2"):
+        assert np.any(gradient["analysis"][block]["conv2"]["kernel"])
