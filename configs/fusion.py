@@ -7,12 +7,14 @@
 
 Then, base and module together, which makes a new codec with its module inside:
 
-    $F stage=end_to_end workdir=runs/both fusion_from=runs/realism/model training.pixel_weight=0.2
+    rdc train --config configs/fusion.py:end_to_end data.path=FOLDER init_from=tiny \
+        fusion_from=runs/realism/model workdir=runs/both
 
 The third one's `model` folder is what `rdc decode --fusion` takes; as `fusion` inside the folder of
-its base it is used by default. The base's files and weights do not change. Needs the LPIPS weights
-(README). About 1.6 s a step on two CPU cores in stage realism. Variant
-`configs/fusion.py:smoke` is a few-second version for tests.
+its base it is used by default. The base's files and weights do not change. Stage realism alone is
+enough for a module. Needs the LPIPS weights (README). About 3.5 s a step of 16 crops on two CPU cores
+in stage realism, 5 s in stage end_to_end. Variant `configs/fusion.py:smoke` is a few-second version
+for tests.
 """
 
 import ml_collections
@@ -112,11 +114,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.fusion.default_tau = 0.5
         config.data.update(batch_size=16)
         config.training.update(
-            total_steps=24000,
+            total_steps=16000,
             decay_fraction=0.4,
             muon_learning_rate=1.5e-3,
             adam_learning_rate=4e-4,
             ema_half_life=10000,
+            pixel_weight=0.2,
             distortion_weight=0.045,
             checkpoint_every=100,
             sample_every=1000,

@@ -1,0 +1,87 @@
+"""Details at 300 %: the original, and one file shown by several modules, as one sheet.
+
+    python benchmarks/details.py --photo hair=FILE@X,Y --photo skin=FILE@X,Y --quality 25 \
+        --module before=FOLDER --module after=tiny [--out details.jpg]
+
+Each row shows one detail of 96 x 96 pixels: the original, the file at tau 0, the same file at tau 1
+by each module (FOLDER of a module, or the name of a model for its own), and AVIF with as many bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+
+import failures
+import numpy as np
+import speed
+from PIL import Image
+
+import rdc_jax
+from rdc_jax.demo import draw_sheet
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation import baselines
+from rdc_jax.evaluation.report import table
+from rdc_jax.image_io import atomic_write
+from rdc_jax.model_folder import SHIPPED
+
+SHOWN = 96  # side of a detail, pixels
+ZOOM = 3
+
+
+def enlarged(pixels: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
+    """A detail [288,288,3] of a picture [H,W,3], its corner (x, y) moved inside."""
+    left, top = (
+        max(0, min(at, n - SHOWN)) for at, n in zip(corner, pixels.shape[1::-1], strict=True)
+    )
+    detail = pixels[top : top + SHOWN, left : left + SHOWN]
+    return detail.repeat(ZOOM, 0).repeat(ZOOM, 1)
+
+
+def module_of(argument: str) -> tuple[str, str]:
+    """NAME=FOLDER or NAME=MODEL -> name, folder of a module."""
+    name, equals, folder = argument.partition("=")
+    if not equals or not name:
+        raise RdcError(f"--module takes NAME=FOLDER, not {argument!r}")
+    shipped = SHIPPED / folder / "fusion"
+    return name, str(shipped) if shipped.is_dir() else folder
+
+
+def run(arguments: argparse.Namespace) -> None:
+    if not arguments.photo:
+        raise RdcError("name at least one detail with --photo NAME=FILE@X,Y")
+    modules = dict(map(module_of, arguments.module or ["tau 1=tiny"]))
+    codecs = {name: rdc_jax.load(arguments.model, folder) for name, folder in modules.items()}
+    codec = next(iter(codecs.values()))
+    panels, rows = [], []
+    for name, pixels, corner in map(failures.photograph, arguments.photo):
+        data = codec.encode(pixels, quality=arguments.quality)
+        shown = {name: pixels, "tau 0": codec.decode(data, tau=0.0)}
+        shown |= {label: own.decode(data, tau=1.0) for label, own in codecs.items()}
+        avif = baselines.size_matched("avif", pixels, len(data))[0]
+        shown["AVIF"] = baselines.decode("avif", avif)
+        panels.append([(label, enlarged(picture, corner)) for label, picture in shown.items()])
+        bpp = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
+        rows.append([name, len(data), len(avif), f"{bpp:.3f}"])
+    print(table(["detail", "bytes", "AVIF's bytes", "bpp"], rows))
+    data = io.BytesIO()
+    Image.fromarray(draw_sheet(panels)).save(data, "JPEG", quality=88, subsampling=0)
+    atomic_write(arguments.out, data.getvalue(), overwrite=True)
+    print(f"look at {arguments.out}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photo", action="append", default=[], metavar="NAME=FILE[@X,Y]")
+    parser.add_argument("--module", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--model", help="name or folder; default: the shipped one")
+    parser.add_argument("--quality", type=float, default=25.0)
+    parser.add_argument("--out", default="details.jpg", metavar="FILE")
+    return speed.exit_code(run, parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
