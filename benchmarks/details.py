@@ -4,7 +4,8 @@
         --module before=FOLDER --module after=tiny [--out details.jpg]
 
 Each row shows one detail of 96 x 96 pixels: the original, the file at tau 0, the same file at tau 1
-by each module (FOLDER of a module, or the name of a model for its own), and AVIF with as many bytes.
+by each module (FOLDER of a module, or the name of a model for its own), and AVIF with as many
+bytes.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             batch_size=128,
             crop_size=256,
             num_threads=16,
-            held_out=64,
+            held_out=64,  # images for validation
+            validation_size=256,  # side of their crops, pixels
         )
     )
     config.training = ml_collections.ConfigDict(
@@ -84,7 +85,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             log_every=100,
             checkpoint_every=2000,
             keep_checkpoints=3,
-            sample_every=10_000,
+            sample_every=10_000,  # validation
+            judge_every=0,  # a multiple: all metrics; 0: only at the end, -1: never
+            reference="tiny",  # model that validation compares with at equal rate; "": none
         )
     )
     if variant == "smoke":
@@ -96,6 +99,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.training.update(
             total_steps=4, warmup_steps=1, log_every=1, checkpoint_every=2, sample_every=4
         )
+        config.data.update(validation_size=64)
+        config.training.update(judge_every=-1, reference="")
     elif variant:
         raise ValueError(f"unknown variant {variant!r} of configs/base.py; known: smoke")
     return config

@@ -12,9 +12,9 @@ Then, base and module together, which makes a new codec with its module inside:
 
 The third one's `model` folder is what `rdc decode --fusion` takes; as `fusion` inside the folder of
 its base it is used by default. The base's files and weights do not change. Stage realism alone is
-enough for a module. Needs the LPIPS weights (README). About 3.5 s a step of 16 crops on two CPU cores
-in stage realism, 5 s in stage end_to_end. Variant `configs/fusion.py:smoke` is a few-second version
-for tests.
+enough for a module. Needs the LPIPS weights (README). A step of 16 crops takes about 3.5 s on two
+CPU cores in stage realism, and 5 s in stage end_to_end. Variant `configs/fusion.py:smoke` is a
+few-second version for tests.
 """
 
 import ml_collections
@@ -58,7 +58,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             batch_size=8,
             crop_size=128,
             num_threads=1,
-            held_out=8,
+            held_out=24,  # images for validation
+            validation_size=256,  # side of their crops, pixels
         )
     )
     config.training = ml_collections.ConfigDict(
@@ -100,7 +101,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             log_every=20,
             checkpoint_every=100,
             keep_checkpoints=2,
-            sample_every=200,
+            sample_every=200,  # validation
+            judge_every=0,  # a multiple: all metrics; 0: only at the end, -1: never
+            reference="tiny",  # model that validation compares with at equal rate; "": none
         )
     )
     if variant == "end_to_end":
@@ -133,6 +136,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.training.update(
             total_steps=4, warmup_steps=1, log_every=1, checkpoint_every=2, sample_every=4
         )
+        config.data.update(validation_size=64)
+        config.training.update(judge_every=-1, reference="")
     elif variant:
         raise ValueError(
             f"unknown variant {variant!r} of configs/fusion.py; known: end_to_end, smoke"

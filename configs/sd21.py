@@ -56,7 +56,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             batch_size=16,
             crop_size=512,
             num_threads=8,
-            held_out=8,
+            held_out=8,  # images for validation
+            validation_size=1024,  # side of their crops, pixels
         )
     )
     config.training = ml_collections.ConfigDict(
@@ -87,7 +88,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             log_every=50,
             checkpoint_every=1000,
             keep_checkpoints=3,
-            sample_every=5000,
+            sample_every=5000,  # validation
+            judge_every=0,  # a multiple: all metrics; 0: only at the end, -1: never
+            reference="",  # model that validation compares with at equal rate; "": none
         )
     )
     if variant == "smoke":
@@ -102,6 +105,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.training.update(
             total_steps=2, warmup_steps=1, log_every=1, checkpoint_every=2, sample_every=2
         )
+        config.data.update(validation_size=128)
+        config.training.update(judge_every=-1, reference="")
     elif variant:
         raise ValueError(f"unknown variant {variant!r} of configs/sd21.py; known: smoke")
     return config

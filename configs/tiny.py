@@ -50,7 +50,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             batch_size=16,
             crop_size=128,
             num_threads=1,
-            held_out=8,
+            held_out=24,  # images for validation
+            validation_size=256,  # side of their crops, pixels
         )
     )
     config.training = ml_collections.ConfigDict(
@@ -81,7 +82,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             log_every=20,
             checkpoint_every=200,
             keep_checkpoints=3,
-            sample_every=500,
+            sample_every=500,  # validation
+            judge_every=0,  # a multiple: all metrics; 0: only at the end, -1: never
+            reference="tiny",  # model that validation compares with at equal rate; "": none
         )
     )
     if variant == "smoke":
@@ -93,6 +96,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.training.update(
             total_steps=4, warmup_steps=1, log_every=1, checkpoint_every=2, sample_every=4
         )
+        config.data.update(validation_size=64)
+        config.training.update(judge_every=-1, reference="")
     elif variant:
         raise ValueError(f"unknown variant {variant!r} of configs/tiny.py; known: smoke")
     return config

@@ -128,6 +128,7 @@ def add_plot(commands: Any) -> None:
     p = new_command(commands, "plot", "draw what the codec does")
     kinds = p.add_subparsers(metavar="WHAT", required=True, title="plots")
     add_curves(kinds)
+    add_training_curves(kinds)
     p = new_command(
         kinds, "tau", "the trade-off of one photograph: a curve, and a strip of pictures",
         epilog="Needs matplotlib (pip install 'rdc_jax[plot]') and the LPIPS weights (README).",
@@ -150,6 +151,18 @@ def add_curves(kinds: Any) -> None:
     p.add_argument("input", nargs="+", metavar="JSON", help="results.json, or CompressAI's files")
     drawing(p, "curves.png")
     p.add_argument("--metrics", type=words, metavar="A,B", help="default: all that every curve has")
+
+
+def add_training_curves(kinds: Any) -> None:
+    p = new_command(
+        kinds, "training", "the curves of training runs: losses, held-out crops, at equal rate",
+        epilog="Needs matplotlib (pip install 'rdc_jax[plot]'). Several runs share the panels.",
+    )  # fmt: skip
+    p.set_defaults(module="plot_training")
+    p.add_argument(
+        "input", nargs="+", metavar="RUN", help="workdir of `rdc train`, or its metrics.jsonl"
+    )
+    drawing(p, "training.png")
 
 
 # Arguments of several evaluations, or of several plots.

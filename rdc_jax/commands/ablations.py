@@ -117,6 +117,7 @@ def variant(
         config.training.total_steps = getattr(args, f"{config.stage}_steps")
         config.training.blind_to = settings.get("blind_to", "")
         config.training.gaussian_noise = settings.get("gaussian_noise", False)
+        config.training.update(reference="", judge_every=-1)  # minutes that nobody looks at
     folder = Path(config.workdir) / "model"
     if (folder / "manifest.json").is_file():
         return folder

@@ -86,8 +86,7 @@ def draw_curves(
     Raises:
       RdcError: unknown format or metric, nothing to draw, or matplotlib is not installed.
     """
-    if file_format not in FORMATS:
-        raise RdcError(f"cannot draw '{file_format}'; choose from {', '.join(FORMATS)}")
+    check_format(file_format)
     known = metrics_of(curves)
     metrics = known if metrics is None else list(metrics)
     for metric in metrics:
@@ -95,8 +94,6 @@ def draw_curves(
             raise RdcError(f"no curve has '{metric}'; there are {', '.join(known) or 'no metrics'}")
     if not metrics:
         raise RdcError("there is nothing to draw: no curve has a metric")
-    if importlib.util.find_spec("matplotlib") is None:
-        raise RdcError("plots need matplotlib: pip install 'rdc_jax[plot]'")
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -122,6 +119,14 @@ def draw_curves(
     return encoded.getvalue()
 
 
+def check_format(file_format: str) -> None:
+    """Raises RdcError for an unknown format of figures, and where matplotlib is not installed."""
+    if file_format not in FORMATS:
+        raise RdcError(f"cannot draw '{file_format}'; choose from {', '.join(FORMATS)}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise RdcError("plots need matplotlib: pip install 'rdc_jax[plot]'")
+
+
 def _draw(axes, curves: Sequence[dict[str, Any]], metric: str) -> None:
     """All curves of one metric on matplotlib axes."""
     from matplotlib.ticker import NullLocator
@@ -134,18 +139,18 @@ def _draw(axes, curves: Sequence[dict[str, Any]], metric: str) -> None:
             [rate for rate, _, _ in points], [value for _, value, _ in points],
             color=COLOURS[n % len(COLOURS)], marker=MARKERS[n % len(MARKERS)], markersize=3.5,
             dashes=DASHES[n // len(COLOURS) % len(DASHES)], linewidth=1.3,
-            label=_plain(str(curve["name"])),
+            label=plain(str(curve["name"])),
         )  # fmt: skip
     axes.set_xscale("log", base=2)
     ticks = rate_ticks(*axes.get_xlim())
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("bits per pixel")
-    axes.set_title(_plain(f"{title(metric)}\n{better(metric)}".strip()), fontsize=9)
+    axes.set_title(plain(f"{title(metric)}\n{better(metric)}".strip()), fontsize=9)
     axes.grid(alpha=0.3)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that matplotlib neither sets as a formula nor hides for its first underscore."""
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text

@@ -105,10 +105,34 @@ def dists(weights: Weights, parameters: Parameters, x: jax.Array, y: jax.Array) 
         weights are of another network.
     """
     check_images("DISTS", x, y)
+    features_x, features_y = dists_features(weights, x), dists_features(weights, y)
+    return dists_of_features(parameters, features_x, features_y)
+
+
+def dists_features(weights: Weights, x: jax.Array) -> list[jax.Array]:
+    """The image in [0,1] and the features of VGG16's five stages: float32 [B,h,w,channels] each.
+
+    For one image that is compared with many: compute its features once.
+
+    Args:
+      weights: of `perceptual_weights.load("vgg16")`.
+      x: float [B,H,W,3] in [-1,1].
+
+    Raises:
+      RdcError: the image is not such an array or has a side below 32; other weights.
+    """
+    check_images("DISTS", x)
     if len(weights["conv"]) != sum(VGG16.convolutions):
         raise RdcError("DISTS needs the weights of vgg16: load('vgg16')")
+    return _stages(weights, x)
+
+
+def dists_of_features(
+    parameters: Parameters, features_x: list[jax.Array], features_y: list[jax.Array]
+) -> jax.Array:
+    """DISTS from two results of `dists_features`: float32 [B]."""
     similarity = 0.0
-    stages = zip(_stages(weights, x), _stages(weights, y), strict=True)
+    stages = zip(features_x, features_y, strict=True)
     for (a, b), alpha, beta in zip(stages, parameters["alpha"], parameters["beta"], strict=True):
         means, covariances = _similarities(a, b)
         similarity += means @ alpha + covariances @ beta

@@ -30,9 +30,13 @@ class MetricWriter:
             if not silent:
                 self._directory.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "a", buffering=1)
+            if not silent and _ends_within_a_line(path):  # the process that wrote it was killed
+                self._file.write("\n")
 
-    def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Records scalars and prints them on one line."""
+    def write_scalars(
+        self, step: int, scalars: Mapping[str, float], shown: str | None = None
+    ) -> None:
+        """Records scalars and prints them on one line, or `shown` in its place."""
         if self._silent:
             return
         values = {k: float(v) for k, v in scalars.items()}
@@ -40,7 +44,7 @@ class MetricWriter:
         with self._disk_errors():
             self._file.write(line)
         text = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
-        print(f"step {step}  {text}", flush=True)
+        print(shown or f"step {step}  {text}", flush=True)
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         """Writes uint8 [H,W,3] pictures to `workdir/pictures/<name>_<step>.png`."""
@@ -65,3 +69,11 @@ class MetricWriter:
                 f"cannot write to workdir {self._directory}: {error.strerror or error}; make room "
                 "there or name another workdir"
             ) from error
+
+
+def _ends_within_a_line(path: Path) -> bool:
+    with open(path, "rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"

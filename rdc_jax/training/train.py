@@ -8,8 +8,7 @@ data included, on as many devices as there are then.
 """
 
 import contextlib
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,8 @@ from rdc_jax.training import (
     latents,
     partitioning,
     program,
+    reference_curve,
+    run_validation,
     validation,
 )
 from rdc_jax.training.checkpoints import Checkpoints
@@ -64,12 +65,13 @@ def train(config: ml_collections.ConfigDict) -> Path:
     source = open_source(config)
     latents.check_settings(config, source)
     held_out = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
-    crops = validation.validation_crops(source, held_out, size=2 * config.data.crop_size)
+    crops = validation.validation_crops(source, held_out, size=validation.crop_side(config))
 
     # Parameters: fresh, or from a weights folder. The program says which are trained.
     networks = Networks.from_config(config.model.to_dict())
     params = initial_parameters(config, networks, crops)
     latents.check_autoencoder(config, source, params)
+    validate = run_validation.RunValidation(config, networks, crops) if is_first else None
     run = program.build(config, mesh, params)
     trained, frozen = program.split_parameters(config.stage, params)
     for part, tree in params.items() if is_first else ():
@@ -94,7 +96,6 @@ def train(config: ml_collections.ConfigDict) -> Path:
     # Loop: next batch, step, log, validate, save. A step is looked at once the next is under way,
     # so devices never wait for the host, and all processes see the same and stop together.
     writer = MetricWriter(config.workdir, silent=not is_first)
-    validate = make_validation(config, networks)
     encoder_shares = program.build_encoder_shares(config, networks)
     meter = throughput_meter(config, run, mesh)
     key = jax.random.key(config.seed)
@@ -107,6 +108,11 @@ def train(config: ml_collections.ConfigDict) -> Path:
             watchdog(training.stall_timeout) as moved,
             profile_window(config.workdir, training) as profile,
         ):
+
+            def go_on() -> bool:  # whether a validation, which may take minutes, should
+                moved()
+                return asked() == CONTINUE
+
             while step < total and stop == CONTINUE:
                 profile(step - start)
                 with meter.waiting_for_input():
@@ -127,21 +133,20 @@ def train(config: ml_collections.ConfigDict) -> Path:
                 if saving or step % training.log_every == 0:  # what is not finite is never saved
                     values = mean_metrics(jax.device_get(window), step, config.workdir)
                     skipped = {"skipped_images": len(source.skipped)} if source.skipped else {}
-                    writer.write_scalars(step, values | meter.rates(len(window)) | skipped)
+                    seen = {"images": examples} | meter.rates(len(window)) | skipped
+                    writer.write_scalars(step, values | seen)
                     window = []
+                if saving:
+                    checkpoints.save(step, train_state, {"examples": examples})
                 if step == total or step % training.sample_every == 0:
                     with meter.paused():
                         average = partitioning.gather(frozen | train_state.ema_params)
-                        if is_first:
-                            scalars, sheet = validate(average, crops)
-                            writer.write_scalars(step, scalars)
-                            writer.write_images(step, {"validation": sheet})
+                        if is_first and (found := validate(average, step, go_on)):
+                            write_validation(writer, step, {"images": examples}, *found)
                         if encoder_shares:
                             local = {k: v for k, v in batch.items() if k != STOP}
                             parts = encoder_shares(train_state.params, frozen, local, key)
                             writer.write_scalars(step, jax.device_get(parts))
-                if saving:
-                    checkpoints.save(step, train_state, {"examples": examples})
     finally:
         checkpoints.close()
         writer.close()
@@ -187,11 +192,18 @@ def export_codec(
     model_folder.save(folder, name, config.model.to_dict(), params, entropy)
 
 
-def make_validation(config: ml_collections.ConfigDict, networks: Networks) -> Callable:
-    """(params, crops) -> (scalars, picture): what a run looks at besides its loss."""
-    if fusion_run.is_fusion(config):
-        return fusion_run.make_validation(config, networks)
-    return functools.partial(validation.run, validation.make_validate(networks))
+def write_validation(
+    writer: MetricWriter,
+    step: int,
+    seen: dict[str, float],
+    scalars: dict[str, float],
+    sheet: np.ndarray,
+) -> None:
+    """Writes what a validation found, on the terminal as a table. seen: further scalars."""
+    columns = reference_curve.BD_RATE, reference_curve.EQUAL_RATE
+    table = validation.as_table(scalars, columns)
+    writer.write_scalars(step, seen | scalars, shown=f"validation after step {step}\n{table}")
+    writer.write_images(step, {"validation": sheet})
 
 
 def open_source(config: ml_collections.ConfigDict) -> Any:

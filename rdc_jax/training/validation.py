@@ -1,25 +1,52 @@
-"""The fixed validation rule: held-out training images, uniform maps at a few timesteps.
+"""The fixed validation rule: crops of held-out training images, uniform maps, four timesteps.
 
-Never the evaluation set. The numbers are ideal code lengths and one-step decoding, so a run's
-progress is visible without writing files. In a run on encoded latents there are no pictures; what
-the autoencoder makes of the clean latent stands for the original, and the metric is `psnr_ae`.
+Never the evaluation set. The loop below averages over the crops whatever the judges say about a
+decoder's pictures. Names of scalars are "METRIC@TIMESTEP" for the faithful picture and
+"METRIC_tau_1@TIMESTEP" for others; `psnr_ae` and the like are those of a run on encoded latents:
+there are no photographs, and the autoencoder's picture of the clean latent is the original.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import functools
+import hashlib
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import ml_collections
 import numpy as np
 
 from rdc_jax.data.latent_records import LATENT_PIXELS
-from rdc_jax.diffusion import losses
-from rdc_jax.diffusion.quantization import add_uniform_noise
-from rdc_jax.models.networks import Networks
-from rdc_jax.models.timesteps import level_timesteps
-from rdc_jax.training.stages import Noised, entropy_bits, received_latent
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation import added_pattern
+from rdc_jax.evaluation.judges import Judge
+from rdc_jax.evaluation.report import table
+from rdc_jax.training import one_step
 
 TIMESTEPS = (250, 400, 550, 700)
+SHOWN = 6  # crops on the sheet
+SMALLEST = 64  # side of a crop in pixels: a window of the added pattern
+SIDE_MULTIPLE = 32
+
+
+class Found(NamedTuple):
+    """What a validation found."""
+
+    scalars: dict[str, float]
+    sheet: np.ndarray  # uint8 [H,W,3]: originals, then per timestep the first and the last view
+    known: dict[tuple, dict[str, float]]  # values by picture, for the next validation
+
+
+def crop_side(config: ml_collections.ConfigDict) -> int:
+    """Side of the validation crops in pixels. Raises RdcError for one that networks refuse."""
+    size = config.data.get("validation_size", 2 * config.data.crop_size)
+    if size < SMALLEST or size % SIDE_MULTIPLE:
+        raise RdcError(
+            f"data.validation_size must be a multiple of {SIDE_MULTIPLE} and at least {SMALLEST}, "
+            f"not {size}"
+        )
+    return size
 
 
 def validation_crops(source: Any, indices: np.ndarray, size: int) -> np.ndarray:
@@ -45,51 +72,86 @@ def validation_crops(source: Any, indices: np.ndarray, size: int) -> np.ndarray:
     return np.stack(crops)
 
 
-def make_validate(networks: Networks):
-    """Returns a jitted (params, crop, timestep) -> (bpp, psnr dB, decoded, original).
+def run(
+    decoder: one_step.Decoder,
+    params: Mapping[str, Any],
+    crops: np.ndarray,
+    judges: Mapping[str, Judge],
+    known: Mapping[tuple, Mapping[str, float]],
+    go_on: Callable[[], bool],
+) -> Found | None:
+    """Decodes all crops and lets the judges measure the pictures.
 
-    crop: an image uint8 [1,S,S,3], or a latent float16 [1,s,s,C]; both results uint8 [S,S,3].
+    Args:
+      decoder: networks and views.
+      params: their parameters, host arrays or on a device.
+      crops: of `validation_crops`.
+      judges: by name, see `evaluation.judges`.
+      known: of an earlier `Found`, or {}. A picture that has not changed since, such as the
+        faithful one of a frozen codec, is not measured again.
+      go_on: called after every crop; None is returned once it is False.
     """
-
-    def decode(params, latent):
-        pixels = jnp.clip(networks.decode(params, latent), -1, 1) + 1
-        return jnp.round(losses.PIXEL_RANGE * pixels)
-
-    @jax.jit
-    def validate(params: Mapping[str, Any], crop: jax.Array, timestep: jax.Array):
-        x, y = None, crop.astype(jnp.float32)
-        if crop.dtype == jnp.uint8:
-            original, x = y, y / losses.PIXEL_RANGE - 1.0
-            y = networks.encode(params, x)
-        else:
-            original = decode(params, y)
-        size = y.shape[1]
-        index = jnp.zeros((1, size, size), jnp.int32)
-        timesteps = level_timesteps(timestep.astype(jnp.float32).reshape(1, 1), index)
-        noise_key, z_key = jax.random.split(jax.random.key(0))
-        yhat = add_uniform_noise(noise_key, y, networks.steps_at_pixels(params, timesteps))
-        importance = jnp.ones((1, size, size, 1))
-        noised = Noised(x, y, yhat, timesteps, importance)
-        y_bits, z_bits, mean, scale = entropy_bits(networks, params, noised, z_key)
-        received = received_latent(networks, params, noised, mean)
-        x0 = networks.denoise(params, received, timesteps, mean, scale)
-        decoded = decode(params, x0)
-        mse = jnp.mean(jnp.square(decoded - original))
-        bpp = jnp.sum(y_bits + z_bits) / (size * networks.downsampling) ** 2
-        pictures = (picture[0].astype(jnp.uint8) for picture in (decoded, original))
-        return bpp, 10 * jnp.log10(255.0**2 / mse), *pictures
-
-    return validate
+    of_latents = "" if crops.dtype == np.uint8 else "_ae"
+    values, energies, rows, seen = defaultdict(list), defaultdict(list), [], {}
+    for crop in crops:
+        seed = np.int32(zlib.crc32(crop.tobytes()) & 0x7FFFFFFF)  # the crop's, in any set of crops
+        shown = one_step.show(decoder, params, crop, np.array(TIMESTEPS, np.int32), seed)
+        bpp, original, pictures = jax.device_get(shown)
+        # Sides below 64 pixels exist in runs on small latents, and have a PSNR only.
+        chosen = judges if len(original) >= SMALLEST else {"psnr": judges["psnr"]}
+        measure = functools.partial(_measure, chosen, original, {}, known, seen)
+        for i, timestep in enumerate(TIMESTEPS):
+            values[f"bpp@{timestep}"].append(float(bpp[i]))
+            for view, picture in zip(decoder.views, pictures[i], strict=True):
+                for name, value in measure(picture).items():
+                    values[f"{name}{of_latents}{view}@{timestep}"].append(value)
+            if len(decoder.views) > 1:
+                energy = added_pattern.added_energy(pictures[i, 0], pictures[i, -1])
+                energies[f"added_pattern@{timestep}"].append(energy)
+        if len(rows) < SHOWN:
+            ends = [0, -1] if len(decoder.views) > 1 else [0]
+            rows.append(np.concatenate([original, *pictures[:, ends].reshape(-1, *original.shape)]))
+        if not go_on():
+            return None
+    scalars = {name: float(np.mean(found)) for name, found in values.items()}
+    scalars |= {name: added_pattern.share(found) for name, found in energies.items()}
+    return Found(scalars, np.concatenate(rows, axis=1), seen)
 
 
-def run(validate, params: Any, crops: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-    """Mean bpp and PSNR per timestep, and a sheet: originals on top, one row per timestep."""
-    psnr = "psnr" if crops.dtype == np.uint8 else "psnr_ae"
-    scalars, rows = {}, []
-    for t in TIMESTEPS:
-        results = [jax.device_get(validate(params, crop[None], jnp.asarray(t))) for crop in crops]
-        scalars[f"bpp@{t}"] = float(np.mean([r[0] for r in results]))
-        scalars[f"{psnr}@{t}"] = float(np.mean([r[1] for r in results]))
-        rows.append(np.concatenate([r[2] for r in results[:6]], axis=1))
-    originals = np.concatenate([r[3] for r in results[:6]], axis=1)
-    return scalars, np.concatenate([originals, *rows], axis=0)
+def _measure(
+    judges: Mapping[str, Judge],
+    original: np.ndarray,
+    features: dict[str, Any],
+    known: Mapping[tuple, Mapping[str, float]],
+    seen: dict[tuple, dict[str, float]],
+    picture: np.ndarray,
+) -> dict[str, float]:
+    """All values of a picture; computes what `known` lacks and puts all that it knows in `seen`.
+
+    features: of the original by judge, filled when first needed.
+    """
+    key = hashlib.sha256(original).digest(), hashlib.sha256(picture).digest()
+    values = seen[key] = {**known.get(key, {}), **seen.get(key, {})}
+    for name, judge in judges.items():
+        if name not in values:
+            if name not in features:
+                features[name] = judge.features(original)
+            values[name] = float(judge.distance(features[name], judge.features(picture)))
+    return {name: values[name] for name in judges}
+
+
+def as_table(scalars: Mapping[str, float], columns: Sequence[str]) -> str:
+    """Scalars as text: a row a metric, a column a timestep, then others by their prefixes.
+
+    columns: prefixes of scalars without a timestep, "bd_rate_" for instance.
+    """
+    names = dict.fromkeys(name.rpartition("@")[0] for name in scalars if "@" in name)
+    cells = [
+        [scalars.get(f"{name}@{t}") for t in TIMESTEPS] + [scalars.get(p + name) for p in columns]
+        for name in names
+    ]
+    rows = [
+        [name, *("" if value is None else f"{value:.4g}" for value in row)]
+        for name, row in zip(names, cells, strict=True)
+    ]
+    return table(("", *map(str, TIMESTEPS), *(p.rstrip("_") for p in columns)), rows)

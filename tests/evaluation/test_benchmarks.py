@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import rdc_jax
-from benchmarks import large_images, speed
+from benchmarks import added_pattern, large_images, speed
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.report import image_files, table
@@ -62,3 +63,46 @@ def test_a_mosaic_is_made_of_mirrored_photographs():
     np.testing.assert_array_equal(mosaic[:height, :width], photo[::-1, ::-1])
     beside = mosaic[:height, width : 2 * width]
     np.testing.assert_array_equal(beside, photo[::-1][:, : beside.shape[1]])
+
+
+class DottedCodec(StandInCodec):
+    """JPEG; its module puts a dot on every eighth pixel, and at quality 70 nothing."""
+
+    def encode(self, pixels, quality):
+        return super().encode(pixels, quality) + (b"" if quality == 70 else b"dots")
+
+    def decode(self, data, tau, steps):
+        picture = np.minimum(super().decode(data), 200)
+        if tau and data.endswith(b"dots"):
+            picture[::8, ::8] += np.uint8(40)
+        return picture
+
+
+def test_the_added_pattern_of_files_is_printed(monkeypatch, tmp_path, capsys, rng):
+    for name, size in (("a", (64, 96)), ("b", (80, 130)), ("small", (40, 70))):
+        pixels = rng.integers(0, 256, (size[0] // 8, size[1] // 8, 3), np.uint8)
+        Image.fromarray(pixels).resize(size[::-1]).save(tmp_path / f"{name}.png")
+    loaded = []
+
+    def load(*arguments, **named):
+        loaded.append((arguments, named))
+        return DottedCodec()
+
+    monkeypatch.setattr(rdc_jax, "load", load, raising=False)
+    out = tmp_path / "figures.json"
+    command = ["--data", str(tmp_path), "--fusion", "other", "--out", str(out)]
+    assert added_pattern.main(command) == 0
+    assert loaded == [((None,), {"fusion": "other"})]
+    printed = capsys.readouterr().out
+    rows = {line.split()[0]: line.split()[2:] for line in printed.splitlines() if line}
+    assert rows["20"] == rows["45"] == ["100.0", "100.0"] and rows["70"] == ["0.0", "0.0"]
+    assert "2 pictures, module none" in printed and "chance: 1.5 %" in printed
+    files = json.loads(out.read_text())["files"]
+    assert len(files) == 6 and files[0]["energy"]["total"] > 0
+
+
+def test_a_model_without_a_module_adds_no_pattern(monkeypatch, tmp_path, capsys):
+    codec = SimpleNamespace(module=None)
+    monkeypatch.setattr(rdc_jax, "load", lambda *_, **__: codec, raising=False)
+    assert added_pattern.main(["--data", str(tmp_path)]) == 2
+    assert "give --fusion FOLDER" in capsys.readouterr().err

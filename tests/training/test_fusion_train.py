@@ -5,7 +5,6 @@ import signal
 import types
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -35,9 +34,8 @@ def lpips_weights(_):
 
 @pytest.fixture(scope="module", autouse=True)
 def compile_once():
-    """What the runs of this file share: compiled programs, validation, small LPIPS weights."""
-    programs, validations = {}, {}
-    build, make_validation = program.build, fusion_run.make_validation
+    """What the runs of this file share: compiled programs, small LPIPS weights."""
+    programs, build = {}, program.build
 
     def shared_program(config, mesh, params):
         settings = config.copy_and_resolve_references()
@@ -47,16 +45,8 @@ def compile_once():
             programs[key] = build(config, mesh, params)
         return programs[key]
 
-    def shared_validation(config, networks):
-        key = config.stage == "auxiliary", config.fusion.to_json(), networks
-        if key not in validations:
-            validations[key] = make_validation(config, networks)
-        return validations[key]
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(program, "build", shared_program)
-        patch.setattr(fusion_run, "make_validation", shared_validation)
-        patch.setattr(fusion_run, "STEPS", (1, 2))
         patch.setattr(perceptual_weights, "load", lpips_weights)
         yield
 
@@ -99,7 +89,9 @@ def test_a_run_leaves_what_it_should(straight):
     assert len(losses) == 4 and np.all(np.isfinite(losses))
     assert lines[0]["loss"] == pytest.approx(lines[0]["prediction_error"])
     assert lines[-1]["step"] == 4
-    for name in ("bpp", "psnr", "psnr_1", "psnr_2", "lpips", "lpips_1", "lpips_2"):
+    views = [f"{name}{view}" for name in ("psnr", "lpips_alex", "colour")
+             for view in ("", "_tau_0.5", "_tau_1")]  # fmt: skip
+    for name in ("bpp", *views, "added_pattern"):
         assert all(np.isfinite(lines[-1][f"{name}@{t}"]) for t in (250, 400, 550, 700))
     assert lines[-1]["psnr@250"] > lines[-1]["psnr@700"]
     with Image.open(straight / "pictures" / "validation_0000004.png") as sheet:
@@ -163,7 +155,7 @@ def test_other_stages_go_on_from_a_module(straight, smoke_model, tmp_path, stage
     lines = metrics_of(tmp_path)
     assert all(np.isfinite(value) for line in lines for value in line.values())
     assert {"mse_ratio", "lpips_alexnet", "gradient_norm"} <= set(lines[0])
-    shown = {"auxiliary": "psnr_y_p@400", "realism": "psnr_2@400"}
+    shown = {"auxiliary": "psnr_y_p@400", "realism": "psnr_tau_1@400"}
     assert shown[stage] in lines[-1]
     before, after = contents(straight / "model"), contents(folder)
     changed = {name for name in before if before[name] != after[name]}
@@ -283,11 +275,3 @@ def test_the_config_leaves_the_base_its_model_section(smoke_model, tmp_path):
     assert found.model.to_dict() == model_folder.load(smoke_model).config
     assert not config.model.to_dict()  # the argument is left alone
     assert found.fusion.to_dict() == config.fusion.to_dict()
-
-
-def test_validation_samples_as_decoders_do():
-    """`fusion_run.sample` of a network whose output is known."""
-    fusion = types.SimpleNamespace(velocity=lambda params, noisy, u, decoded: params * noisy)
-    noise = jnp.ones((1, 2, 2, 3))
-    found = fusion_run.sample(fusion, jnp.zeros(()), noise, None, 3)
-    np.testing.assert_allclose(found, np.full((1, 2, 2, 3), np.cos(np.pi / 6) ** 3), rtol=1e-5)

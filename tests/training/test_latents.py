@@ -1,6 +1,5 @@
 """`rdc data encode-latents` with real networks at smoke size, and training on what it writes."""
 
-import functools
 import json
 
 import jax
@@ -60,13 +59,6 @@ def encoded(models, photos, tmp_path_factory):
     out = tmp_path_factory.mktemp("encoded") / "out"
     assert run(out, models[0], photos) == 0
     return out
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_validation_once():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "make_validate", functools.cache(validation.make_validate))
-        yield
 
 
 def run(out, model, photos, *arguments):

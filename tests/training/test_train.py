@@ -16,7 +16,7 @@ from rdc_jax import model_folder
 from rdc_jax.data import pipeline
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import partitioning, program, train, validation
+from rdc_jax.training import partitioning, program, train
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.interrupts import CONTINUE, INTERRUPTED, TERMINATED, noted_signals
 from rdc_jax.training.step import STOP
@@ -24,9 +24,8 @@ from rdc_jax.training.step import STOP
 
 @pytest.fixture(scope="module", autouse=True)
 def compile_once():
-    """What the runs of this file share: compiled programs, validation, fresh parameters."""
-    programs, validations, fresh = {}, {}, {}
-    build, make_validate = program.build, validation.make_validate
+    """What the runs of this file share: compiled programs, fresh parameters."""
+    programs, fresh, build = {}, {}, program.build
     initial_parameters = train.initial_parameters
 
     def shared_program(config, mesh, params):
@@ -36,9 +35,6 @@ def compile_once():
         if key not in programs:
             programs[key] = build(config, mesh, params)
         return programs[key]
-
-    def shared_validate(networks):
-        return validations.setdefault(networks, make_validate(networks))
 
     def shared_parameters(config, networks, crops):
         if config.stage != "joint" or config.init_from:
@@ -50,7 +46,6 @@ def compile_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(program, "build", shared_program)
         patch.setattr(train, "initial_parameters", shared_parameters)
-        patch.setattr(validation, "make_validate", shared_validate)
         yield
 
 
@@ -108,7 +103,7 @@ def test_joint_run_leaves_what_it_should(joint):
     assert lines[-1]["step"] == 4 and np.isfinite(lines[-1]["psnr@400"])
     assert lines[-1]["bpp@250"] > lines[-1]["bpp@700"] > 0
     with Image.open(workdir / "pictures" / "validation_0000004.png") as sheet:
-        assert sheet.size == (2 * 128, 5 * 128)
+        assert sheet.size == (2 * 64, 5 * 64)
     assert saved_steps(workdir) == {2, 4}
     assert {"seconds_per_step", "images_per_second", "input_wait"} <= set(lines[0])
     assert not any("stop" in line for line in lines)
@@ -282,6 +277,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_f
         ({"stage": "diffusion"}, "init_from=FOLDER"),
         ({"data.kind": "video"}, "data.kind must be"),
         ({"data.held_out": 64}, "hold out fewer"),
+        ({"data.validation_size": 32}, r"data\.validation_size .* multiple of 32 and at least 64"),
+        ({"training.judge_every": 6}, r"training\.judge_every must be a multiple of .* 4, 0"),
+        ({"training.reference": "nowhere"}, "no model 'nowhere'"),
         ({"data.crop_size": 72}, "multiple of the map's cell size"),
         ({"data.kind": "folder", "data.path": "nowhere"}, r"data\.path.*nowhere"),
         ({"data.kind": "latents", "data.path": "nowhere"}, r"data\.path.*nowhere"),
