@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 
 STRICTNESS = {
     "JAX_NUMPY_DTYPE_PROMOTION": "strict",
@@ -49,6 +50,18 @@ def fixed_seeds():
 def rng() -> np.random.Generator:
     """A NumPy generator with a fixed seed."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def ctrl_c():
+    """SIGINT interrupts this process and those it starts, even where the parent ignores it.
+
+    A shell without job control ignores it for what it runs in the background, and children
+    inherit that: a nightly run, or a CI job.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

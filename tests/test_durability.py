@@ -95,16 +95,14 @@ def test_a_writer_that_is_killed_leaves_whole_files(tmp_path, environment):
     """Twelve times, at random moments of a loop that replaces files of three megabytes."""
     generator = random.Random(0)
     for _ in range(12):
-        writer = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-c", WRITES, str(tmp_path)], env=environment, stdout=subprocess.PIPE
-        )
-        try:
-            assert writer.stdout.readline()
-            time.sleep(generator.uniform(0.0, 0.15))
-        finally:
-            writer.kill()
-            writer.wait()
-            writer.stdout.close()
+        ) as writer:
+            try:
+                assert writer.stdout.readline()
+                time.sleep(generator.uniform(0.0, 0.15))
+            finally:
+                writer.kill()
         for path in tmp_path.iterdir():
             if path.name in ("a", "b", "c"):
                 data = path.read_bytes()

@@ -5,6 +5,7 @@ Training by several processes: tests/test_processes.py.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shlex
@@ -22,30 +23,38 @@ ARGUMENTS = ["--config", "configs/tiny.py", "workdir=a b", "data.path=$HOME/*"]
 VARIABLES = {"PROCESSES", "PORT", "NODES", "TPU", "ZONE", "PROJECT", "FOLDER", "CLUSTER", "IMAGE"}
 
 
-def launch(name, *arguments, tools="", **variables):
-    """Runs a script, with a folder of stand-ins for the tools it calls."""
+@contextlib.contextmanager
+def launched(name, *arguments, tools="", **variables):
+    """A running script, with a folder of stand-ins for the tools it calls; killed at the end."""
     environment = {k: v for k, v in os.environ.items() if k not in VARIABLES}
     environment["PATH"] = f"{tools}{os.pathsep}{environment['PATH']}"
-    return subprocess.Popen(
+    with subprocess.Popen(
         [LAUNCH / name, *arguments],
         env=environment | variables, text=True, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
-def finish(process, timeout=20):
+def finish(process):
     """(exit code, standard output, standard error)."""
-    try:
-        output, error = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
+    output, error = process.communicate(timeout=20)
     return process.returncode, output, error
+
+
+def launch(name, *arguments, **options):
+    """Runs a script to its end; what `finish` returns."""
+    with launched(name, *arguments, **options) as process:
+        return finish(process)
 
 
 def dry_run(name, *options, **variables):
     """The commands that a script prints, each split into words."""
-    code, output, error = finish(launch(name, "--dry-run", *options, *ARGUMENTS, **variables))
+    code, output, error = launch(name, "--dry-run", *options, *ARGUMENTS, **variables)
     assert (code, error) == (0, "")
     return [shlex.split(line) for line in output.splitlines()]
 
@@ -83,7 +92,7 @@ def test_shellcheck():
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_no_arguments_no_launch(script):
     for options in ([], ["--dry-run"]):
-        code, output, error = finish(launch(script.name, *options))
+        code, output, error = launch(script.name, *options)
         assert code == 2 and output == "" and error.startswith("usage: ")
 
 
@@ -116,7 +125,7 @@ def test_dry_run_of_slurm():
 def test_a_slurm_job_is_submitted_once_and_not_run_here(stand_in):
     stand_in("srun", "echo srun")
     tools = stand_in("sbatch", 'echo "${@@Q}"')
-    code, output, _ = finish(launch("slurm_gpu.sh", *ARGUMENTS, tools=tools))
+    code, output, _ = launch("slurm_gpu.sh", *ARGUMENTS, tools=tools)
     words = shlex.split(output)
     assert code == 0 and "srun" not in words
     assert words[-len(ARGUMENTS) - 1 :] == [str(LAUNCH / "slurm_gpu.sh"), *ARGUMENTS]
@@ -127,7 +136,7 @@ def test_a_slurm_job_that_was_terminated_is_queued_again(stand_in, exit_code, qu
     stand_in("scontrol", 'echo "$@"')
     tools = stand_in("srun", f"exit {exit_code}")
     job = {"RDC_INSIDE_JOB": "1", "SLURM_JOB_ID": "7"}
-    code, output, _ = finish(launch("slurm_gpu.sh", *ARGUMENTS, tools=tools, **job))
+    code, output, _ = launch("slurm_gpu.sh", *ARGUMENTS, tools=tools, **job)
     assert code == exit_code
     assert output == ("requeue 7\n" if queued else "")
 
@@ -137,10 +146,10 @@ def test_a_slurm_job_that_is_cancelled_is_not_queued_again(stand_in):
     stand_in("scontrol", 'echo "$@"')
     tools = stand_in("srun", 'trap "exit 75" TERM\necho ready; sleep 100 & wait')
     job = {"RDC_INSIDE_JOB": "1", "SLURM_JOB_ID": "7"}
-    process = launch("slurm_gpu.sh", *ARGUMENTS, tools=tools, **job)
-    assert process.stdout.readline() == "ready\n"
-    os.killpg(process.pid, signal.SIGTERM)
-    code, output, _ = finish(process)
+    with launched("slurm_gpu.sh", *ARGUMENTS, tools=tools, **job) as process:
+        assert process.stdout.readline() == "ready\n"
+        os.killpg(process.pid, signal.SIGTERM)
+        code, output, _ = finish(process)
     assert (code, output) == (75, "")
 
 
@@ -153,7 +162,7 @@ def test_dry_run_of_tpu_vm():
     archive, copy, install, train = dry_run("tpu_vm.sh", "--install")
     assert archive[:2] == ["git", "archive"] and "scp" in copy
     assert ".[tpu]" in remote_words(install) and "rdc" in remote_words(train)
-    code, output, _ = finish(launch("tpu_vm.sh", "--dry-run", "--stop"))
+    code, output, _ = launch("tpu_vm.sh", "--dry-run", "--stop")
     assert code == 0
     assert remote_words(shlex.split(output)) == ["pkill", "-TERM", "-f", "[r]dc train"]
 
@@ -180,10 +189,12 @@ def test_sigterm_reaches_rdc_in_a_pod(rdc):
         ["bash", "-c", pod], env=environment, text=True, stdout=subprocess.PIPE,
         start_new_session=True,
     ) as process:  # fmt: skip
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(20)
-        os.killpg(process.pid, signal.SIGKILL)  # the stand-in's sleep
+        try:
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(20)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)  # the stand-in's sleep
     assert code == 75
 
 
@@ -192,7 +203,7 @@ def test_local_processes_know_each_other(rdc):
         'echo "$RDC_PROCESS_ID/$RDC_NUM_PROCESSES $RDC_COORDINATOR" "${@@Q}"\n'
         "echo problem >&2; sleep .2; echo end"
     )
-    code, output, error = finish(launch("local_processes.sh", *ARGUMENTS, tools=tools))
+    code, output, error = launch("local_processes.sh", *ARGUMENTS, tools=tools)
     assert (code, error) == (0, "")
     words = " ".join(f"'{a}'" for a in ["train", *ARGUMENTS])
     expected = [
@@ -211,7 +222,7 @@ def test_one_failure_ends_all_processes(rdc, tmp_path):
         f"sleep 100 & touch {tmp_path}/ready; wait"
     )
     started = time.monotonic()
-    code, output, error = finish(launch("local_processes.sh", *ARGUMENTS, tools=tools))
+    code, output, error = launch("local_processes.sh", *ARGUMENTS, tools=tools)
     assert code == 7 and time.monotonic() - started < 10
     assert output == "[0] saved\n"
     assert "process 1 ended with code 7; ending the others" in error
@@ -220,27 +231,28 @@ def test_one_failure_ends_all_processes(rdc, tmp_path):
 def test_processes_that_saved_and_end_are_not_disturbed(rdc):
     """After a SIGTERM to one of them all end with code 75, each in its own time."""
     tools = rdc('trap "echo disturbed" TERM\nsleep ".$RDC_PROCESS_ID"; exit 75')
-    code, output, error = finish(launch("local_processes.sh", *ARGUMENTS, tools=tools))
+    code, output, error = launch("local_processes.sh", *ARGUMENTS, tools=tools)
     assert (code, output, error) == (75, "", "")
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_are_passed_on(rdc, signal_number):
+def test_signals_are_passed_on(rdc, signal_number, ctrl_c):
     tools = rdc('trap "echo saved; exit 75" INT TERM\necho ready; sleep 100 & wait')
-    process = launch("local_processes.sh", *ARGUMENTS, tools=tools)
-    assert sorted(process.stdout.readline() for _ in range(2)) == ["[0] ready\n", "[1] ready\n"]
-    os.kill(process.pid, signal_number)
-    code, output, _ = finish(process)
+    with launched("local_processes.sh", *ARGUMENTS, tools=tools) as process:
+        ready = sorted(process.stdout.readline() for _ in range(2))
+        assert ready == ["[0] ready\n", "[1] ready\n"]
+        process.send_signal(signal_number)
+        code, output, _ = finish(process)
     assert code == 75
     assert sorted(output.splitlines()) == ["[0] saved", "[1] saved"]
 
 
 def test_deaf_processes_are_killed_in_the_end(rdc):
     tools = rdc('trap "" INT TERM\necho $$; sleep 100')
-    process = launch("local_processes.sh", *ARGUMENTS, tools=tools, GRACE="0.3")
-    pids = [int(process.stdout.readline().split()[1]) for _ in range(2)]
-    os.kill(process.pid, signal.SIGTERM)
-    assert finish(process)[0] == 137
+    with launched("local_processes.sh", *ARGUMENTS, tools=tools, GRACE="0.3") as process:
+        pids = [int(process.stdout.readline().split()[1]) for _ in range(2)]
+        process.send_signal(signal.SIGTERM)
+        assert finish(process)[0] == 137
     for pid in pids:  # gone, or not yet noticed by their parent
         done = subprocess.run(
             ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False

@@ -207,7 +207,7 @@ def test_several_processes_train_as_one_does(
 
 
 def test_a_run_goes_on_with_another_number_of_processes(
-    reference, environment, free_port, tmp_path
+    reference, environment, free_port, tmp_path, ctrl_c
 ):
     """2, parameters split between them, then 1, then 2 that hold copies.
 
@@ -258,8 +258,10 @@ def test_when_one_process_stands_still_the_other_ends_with_a_line(environment, f
     runs[0].wait_for("^step 3 ")
     runs[1].signal(signal.SIGSTOP)
     stopped = time.monotonic()
-    code, lines = runs[0].finish()
-    runs[1].kill()
+    try:
+        code, lines = runs[0].finish()
+    finally:
+        runs[1].kill()
     assert code == LOST_PEER, lines
     assert time.monotonic() - stopped < 60
     assert lines[-1].startswith("rdc: error: no step was finished for 15 s"), lines

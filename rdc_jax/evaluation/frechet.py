@@ -96,9 +96,8 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
       y: float [m,C], m >= 2.
     """
     x, y = _checked(x, y)
-    mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
-    covariances = (np.atleast_2d(np.cov(z, rowvar=False)) for z in (x, y))
-    return frechet_distance_of_gaussians(mean_x, next(covariances), mean_y, next(covariances))
+    means = x.mean(axis=0), y.mean(axis=0)
+    return _distance(means[0], _factor(x - means[0]), means[1], _factor(y - means[1]))
 
 
 def frechet_distance_of_gaussians(
@@ -106,21 +105,17 @@ def frechet_distance_of_gaussians(
 ) -> float:
     """|m_x - m_y|^2 + trace(S_x + S_y - 2 (S_x S_y)^(1/2)), the squared Wasserstein-2 distance.
 
-    The trace of the root is the sum of the roots of the eigenvalues of S_x^(1/2) S_y S_x^(1/2),
-    which is symmetric: no root of a matrix that may be singular.
-
     Args:
       mean_x: float [C].
       covariance_x: float [C,C], symmetric, positive semi-definite.
       mean_y: float [C].
       covariance_y: float [C,C], likewise.
     """
-    values, vectors = np.linalg.eigh(covariance_x)
-    root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
-    of_product = np.linalg.eigvalsh(root @ covariance_y @ root)
-    trace = np.trace(covariance_x) + np.trace(covariance_y)
-    trace -= 2.0 * np.sqrt(np.maximum(of_product, 0.0)).sum()
-    return max(float(np.sum((mean_x - mean_y) ** 2) + trace), 0.0)
+    factors = []
+    for covariance in (covariance_x, covariance_y):
+        values, vectors = np.linalg.eigh(covariance)
+        factors.append(np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T)
+    return _distance(mean_x, factors[0], mean_y, factors[1])
 
 
 def kernel_distance(
@@ -165,6 +160,27 @@ def _checked(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if min(len(x), len(y)) < 2:
         raise RdcError("a distance of sets needs two samples or more of each: add pictures")
     return x, y
+
+
+def _factor(centred: np.ndarray) -> np.ndarray:
+    """F [k,C] with F'F = the covariance of float64 [n,C] around 0; k is the smaller of n and C."""
+    count, channels = centred.shape
+    factor = np.linalg.qr(centred, mode="r") if count > channels else centred
+    return factor / np.sqrt(count - 1)
+
+
+def _distance(
+    mean_x: np.ndarray, factor_x: np.ndarray, mean_y: np.ndarray, factor_y: np.ndarray
+) -> float:
+    """Of Gaussians with the covariances F'F of their factors F [k,C].
+
+    The trace of (S_x S_y)^(1/2) is the sum of the singular values of F_x F_y'. They lose no digits
+    where a covariance is singular, unlike roots of eigenvalues: an eigenvalue of 0 is found as
+    1e-16, and its root is 1e-8.
+    """
+    trace = np.sum(factor_x**2) + np.sum(factor_y**2)
+    trace -= 2.0 * np.linalg.norm(factor_x @ factor_y.T, "nuc")
+    return max(float(np.sum((mean_x - mean_y) ** 2) + trace), 0.0)
 
 
 def _unbiased_mmd(x: np.ndarray, y: np.ndarray) -> float:

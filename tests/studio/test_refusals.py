@@ -124,7 +124,9 @@ def test_numbers_are_taken_literally():
         requests.number({"a": float("inf")}, "a", 0, 5)
 
 
-def test_the_command_prints_its_address_and_ends_with_ctrl_c(user_environment, smoke_model):
+def test_the_command_prints_its_address_and_ends_with_ctrl_c(
+    user_environment, smoke_model, ctrl_c
+):
     command = [sys.executable, "-m", "rdc_jax", "studio", "--port", "0", "--no-browser",
                "--model", str(smoke_model)]  # fmt: skip
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

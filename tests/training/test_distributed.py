@@ -1,5 +1,6 @@
 """Joining processes, and what is said when one is lost; real processes: tests/test_processes.py."""
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -202,14 +203,14 @@ def test_a_process_that_fails_alone_says_why_and_does_not_wait_for_the_other():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{s.getsockname()[1]}"
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", FAILING_ALONE, str(index), address],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )
-        for index in (0, 1)
-    ]  # fmt: skip
-    output = [process.communicate(timeout=120)[1] for process in processes]
+    processes = []
+    with contextlib.ExitStack() as stack:
+        for index in (0, 1):
+            command = [sys.executable, "-c", FAILING_ALONE, str(index), address]
+            pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+            processes.append(stack.enter_context(subprocess.Popen(command, **pipes)))
+            stack.callback(processes[-1].kill)
+        output = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [distributed.LOST_PEER, 2], output
     assert output[1].splitlines()[-1] == "my disk is full"
     assert output[0].splitlines()[-1].startswith("rdc: error: another process of this run")

@@ -120,7 +120,9 @@ def test_a_module_has_what_later_stages_need_and_no_more(straight, smoke_model):
     }  # fmt: skip
 
 
-def test_interrupted_and_resumed_equals_straight(straight, smoke_model, tmp_path, monkeypatch):
+def test_interrupted_and_resumed_equals_straight(
+    straight, smoke_model, tmp_path, monkeypatch, ctrl_c
+):
     config = smoke_config(tmp_path, smoke_model)
     global_batch, calls = partitioning.global_batch, []
 

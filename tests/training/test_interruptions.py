@@ -123,7 +123,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_leaves_earlier_checkpoints(
 
 
 def test_the_same_command_goes_on_and_an_interrupted_run_saves_too(
-    command, environment, terminated
+    command, environment, terminated, ctrl_c
 ):
     workdir = terminated[0]
     saved = complete_steps(workdir)[-1]

@@ -122,7 +122,7 @@ def test_exported_model_is_the_average_and_fits_its_config(joint):
         np.testing.assert_array_equal(value, leaves[path].astype(np.float16).astype(np.float32))
 
 
-def test_interrupted_and_resumed_equals_straight(joint, tmp_path, monkeypatch):
+def test_interrupted_and_resumed_equals_straight(joint, tmp_path, monkeypatch, ctrl_c):
     config, _ = joint
     broken = smoke_config(tmp_path)
     global_batch, calls = partitioning.global_batch, []
@@ -159,7 +159,7 @@ def test_interrupted_and_resumed_equals_straight(joint, tmp_path, monkeypatch):
     assert losses[0] == losses[1]
 
 
-def test_a_second_interrupt_acts_at_once():
+def test_a_second_interrupt_acts_at_once(ctrl_c):
     with pytest.raises(KeyboardInterrupt), noted_signals() as asked:
         assert asked() == CONTINUE
         signal.raise_signal(signal.SIGINT)
