@@ -1,0 +1,136 @@
+"""Several fusion modules of one base codec on the same files, by every metric.
+
+    python benchmarks/modules.py --data PHOTOS --module before=FOLDER --module after=FOLDER \
+        --out modules.json
+
+Every picture is coded once at every quality and shown at tau 0, by each module at tau 1, and with
+--avif also as AVIF of as many bytes. LPIPS with AlexNet and VGG16 may be training losses; DISTS and
+SSIMULACRA2 are not. "added pattern" is the share of what a module adds that repeats every 8 pixels
+(chance: 0.015). Results are kept in --out after every picture; an interrupted run goes on there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import details
+import numpy as np
+import speed
+from tqdm import tqdm
+
+import rdc_jax
+from rdc_jax import compilation_cache
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation import added_pattern, baselines, judges
+from rdc_jax.evaluation.report import image_files, table, write_results
+from rdc_jax.image_io import read_image
+
+METRICS = ("psnr", "lpips_alex", "lpips_vgg", "dists", "ssimulacra2", "colour")
+QUALITIES = (20.0, 60.0)
+FAITHFUL, AVIF = "tau 0", "AVIF"
+
+
+def measure(
+    codecs: Mapping[str, rdc_jax.Codec],
+    chosen: Mapping[str, judges.Judge],
+    pixels: np.ndarray,
+    qualities: list[float],
+    avif: bool,
+) -> dict[str, Any]:
+    """{quality: {"bpp", "shown": {name: {metric: value}}}} of one picture."""
+    codec = next(iter(codecs.values()))
+    originals = {name: judge.features(pixels) for name, judge in chosen.items()}
+    found = {}
+    for quality in qualities:
+        data = codec.encode(pixels, quality=quality)
+        shown = {FAITHFUL: codec.decode(data, tau=0.0)}
+        shown |= {name: own.decode(data, tau=1.0) for name, own in codecs.items()}
+        if avif:
+            file = baselines.size_matched("avif", pixels, len(data))[0]
+            shown[AVIF] = baselines.decode("avif", file)
+        values = {
+            name: {
+                metric: float(judge.distance(originals[metric], judge.features(picture)))
+                for metric, judge in chosen.items()
+            }
+            for name, picture in shown.items()
+        }
+        for name in codecs:
+            energy = added_pattern.added_energy(shown[FAITHFUL], shown[name])
+            values[name]["added pattern"] = added_pattern.share([energy])
+        bpp = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
+        found[f"{quality:g}"] = {"bpp": bpp, "shown": values}
+    return found
+
+
+def rows_of(pictures: Mapping[str, Any], quality: float) -> tuple[list[str], list[list[str]]]:
+    """The table of one quality: a row a decoder, means over the pictures."""
+    files = [found[f"{quality:g}"] for found in pictures.values()]
+    names = list(files[0]["shown"])
+    metrics = list(dict.fromkeys(m for name in names for m in files[0]["shown"][name]))
+    bpp = np.mean([file["bpp"] for file in files])
+    rows = []
+    for name in names:
+        values = [file["shown"][name] for file in files]
+        means = {metric: np.mean([v[metric] for v in values]) for metric in values[0]}
+        rows.append([name, *(f"{means[m]:.4g}" if m in means else "" for m in metrics)])
+    return [f"quality {quality:g}, {bpp:.3f} bpp", *metrics], rows
+
+
+def kept_results(path: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """Pictures that an earlier run with the same settings has measured."""
+    if path is None or not Path(path).is_file():
+        return {}
+    stored = json.loads(Path(path).read_text())
+    return stored["pictures"] if stored.get("settings") == settings else {}
+
+
+def run(arguments: argparse.Namespace) -> None:
+    compilation_cache.enable()
+    folders = dict(map(details.module_of, arguments.module))
+    if not folders:
+        raise RdcError("name at least one module with --module NAME=FOLDER")
+    codecs = {name: rdc_jax.load(arguments.model, folder) for name, folder in folders.items()}
+    chosen, missing = judges.make(METRICS)
+    for name, reason in missing.items():
+        print(f"without {name}: {reason}", file=sys.stderr)
+    settings = {
+        "modules": {name: codec.module.identity for name, codec in codecs.items()},
+        "qualities": list(arguments.qualities),
+        "metrics": list(chosen),
+        "avif": arguments.avif,
+    }
+    pictures = kept_results(arguments.out, settings)
+    for path in tqdm(image_files(arguments.data, arguments.limit), unit="picture"):
+        if path.name not in pictures:
+            pixels = read_image(path).pixels
+            pictures[path.name] = measure(
+                codecs, chosen, pixels, arguments.qualities, arguments.avif
+            )
+            write_results(arguments.out, {"settings": settings, "pictures": pictures})
+    print(f"{len(pictures)} pictures, means\n")
+    for quality in arguments.qualities:
+        print(table(*rows_of(pictures, quality)) + "\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", required=True, help="folder of photographs")
+    parser.add_argument("--module", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--model", help="name or folder; default: the shipped one")
+    parser.add_argument("--qualities", nargs="+", type=float, default=QUALITIES, metavar="Q")
+    parser.add_argument("--avif", action="store_true", help="AVIF of equal bytes, too")
+    parser.add_argument("--limit", type=int, help="only the first pictures")
+    parser.add_argument("--out", metavar="FILE", help="results as JSON, to go on from")
+    return speed.exit_code(run, parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
