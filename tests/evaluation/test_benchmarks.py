@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import rdc_jax
-from benchmarks import added_pattern, large_images, speed
+from benchmarks import added_pattern, details, large_images, modules, speed
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.report import image_files, table
@@ -106,3 +106,76 @@ def test_a_model_without_a_module_adds_no_pattern(monkeypatch, tmp_path, capsys)
     monkeypatch.setattr(rdc_jax, "load", lambda *_, **__: codec, raising=False)
     assert added_pattern.main(["--data", str(tmp_path)]) == 2
     assert "give --fusion FOLDER" in capsys.readouterr().err
+
+
+def two_photographs(folder, rng):
+    for name, size in (("a", (64, 96)), ("b", (80, 130))):
+        pixels = rng.integers(0, 256, (size[0] // 8, size[1] // 8, 3), np.uint8)
+        Image.fromarray(pixels).resize(size[::-1]).save(folder / f"{name}.png")
+
+
+class Dotted(StandInCodec):
+    """JPEG; its module puts dots of a strength on every eighth pixel."""
+
+    def __init__(self, strength):
+        self.strength = strength
+        self.module = SimpleNamespace(identity=f"dots of {strength}")
+
+    def decode(self, data, tau=0.0):
+        picture = np.minimum(super().decode(data), 200)
+        if tau:
+            picture[::8, ::8] += np.uint8(self.strength)
+        return picture
+
+
+@pytest.fixture
+def dotted(monkeypatch):
+    """`rdc_jax.load` gives a stand-in whose module adds the levels that its folder is called."""
+    monkeypatch.setattr(rdc_jax, "load", lambda model, folder: Dotted(int(folder)), raising=False)
+    monkeypatch.setattr(modules, "METRICS", ("psnr", "colour"))
+
+
+def test_modules_are_compared_on_the_same_files(dotted, tmp_path, capsys, rng, monkeypatch):
+    two_photographs(tmp_path, rng)
+    out = tmp_path / "modules.json"
+    command = ["--data", str(tmp_path), "--module", "weak=10", "--module", "strong=40",
+               "--qualities", "30", "--out", str(out)]  # fmt: skip
+    assert modules.main(command) == 0
+    printed = capsys.readouterr().out
+    rows = {line[:6].strip(): line[6:].split() for line in printed.splitlines()}
+    assert float(rows["tau 0"][0]) > float(rows["weak"][0]) > float(rows["strong"][0])
+    assert rows["weak"][2] == rows["strong"][2] == "1" and len(rows["tau 0"]) == 2
+    results = json.loads(out.read_text())
+    assert results["settings"]["modules"] == {"weak": "dots of 10", "strong": "dots of 40"}
+    assert set(results["pictures"]) == {"a.png", "b.png"}
+    # What is known is not measured again, unless the settings are others.
+    monkeypatch.setattr(modules, "measure", None)
+    assert modules.main(command) == 0 and capsys.readouterr().out == printed
+    with pytest.raises(TypeError):
+        modules.main([*command, "--avif"])
+
+
+def test_details_are_shown_enlarged(dotted, tmp_path, capsys, rng):
+    two_photographs(tmp_path, rng)
+    out = tmp_path / "details.png"
+    command = ["--photo", f"noise={tmp_path / 'b.png'}@200,0", "--out", str(out)]
+    assert details.main([*command, "--module", "strong=40"]) == 0
+    assert "noise" in capsys.readouterr().out
+    with Image.open(out) as sheet:
+        assert sheet.width > 4 * 288 and sheet.height > 288
+    pixels = rng.integers(0, 256, (120, 130, 3), np.uint8)
+    detail = details.enlarged(pixels, (200, 10))
+    assert detail.shape == (288, 288, 3)
+    np.testing.assert_array_equal(detail[::3, ::3], pixels[10:106, 34:130])
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ([], "at least one detail"),
+        (["--photo", "x=y.png@0,0", "--module", "folder"], "--module takes NAME=FOLDER"),
+    ],
+)
+def test_details_that_cannot_be_drawn_are_refused(command, message, capsys):
+    assert details.main(command) == 2
+    assert message in capsys.readouterr().err
