@@ -189,6 +189,30 @@ def test_end_to_end_makes_a_codec_with_its_module_inside(straight, smoke_model, 
         rdc_jax.load(smoke_model).decode(data)
 
 
+def test_a_base_can_grow_and_starts_as_it_was(straight, smoke_model, tmp_path):
+    """The first step of the grown codec has the losses of the codec that was stored."""
+    larger = {"autoencoder": {"analysis_added_blocks": 1}}
+    larger["hyperprior"] = {"hyper_step": True, "hyper_context": True}
+    first = []
+    for name, grow in (("same", {}), ("larger", larger)):
+        config = smoke_config(
+            tmp_path / name, smoke_model, stage="end_to_end", fusion_from=str(straight / "model"),
+            **{"training.total_steps": 1, "training.warmup_steps": 0},
+        )  # fmt: skip
+        config.grow.update(grow)
+        folder = train.train(config)
+        first.append(metrics_of(tmp_path / name)[0])
+    for name in ("loss", "bpp_y", "bpp_z", "mse_pixel", "score_tau_1"):
+        np.testing.assert_allclose(first[1][name], first[0][name], rtol=1e-4, err_msg=name)
+    grown = model_folder.load(folder)
+    assert grown.config["hyperprior"]["hyper_step"] is True
+    assert "hyper1_context" in grown.params["hyperprior"]
+    assert "fine_1" in grown.params["autoencoder"]["analysis"]
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 40, 3), np.uint8)
+    codec = rdc_jax.load(folder)
+    assert codec.decode(codec.encode(pixels)).shape == pixels.shape
+
+
 # What is refused
 
 
@@ -258,6 +282,12 @@ def test_encoded_latents_have_no_pictures_to_learn_from(smoke_model, tmp_path, s
     with pytest.raises(RdcError, match="latents") as error:
         latents.check_settings(config, source)
     assert "\n" not in str(error.value)
+
+
+def test_a_frozen_base_does_not_grow(smoke_model, tmp_path):
+    config = smoke_config(tmp_path, smoke_model)
+    config.grow.update(hyperprior={"hyper_step": True})
+    assert "stage transform keeps its base" in refused(config)
 
 
 @pytest.mark.parametrize("override", ["init_from=", "init_from=nowhere"])
