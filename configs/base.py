@@ -54,6 +54,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             crop_size=256,
             num_threads=16,
             held_out=64,
+            mix="",  # other sets of images: FOLDER=SHARE,.. of the examples
+            darken_share=0.0,  # of the crops of data.path: darkened, with noise of a sensor
+            ragged_share=0.0,  # of the crops: borders as of sides that are no multiple of 32
         )
     )
     config.training = ml_collections.ConfigDict(

@@ -51,6 +51,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             crop_size=128,
             num_threads=1,
             held_out=8,
+            mix="",  # other sets of images: FOLDER=SHARE,.. of the examples
+            darken_share=0.0,  # of the crops of data.path: darkened, with noise of a sensor
+            ragged_share=0.0,  # of the crops: borders as of sides that are no multiple of 32
         )
     )
     config.training = ml_collections.ConfigDict(
