@@ -60,6 +60,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             num_threads=1,
             held_out=24,  # images for validation
             validation_size=256,  # side of their crops, pixels
+            mix="",  # other sets of images: FOLDER=SHARE,.. of the examples
+            darken_share=0.0,  # of the crops of data.path: darkened, with noise of a sensor
+            ragged_share=0.0,  # of the crops: borders as of sides that are no multiple of 32
         )
     )
     config.training = ml_collections.ConfigDict(
@@ -115,7 +118,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             )
         )
         config.fusion.default_tau = 0.5
-        config.data.update(batch_size=16)
+        config.data.update(batch_size=16, darken_share=0.06, ragged_share=0.1)
         config.training.update(
             total_steps=16000,
             decay_fraction=0.4,
@@ -124,8 +127,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             ema_half_life=10000,
             pixel_weight=0.2,
             distortion_weight=0.045,
-            checkpoint_every=100,
-            sample_every=1000,
+            checkpoint_every=50,
+            sample_every=500,
+            judge_every=2000,
         )
     elif variant == "smoke":
         config.name = "fusion-smoke"

@@ -52,6 +52,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             num_threads=1,
             held_out=24,  # images for validation
             validation_size=256,  # side of their crops, pixels
+            mix="",  # other sets of images: FOLDER=SHARE,.. of the examples
+            darken_share=0.0,  # of the crops of data.path: darkened, with noise of a sensor
+            ragged_share=0.0,  # of the crops: borders as of sides that are no multiple of 32
         )
     )
     config.training = ml_collections.ConfigDict(

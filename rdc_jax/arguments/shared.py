@@ -39,6 +39,15 @@ def size_in_bytes(text: str) -> int:
     return size
 
 
+def width_and_height(text: str) -> tuple[int, int]:
+    """An argparse type: WxH in pixels, each side 256 to 8192."""
+    found = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text.strip())
+    if not found:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size; write WxH, such as 768x512")
+    width, height = (number(int, 256, 8192)(side) for side in found.groups())
+    return width, height
+
+
 def percent_or_full(text: str) -> float:
     """An argparse type: a percentage above 0 and below 100, or 0, which "full" stands for."""
     return 0.0 if text == "full" else number(float, 0, 99)(text)

@@ -3,7 +3,14 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from rdc_jax.arguments.shared import config_and_overrides, force, json_lines, new_command, number
+from rdc_jax.arguments.shared import (
+    config_and_overrides,
+    force,
+    json_lines,
+    new_command,
+    number,
+    width_and_height,
+)
 
 
 def add_train(commands: Any) -> None:
@@ -45,6 +52,25 @@ def add_data(commands: Any) -> None:
     p.add_argument(
         "--masks", metavar="DIR",
         help="segmentations: for FOLDER/a/b.jpg, DIR/a/b.png with a segment number per pixel",
+    )  # fmt: skip
+    p = new_command(
+        actions, "synthesize", "draw pages of text, screens, charts, drawings and gradients",
+        epilog="Run again after an interruption or with a larger --count, it draws the missing "
+        "images. Train on them beside photographs with data.mix=OUT=0.12. Needs matplotlib (pip "
+        "install 'rdc_jax[plot]').",
+    )  # fmt: skip
+    p.set_defaults(module="data", action="synthesize")
+    p.add_argument("out", metavar="OUT", help="folder of the images and of manifest.json")
+    p.add_argument(
+        "--count", type=number(int, 1, 99999), default=240, metavar="N", help="default 240"
+    )
+    p.add_argument(
+        "--seed", type=number(int, 0), default=0, metavar="S",
+        help="another seed draws other images; default 0",
+    )  # fmt: skip
+    p.add_argument(
+        "--size", type=width_and_height, metavar="WxH",
+        help="size of all images in pixels; default: sides of 512 to 1280",
     )  # fmt: skip
     p = new_command(
         actions, "encode-latents", "run a frozen autoencoder over a set of photos once",

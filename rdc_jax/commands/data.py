@@ -1,9 +1,11 @@
-"""`rdc data prepare`: a folder of images -> ArrayRecord shards for training."""
+"""`rdc data prepare` and `rdc data synthesize`: sets of images for training."""
 
 import sys
 from argparse import Namespace
+from collections import Counter
 
 from rdc_jax.data import prepare as preparation
+from rdc_jax.data import synthesize as drawing
 from rdc_jax.data.shards import SKIPPED
 from rdc_jax.errors import RdcError
 
@@ -38,4 +40,16 @@ def prepare(args: Namespace) -> int:
     return 0
 
 
-ACTIONS = {"prepare": prepare}
+def synthesize(args: Namespace) -> int:
+    try:
+        manifest = drawing.synthesize(args.out, args.count, seed=args.seed, size=args.size)
+    except KeyboardInterrupt:
+        print("rdc: interrupted; the same command goes on with the missing images", file=sys.stderr)
+        return 130
+    kinds = Counter(file["kind"] for file in manifest["files"])
+    parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    print(f"{args.out}: {kinds.total()} images ({parts})")
+    return 0
+
+
+ACTIONS = {"prepare": prepare, "synthesize": synthesize}

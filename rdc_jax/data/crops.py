@@ -76,6 +76,15 @@ def draw_crop(rng: np.random.Generator, height: int, width: int, size: int) -> C
     return Crop(top, left, side, turn, flip)
 
 
+def draw_upright_crop(rng: np.random.Generator, height: int, width: int, size: int) -> Crop:
+    """A random square of `size`, at most the image's short side; never scaled, turned or flipped.
+
+    For text and screens, whose letters and lines lie on whole pixels and stand upright.
+    """
+    top, left = (int(rng.integers(length - size + 1)) for length in (height, width))
+    return Crop(top, left, size, turn=0, flip=False)
+
+
 def crop_image(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
     """The crop, scaled to `size`: every pixel is interpolated from real ones, nothing is padded.
 

@@ -3,19 +3,20 @@
 The only module that imports grain, whose interface still moves.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import grain
 import numpy as np
 
-from rdc_jax.data.crops import crop_image, draw_crop, draw_window
-from rdc_jax.data.latent_records import LATENT_PIXELS
-from rdc_jax.data.masks import DEFAULT_MIXTURE, random_importance, segment_importance
+from rdc_jax.data.examples import SEGMENTATION_SHARE, Recipe, make_example
+from rdc_jax.data.masks import DEFAULT_MIXTURE
+from rdc_jax.data.mixing import Part
 from rdc_jax.data.subset_source import SubsetSource
 from rdc_jax.errors import RdcError
 
-SEGMENTATION_SHARE = 0.5
-"""Of the examples that have a segmentation, how many take their map from it."""
+UPRIGHT_SHARE = 0.5
+"""Of the examples of the sets beside the first, how many are neither scaled nor turned."""
 ENDLESS = 2**40
 """Batches of a run without end."""
 
@@ -29,8 +30,11 @@ def training_iterator(
     num_levels: int = 8,
     seed: int,
     exclude: Sequence[int] = (),
+    mix: Sequence[Part] = (),
     mixture: Mapping[str, float] = DEFAULT_MIXTURE,
     segmentation_share: float = SEGMENTATION_SHARE,
+    darken_share: float = 0.0,
+    ragged_share: float = 0.0,
     rows: Sequence[int] | None = None,
     start: int = 0,
     num_threads: int = 2,
@@ -38,7 +42,7 @@ def training_iterator(
 ):
     """An endless, deterministic iterator over training batches.
 
-    Example i of the run depends on (source, seed, i) only, and batch k has the examples from
+    Example i of the run depends on (sources, seed, i) only, and batch k has the examples from
     k * batch_size on: whatever the number of threads or of processes. That is also how a run
     resumes: it asks for the batches from `start` on.
 
@@ -47,15 +51,13 @@ def training_iterator(
             perhaps with "mask": uint8 [height, width], segment numbers. Or with latents, as
             LatentSource: {"latents": [tiles, h, w, C]}, "mask": [tiles, h, w].
         batch_size: examples per batch of all processes together.
-        crop_size: side of the crops in pixels, a multiple of `cell_size`.
-        cell_size: side of a cell of the importance map in pixels.
-        num_levels: number of importance levels, 1 to 256.
+        crop_size, cell_size, num_levels, mixture, segmentation_share, ragged_share: see Recipe.
         seed: non-negative integer below 2**32.
-        exclude: indices of the source that are never drawn (see `held_out_split`).
-        mixture: probability of each kind of map (see `masks.random_importance`).
-        segmentation_share: of the examples that have a segmentation, how many take their map from
-            it: a random part of the segments is the region of interest. The others, and those
-            whose crop lies in one segment, take a random map.
+        exclude: indices of `source` that are never drawn (see `held_out_split`).
+        mix: sets of images beside `source`, with their shares of the examples. The examples of
+            each set are evenly spread; those of `source` are the same ones, in the same order, as
+            without other sets.
+        darken_share: see Recipe; examples of `source` only.
         rows: which of each batch's examples this process reads; None for all.
         start: number of the first batch.
         num_threads: reading threads, 0 for none.
@@ -67,43 +69,24 @@ def training_iterator(
         latents {"latent": float16 [rows, crop_size / 8, crop_size / 8, C], "importance"}.
 
     Raises:
-        RdcError: when a size does not fit, or nothing is left of the source.
+        RdcError: when a size or share does not fit, or nothing is left of the source.
     """
-    if crop_size < 1 or cell_size < 1 or crop_size % cell_size:
-        raise RdcError(
-            f"data.crop_size {crop_size} must be a positive multiple of the map's cell size "
-            f"{cell_size}"
-        )
-    if not 1 <= num_levels <= 256:
-        raise RdcError(f"the number of importance levels must be 1 to 256, got {num_levels}")
+    common = dict(
+        crop_size=crop_size, cell_size=cell_size, num_levels=num_levels, mixture=mixture,
+        segmentation_share=segmentation_share, ragged_share=ragged_share,
+    )  # fmt: skip
+    of_source = Recipe(**common, darken_share=darken_share)
+    of_mix = Recipe(**common, upright_share=UPRIGHT_SHARE)
     rows = range(batch_size) if rows is None else [int(row) for row in rows]
     if len(exclude):
         source = without(source, exclude)
     if len(source) == 0:
         raise RdcError("data.path: no image is left for training; hold out fewer images")
-    cells = crop_size // cell_size
-
-    def make_example(example: dict, rng: np.random.Generator) -> dict:
-        name = "latent" if "latents" in example else "image"
-        if name == "latent":
-            crop = draw_window(rng, example["latents"].shape, crop_size // LATENT_PIXELS)
-            image = crop.of(example["latents"])
-        else:
-            crop = draw_crop(rng, *example["image"].shape[:2], crop_size)
-            image = crop_image(example["image"], crop, crop_size)
-        importance = None
-        if "mask" in example and rng.random() < segmentation_share:
-            labels = crop.of(example["mask"])
-            importance = segment_importance(rng, labels, cells, cells, num_levels=num_levels)
-        if importance is None:
-            importance = random_importance(
-                rng, cells, cells, num_levels=num_levels, image=image, mixture=mixture
-            )
-        return {name: image, "importance": importance}
-
-    examples = (
-        grain.MapDataset.source(source).seed(seed).shuffle().repeat().random_map(make_example)
-    )
+    examples = _examples(source, seed, of_source)
+    if mix:
+        others = [_examples(part.source, _seed_of(seed, i), of_mix) for i, part in enumerate(mix)]
+        shares = [part.share for part in mix]
+        examples = grain.MapDataset.mix([examples, *others], [1 - sum(shares), *shares])
 
     def make_batch(number: int) -> dict:
         mine = [examples[int(number) * batch_size + row] for row in rows]
@@ -112,6 +95,17 @@ def training_iterator(
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
     batches = grain.MapDataset.range(start, ENDLESS).map(make_batch)
     return iter(batches.to_iter_dataset(options))
+
+
+def _examples(source, seed: int, recipe: Recipe) -> grain.MapDataset:
+    """The endless examples of one set, shuffled anew each epoch."""
+    make = functools.partial(make_example, recipe)
+    return grain.MapDataset.source(source).seed(seed).shuffle().repeat().random_map(make)
+
+
+def _seed_of(seed: int, number: int) -> int:
+    """A seed of its own for each further set, so that no two draw alike."""
+    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
 
 
 def held_out_split(source_len: int, count: int, seed: int) -> np.ndarray:

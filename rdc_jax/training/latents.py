@@ -24,6 +24,9 @@ def check_settings(config: ml_collections.ConfigDict, source: Any) -> None:
             f"stage={config.stage} needs images; data.kind=latents goes with "
             f"{' and '.join(f'stage={stage}' for stage in STAGES)}"
         )
+    for name in ("mix", "darken_share", "ragged_share"):
+        if config.data.get(name):
+            raise RdcError(f"data.{name} needs images; leave it out with data.kind=latents")
     check_downsampling(config)
     size, channels = config.data.crop_size, config.model.latent_channels
     if size % LATENT_PIXELS or size > source.tile:

@@ -8,7 +8,7 @@ data included, on as many devices as there are then.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from clu import parameter_overview
 from jax.experimental import multihost_utils
 
 from rdc_jax import model_folder
-from rdc_jax.data import pipeline, sources
+from rdc_jax.data import mixing, pipeline, sources
 from rdc_jax.errors import RdcError
 from rdc_jax.models.hyperprior import blinded
 from rdc_jax.models.networks import Networks
@@ -61,8 +61,9 @@ def train(config: ml_collections.ConfigDict) -> Path:
     program.check_stage(config.stage)
     config = fusion_run.with_base(config)
 
-    # Data: one source, a few of its images held out for validation.
+    # Data: the source, a few of its images held out for validation, and other sets to mix in.
     source = open_source(config)
+    mix = mixing.open_mix(config.data.get("mix", ""))
     latents.check_settings(config, source)
     held_out = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
     crops = validation.validation_crops(source, held_out, size=validation.crop_side(config))
@@ -91,7 +92,8 @@ def train(config: ml_collections.ConfigDict) -> Path:
     frozen = partitioning.place(frozen, run.frozen)
     del params, trained
     rows = partitioning.batch_rows(mesh, batch_size)
-    batches = training_batches(config, source, held_out, rows, progress["examples"])
+    batches = training_batches(config, source, held_out, rows, progress["examples"], mix)
+    image_sources = [source, *(part.source for part in mix)]
 
     # Loop: next batch, step, log, validate, save. A step is looked at once the next is under way,
     # so devices never wait for the host, and all processes see the same and stop together.
@@ -132,7 +134,8 @@ def train(config: ml_collections.ConfigDict) -> Path:
                 saving = stop or step == total or step % training.checkpoint_every == 0
                 if saving or step % training.log_every == 0:  # what is not finite is never saved
                     values = mean_metrics(jax.device_get(window), step, config.workdir)
-                    skipped = {"skipped_images": len(source.skipped)} if source.skipped else {}
+                    count = mixing.count_skipped(image_sources)
+                    skipped = {"skipped_images": count} if count else {}
                     seen = {"images": examples} | meter.rates(len(window)) | skipped
                     writer.write_scalars(step, values | seen)
                     window = []
@@ -224,8 +227,18 @@ def training_batches(
     held_out: np.ndarray,
     rows: np.ndarray,
     examples: int,
+    mix: Sequence[mixing.Part] = (),
 ) -> Iterator[dict[str, np.ndarray]]:
-    """This process's `rows` of every batch, from where a run that has seen `examples` stands."""
+    """This process's `rows` of every batch, from where a run that has seen `examples` stands.
+
+    Args:
+        config: of the run.
+        source: the images of `data.path`.
+        held_out: indices of the source that are never drawn.
+        rows: numbers within a batch, of the examples that this process reads.
+        examples: how many the run has seen.
+        mix: the sets of `data.mix`.
+    """
     return pipeline.training_iterator(
         source,
         batch_size=config.data.batch_size,
@@ -234,6 +247,9 @@ def training_batches(
         num_levels=config.model.num_levels,
         seed=config.seed,
         exclude=held_out,
+        mix=mix,
+        darken_share=config.data.get("darken_share", 0.0),
+        ragged_share=config.data.get("ragged_share", 0.0),
         rows=rows,
         start=examples // config.data.batch_size,
         num_threads=config.data.num_threads,

@@ -133,6 +133,7 @@ def test_latents_that_do_not_fit_a_run_are_refused(encoded, models, tmp_path, ca
     assert "at most the tiles' 128 pixels" in error("data.crop_size=256")
     assert "model.latent_channels is 8" in error("model.latent_channels=8")
     assert "no folder" in error("data.path=/none")
+    assert "data.darken_share needs images" in error("data.darken_share=0.1")
     assert not (tmp_path / "checkpoints").exists()
 
 

@@ -259,6 +259,16 @@ def not_finite(monkeypatch):
     monkeypatch.setattr(program, "build", broken)
 
 
+def test_unreadable_images_of_all_sets_are_counted(tmp_path, not_finite):
+    for i in range(2):
+        Image.new("RGB", (90, 80), (i, 9, 99)).save(tmp_path / f"{i}.png")
+    (tmp_path / "2.png").write_text("not an image")
+    changes = {"data.mix": f"{tmp_path}=0.6", "data.darken_share": 0.5, "data.ragged_share": 0.5}
+    with pytest.raises(RdcError, match="not finite"):
+        train.train(smoke_config(tmp_path / "run", **changes))
+    assert metrics_of(tmp_path / "run")[0]["skipped_images"] == 1
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_finite):
     config = smoke_config(tmp_path, **{"training.log_every": 20})
     with pytest.raises(RdcError, match="not finite at step 4") as error:
@@ -283,6 +293,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_f
         ({"data.crop_size": 72}, "multiple of the map's cell size"),
         ({"data.kind": "folder", "data.path": "nowhere"}, r"data\.path.*nowhere"),
         ({"data.kind": "latents", "data.path": "nowhere"}, r"data\.path.*nowhere"),
+        ({"data.mix": "nowhere=0.1"}, r"data\.mix: no folder 'nowhere'"),
+        ({"data.darken_share": 2.0}, r"data\.darken_share must be 0 to 1"),
         ({"mesh.fsdp": 3}, r"mesh\.fsdp 3 does not fit 8 devices"),
         ({"mesh.data": 0}, r"mesh\.data is 0; it must be at least 1, or -1"),
         ({"mesh.data": -1, "mesh.tensor": -1}, r"only one of mesh\.data, mesh\.tensor may be -1"),

@@ -1,0 +1,56 @@
+"""Photographs as a camera would have taken them with too little light: darker and noisy."""
+
+import numpy as np
+
+STOPS = (1.0, 4.0)
+"""How much darker, in factors of two of the light."""
+SHOT_NOISE = (3e-5, 6e-4)
+"""Variance of the noise that grows with the light, as a share of it."""
+READ_NOISE = (1e-4, 8e-4)
+"""Standard deviation of the noise that does not; both in units of the brightest light."""
+CAST = 0.06
+"""Standard deviation of the logarithm of each channel's gain."""
+SMOOTH_SHARE = 0.5
+"""How many pictures have noise that neighbouring pixels share, as after demosaicing."""
+
+_SRGB = np.arange(256, dtype=np.float32) / 255
+_LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
+_LINEAR = _LINEAR.astype(np.float32)
+
+
+def darken(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """A random exposure of 1 to 4 stops less, a slight colour cast, then noise of a sensor.
+
+    Light is scaled and noise added in linear light; the result has sRGB's curve again.
+
+    Args:
+        rng: source of all randomness.
+        image: uint8 [h, w, 3], sRGB.
+
+    Returns:
+        uint8 [h, w, 3].
+    """
+    gain = 2.0 ** -rng.uniform(*STOPS) * np.exp(rng.normal(0, CAST, 3))
+    shot, read = (np.exp(rng.uniform(*np.log(limits))) for limits in (SHOT_NOISE, READ_NOISE))
+    light = _LINEAR[image] * gain.astype(np.float32)
+    noise = rng.standard_normal(image.shape, np.float32)
+    if rng.random() < SMOOTH_SHARE:
+        noise = _smoothed(noise)
+    light += noise * np.sqrt(np.float32(shot) * light + np.float32(read) ** 2)
+    return _to_srgb(light)
+
+
+def _smoothed(noise: np.ndarray) -> np.ndarray:
+    """White noise [h, w, 3] blurred by (1, 2, 1) / 4 both ways, of variance 1 again inside."""
+    for axis in (0, 1):
+        wide = np.pad(noise, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="wrap")
+        n = noise.shape[axis]
+        before, middle, after = (wide.take(range(i, i + n), axis) for i in range(3))
+        noise = (before + 2 * middle + after) / np.float32(np.sqrt(6))
+    return noise
+
+
+def _to_srgb(light: np.ndarray) -> np.ndarray:
+    light = np.clip(light, 0, 1)
+    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.rint(255 * curve).astype(np.uint8)

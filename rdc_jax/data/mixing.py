@@ -1,0 +1,69 @@
+"""Sets of images beside that of `data.path`: which ones, and their shares of the examples."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rdc_jax.data.array_record_source import ArrayRecordSource
+from rdc_jax.data.folder_source import FolderSource
+from rdc_jax.errors import RdcError
+
+
+class Part(NamedTuple):
+    """A set and its share of all examples, above 0 and below 1."""
+
+    source: Any
+    share: float
+
+
+def parse_mix(text: str) -> dict[str, float]:
+    """Folders and their shares of the examples, from "FOLDER=SHARE,FOLDER=SHARE"; "" is none.
+
+    Raises RdcError naming data.mix.
+    """
+    shares: dict[str, float] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        folder, equals, number = (part.strip() for part in item.rpartition("="))
+        try:
+            share = float(number)
+        except ValueError:
+            share = math.nan
+        if not equals or not folder or not 0 < share < 1:
+            raise RdcError(
+                f"data.mix: cannot read '{item}'; write FOLDER=SHARE with a share between 0 and 1, "
+                "such as drawings=0.12"
+            )
+        if folder in shares:
+            raise RdcError(f"data.mix names '{folder}' twice; name it once")
+        shares[folder] = share
+    if sum(shares.values()) >= 1:
+        raise RdcError("data.mix: the shares must leave some for data.path; their sum is 1 or more")
+    return shares
+
+
+def open_mix(text: str, *, cache: bool = True) -> list[Part]:
+    """The sets that `data.mix` names: folders of images, or of shards of `rdc data prepare`.
+
+    Args:
+        text: data.mix, see `parse_mix`.
+        cache: whether a folder's images may stay in memory, to be read again.
+
+    Raises:
+        RdcError: naming data.mix.
+    """
+    return [Part(_open(folder, cache), share) for folder, share in parse_mix(text).items()]
+
+
+def count_skipped(sources: Sequence[Any]) -> int:
+    """Unreadable images that all sources together have replaced so far."""
+    return sum(len(source.skipped) for source in sources)
+
+
+def _open(folder: str, cache: bool) -> FolderSource | ArrayRecordSource:
+    try:
+        if any(Path(folder).expanduser().glob("*.array*record*")):
+            return ArrayRecordSource(folder)
+        return FolderSource(folder, cache)
+    except RdcError as error:
+        raise RdcError(f"data.mix: {str(error).removeprefix('data.path: ')}") from None

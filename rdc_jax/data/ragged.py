@@ -1,0 +1,28 @@
+"""Crops with borders such as the encoder makes where a picture's sides do not fit its grid.
+
+The encoder continues a picture's last row and column down to whole cells of the hyper-latent, 32
+pixels, and the importance map likewise. A crop gets such a border by forgetting some of its pixels.
+"""
+
+import numpy as np
+
+GRID_PIXELS = 32
+"""Picture pixels that a cell of the hyper-latent covers."""
+
+
+def draw_true_size(rng: np.random.Generator, size: int) -> tuple[int, int]:
+    """Height and width of what a crop of `size` pixels still shows.
+
+    At the right, the bottom or both (equally often) 1 to 31 pixels are missing.
+    """
+    most = min(GRID_PIXELS, size)
+    height, width = (size - int(rng.integers(1, most)) for _ in range(2))
+    where = rng.integers(3)
+    return (size if where == 1 else height), (size if where == 2 else width)
+
+
+def continued(array: np.ndarray, height: int, width: int) -> np.ndarray:
+    """An array [h, w, ...] whose rows from `height` and columns from `width` repeat the last."""
+    rows = np.minimum(np.arange(array.shape[0]), height - 1)
+    columns = np.minimum(np.arange(array.shape[1]), width - 1)
+    return array[rows[:, None], columns]
