@@ -4,8 +4,8 @@
         --module before=FOLDER --module after=tiny [--out details.jpg]
 
 Each row shows one detail of 96 x 96 pixels: the original, the file at tau 0, the same file at tau 1
-by each module (FOLDER of a module, or the name of a model for its own), and AVIF with as many
-bytes.
+by each module (FOLDER of a module, or the name of a model for its own; without --module the one
+that comes with the model), and AVIF with as many bytes.
 """
 
 from __future__ import annotations
@@ -49,11 +49,19 @@ def module_of(argument: str) -> tuple[str, str]:
     return name, str(shipped) if shipped.is_dir() else folder
 
 
+def with_modules(model: str | None, modules: list[str]) -> dict[str, rdc_jax.Codec]:
+    """A model with each module of `--module`, or {"tau 1": the model with its own}."""
+    folders = dict(map(module_of, modules)) or {"tau 1": None}
+    codecs = {name: rdc_jax.load(model, folder) for name, folder in folders.items()}
+    if any(codec.module is None for codec in codecs.values()):
+        raise RdcError("this model comes without a module; name one with --module NAME=FOLDER")
+    return codecs
+
+
 def run(arguments: argparse.Namespace) -> None:
     if not arguments.photo:
         raise RdcError("name at least one detail with --photo NAME=FILE@X,Y")
-    modules = dict(map(module_of, arguments.module or ["tau 1=tiny"]))
-    codecs = {name: rdc_jax.load(arguments.model, folder) for name, folder in modules.items()}
+    codecs = with_modules(arguments.model, arguments.module)
     codec = next(iter(codecs.values()))
     panels, rows = [], []
     for name, pixels, corner in map(failures.photograph, arguments.photo):

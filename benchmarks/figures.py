@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import modules
 import speed
 
 from rdc_jax import cli
@@ -146,11 +148,32 @@ def knob_table(results: dict[str, Any]) -> str:
     sentence = ""
     if rate is not None and loss is not None:
         sentence = (
-            f"\n\nAt equal LPIPS (AlexNet; training saw VGG only) tau 1 needs {abs(rate):.1f} % "
-            f"{'fewer' if rate < 0 else 'more'} bits than tau 0; at equal bits it costs "
+            "\n\nAt equal LPIPS (AlexNet, a training loss of the module) tau 1 needs "
+            f"{abs(rate):.1f} % {'fewer' if rate < 0 else 'more'} bits than tau 0; at equal bits it costs "
             f"{-loss:.2f} dB of PSNR."
         )
     return markdown(header, rows) + sentence
+
+
+def judges_table(results: dict[str, Any]) -> str:
+    """Metrics that are training losses, and two that are not, on the same files."""
+    columns = {
+        "psnr": ("PSNR, dB", 2), "lpips_alex": ("LPIPS (AlexNet)", 3),
+        "lpips_vgg": ("LPIPS (VGG16)", 3), "dists": ("DISTS", 3), "ssimulacra2": ("SSIMULACRA2", 1),
+    }  # fmt: skip
+    measured = [metric for metric in columns if metric in results["settings"]["metrics"]]
+    files, rows = list(results["pictures"].values()), []
+    for quality in files[0]:
+        bpp = statistics.mean(file[quality]["bpp"] for file in files)
+        for name in files[0][quality]["shown"]:
+            values = [file[quality]["shown"][name] for file in files]
+            cells = (
+                f"{statistics.mean(v[metric] for v in values):.{columns[metric][1]}f}"
+                for metric in measured
+            )
+            rows.append((f"{bpp:.3f} bpp, {name}", *cells))
+    titles = (columns[metric][0] for metric in measured)
+    return markdown((f"{len(files)} pictures, equal bytes", *titles), rows)
 
 
 def speed_table(results: dict[str, Any]) -> str:
@@ -194,6 +217,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "bd-rate": ("quality", bd_table),
     "region": ("region", region_table),
     "knob": ("knob", knob_table),
+    "judges": ("judges", judges_table),
     "speed": ("speed", speed_table),
     "ablations": ("ablations", ablation_table),
 }
@@ -209,6 +233,11 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any] | None:
     if name == "speed":
         file = Path(arguments.out) / "speed.json"
         code = speed.main([*model, "--out", str(file), "--repeats", str(arguments.repeats)])
+    elif name == "judges":
+        file = Path(arguments.out) / "judges.json"
+        limit = ["--limit", str(arguments.limit)] if arguments.limit else []
+        data = ["--data", arguments.data, *limit]
+        code = modules.main([*model, *data, "--avif", "--out", str(file)])
     elif name == "ablations":
         if not arguments.training:
             return None

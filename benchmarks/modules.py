@@ -3,10 +3,11 @@
     python benchmarks/modules.py --data PHOTOS --module before=FOLDER --module after=FOLDER \
         --out modules.json
 
-Every picture is coded once at every quality and shown at tau 0, by each module at tau 1, and with
---avif also as AVIF of as many bytes. LPIPS with AlexNet and VGG16 may be training losses; DISTS and
-SSIMULACRA2 are not. "added pattern" is the share of what a module adds that repeats every 8 pixels
-(chance: 0.015). Results are kept in --out after every picture; an interrupted run goes on there.
+Every picture is coded once at every quality and shown at tau 0, by each module at tau 1 (without
+--module: the one that comes with the model), and with --avif also as AVIF of as many bytes. LPIPS
+with AlexNet and VGG16 may be training losses; DISTS and SSIMULACRA2 are not. "added pattern" is the
+share of what a module adds that repeats every 8 pixels (chance: 0.015). Results are kept in --out
+after every picture; an interrupted run goes on there.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from tqdm import tqdm
 
 import rdc_jax
 from rdc_jax import compilation_cache
-from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import added_pattern, baselines, judges
 from rdc_jax.evaluation.report import image_files, table, write_results
 from rdc_jax.image_io import read_image
@@ -92,10 +92,7 @@ def kept_results(path: str | None, settings: dict[str, Any]) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace) -> None:
     compilation_cache.enable()
-    folders = dict(map(details.module_of, arguments.module))
-    if not folders:
-        raise RdcError("name at least one module with --module NAME=FOLDER")
-    codecs = {name: rdc_jax.load(arguments.model, folder) for name, folder in folders.items()}
+    codecs = details.with_modules(arguments.model, arguments.module)
     chosen, missing = judges.make(METRICS)
     for name, reason in missing.items():
         print(f"without {name}: {reason}", file=sys.stderr)

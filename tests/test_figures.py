@@ -26,6 +26,8 @@ def test_every_table_comes_from_one_run(tmp_path, smoke_model, monkeypatch, rng,
         "knob": [*figures.EVALUATIONS["knob"], "--qualities", "20,80", "--taus", "0,1"],
     }
     monkeypatch.setattr(figures, "EVALUATIONS", short)
+    monkeypatch.setitem(figures.TABLES, "judges", ("judges", lambda results: "a table"))
+    monkeypatch.setattr(figures.modules, "main", stand_in_modules)
     (tmp_path / "photos").mkdir()
     for name in ("a", "b"):
         pixels = rng.integers(0, 256, (12, 10, 3), dtype=np.uint8)
@@ -48,6 +50,30 @@ def test_every_table_comes_from_one_run(tmp_path, smoke_model, monkeypatch, rng,
             {"name", "description", "results"} == curve.keys() for curve in results["curves"]
         )
         assert len(results["images"]) == 2 and not results["skipped"]
+
+
+def stand_in_modules(command):
+    """The smoke model has no module to compare."""
+    Path(command[command.index("--out") + 1]).write_text("{}")
+    return 0
+
+
+def test_judges_become_rows_of_each_rate():
+    shown = {
+        "tau 0": {"psnr": 30.0, "dists": 0.2}, "tau 1": {"psnr": 29.5, "dists": 0.1},
+    }  # fmt: skip
+    worse = {name: {"psnr": v["psnr"] - 1, "dists": 0.3} for name, v in shown.items()}
+    results = {
+        "settings": {"metrics": ["psnr", "dists"]},
+        "pictures": {"a": {"20": {"bpp": 0.1, "shown": shown}},
+                     "b": {"20": {"bpp": 0.3, "shown": worse}}},
+    }  # fmt: skip
+    assert figures.judges_table(results).splitlines() == [
+        "| 2 pictures, equal bytes | PSNR, dB | DISTS |",
+        "| --- | --- | --- |",
+        "| 0.200 bpp, tau 0 | 29.50 | 0.250 |",
+        "| 0.200 bpp, tau 1 | 29.00 | 0.200 |",
+    ]
 
 
 def test_tables_replace_those_between_their_markers():
