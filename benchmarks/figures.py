@@ -149,8 +149,8 @@ def knob_table(results: dict[str, Any]) -> str:
     if rate is not None and loss is not None:
         sentence = (
             "\n\nAt equal LPIPS (AlexNet, a training loss of the module) tau 1 needs "
-            f"{abs(rate):.1f} % {'fewer' if rate < 0 else 'more'} bits than tau 0; at equal bits it costs "
-            f"{-loss:.2f} dB of PSNR."
+            f"{abs(rate):.1f} % {'fewer' if rate < 0 else 'more'} bits than tau 0; at equal bits "
+            f"it costs {-loss:.2f} dB of PSNR."
         )
     return markdown(header, rows) + sentence
 

@@ -189,6 +189,23 @@ def test_end_to_end_makes_a_codec_with_its_module_inside(straight, smoke_model, 
         rdc_jax.load(smoke_model).decode(data)
 
 
+@pytest.mark.parametrize("stage", ["auxiliary", "realism", "end_to_end"])
+def test_stages_that_look_at_pictures_run_with_all_terms(smoke_model, tmp_path, stage):
+    config = smoke_config(
+        tmp_path, smoke_model, stage=stage,
+        **{"training.total_steps": 1, "training.warmup_steps": 0, "data.crop_size": 96,
+           "training.sample_every": 1},
+    )  # fmt: skip
+    config.training.looks = fusion_config.get_config().training.looks
+    train.train(config)
+    lines = metrics_of(tmp_path)
+    view = "_tau_1" if stage == "end_to_end" else ""
+    terms = ("lpips_alexnet", "lpips_vgg16", "pattern", "colour", "score")
+    assert all(lines[0][name + view] > 0 for name in terms)
+    shares = [v for line in lines for k, v in line.items() if k.startswith("encoder_share_")]
+    assert len(shares) == 3 * (stage == "end_to_end") and all(0 < share < 1 for share in shares)
+
+
 def test_a_base_can_grow_and_starts_as_it_was(straight, smoke_model, tmp_path):
     """The first step of the grown codec has the losses of the codec that was stored."""
     larger = {"autoencoder": {"analysis_added_blocks": 1}}
