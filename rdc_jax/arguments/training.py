@@ -72,6 +72,10 @@ def add_data(commands: Any) -> None:
         "--size", type=width_and_height, metavar="WxH",
         help="size of all images in pixels; default: sides of 512 to 1280",
     )  # fmt: skip
+    p.add_argument(
+        "--fonts", metavar="DIR",
+        help="fonts to use beside Matplotlib's; default: /usr/share/fonts, if there is one",
+    )  # fmt: skip
     p = new_command(
         actions, "encode-latents", "run a frozen autoencoder over a set of photos once",
         epilog="Run again after an interruption, it goes on with the missing shards. Train on the "

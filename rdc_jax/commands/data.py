@@ -42,7 +42,9 @@ def prepare(args: Namespace) -> int:
 
 def synthesize(args: Namespace) -> int:
     try:
-        manifest = drawing.synthesize(args.out, args.count, seed=args.seed, size=args.size)
+        manifest = drawing.synthesize(
+            args.out, args.count, seed=args.seed, size=args.size, fonts=args.fonts
+        )
     except KeyboardInterrupt:
         print("rdc: interrupted; the same command goes on with the missing images", file=sys.stderr)
         return 130

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from rdc_jax.data.shards import MANIFEST
 from rdc_jax.data.synthesis import kinds
-from rdc_jax.data.synthesis.fonts import Font, find_fonts
+from rdc_jax.data.synthesis.fonts import SYSTEM_FONTS, Font, find_fonts
 from rdc_jax.errors import RdcError
 from rdc_jax.image_io import atomic_write
 
@@ -28,6 +28,7 @@ def synthesize(
     *,
     seed: int = 0,
     size: tuple[int, int] | None = None,
+    fonts: str | Path | None = None,
     progress: bool | None = None,
 ) -> dict[str, Any]:
     """Draws the pictures that are not there yet; returns the content of the manifest.
@@ -37,16 +38,21 @@ def synthesize(
         count: number of pictures, those that are there included.
         seed: 0 or more.
         size: width and height of all pictures; None for varied ones.
+        fonts: folder of fonts to use beside Matplotlib's; None for the system's, if it has any.
         progress: whether to show a bar; None shows it on a terminal.
 
     Raises:
-        RdcError: Matplotlib is missing, `out` holds something else or cannot be written.
+        RdcError: Matplotlib or the folder of fonts is missing, or `out` holds something else or
+            cannot be written.
     """
-    out, fonts = Path(out).expanduser(), find_fonts()
+    if fonts is not None and not Path(fonts).expanduser().is_dir():
+        raise RdcError(f"no folder '{fonts}' of fonts")
+    out = Path(out).expanduser()
+    found_fonts = find_fonts(SYSTEM_FONTS if fonts is None else str(Path(fonts).expanduser()))
     settings = {
         "seed": seed,
         "size": list(size) if size else None,
-        "fonts": [font.name for font in fonts],
+        "fonts": [font.name for font in found_fonts],
     }
     _start(out, settings)
     names = [f"{kinds.kind_of(number)}/{number:05d}.png" for number in range(count)]
@@ -56,7 +62,7 @@ def synthesize(
         disable=None if progress is None else not progress,
     )  # fmt: skip
     for number in bar:
-        _write(out / names[number], number, seed, fonts, size)
+        _write(out / names[number], number, seed, found_fonts, size)
     found = sorted(path.relative_to(out).as_posix() for path in out.glob("*/*.png"))
     manifest = settings | {
         "drawn_with": {name: importlib.metadata.version(name) for name in ("matplotlib", "pillow")},

@@ -59,6 +59,13 @@ def test_matplotlib_alone_has_fonts_of_all_sorts_and_several_scripts(fonts):
     assert all(choose(rng, fonts, kind="mono").kind == "mono" for _ in range(9))
 
 
+def test_families_are_equally_likely_however_many_files_they_have(fonts):
+    rng = np.random.default_rng(0)
+    drawn = [choose(rng, fonts, kind="mono").family for _ in range(200)]
+    shares = [drawn.count(family) / 200 for family in sorted(set(drawn))]
+    assert len(shares) == 2 and 0.4 < shares[0] < 0.6
+
+
 def test_a_damaged_system_font_is_passed_over(fonts, tmp_path):
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     assert find_fonts(str(tmp_path)) == fonts
@@ -153,6 +160,7 @@ def test_errors_are_one_line(tmp_path, plain, capsys, monkeypatch):
     assert run(tmp_path / "out", "--count", 1, "--size", SMALL) == 0
     capsys.readouterr()
     assert "other settings (seed" in error_of(capsys, tmp_path / "out", "--seed", 1)
+    assert "no folder" in error_of(capsys, tmp_path / "new", "--fonts", tmp_path / "none")
     assert "WxH" in error_of(capsys, tmp_path / "new", "--size", "12")
     assert "256 to 8192" in error_of(capsys, tmp_path / "new", "--size", "12x400")
     monkeypatch.setattr(synthesizing.kinds, "kind_of", lambda number: "gradient")

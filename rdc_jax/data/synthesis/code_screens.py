@@ -84,12 +84,12 @@ def _files(rng, image: Image.Image, fonts, theme: Theme, rendering: Rendering) -
     width = round(image.width * rng.uniform(0.15, 0.28))
     ground = colours.mixed(theme.paper, colours.ink_on(theme.paper), 0.05)
     ImageDraw.Draw(image).rectangle((0, 0, width - 1, image.height), ground)
-    face = Face(choose(rng, fonts, kind="sans", symbols=True).path, between(rng, 10, 16))
+    face = Face(choose(rng, fonts, kind="sans").path, between(rng, 10, 16))
     y, step = 8, round(face.size * 1.6)
     while y < image.height - step:
         indent = between(rng, 0, 3) * face.size
         ending = pick(rng, (".py", ".c", ".h", ".json", ".md", "", ""))
-        name = ("▸ " if not ending else "  ") + words.identifier(rng) + ending
+        name = ("> " if not ending else "  ") + words.identifier(rng) + ending
         while width_of(face, name) > width - indent - 12 and len(name) > 3:
             name = name[:-1]
         ink = theme.inks[pick(rng, (PLAIN, PLAIN, STRING, COMMENT))]

@@ -18,7 +18,7 @@ _SERIFS = (
     *("serif", "stix", "times", "roman", "georgia", "garamond", "bodoni", "cmr", "cmti", "cmb"),
     *("palatino", "schola", "bookman", "termes", "pagella", "baskerville"),
 )
-_SYMBOLS = "•─│┼═║╬█▸▾✓★"
+_SYMBOLS = "─│┼═║╬█"
 _NOT_FOR_TEXT = (
     *("lastresort", "emoji", "symbol", "nonuni", "display", "dingbat", "icon", "math"),
     *("cmex", "cmmi", "cmsy"),  # formulas: other glyphs in the places of letters
@@ -29,10 +29,11 @@ class Font(NamedTuple):
     """A font file.
 
     kind: serif, sans or mono. languages: the keys of LANGUAGES that it has all letters of.
-    symbols: has bullets, arrows and the lines and blocks of terminals, too.
+    symbols: has the lines and blocks that terminals draw tables with, too.
     """
 
     path: str
+    family: str
     kind: str
     bold: bool
     italic: bool
@@ -55,7 +56,7 @@ def find_fonts(system: str = SYSTEM_FONTS) -> tuple[Font, ...]:
     """All usable fonts, sorted by file name; where two files share a name, Matplotlib's own.
 
     Args:
-        system: folder of the system's fonts; it need not exist.
+        system: folder of further fonts; it need not exist.
 
     Raises:
         RdcError: Matplotlib is not installed.
@@ -82,7 +83,7 @@ def choose(
     italic: bool = False,
     symbols: bool = False,
 ) -> Font:
-    """A random font with the letters of the language.
+    """A random font with the letters of the language; all families are equally likely.
 
     Args:
         rng: source of all randomness.
@@ -100,7 +101,8 @@ def choose(
         lambda f: f.italic == italic,
     ):
         able = [font for font in able if wanted(font)] or able
-    return pick(rng, able)
+    family = pick(rng, sorted({font.family for font in able}))
+    return pick(rng, [font for font in able if font.family == family])
 
 
 def languages_of(fonts: Sequence[Font]) -> list[str]:
@@ -136,6 +138,7 @@ def _font(path: str) -> Font | None:
     style = f"{style} {Path(path).stem}".lower()
     return Font(
         path=path,
+        family=family,
         kind="mono" if same_width else kind,
         bold=any(word in style for word in ("bold", "black", "heavy", "bol", "cmb")),
         italic=any(word in style for word in ("italic", "oblique", "ita", "cmti")),

@@ -45,7 +45,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font])
     width, height = size
     theme = pick(rng, THEMES)
     image = Image.new("RGB", size, theme.paper)
-    font = choose(rng, fonts, kind="mono", bold=chance(rng, 0.15), symbols=chance(rng, 0.8))
+    font = choose(rng, fonts, kind="mono", bold=chance(rng, 0.15), symbols=chance(rng, 0.6))
     face = Face(font.path, between(rng, 10, 22))
     rendering = Rendering(lcd=chance(rng, 0.25), aliased=chance(rng, 0.15))
     step, leading = width_of(face, "m", rendering), line_height(face) + between(rng, 0, 2)
