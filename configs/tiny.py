@@ -32,6 +32,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             autoencoder=dict(
                 kind="transform", luma=36, chroma=10, fine_width=48, width=96, blocks=2
             ),
+            # hyper_step=True and hyper_context=True make the hyper-latent cheaper: docs/training.md
             hyperprior=dict(hyper_channels=32, width=96),
             unet=dict(channels=(96, 144, 192), layers=1, heads=(0, 0, 0), mid_heads=0,
                       norm="pixel"),

@@ -11,7 +11,8 @@ import numpy as np
 
 from rdc_jax.entropy import tables
 from rdc_jax.entropy.accumulator_bounds import EXACT_LIMIT
-from rdc_jax.entropy.integer_network import ONE, IntegerHyperprior
+from rdc_jax.entropy.integer_layers import ONE
+from rdc_jax.entropy.integer_network import IntegerHyperprior
 from rdc_jax.entropy.mean_scale_network import IntegerMeanScale
 from rdc_jax.errors import RdcError
 

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rdc_jax.entropy import tables
-from rdc_jax.entropy.integer_network import FRACTION_BITS, ONE, IntegerHyperprior
+from rdc_jax.entropy.integer_layers import FRACTION_BITS, ONE
+from rdc_jax.entropy.integer_network import IntegerHyperprior
 from rdc_jax.entropy.mean_scale_network import IntegerMeanScale
 
 LOG2_STEP_RANGE = (-3 * ONE, 6 * ONE)

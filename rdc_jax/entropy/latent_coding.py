@@ -27,13 +27,8 @@ from rdc_jax.entropy.coder import SymbolDecoder, SymbolEncoder
 from rdc_jax.entropy.dither import dither_phases
 from rdc_jax.entropy.entropy_model import STEP_BITS, EntropyModel
 from rdc_jax.entropy.hyper_coding import code_hyper_latent
-from rdc_jax.entropy.integer_network import (
-    FRACTION_BITS,
-    HYPER_DOWNSAMPLING,
-    MAX_HYPER_SYMBOL,
-    ONE,
-    condition_table,
-)
+from rdc_jax.entropy.integer_layers import FRACTION_BITS, ONE
+from rdc_jax.entropy.integer_network import HYPER_DOWNSAMPLING, MAX_HYPER_SYMBOL, condition_table
 from rdc_jax.errors import RdcError
 
 DITHER_BITS = 6  # k + d is a multiple of 2**-6

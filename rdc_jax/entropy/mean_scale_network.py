@@ -1,7 +1,7 @@
 """The mean-scale hyperprior's network in exact fixed-point arithmetic, NumPy only.
 
 h_a and h_s of `rdc_jax.models.mean_scale`, layer for layer, on the numbers of
-`rdc_jax.entropy.integer_network`, whose reasons hold here as well. New are
+`rdc_jax.entropy.integer_layers`, whose reasons hold here as well. New are
 
     leaky ReLU   a < 0 becomes floor((41 a + 2^11) / 2^12), a slope of 0.01001
     up layers    stored as 5x5 kernels, run as 3x3 to four times the channels, then depth-to-space
@@ -15,16 +15,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from rdc_jax.entropy.accumulator_bounds import Bounds, Interval, constant
-from rdc_jax.entropy.integer_network import (
+from rdc_jax.entropy.integer_layers import (
     ACTIVATION_LIMIT,
     FRACTION_BITS,
-    MAX_HYPER_SYMBOL,
     ONE,
     IntegerConv,
     checked_layer,
     depth_to_space,
     quantize_convolution,
 )
+from rdc_jax.entropy.integer_network import MAX_HYPER_SYMBOL
 from rdc_jax.errors import RdcError
 
 KERNELS = {"h_a_0": 3, "h_a_2": 5, "h_a_4": 5, "h_s_0": 5, "h_s_2": 5, "h_s_4": 3}

@@ -10,7 +10,7 @@ import pytest
 import safetensors.numpy
 
 from rdc_jax import model_folder
-from rdc_jax.entropy import integer_network as integers
+from rdc_jax.entropy import integer_layers as integers
 from rdc_jax.entropy.accumulator_bounds import EXACT_LIMIT, Bounds, Interval
 from rdc_jax.entropy.entropy_model import EntropyModel, accumulator_record
 from rdc_jax.errors import RdcError

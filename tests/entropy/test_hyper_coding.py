@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rdc_jax.entropy import hyper_coding, latent_coding
+from rdc_jax.entropy.integer_layers import ONE
 from rdc_jax.entropy.integer_network import (
-    ONE,
     IntegerHyperprior,
     condition_table,
     quantize_hyperprior,

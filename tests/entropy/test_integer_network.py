@@ -3,21 +3,22 @@
 import numpy as np
 import pytest
 
+from rdc_jax.entropy import integer_layers as layers
 from rdc_jax.entropy import integer_network as integers
 from rdc_jax.errors import RdcError
 
-ONE = integers.ONE
+ONE = layers.ONE
 UNIT = 32
 
 
 def random_layer(rng, k, c_in, c_out):
     weight = rng.integers(-(2**15) + 1, 2**15, (k, k, c_in, c_out)).astype(np.float64)
     bias = rng.integers(-(2**40), 2**40, c_out).astype(np.float64)
-    return integers.IntegerConv(weight, bias, 12)
+    return layers.IntegerConv(weight, bias, 12)
 
 
 def random_activations(rng, h, w, c):
-    limit = integers.ACTIVATION_LIMIT
+    limit = layers.ACTIVATION_LIMIT
     return rng.integers(-limit, limit + 1, (h, w, c)).astype(np.float64)
 
 
@@ -63,14 +64,14 @@ def test_order_of_summation_does_not_matter(rng):
     layer = random_layer(rng, 3, 48, 7)
     x = random_activations(rng, 9, 8, 48)
     order = rng.permutation(48)
-    shuffled = integers.IntegerConv(layer.weight[:, :, order], layer.bias, layer.shift)
+    shuffled = layers.IntegerConv(layer.weight[:, :, order], layer.bias, layer.shift)
     np.testing.assert_array_equal(layer.accumulate(x), shuffled.accumulate(x[..., order]))
 
 
 def test_rescaling_rounds_half_up_and_clips():
-    layer = integers.IntegerConv(np.zeros((1, 1, 1, 1)), np.zeros(1), 3)
+    layer = layers.IntegerConv(np.zeros((1, 1, 1, 1)), np.zeros(1), 3)
     total = np.array([0, 3, 4, 11, 12, -4, -5, -12, 2.0**50, -(2.0**50)])
-    limit = integers.ACTIVATION_LIMIT
+    limit = layers.ACTIVATION_LIMIT
     np.testing.assert_array_equal(layer.rescale(total), [0, 0, 1, 1, 2, 0, -1, -1, limit, -limit])
 
 
@@ -78,13 +79,13 @@ def test_rescaling_rounds_half_up_and_clips():
 def test_quantised_weights_are_close_and_below_the_limit(rng, peak):
     kernel = rng.uniform(-peak, peak, (3, 3, 4, 5))
     kernel[0, 0, 0, 0] = peak
-    stored = integers.quantize_convolution(kernel, rng.normal(size=5))
+    stored = layers.quantize_convolution(kernel, rng.normal(size=5))
     shift = int(stored["shift"][0])
     weight = stored["weight"].astype(np.float64)
-    assert np.abs(weight).max() < integers.WEIGHT_LIMIT and 1 <= shift <= integers.MAX_SHIFT
+    assert np.abs(weight).max() < layers.WEIGHT_LIMIT and 1 <= shift <= layers.MAX_SHIFT
     np.testing.assert_allclose(weight / 2.0**shift, kernel, atol=2.0 ** -(shift + 1))
     if 0.05 < peak:
-        assert np.abs(weight).max() >= integers.WEIGHT_LIMIT // 2 - 1  # no precision is wasted
+        assert np.abs(weight).max() >= layers.WEIGHT_LIMIT // 2 - 1  # no precision is wasted
 
 
 def test_hats_sum_to_one_at_every_timestep():

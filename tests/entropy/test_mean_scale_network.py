@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rdc_jax.entropy import mean_scale_network as integers
-from rdc_jax.entropy.integer_network import ONE, quantize_convolution
+from rdc_jax.entropy.integer_layers import ONE, quantize_convolution
 from rdc_jax.errors import RdcError
 
 CHANNELS, WIDTH, UNIT = 6, 5, 16.0

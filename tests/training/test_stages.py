@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from configs import tiny
+from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
 from rdc_jax.training import initialization, stages
 
@@ -143,3 +144,44 @@ def test_silent_elements_are_free_and_their_prior_still_learns(networks, rng):
     np.testing.assert_allclose(share[-10:], 1, rtol=1e-3)  # always sent
     np.testing.assert_array_equal(by_yhat[silent], 0)
     assert np.all(by_yhat_all[coded_first][silent[coded_first]] != 0)
+
+
+def test_step_and_context_of_the_hyper_latent_learn_and_change_nothing_at_the_start(networks, rng):
+    """Stored weights in a config with both: the same bits, and gradients for the new layers."""
+    fields = {"hyper_step": True, "hyper_context": True}
+    larger = dataclasses.replace(networks, hyperprior=networks.hyperprior.clone(**fields))
+    params = jax.device_get(jax.jit(networks.init)(jax.random.key(0)))
+    y = jnp.asarray(rng.normal(0, 20, (2, 16, 16, 56)), jnp.float32)
+    weights = jax.nn.one_hot(jnp.zeros((2, 16, 16), jnp.int32), LEVELS)
+    timesteps = stages.LevelTimesteps(jnp.full((2, LEVELS), 500.0), weights)
+    noised = stages.Noised(None, y, y + 1.0, timesteps, weights[..., :1])
+    grown = initialization.fitted_to(larger, params, seed=0)
+    as_it_is = initialization.fitted_to(networks, params, seed=0)
+    assert as_it_is["hyperprior"] is params["hyperprior"]
+
+    def bits(networks, hyperprior):
+        found = stages.entropy_bits(
+            networks, {**params, "hyperprior": hyperprior}, noised, jax.random.key(1)
+        )
+        return jnp.sum(found[1]), found
+
+    (_, before), (_, after) = (
+        jax.jit(bits, static_argnums=0)(each, tree["hyperprior"])
+        for each, tree in ((networks, params), (larger, grown))
+    )
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_allclose(new, old, rtol=1e-5, atol=1e-4)
+    slope, _ = jax.jit(jax.grad(bits, 1, has_aux=True), static_argnums=0)(
+        larger, grown["hyperprior"]
+    )
+    for layer in ("hyper_log2_step", "hyper1_1", "hyper2_1"):
+        kernel = np.asarray(slope[layer]["kernel"])
+        assert np.all(np.isfinite(kernel)) and np.abs(kernel).max() > 1e-3
+    assert slope["hyper_log2_step"]["bias"].max() < 0  # a larger step costs fewer bits
+
+
+def test_stored_weights_that_do_not_fit_the_config_are_refused(networks):
+    params = jax.device_get(jax.jit(networks.init)(jax.random.key(0)))
+    narrower = dataclasses.replace(networks, hyperprior=networks.hyperprior.clone(width=8))
+    with pytest.raises(RdcError, match="hyperprior/analysis_0"):
+        initialization.fitted_to(narrower, params, seed=0)
