@@ -77,9 +77,10 @@ def draw_crop(rng: np.random.Generator, height: int, width: int, size: int) -> C
 
 
 def draw_upright_crop(rng: np.random.Generator, height: int, width: int, size: int) -> Crop:
-    """A random square of `size`, at most the image's short side; never scaled, turned or flipped.
+    """A random square of `size` pixels at the image's own scale, neither turned nor flipped.
 
-    For text and screens, whose letters and lines lie on whole pixels and stand upright.
+    `size` is at most the image's short side. For text and screens, whose letters and lines lie on
+    whole pixels and stand upright.
     """
     top, left = (int(rng.integers(length - size + 1)) for length in (height, width))
     return Crop(top, left, size, turn=0, flip=False)

@@ -1,7 +1,10 @@
 """Crops with borders such as the encoder makes where a picture's sides do not fit its grid.
 
-The encoder continues a picture's last row and column down to whole cells of the hyper-latent, 32
-pixels, and the importance map likewise. A crop gets such a border by forgetting some of its pixels.
+The encoder repeats a picture's last row and column up to a multiple of 8 pixels, or up to a whole
+tile if the picture is smaller. For the hyper-latent, whose cells cover 32 pixels, it repeats the
+last row and column of latent and importance map. A crop gets such a border by forgetting some of
+its pixels and repeating the last ones it has. In large pictures this is exact for up to 7 pixels;
+beyond them the encoder repeats latent pixels, the crop picture pixels.
 """
 
 import numpy as np
