@@ -19,7 +19,6 @@ from rdc_jax.models.networks import Networks
 from rdc_jax.training import fusion_stages
 
 TRAINING_BACKBONE = "vgg16"
-LOSS_ONLY = ("perceptual", "discriminator")  # parts of the parameters that no decoder needs
 
 
 def is_fusion(config: ml_collections.ConfigDict) -> bool:
