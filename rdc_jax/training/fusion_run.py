@@ -18,8 +18,6 @@ from rdc_jax.models.networks import Networks
 from rdc_jax.training import fusion_stages, looks
 from rdc_jax.training.initialization import fitted_to
 
-LOSS_ONLY = ("perceptual", "discriminator")  # parts of the parameters that no decoder needs
-
 
 def is_fusion(config: ml_collections.ConfigDict) -> bool:
     """Whether the config's stage trains a module."""

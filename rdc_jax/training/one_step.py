@@ -8,7 +8,8 @@ weights are compared on the same noise and curves over a training run are smooth
 """
 
 import functools
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from rdc_jax.diffusion.quantization import add_uniform_noise
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
+from rdc_jax.training import fusion_run
 from rdc_jax.training.fusion_stages import unit_noise
 from rdc_jax.training.stages import Noised, entropy_bits, received_latent
 
@@ -56,13 +58,23 @@ def of_auxiliary(networks: Networks, fusion: Fusion) -> Decoder:
     return Decoder(networks, fusion, (FAITHFUL, AUXILIARY))
 
 
+def used(decoder: Decoder, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of the parameters that a decoder needs; equal trees share a compiled program."""
+    parts = fusion_run.without_module(params)
+    if REALISTIC in decoder.views:
+        parts["transform"] = params["transform"]
+    if AUXILIARY in decoder.views:
+        parts["auxiliary"] = params["auxiliary"]
+    return parts
+
+
 @functools.partial(jax.jit, static_argnums=0)
 def show(decoder: Decoder, params, crop: jax.Array, timesteps: jax.Array, seed: jax.Array) -> Shown:
     """Codes and decodes one crop at uniform maps.
 
     Args:
       decoder: networks and views.
-      params: parameters of the codec, and of the module where a view needs them.
+      params: of `used`.
       crop: uint8 [S,S,3], or a latent float16 [s,s,C].
       timesteps: int32 [T].
       seed: of the noise, int32 [].

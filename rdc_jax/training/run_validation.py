@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import ml_collections
 import numpy as np
 
@@ -91,10 +90,7 @@ class RunValidation:
                 if found is None:
                     return None
                 reference, self._known = found.scalars, found.known
-        used = {part: tree for part, tree in params.items() if part not in fusion_run.LOSS_ONLY}
-        found = validation.run(
-            self._decoder, jax.device_put(used), self._crops, chosen, self._known, go_on
-        )
+        found = validation.run(self._decoder, params, self._crops, chosen, self._known, go_on)
         if found is None:
             return None
         self._known = found.known

@@ -143,13 +143,13 @@ def train(config: ml_collections.ConfigDict) -> Path:
                     checkpoints.save(step, train_state, {"examples": examples})
                 if step == total or step % training.sample_every == 0:
                     with meter.paused():
+                        if encoder_shares:
+                            images = {k: v for k, v in batch.items() if k != STOP}
+                            parts = encoder_shares(train_state.params, frozen, images, key)
+                            writer.write_scalars(step, jax.device_get(parts))
                         average = partitioning.gather(frozen | train_state.ema_params)
                         if is_first and (found := validate(average, step, go_on)):
                             write_validation(writer, step, {"images": examples}, *found)
-                        if encoder_shares:
-                            local = {k: v for k, v in batch.items() if k != STOP}
-                            parts = encoder_shares(train_state.params, frozen, local, key)
-                            writer.write_scalars(step, jax.device_get(parts))
     finally:
         checkpoints.close()
         writer.close()

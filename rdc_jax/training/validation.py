@@ -84,13 +84,14 @@ def run(
 
     Args:
       decoder: networks and views.
-      params: their parameters, host arrays or on a device.
+      params: all parts of a run or of a model, host arrays.
       crops: of `validation_crops`.
       judges: by name, see `evaluation.judges`.
       known: of an earlier `Found`, or {}. A picture that has not changed since, such as the
         faithful one of a frozen codec, is not measured again.
       go_on: called after every crop; None is returned once it is False.
     """
+    params = jax.device_put(one_step.used(decoder, params))
     of_latents = "" if crops.dtype == np.uint8 else "_ae"
     values, energies, rows, seen = defaultdict(list), defaultdict(list), [], {}
     for crop in crops:
