@@ -51,7 +51,9 @@ def test_the_bound_is_reached_and_never_passed(rng, k):
         assert (values >= out.low).all() and (values <= out.high).all()
 
 
-@pytest.mark.parametrize("name", ["tiny", GOLDEN / "model", GOLDEN / "mean_scale"])
+@pytest.mark.parametrize(
+    "name", ["tiny", *(GOLDEN / n for n in ("model", "mean_scale", "hyper_latent"))]
+)
 def test_all_sums_of_a_model_stay_far_below_the_limit(name):
     record = accumulator_record(model_folder.load(name).entropy)
     assert record["limit"] == EXACT_LIMIT == 2**53
