@@ -14,6 +14,8 @@ from optax.contrib import MuonDimensionNumbers, muon
 
 from rdc_jax.errors import RdcError
 
+KEPT_BY_ADAM = {"linear", "hyper_log2_step"}  # layers whose kernels Muon does not get
+
 
 def learning_rate(peak: float, training: Mapping[str, Any]) -> optax.Schedule:
     """Linear warm-up, constant, then linear to zero over the last `decay_fraction` of the run.
@@ -35,13 +37,13 @@ def learning_rate(peak: float, training: Mapping[str, Any]) -> optax.Schedule:
 def muon_dimensions(params: Any) -> Any:
     """Kernels [..., c_in, c_out] as (everything else) x c_out matrices; None means Adam.
 
-    Adam keeps biases, norms and the autoencoder's linear paths, which start as a DCT and are not
-    to be whitened.
+    Adam keeps biases, norms, the autoencoder's linear paths, which start as a DCT and are not to be
+    whitened, and the hyper-latent's step, which Muon would move by 3 octaves in 10,000 updates.
     """
 
     def rule(path, leaf):
         names = [entry.key for entry in path]
-        if leaf.ndim < 2 or names[-1] != "kernel" or "linear" in names:
+        if leaf.ndim < 2 or names[-1] != "kernel" or KEPT_BY_ADAM & set(names):
             return None
         return MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), (leaf.ndim - 1,))
 

@@ -29,7 +29,9 @@ def test_learning_rate_of_short_runs_is_never_above_its_peak(total, warmup):
 
 
 def test_muon_takes_the_kernels_of_the_real_networks():
-    networks = Networks.from_config(tiny.get_config("smoke").model.to_dict())
+    model = tiny.get_config("smoke").model
+    model.hyperprior.update(hyper_step=True, hyper_context=True)
+    networks = Networks.from_config(model.to_dict())
     params = jax.eval_shape(networks.init, jax.random.key(0))
     dimensions = optimizer.muon_dimensions(params)
     conv = MuonDimensionNumbers((0, 1, 2), (3,))
@@ -38,6 +40,8 @@ def test_muon_takes_the_kernels_of_the_real_networks():
         (0,), (1,)
     )
     assert dimensions["hyperprior"]["analysis_0"]["kernel"] == conv
+    assert dimensions["hyperprior"]["hyper1_context"]["kernel"] == conv
+    assert dimensions["hyperprior"]["hyper_log2_step"]["kernel"] is None
     assert dimensions["unet"]["conv_in"]["bias"] is None
     assert dimensions["step_profile"]["octaves"] is None
     for half in ("analysis", "synthesis"):  # they start as a DCT
