@@ -82,6 +82,11 @@ def rows_of(pictures: Mapping[str, Any], quality: float) -> tuple[list[str], lis
     return [f"quality {quality:g}, {bpp:.3f} bpp", *metrics], rows
 
 
+def is_measurable(path: Path) -> bool:
+    """Whether a picture has the 64 pixels on each side that the added pattern needs."""
+    return min(read_image(path).pixels.shape[:2]) >= added_pattern.WINDOW
+
+
 def kept_results(path: str | None, settings: dict[str, Any]) -> dict[str, Any]:
     """Pictures that an earlier run with the same settings has measured."""
     if path is None or not Path(path).is_file():
@@ -96,23 +101,27 @@ def run(arguments: argparse.Namespace) -> None:
     chosen, missing = judges.make(METRICS)
     for name, reason in missing.items():
         print(f"without {name}: {reason}", file=sys.stderr)
+    files = [path for path in image_files(arguments.data, arguments.limit) if is_measurable(path)]
     settings = {
+        "model": next(iter(codecs.values())).model.model_id.hex(),
+        "data": str(Path(arguments.data).resolve()),
         "modules": {name: codec.module.identity for name, codec in codecs.items()},
         "qualities": list(arguments.qualities),
         "metrics": list(chosen),
         "avif": arguments.avif,
     }
     pictures = kept_results(arguments.out, settings)
-    for path in tqdm(image_files(arguments.data, arguments.limit), unit="picture"):
+    for path in tqdm(files, unit="picture"):
         if path.name not in pictures:
             pixels = read_image(path).pixels
             pictures[path.name] = measure(
                 codecs, chosen, pixels, arguments.qualities, arguments.avif
             )
             write_results(arguments.out, {"settings": settings, "pictures": pictures})
-    print(f"{len(pictures)} pictures, means\n")
+    asked = {path.name: pictures[path.name] for path in files}
+    print(f"{len(asked)} pictures, means\n")
     for quality in arguments.qualities:
-        print(table(*rows_of(pictures, quality)) + "\n")
+        print(table(*rows_of(asked, quality)) + "\n")
 
 
 def main(argv: list[str] | None = None) -> int:

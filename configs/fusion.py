@@ -10,11 +10,11 @@ Then, base and module together, which makes a new codec with its module inside:
     rdc train --config configs/fusion.py:end_to_end data.path=FOLDER init_from=tiny \
         fusion_from=runs/realism/model workdir=runs/both
 
-The third one's `model` folder is what `rdc decode --fusion` takes; as `fusion` inside the folder of
-its base it is used by default. The base's files and weights do not change. Stage realism alone is
-enough for a module. Needs the LPIPS weights (README). A step of 16 crops takes about 3.5 s on two
-CPU cores in stage realism, and 5 s in stage end_to_end. Variant `configs/fusion.py:smoke` is a
-few-second version for tests.
+The `model` folder of stage realism is what `rdc decode --fusion` takes; as `fusion` inside the
+folder of its base it is used by default. The base's files and weights do not change. Stage realism
+alone is enough for a module. Needs the LPIPS weights (README). A step of 16 crops takes about 3.5 s
+on two CPU cores in stage realism, and 6 s in stage end_to_end. Variant `configs/fusion.py:smoke` is
+a few-second version for tests.
 """
 
 import ml_collections
@@ -41,7 +41,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             ),
             auxiliary=dict(width=96, blocks=2),
             discriminator=dict(width=32, levels=3),
-            default_tau=0.0,  # hints that encoders write into files
+            default_tau=0.5,  # hints that encoders write into files
             default_steps=1,
         )
     )
@@ -55,19 +55,19 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             kind="folder",  # folder | array_record | tfds (path is then a name) | synthetic
             split="train",  # of a TFDS set, with tfds_dir where it lies
             tfds_dir="",
-            batch_size=8,
+            batch_size=16,
             crop_size=128,
             num_threads=1,
             held_out=24,  # images for validation
             validation_size=256,  # side of their crops, pixels
             mix="",  # other sets of images: FOLDER=SHARE,.. of the examples
             darken_share=0.0,  # of the crops of data.path: darkened, with noise of a sensor
-            ragged_share=0.0,  # of the crops: borders as of sides that are no multiple of 32
+            ragged_share=0.0,  # of the crops: with a padded border
         )
     )
     config.training = ml_collections.ConfigDict(
         dict(
-            total_steps=1700,
+            total_steps=700,
             warmup_steps=50,
             decay_fraction=0.5,  # of total_steps, linear to zero at the end
             optimizer="muon",  # muon (for kernels, Adam for the rest) | adam
@@ -79,13 +79,13 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             looks=dict(  # see rdc_jax/training/looks.py; weights of LPIPS by network and view
                 alexnet=dict(whole=1.0, half=0.5, quarter=0.0, share=1.0),
                 vgg16=dict(whole=0.0, half=0.0, quarter=1.0, share=0.5),  # of half the examples
-                max_offset=7,  # pixels, of the random crop of both pictures
-                pattern=0.1,  # of what repeats every 8 pixels
+                max_offset=-1,  # most pixels cropped off both pictures; -1: a latent pixel less one
+                pattern=0.1,  # of what repeats with every latent pixel
                 colour=0.01,  # of the error of local means, per 8-bit level
             ),
             adversarial_weight=0.0,
             pull_weight=0.01,  # of y_p towards the decoded latent (stage auxiliary)
-            realism_weight=1.0,  # of a per cent of LPIPS in those of squared error (end_to_end)
+            realism_weight=1.0,  # at 1, a per cent of looks counts as a per cent of squared error
             distortion_weight=0.08,  # end_to_end; these three as in configs/tiny.py
             latent_weight=0.1,
             balance=0.5,
@@ -105,7 +105,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             checkpoint_every=100,
             keep_checkpoints=2,
             sample_every=200,  # validation
-            judge_every=0,  # a multiple: all metrics; 0: only at the end, -1: never
+            judge_every=0,  # validation with all metrics; 0: only at the end, -1: never
             reference="tiny",  # model that validation compares with at equal rate; "": none
         )
     )
@@ -117,8 +117,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                 hyperprior=dict(hyper_step=True, hyper_context=True),
             )
         )
-        config.fusion.default_tau = 0.5
-        config.data.update(batch_size=16, darken_share=0.06, ragged_share=0.1)
+        config.data.update(darken_share=0.06, ragged_share=0.1)
         config.training.update(
             total_steps=16000,
             decay_fraction=0.4,

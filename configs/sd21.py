@@ -60,7 +60,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             validation_size=1024,  # side of their crops, pixels
             mix="",  # other sets of images: FOLDER=SHARE,.. of the examples
             darken_share=0.0,  # of the crops of data.path: darkened, with noise of a sensor
-            ragged_share=0.0,  # of the crops: borders as of sides that are no multiple of 32
+            ragged_share=0.0,  # of the crops: with a padded border
         )
     )
     config.training = ml_collections.ConfigDict(
@@ -92,7 +92,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             checkpoint_every=1000,
             keep_checkpoints=3,
             sample_every=5000,  # validation
-            judge_every=0,  # a multiple: all metrics; 0: only at the end, -1: never
+            judge_every=0,  # validation with all metrics; 0: only at the end, -1: never
             reference="",  # model that validation compares with at equal rate; "": none
         )
     )

@@ -70,7 +70,7 @@ def make_example(
     examples as before there was one.
 
     Args:
-        recipe: how.
+        recipe: Crop size, shares and settings of the maps.
         example: of a source, see `pipeline.training_iterator`.
         rng: source of all randomness.
 

@@ -7,7 +7,7 @@
 The centre is the rounded mean, so that at s = 1 the lattice is that of the integers, whatever the
 mean, while at a large step it has a point next to the mean: there almost all k are 0 and cost next
 to nothing. The step is a piecewise linear function of its logarithm, which integers reproduce
-exactly (`rdc_jax.entropy.hyper_lattice`).
+exactly (`rdc_jax.entropy.hyper_coding`).
 """
 
 from typing import NamedTuple

@@ -52,7 +52,7 @@ def with_base(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.model = ml_collections.ConfigDict(model_folder.load(config.init_from).config)
-        for part, fields in config.grow.items():
+        for part, fields in config.get("grow", {}).items():
             if fields and config.stage not in fusion_stages.WITH_BASE:
                 raise RdcError(f"stage {config.stage} keeps its base: grow.{part} must be empty")
             config.model[part].update(fields)
@@ -75,7 +75,8 @@ def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) ->
         module |= earlier
     params = base_params | module
     if config.stage != "transform":
-        judges = looks.Looks.from_config(config.training.looks.to_dict())
+        judges = looks.Looks.from_config(config.training.to_dict(), networks.downsampling)
+        judges.check_crop(config.data.crop_size)
         params["perceptual"] = looks.load_networks(judges)
     return params
 

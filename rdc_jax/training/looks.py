@@ -1,7 +1,7 @@
 """How a picture looks: the perceptual score that the stages of the fusion module minimise.
 
     score = sum over networks and views of weight x LPIPS
-            + pattern weight x excess correlation at a lag of 8 pixels
+            + pattern weight x excess correlation at a lag of one latent pixel
             + colour weight x error of the means over areas of 4 and 8 pixels
 
 The networks are AlexNet, on which the field trains and reports, and VGG16. AlexNet's strides, the
@@ -24,11 +24,11 @@ import jax
 import jax.numpy as jnp
 
 from rdc_jax.diffusion.losses import PIXEL_RANGE
+from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import perceptual, perceptual_weights
 from rdc_jax.models.layers import area_pool
 
 NETWORKS = ("alexnet", "vgg16")
-LAG = 8  # pixels, the spacing of the latent's lattice
 BOX = 5  # side of the local mean that the pattern term takes away
 LEAST_ENERGY = (0.5 / PIXEL_RANGE) ** 2  # steadies the pattern term where nothing was added
 COLOUR_AREAS = (4, 8)  # sides in pixels
@@ -58,12 +58,30 @@ class Looks:
     max_offset: int  # pixels that a pair is cropped by at most, in both directions
     pattern: float
     colour: float
+    lattice: int = 8  # pixels per latent pixel along a side
 
     @classmethod
-    def from_config(cls, section: Mapping[str, Any]) -> "Looks":
-        """`section`: a plain mapping."""
+    def from_config(cls, training: Mapping[str, Any], lattice: int) -> "Looks":
+        """Of a config's `training` section; lattice: the codec's downsampling.
+
+        Raises RdcError where the section `looks` is missing.
+        """
+        if "looks" not in training:
+            raise RdcError("the config has no training.looks; take it from configs/fusion.py")
+        section = training["looks"]
         views = {name: Views(**section[name]) for name in NETWORKS}
-        return cls(**{**section, **views})
+        offset = section["max_offset"] if section["max_offset"] >= 0 else lattice - 1
+        return cls(**{**section, **views, "max_offset": offset, "lattice": lattice})
+
+    def check_crop(self, size: int) -> None:
+        """Raises RdcError where a view of a crop of `size` pixels is too small for LPIPS."""
+        smaller = any(getattr(self, n).half > 0 or getattr(self, n).quarter > 0 for n in NETWORKS)
+        least = perceptual.SMALLEST_SIDE * (2 if smaller else 1) + margin(self.max_offset)
+        if self.networks and size < least:
+            raise RdcError(
+                f"data.crop_size {size} is too small for the views of training.looks: they need "
+                f"{least} pixels or more"
+            )
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -114,7 +132,7 @@ def score(
             total = total.at[index].add(distance)
             terms[f"lpips_{name}"] = jnp.mean(distance) / views.total
     if looks.pattern > 0:
-        excess = pattern_excess(original, faithful, picture)
+        excess = pattern_excess(original, faithful, picture, looks.lattice)
         total, terms["pattern"] = total + looks.pattern * excess, jnp.mean(excess)
     if looks.colour > 0:
         error = colour_error(original, picture)
@@ -152,12 +170,17 @@ def shifted(key: jax.Array, images: jax.Array, max_offset: int) -> jax.Array:
     The sides lose the same even number of pixels whatever the offset.
     """
     row_key, column_key, flip_key = jax.random.split(key, 3)
-    margin = 2 * -(-max_offset // 2)
-    size = images.shape[-3] - margin, images.shape[-2] - margin
+    lost = margin(max_offset)
+    size = images.shape[-3] - lost, images.shape[-2] - lost
     for axis, own_key in ((-3, row_key), (-2, column_key)):
         start = jax.random.randint(own_key, (), 0, max_offset + 1)
         images = jax.lax.dynamic_slice_in_dim(images, start, size[axis + 3], images.ndim + axis)
     return jnp.where(jax.random.bernoulli(flip_key), images[..., ::-1, :], images)
+
+
+def margin(max_offset: int) -> int:
+    """Pixels that `shifted` takes from each side, even so that the rest can be halved."""
+    return 2 * -(-max_offset // 2)
 
 
 def half_size(images: jax.Array) -> jax.Array:
@@ -187,27 +210,29 @@ def some_examples(key: jax.Array, batch: int, share: float) -> jax.Array:
     return (jax.random.randint(key, (), 0, batch) + spaced) % batch
 
 
-def pattern_excess(original: jax.Array, faithful: jax.Array, picture: jax.Array) -> jax.Array:
-    """How much of the added detail repeats every 8 pixels beyond what is missing, [B] >= 0.
+def pattern_excess(
+    original: jax.Array, faithful: jax.Array, picture: jax.Array, lag: int = 8
+) -> jax.Array:
+    """How much of the added detail repeats every `lag` pixels beyond what is missing, [B] >= 0.
 
     With d the difference of a picture to the faithful one, less its local mean: the correlation of
-    d with itself at lags (8,0), (0,8), (8,8), beyond that of the original's own d where that is
+    d with itself at (lag,0), (0,lag), (lag,lag), beyond that of the original's own d where that is
     positive, over the energy of d. The energy is taken as a constant, so that only removing the
     pattern lowers the term, not adding noise.
     """
     added = high_pass(picture - jax.lax.stop_gradient(faithful))
     missing = high_pass(original - jax.lax.stop_gradient(faithful))
-    excess = jax.nn.relu(lagged(added) - jax.nn.relu(lagged(missing)))
+    excess = jax.nn.relu(lagged(added, lag) - jax.nn.relu(lagged(missing, lag)))
     energy = jax.lax.stop_gradient(jnp.mean(jnp.square(added), (1, 2, 3)))
     return jnp.mean(excess, 0) / (energy + LEAST_ENERGY)
 
 
-def lagged(d: jax.Array) -> jax.Array:
-    """Mean of d(p) d(p + lag) at lags (8,0), (0,8), (8,8): [B,H,W,3] -> [3,B]."""
+def lagged(d: jax.Array, lag: int) -> jax.Array:
+    """Mean of d(p) d(p + shift) at shifts (lag,0), (0,lag), (lag,lag): [B,H,W,3] -> [3,B]."""
     pairs = (
-        (d[:, LAG:], d[:, :-LAG]),
-        (d[:, :, LAG:], d[:, :, :-LAG]),
-        (d[:, LAG:, LAG:], d[:, :-LAG, :-LAG]),
+        (d[:, lag:], d[:, :-lag]),
+        (d[:, :, lag:], d[:, :, :-lag]),
+        (d[:, lag:, lag:], d[:, :-lag, :-lag]),
     )
     return jnp.stack([jnp.mean(a * b, (1, 2, 3)) for a, b in pairs])
 

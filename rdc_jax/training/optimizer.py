@@ -38,7 +38,7 @@ def muon_dimensions(params: Any) -> Any:
     """Kernels [..., c_in, c_out] as (everything else) x c_out matrices; None means Adam.
 
     Adam keeps biases, norms, the autoencoder's linear paths, which start as a DCT and are not to be
-    whitened, and the hyper-latent's step, which Muon would move by 3 octaves in 10,000 updates.
+    whitened, and the hyper-latent's step, which Muon moves too slowly: 3 octaves in 10,000 updates.
     """
 
     def rule(path, leaf):

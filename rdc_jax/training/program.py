@@ -142,17 +142,31 @@ def build_loss(
     }
     dtype = COMPUTE_DTYPES[training.compute_dtype]
     fusion = Fusion.from_config(config.fusion.to_dict(), networks, dtype)
-    judged = looks.Looks.from_config(training.looks.to_dict())
+    judged = looks.Looks.from_config(training.to_dict(), networks.downsampling)
     recipe = fusion_stages.FusionRecipe(coding, judged, **weights)
     return functions[config.stage](networks, fusion, recipe)
 
 
-def build_encoder_shares(config: ml_collections.ConfigDict, networks: Networks) -> Callable | None:
-    """The jitted `fusion_stages.encoder_shares` where the stage has several parts, else None."""
+def build_encoder_shares(
+    config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
+) -> Callable | None:
+    """The jitted `fusion_stages.encoder_shares` where the stage has several parts, else None.
+
+    It takes the arguments of the step, and looks at as many examples as the step does at once.
+    """
     if config.stage != "end_to_end":
         return None
     shares = {"end_to_end": fusion_stages.encoder_shares}
-    return jax.jit(build_loss(config, networks, shares))
+    compute = build_loss(config, training_networks(config, mesh), shares)
+    if config.training.split_rows:
+        compute = on_whole_kernels(compute, mesh)
+    count = config.data.batch_size // config.training.accumulate
+
+    def of_some(trained, frozen, batch, key):
+        some = {name: value[:count] for name, value in batch.items() if name != STOP}
+        return compute(trained, frozen, some, key)
+
+    return jax.jit(of_some)
 
 
 def check_rows(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh) -> None:

@@ -15,6 +15,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import judges
 from rdc_jax.models.networks import Networks
 from rdc_jax.training import fusion_run, one_step, reference_curve, validation
+from rdc_jax.training.metric_writer import MetricWriter
 
 ONLY_AT_THE_END, NEVER = 0, -1  # values of training.judge_every
 
@@ -75,7 +76,7 @@ class RunValidation:
         Args:
           params: host arrays of all parts of the run.
           step: number of steps done.
-          go_on: asked after every crop, which may take seconds.
+          go_on: asked before every picture, which may take seconds.
         """
         chosen = self._judges
         if not judged(self._training, step):
@@ -95,3 +96,17 @@ class RunValidation:
             return None
         self._known = found.known
         return found.scalars | reference_curve.differences(reference, found.scalars), found.sheet
+
+
+def write(
+    writer: MetricWriter,
+    step: int,
+    seen: dict[str, float],
+    scalars: dict[str, float],
+    sheet: np.ndarray,
+) -> None:
+    """Writes what a validation found, on the terminal as a table. seen: further scalars."""
+    columns = reference_curve.BD_RATE, reference_curve.EQUAL_RATE
+    table = validation.as_table(scalars, columns)
+    writer.write_scalars(step, seen | scalars, shown=f"validation after step {step}\n{table}")
+    writer.write_images(step, {"validation": sheet})

@@ -30,7 +30,6 @@ from rdc_jax.training import (
     latents,
     partitioning,
     program,
-    reference_curve,
     run_validation,
     validation,
 )
@@ -98,7 +97,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
     # Loop: next batch, step, log, validate, save. A step is looked at once the next is under way,
     # so devices never wait for the host, and all processes see the same and stop together.
     writer = MetricWriter(config.workdir, silent=not is_first)
-    encoder_shares = program.build_encoder_shares(config, networks)
+    encoder_shares = program.build_encoder_shares(config, mesh)
     meter = throughput_meter(config, run, mesh)
     key = jax.random.key(config.seed)
     step, total, examples = start, training.total_steps, progress["examples"]
@@ -144,12 +143,11 @@ def train(config: ml_collections.ConfigDict) -> Path:
                 if step == total or step % training.sample_every == 0:
                     with meter.paused():
                         if encoder_shares:
-                            images = {k: v for k, v in batch.items() if k != STOP}
-                            parts = encoder_shares(train_state.params, frozen, images, key)
+                            parts = encoder_shares(train_state.params, frozen, batch, key)
                             writer.write_scalars(step, jax.device_get(parts))
                         average = partitioning.gather(frozen | train_state.ema_params)
                         if is_first and (found := validate(average, step, go_on)):
-                            write_validation(writer, step, {"images": examples}, *found)
+                            run_validation.write(writer, step, {"images": examples}, *found)
     finally:
         checkpoints.close()
         writer.close()
@@ -193,20 +191,6 @@ def export_codec(
     )
     name = fusion_run.codec_name(config)
     model_folder.save(folder, name, config.model.to_dict(), params, entropy)
-
-
-def write_validation(
-    writer: MetricWriter,
-    step: int,
-    seen: dict[str, float],
-    scalars: dict[str, float],
-    sheet: np.ndarray,
-) -> None:
-    """Writes what a validation found, on the terminal as a table. seen: further scalars."""
-    columns = reference_curve.BD_RATE, reference_curve.EQUAL_RATE
-    table = validation.as_table(scalars, columns)
-    writer.write_scalars(step, seen | scalars, shown=f"validation after step {step}\n{table}")
-    writer.write_images(step, {"validation": sheet})
 
 
 def open_source(config: ml_collections.ConfigDict) -> Any:

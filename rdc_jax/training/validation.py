@@ -89,7 +89,7 @@ def run(
       judges: by name, see `evaluation.judges`.
       known: of an earlier `Found`, or {}. A picture that has not changed since, such as the
         faithful one of a frozen codec, is not measured again.
-      go_on: called after every crop; None is returned once it is False.
+      go_on: asked before every picture; None is returned once it is False.
     """
     params = jax.device_put(one_step.used(decoder, params))
     of_latents = "" if crops.dtype == np.uint8 else "_ae"
@@ -104,6 +104,8 @@ def run(
         for i, timestep in enumerate(TIMESTEPS):
             values[f"bpp@{timestep}"].append(float(bpp[i]))
             for view, picture in zip(decoder.views, pictures[i], strict=True):
+                if not go_on():
+                    return None
                 for name, value in measure(picture).items():
                     values[f"{name}{of_latents}{view}@{timestep}"].append(value)
             if len(decoder.views) > 1:
@@ -112,8 +114,6 @@ def run(
         if len(rows) < SHOWN:
             ends = [0, -1] if len(decoder.views) > 1 else [0]
             rows.append(np.concatenate([original, *pictures[:, ends].reshape(-1, *original.shape)]))
-        if not go_on():
-            return None
     scalars = {name: float(np.mean(found)) for name, found in values.items()}
     scalars |= {name: added_pattern.share(found) for name, found in energies.items()}
     return Found(scalars, np.concatenate(rows, axis=1), seen)

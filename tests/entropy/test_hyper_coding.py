@@ -166,8 +166,8 @@ def test_a_larger_step_costs_fewer_bits(rng, random_hyperprior, make_model, make
     assert bits[-1] < 0.2 * bits[2]
 
 
-def test_values_beyond_what_steps_reach_are_refused(random_hyperprior, make_model, rng):
-    """Symbols of 2**13 steps and more are damage, with a step as without."""
+def test_values_of_the_most_steps_stay_exact(random_hyperprior, make_model, rng):
+    """2**13 - 1 steps, the most that a file may have, of the largest step."""
     network = make_model(random_hyperprior(**STEP | CONTEXT)[1]).network
     condition = condition_table(np.array([500, 100]), 2)[rng.integers(0, 2, (8, 8))]
     for steps in (2**13 - 1, -(2**13) + 1):

@@ -117,6 +117,8 @@ def two_photographs(folder, rng):
 class Dotted(StandInCodec):
     """JPEG; its module puts dots of a strength on every eighth pixel."""
 
+    model = SimpleNamespace(model_id=b"id")
+
     def __init__(self, strength):
         self.strength = strength
         self.module = SimpleNamespace(identity=f"dots of {strength}")
@@ -137,6 +139,7 @@ def dotted(monkeypatch):
 
 def test_modules_are_compared_on_the_same_files(dotted, tmp_path, capsys, rng, monkeypatch):
     two_photographs(tmp_path, rng)
+    Image.new("RGB", (40, 70)).save(tmp_path / "small.png")  # left out
     out = tmp_path / "modules.json"
     command = ["--data", str(tmp_path), "--module", "weak=10", "--module", "strong=40",
                "--qualities", "30", "--out", str(out)]  # fmt: skip
@@ -151,6 +154,8 @@ def test_modules_are_compared_on_the_same_files(dotted, tmp_path, capsys, rng, m
     # What is known is not measured again, unless the settings are others.
     monkeypatch.setattr(modules, "measure", None)
     assert modules.main(command) == 0 and capsys.readouterr().out == printed
+    assert modules.main([*command, "--limit", "1"]) == 0
+    assert capsys.readouterr().out.startswith("1 pictures")
     with pytest.raises(TypeError):
         modules.main([*command, "--avif"])
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from configs import fusion as fusion_config
+from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import perceptual, perceptual_weights
 from rdc_jax.training import looks
 from rdc_jax.training.looks import Looks, Views
@@ -94,7 +95,7 @@ def test_a_pair_is_cropped_by_one_of_all_offsets_and_flipped():
 
 
 def test_the_score_sees_the_offset(networks, pictures):
-    """What one offset hides, another shows: the score changes with the key, its mean does not."""
+    """What one offset hides, another shows: the score changes with the key."""
     recipe = dataclasses.replace(NOTHING, alexnet=Views(whole=1.0))
     fixed = [score_of(recipe, networks, pictures, key)[0] for key in (0, 1)]
     np.testing.assert_allclose(fixed[0], fixed[1], rtol=0.2)  # a flip remains
@@ -212,13 +213,34 @@ def test_a_config_says_which_networks_are_loaded(monkeypatch):
     monkeypatch.setattr(
         perceptual_weights, "load", lambda name: asked.append(name) or small_weights(name)
     )
-    section = fusion_config.get_config().training.looks
-    recipe = Looks.from_config(section.to_dict())
+    training = fusion_config.get_config().training
+    recipe = Looks.from_config(training.to_dict(), 8)
     assert set(looks.load_networks(recipe)) == {"alexnet", "vgg16"}
-    section.vgg16.quarter = 0.0
+    training.looks.vgg16.quarter = 0.0
     asked.clear()
-    loaded = looks.load_networks(Looks.from_config(section.to_dict()))
+    loaded = looks.load_networks(Looks.from_config(training.to_dict(), 8))
     assert set(loaded) == {"alexnet"} == set(asked)
+
+
+def test_offset_and_lag_follow_the_latent():
+    training = fusion_config.get_config().training.to_dict()
+    recipe = Looks.from_config(training, 16)
+    assert recipe.lattice == 16 and recipe.max_offset == 15
+    training["looks"]["max_offset"] = 3
+    assert Looks.from_config(training, 16).max_offset == 3
+    flat = np.zeros((1, 64, 64, 3), np.float32)
+    assert looks.pattern_excess(flat, flat, dots(0.3), 12)[0] < 0.05  # repeats every 8, not 12
+
+
+def test_crops_that_are_too_small_and_old_configs_are_refused():
+    training = fusion_config.get_config().training.to_dict()
+    recipe = Looks.from_config(training, 8)
+    recipe.check_crop(72)
+    with pytest.raises(RdcError, match=r"data.crop_size 71 .* they need 72 pixels"):
+        recipe.check_crop(71)
+    del training["looks"]
+    with pytest.raises(RdcError, match=r"configs/fusion\.py"):
+        Looks.from_config(training, 8)
 
 
 def test_networks_as_parameters_and_back():
