@@ -231,8 +231,8 @@ def encoder_shares(
 ) -> Callable[..., dict[str, jax.Array]]:
     """What moves the encoder in stage end_to_end: (trained, frozen, batch, key) -> scalars.
 
-    For each part of the loss, the norm of its gradient by the clean latent over the sum of these
-    norms, "encoder_share_rate" and so on. A backward pass a part: for a look now and then.
+    For rate, distortion and looks, the norm of the gradient by the clean latent over the sum of
+    the three norms, "encoder_share_rate" and so on. A backward pass a part: for a look now and then.
     """
     parts_of = end_to_end_parts(networks, fusion, recipe)
 
@@ -240,13 +240,17 @@ def encoder_shares(
         x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
         latent = networks.encode({**frozen, **trained}, x)
 
-        def part(latent, name):
-            return parts_of(trained, frozen, {**batch, "latent": latent}, key)[0][name]
-
         names = ("rate", "distortion", "looks")
-        norms = {n: jnp.linalg.norm(jnp.ravel(jax.grad(part)(latent, n))) for n in names}
-        total = sum(norms.values())
-        return {f"encoder_share_{name}": norm / total for name, norm in norms.items()}
+
+        def chosen_parts(latent):
+            parts, _ = parts_of(trained, frozen, {**batch, "latent": latent}, key)
+            return jnp.stack([parts[name] for name in names])
+
+        _, pull_back = jax.vjp(chosen_parts, latent)
+        (gradients,) = jax.vmap(pull_back)(jnp.eye(len(names)))
+        norms = jnp.sqrt(jnp.sum(jnp.square(gradients), (1, 2, 3, 4)))
+        shares = norms / jnp.sum(norms)
+        return {f"encoder_share_{name}": shares[i] for i, name in enumerate(names)}
 
     return shares
 

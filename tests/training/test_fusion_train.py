@@ -189,7 +189,9 @@ def test_end_to_end_makes_a_codec_with_its_module_inside(straight, smoke_model, 
         rdc_jax.load(smoke_model).decode(data)
 
 
-@pytest.mark.parametrize("stage", ["auxiliary", "realism", "end_to_end"])
+@pytest.mark.parametrize(
+    "stage", ["auxiliary", "realism", pytest.param("end_to_end", marks=pytest.mark.slow)]
+)
 def test_stages_that_look_at_pictures_run_with_all_terms(smoke_model, tmp_path, stage):
     config = smoke_config(
         tmp_path, smoke_model, stage=stage,
@@ -200,12 +202,14 @@ def test_stages_that_look_at_pictures_run_with_all_terms(smoke_model, tmp_path, 
     train.train(config)
     lines = metrics_of(tmp_path)
     view = "_tau_1" if stage == "end_to_end" else ""
-    terms = ("lpips_alexnet", "lpips_vgg16", "pattern", "colour", "score")
+    terms = ("lpips_alexnet", "lpips_vgg16", "colour", "score")
     assert all(lines[0][name + view] > 0 for name in terms)
+    assert lines[0]["pattern" + view] >= 0  # nothing that repeats is added at the start
     shares = [v for line in lines for k, v in line.items() if k.startswith("encoder_share_")]
     assert len(shares) == 3 * (stage == "end_to_end") and all(0 < share < 1 for share in shares)
 
 
+@pytest.mark.slow
 def test_a_base_can_grow_and_starts_as_it_was(straight, smoke_model, tmp_path):
     """The first step of the grown codec has the losses of the codec that was stored."""
     larger = {"autoencoder": {"analysis_added_blocks": 1}}
