@@ -187,8 +187,7 @@ def end_to_end_parts(
     """Rate, lambda(Delta) distortion at tau 0, and how the one-step sample at tau 1 looks.
 
     The looks are a logarithm of the score in units of the distortion: with a `realism_weight` of
-    1, a per cent of the score is worth as much as a per cent of squared error, at every rate. The
-    file is the same for both pictures, and the encoder learns to serve both.
+    1, a per cent of the score is worth a per cent of squared error, at every rate.
 
     Returns a function (trained, frozen, batch, key) -> (parts, metrics); the parts "rate",
     "distortion", "looks" and, with a discriminator, "game" are scalars that add up to the loss.
@@ -231,8 +230,8 @@ def encoder_shares(
 ) -> Callable[..., dict[str, jax.Array]]:
     """What moves the encoder in stage end_to_end: (trained, frozen, batch, key) -> scalars.
 
-    For rate, distortion and looks, the norm of the gradient by the clean latent over the sum of
-    the three norms, "encoder_share_rate" and so on. A backward pass a part: for a look now and then.
+    "encoder_share_rate", "_distortion" and "_looks": the norm of the part's gradient by the clean
+    latent over the sum of the three norms. Costs a backward pass for each.
     """
     parts_of = end_to_end_parts(networks, fusion, recipe)
 
