@@ -2,10 +2,9 @@
 
     auxiliary   g_a'(x, y_c) learns the latent y_p of the best-looking picture
     transform   the latent diffusion learns y_p given y_c
-    realism     the transform's few-step samples, seen through the frozen synthesis, learn to look
-                like the original
-    end_to_end  the base codec goes on learning with the module: its picture at tau 0 by squared
-                error, the module's at tau 1 by LPIPS, and the rate of the one file for both
+    realism     pictures of the transform's few-step samples learn to look like the original
+    end_to_end  base codec and module learn together: squared error of the picture at tau 0, looks
+                of the picture at tau 1, and the rate of the one file for both
 
 Each is a pure function (trained, frozen, batch, key) -> (loss, metrics) like those of
 `training.stages`. The base codec is frozen in the first three; "perceptual" among the frozen
@@ -94,9 +93,8 @@ def picture_terms(
 
 
 def auxiliary_loss(networks: Networks, fusion: Fusion, recipe: FusionRecipe) -> Loss:
-    """Picture terms of g_s(y_p), and a pull of y_p towards what the decoder has.
-
-    The pull, mean squared (y_p - y_c) / w, keeps out of y_p what no decoder could guess.
+    """Terms of the picture of y_p, and a pull, mean squared (y_p - y_c) / w, towards what the
+    decoder has, which keeps out of y_p what no decoder could guess.
     """
 
     def loss(trained, frozen, batch, key):
@@ -261,7 +259,7 @@ def few_step_latent(
     batch = noise.shape[0]
     start = jnp.ones((batch,))
     v = fusion.velocity(params, noise, start, decoded)
-    if share == 0:  # selecting by `where` would compute the second step for nothing
+    if share == 0:  # `where` would compute the second step for nothing
         return decoded.latent + decoded.deviation * residual.clean_residual(noise, v, start)
     middle = 0.1 + 0.8 * jax.random.uniform(key, (batch,))
     later = residual.ddim_step(noise, v, start, middle)
