@@ -256,8 +256,7 @@ def few_step_latent(
     fusion: Fusion, params, decoded: Decoded, noise: jax.Array, key: jax.Array, share: float
 ) -> jax.Array:
     """y_d of every example: a share of the batch after two steps, the others after one."""
-    batch = noise.shape[0]
-    start = jnp.ones((batch,))
+    batch, start = noise.shape[0], jnp.ones((noise.shape[0],))
     v = fusion.velocity(params, noise, start, decoded)
     if share == 0:  # `where` would compute the second step for nothing
         return decoded.latent + decoded.deviation * residual.clean_residual(noise, v, start)
