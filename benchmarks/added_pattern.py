@@ -3,9 +3,10 @@
     python benchmarks/added_pattern.py --data PHOTOS [--fusion FOLDER]
 
 Every picture is coded at every quality and decoded at tau 0 and at tau 1. The table has the share
-of the added energy that lies on the harmonics of an 8 x 8 grid (rdc_jax/evaluation/added_pattern.py
-has the definition): the mean of the pictures, and that of the energies of all pictures together,
-in which those count most to which most is added. Pictures with a side below 64 are left out.
+of the added energy that lies on the harmonics of an 8 x 8 grid (defined in
+rdc_jax/evaluation/metrics/added_pattern.py): the mean of the pictures, and that
+of the energies of all pictures together, in which those count most to which most is added.
+Pictures with a side below 64 are left out.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import speed
 from tqdm import tqdm
 
 import rdc_jax
-from rdc_jax import compilation_cache
+from rdc_jax.codec import compilation_cache
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import added_pattern
-from rdc_jax.evaluation.report import image_files, table, write_results
-from rdc_jax.image_io import read_image
+from rdc_jax.evaluation.metrics import added_pattern
+from rdc_jax.evaluation.report.results import image_files, table, write_results
+from rdc_jax.images import read_image
 
 QUALITIES = (20.0, 45.0, 70.0)
 

@@ -23,9 +23,9 @@ import rdc_jax
 from rdc_jax.demo import draw_sheet
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
-from rdc_jax.evaluation.report import table
-from rdc_jax.image_io import atomic_write
-from rdc_jax.model_folder import SHIPPED
+from rdc_jax.evaluation.report.results import table
+from rdc_jax.images import atomic_write
+from rdc_jax.model_folder.codec_model import SHIPPED
 
 SHOWN = 96  # side of a detail, pixels
 ZOOM = 3

@@ -43,7 +43,7 @@ def theirs(networks, arrays: dict[str, np.ndarray], folder: Path) -> dict[str, n
     import diffusers
     import torch
 
-    from rdc_jax.interop import diffusers_configs
+    from rdc_jax.interop.diffusers import configs
 
     def nchw(x):
         return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
@@ -51,7 +51,7 @@ def theirs(networks, arrays: dict[str, np.ndarray], folder: Path) -> dict[str, n
     torch.manual_seed(0)
     found = {}
     with torch.inference_mode():
-        config = diffusers_configs.unet_config(networks)
+        config = configs.unet_config(networks)
         unet = diffusers.UNet2DConditionModel.from_config(config).eval()
         times = torch.tensor([TIMESTEP])
         context = torch.from_numpy(arrays["context"])
@@ -59,7 +59,7 @@ def theirs(networks, arrays: dict[str, np.ndarray], folder: Path) -> dict[str, n
         unet.save_pretrained(folder / "unet")
         del unet
         gc.collect()
-        config = diffusers_configs.autoencoder_config(networks.autoencoder)
+        config = configs.autoencoder_config(networks.autoencoder)
         vae = diffusers.AutoencoderKL.from_config(config).eval()
         factor = vae.config.scaling_factor
         found["encode"] = vae.encode(nchw(arrays["picture"])).latent_dist.mean * factor
@@ -72,9 +72,9 @@ def ours(networks, model, arrays: dict[str, np.ndarray], folder: Path) -> dict[s
     """Outputs of our networks with the weights in the folder."""
     import jax
 
-    from rdc_jax.interop import diffusers_import
+    from rdc_jax.interop.diffusers import importing
 
-    params = diffusers_import.load(folder, model).params
+    params = importing.load(folder, model).params
     found = {}
     for name, part, call in (
         ("unet", "unet", lambda p, a: networks.unet.apply(
@@ -95,7 +95,7 @@ def main() -> int:
     parser.add_argument("--folder", help="where the weights are written; default: a temporary one")
     args = parser.parse_args()
 
-    from rdc_jax.commands.train import load_config
+    from rdc_jax.cli.commands.train import load_config
     from rdc_jax.models.networks import Networks
 
     model = load_config(args.config).model.to_dict()

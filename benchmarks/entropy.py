@@ -26,11 +26,11 @@ import numpy as np  # noqa: E402
 import speed  # noqa: E402
 
 import rdc_jax  # noqa: E402
-from rdc_jax.codec import Codec  # noqa: E402
+from rdc_jax.codec.codec import Codec  # noqa: E402
 from rdc_jax.entropy import coder, tables  # noqa: E402
-from rdc_jax.evaluation.report import table, write_results  # noqa: E402
+from rdc_jax.evaluation.report.results import table, write_results  # noqa: E402
 from rdc_jax.evaluation.timing import synthetic_picture  # noqa: E402
-from rdc_jax.image_io import read_image  # noqa: E402
+from rdc_jax.images import read_image  # noqa: E402
 
 SYMBOLS = 1_000_000
 QUALITIES = (20, 50, 80)

@@ -20,12 +20,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 import rdc_jax
 from rdc_jax.demo import draw_sheet
-from rdc_jax.drawings import looks_drawn
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
-from rdc_jax.evaluation.metrics import psnr
-from rdc_jax.evaluation.report import table
-from rdc_jax.image_io import atomic_write, read_image
+from rdc_jax.evaluation.metrics.distortion import psnr
+from rdc_jax.evaluation.report.results import table
+from rdc_jax.images import atomic_write, read_image
+from rdc_jax.images.screen_content import looks_drawn
 
 QUALITIES = (15.0, 50.0)
 SIZE = 512, 384  # of what is drawn here

@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import modules
 import speed
 
-from rdc_jax import cli
+from rdc_jax.cli import main as cli
 from rdc_jax.errors import RdcError
-from rdc_jax.image_io import atomic_write
+from rdc_jax.images import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "docs/ablations.md")

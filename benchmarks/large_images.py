@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 
 import rdc_jax
-from rdc_jax import compilation_cache, demo
+from rdc_jax import demo
+from rdc_jax.codec import compilation_cache
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.report import hardware, image_files, table, write_results
-from rdc_jax.image_io import read_image
+from rdc_jax.evaluation.report.results import hardware, image_files, table, write_results
+from rdc_jax.images import read_image
 
 CROP_SHARES = (1 / 4, 1 / 16, 1 / 64)  # of the area
 

@@ -25,10 +25,11 @@ import speed
 from tqdm import tqdm
 
 import rdc_jax
-from rdc_jax import compilation_cache
-from rdc_jax.evaluation import added_pattern, baselines, judges
-from rdc_jax.evaluation.report import image_files, table, write_results
-from rdc_jax.image_io import read_image
+from rdc_jax.codec import compilation_cache
+from rdc_jax.evaluation import baselines
+from rdc_jax.evaluation.metrics import added_pattern, judges
+from rdc_jax.evaluation.report.results import image_files, table, write_results
+from rdc_jax.images import read_image
 
 METRICS = ("psnr", "lpips_alex", "lpips_vgg", "dists", "ssimulacra2", "colour")
 QUALITIES = (20.0, 60.0)

@@ -21,13 +21,13 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 import rdc_jax
-from rdc_jax import compilation_cache
+from rdc_jax.codec import compilation_cache
 from rdc_jax.demo import draw_sheet
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.metrics import masked_psnr
-from rdc_jax.evaluation.report import image_files, table
-from rdc_jax.image_io import atomic_write, read_image
-from rdc_jax.regions import auto
+from rdc_jax.evaluation.metrics.distortion import masked_psnr
+from rdc_jax.evaluation.report.results import image_files, table
+from rdc_jax.images import atomic_write, read_image
+from rdc_jax.importance import detectors
 
 SHOWN = 320  # side of a panel, pixels
 MAPS = ("no map", "contrast", "auto")
@@ -43,7 +43,7 @@ def panel(picture: np.ndarray) -> np.ndarray:
 
 def found(pixels: np.ndarray, finder: str) -> np.ndarray | None:
     try:
-        return auto.find(pixels, finder).mask
+        return detectors.find(pixels, finder).mask
     except RdcError:
         return None
 
@@ -53,7 +53,7 @@ def measured(codec: rdc_jax.Codec, pixels: np.ndarray, quality: float) -> tuple[
     masks, figures = {"no map": None}, {}
     for finder in ("contrast", "auto"):
         started = time.perf_counter()
-        masks[finder], by = auto.find(pixels, finder)
+        masks[finder], by = detectors.find(pixels, finder)
         figures["seconds to find", finder] = time.perf_counter() - started
     regions = {"faces": found(pixels, "faces"), "objects": found(pixels, "objects")}
     regions["whole picture"] = np.ones(pixels.shape[:2], bool)
@@ -82,7 +82,7 @@ def summary(collected: list[dict]) -> str:
 def run(arguments: argparse.Namespace) -> None:
     compilation_cache.enable()
     codec = rdc_jax.load(arguments.model)
-    auto.find(np.zeros((64, 64, 3), np.uint8))  # loads the networks
+    detectors.find(np.zeros((64, 64, 3), np.uint8))  # loads the networks
     rows, collected, paths = [], [], image_files(arguments.data)
     if arguments.sheet and not any(path.stem.startswith(tuple(arguments.sheet)) for path in paths):
         raise RdcError(
@@ -93,7 +93,9 @@ def run(arguments: argparse.Namespace) -> None:
         collected.append(figures)
         if not arguments.sheet or path.stem.startswith(tuple(arguments.sheet)):
             rows.append(panels)
-    print(f"finders {auto.installed()}; bytes of quality {arguments.quality:g} without a map\n")
+    print(
+        f"finders {detectors.installed()}; bytes of quality {arguments.quality:g} without a map\n"
+    )
     print(summary(collected))
     if not arguments.out:
         return

@@ -21,9 +21,9 @@ from functools import partial
 import rdc_jax
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
-from rdc_jax.evaluation.report import hardware, table, write_results
+from rdc_jax.evaluation.report.results import hardware, table, write_results
 from rdc_jax.evaluation.timing import median_seconds, synthetic_picture
-from rdc_jax.image_io import read_image
+from rdc_jax.images import read_image
 
 CLASSICAL = {"jpeg": 75, "avif": 75}
 MODULE_STEPS = (1, 2, 4, 8)

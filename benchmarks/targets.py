@@ -15,10 +15,10 @@ import numpy as np
 import speed
 
 import rdc_jax
-from rdc_jax import compilation_cache
-from rdc_jax.evaluation.report import image_files
-from rdc_jax.image_io import read_image
-from rdc_jax.regions import shapes
+from rdc_jax.codec import compilation_cache
+from rdc_jax.evaluation.report.results import image_files
+from rdc_jax.images import read_image
+from rdc_jax.importance import shapes
 
 
 def main(argv: list[str] | None = None) -> int:

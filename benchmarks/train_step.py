@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> dict:
     import jax
     import torch
 
-    from rdc_jax.evaluation.report import hardware, write_results
+    from rdc_jax.evaluation.report.results import hardware, write_results
 
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     size = SIZES[arguments.size]
@@ -166,7 +166,7 @@ def print_setting(results: dict) -> None:
 
 
 def print_summary(results: dict) -> None:
-    from rdc_jax.evaluation.report import table
+    from rdc_jax.evaluation.report.results import table
 
     last, start = results["last_loss"], results["first_step_seconds"]
     print(

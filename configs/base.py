@@ -41,7 +41,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         )
     )  # fmt: skip
 
-    # Devices: -1 takes all that are left, see rdc_jax/training/partitioning.py.
+    # Devices: -1 takes all that are left, see rdc_jax/training/cluster/partitioning.py.
     config.mesh = ml_collections.ConfigDict(dict(replica=1, data=-1, fsdp=1, tensor=1))
 
     config.data = ml_collections.ConfigDict(

@@ -46,7 +46,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         )
     )
 
-    # Devices: -1 takes all that are left, see rdc_jax/training/partitioning.py.
+    # Devices: -1 takes all that are left, see rdc_jax/training/cluster/partitioning.py.
     config.mesh = ml_collections.ConfigDict(dict(replica=1, data=-1, fsdp=1, tensor=1))
 
     config.data = ml_collections.ConfigDict(
@@ -76,7 +76,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             gradient_clip=1.0,
             ema_half_life=2000,  # images
             pixel_weight=0.05,  # of the squared error over the base codec's
-            looks=dict(  # see rdc_jax/training/looks.py; weights of LPIPS by network and view
+            looks=dict(  # see rdc_jax/training/tasks/looks.py; weights of LPIPS by network and view
                 alexnet=dict(whole=1.0, half=0.5, quarter=0.0, share=1.0),
                 vgg16=dict(whole=0.0, half=0.0, quarter=1.0, share=0.5),  # of half the examples
                 max_offset=-1,  # most pixels cropped off both pictures; -1: a latent pixel less one

@@ -2,6 +2,6 @@
 
 import sys
 
-from rdc_jax.cli import main
+from rdc_jax.cli.main import main
 
 sys.exit(main())

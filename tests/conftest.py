@@ -99,7 +99,7 @@ def smoke_model(tmp_path_factory):
     import jax
 
     from configs import tiny
-    from rdc_jax import model_folder
+    from rdc_jax.model_folder import codec_model
     from rdc_jax.models.autoencoder import dct_analysis_matrix
     from rdc_jax.models.networks import Networks
 
@@ -120,8 +120,8 @@ def smoke_model(tmp_path_factory):
         params["hyperprior"][layer]["bias"][56:] = spread
     params["hyperprior"]["hyper_prior"]["bias"][4:] += 1.0
     folder = tmp_path_factory.mktemp("models") / "smoke"
-    entropy = model_folder.entropy_arrays(
+    entropy = codec_model.entropy_arrays(
         params["hyperprior"], networks.step_table(params), networks.hyperprior.latent_unit
     )
-    model_folder.save(folder, "tiny-smoke", config, params, entropy)
+    codec_model.save(folder, "tiny-smoke", config, params, entropy)
     return folder

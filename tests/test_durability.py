@@ -16,9 +16,11 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from rdc_jax import cli, file_decoding, model_folder
+from rdc_jax.cli import main
+from rdc_jax.decoding import decoder
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
+from rdc_jax.model_folder import codec_model
 
 GOLDEN = Path(__file__).parent / "golden"
 MODEL = GOLDEN / "model"
@@ -37,14 +39,14 @@ def refuse(*arguments, **named):
 
 socket.socket = Refused
 socket.create_connection = socket.getaddrinfo = refuse
-from rdc_jax import cli
-sys.exit(cli.main(["encode", "--model", sys.argv[1], "photo.png", "--quiet"])
-         or cli.main(["decode", "--model", sys.argv[1], "photo.rdc", "-o", "out.png", "--quiet"]))
+from rdc_jax.cli import main as cli
+sys.exit(main.main(["encode", "--model", sys.argv[1], "photo.png", "--quiet"])
+         or main.main(["decode", "--model", sys.argv[1], "photo.rdc", "-o", "out.png", "--quiet"]))
 """
 
 WRITES = """
 import sys
-from rdc_jax.image_io import atomic_write
+from rdc_jax.images import atomic_write
 number = 0
 print("ready", flush=True)
 while True:
@@ -56,10 +58,10 @@ while True:
 
 LIMITED = """
 import resource, signal, sys
-from rdc_jax import cli
+from rdc_jax.cli import main as cli
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-sys.exit(cli.main(["decode", "--model", sys.argv[1], sys.argv[2], "-o", "out.png", "--quiet"]))
+sys.exit(main.main(["decode", "--model", sys.argv[1], sys.argv[2], "-o", "out.png", "--quiet"]))
 """
 
 
@@ -127,10 +129,10 @@ def test_a_folder_run_that_is_killed_leaves_whole_files(photo, environment):
         coder.wait()
     files = list(out.glob("*.rdc"))
     assert files
-    model = model_folder.load(MODEL)
+    model = codec_model.load(MODEL)
     entropy = EntropyModel.from_arrays(model.entropy)
     for path in files:
-        file_decoding.decode_latent(path.read_bytes(), model, entropy, 8)
+        decoder.decode_latent(path.read_bytes(), model, entropy, 8)
 
 
 def test_a_disk_that_is_full_leaves_nothing(tmp_path, environment):
@@ -148,7 +150,7 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path, environment):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_device_is_one_line(photo, capsys):
     arguments = ["encode", "--model", str(MODEL), str(photo), "-o", "/dev/full", "--quiet"]
-    assert cli.main(arguments) == 2
+    assert main.main(arguments) == 2
     error = capsys.readouterr().err
     assert "cannot write '/dev/full': No space left on device" in error and error.count("\n") == 1
 
@@ -168,7 +170,7 @@ def test_names_cannot_leave_the_output_folder(folder, capsys):
     before = names(folder)
     out = folder.parent / "out"
     (folder / "linked.png").symlink_to(folder.parent / "photo.png")
-    assert cli.main(["encode", "--model", str(MODEL), str(folder), "-o", str(out), "--quiet"]) == 0
+    assert main.main(["encode", "--model", str(MODEL), str(folder), "-o", str(out), "--quiet"]) == 0
     coded = ["-o.rdc", "...rdc", "..rdc", "a b.rdc", "linked.rdc", "~.rdc"]
     assert names(out) == sorted(coded)
     assert not any(path.is_symlink() for path in out.iterdir())
@@ -184,7 +186,7 @@ def test_a_link_among_the_outputs_is_not_followed(folder, capsys, exists):
     if exists:
         victim.write_text("mine")
     (folder / "a b.rdc").symlink_to(victim)
-    assert cli.main(["encode", "--model", str(MODEL), str(folder), "-f", "--quiet"]) == 2
+    assert main.main(["encode", "--model", str(MODEL), str(folder), "-f", "--quiet"]) == 2
     assert "is a link into another folder" in capsys.readouterr().err
     assert victim.read_text() == "mine" if exists else not victim.exists()
     assert not list(folder.glob("*.rdc.tmp")) and (folder / "a b.rdc").is_symlink()
@@ -213,7 +215,7 @@ def test_a_manifest_that_names_files_outside_is_refused(copy, name):
     digest = hashlib.sha256((copy.parent / "secret.safetensors").read_bytes()).hexdigest()
     relist(copy, **{name: digest})
     with pytest.raises(RdcError):
-        model_folder.load(copy)
+        codec_model.load(copy)
 
 
 class Exploit:
@@ -236,13 +238,13 @@ def test_only_safetensors_are_loaded(copy, tmp_path, monkeypatch, name):
     (copy / "manifest.json").write_text(json.dumps(manifest))
     relist(copy, **{name: hashlib.sha256((copy / name).read_bytes()).hexdigest()})
     with pytest.raises(RdcError, match=f"{name} is damaged"):
-        model_folder.load(copy)
+        codec_model.load(copy)
     assert not (tmp_path / "exploited").exists()
 
 
 @pytest.mark.parametrize("change", ["missing", "extra", "shape"])
 def test_arrays_are_loaded_strictly(copy, change):
-    from rdc_jax import codec
+    from rdc_jax.codec import codec
 
     path = copy / "autoencoder.safetensors"
     arrays = safetensors.numpy.load_file(path)
@@ -261,8 +263,8 @@ def test_arrays_are_loaded_strictly(copy, change):
 
 def test_a_file_of_another_model_says_which_it_needs(tmp_path, capsys):
     arguments = ["decode", str(GOLDEN / "zero_context.rdc"), "-o", str(tmp_path / "out.png")]
-    assert cli.main([*arguments, "--model", str(MODEL)]) == 2
-    needed = model_folder.load(GOLDEN / "before_continued_context").model_id.hex()
+    assert main.main([*arguments, "--model", str(MODEL)]) == 2
+    needed = codec_model.load(GOLDEN / "before_continued_context").model_id.hex()
     error = capsys.readouterr().err
     assert f"the file needs model {needed}, but {MODEL}" in error and "--model" in error
     assert names(tmp_path) == []

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdc_jax import codec as codecs
-from rdc_jax import model_folder
+from rdc_jax.codec import codec as codecs
+from rdc_jax.model_folder import codec_model
 from tests.golden.make import digests_of_extras
 
 FOLDER = Path(__file__).parent / "golden"
@@ -29,7 +29,7 @@ def codec_of(model: str) -> codecs.Codec:
 
 @pytest.mark.parametrize("name", GOLDEN["models"])
 def test_the_models_are_the_ones_the_files_were_made_with(name):
-    assert model_folder.load(FOLDER / name).model_id.hex() == GOLDEN["models"][name]
+    assert codec_model.load(FOLDER / name).model_id.hex() == GOLDEN["models"][name]
 
 
 def test_every_file_is_listed():

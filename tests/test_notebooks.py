@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 import rdc_jax
-from rdc_jax.entropy import bitstream
+from rdc_jax.bitstream import container
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "colab").glob("*.ipynb"))
@@ -149,7 +149,7 @@ def test_try_it_runs(tmp_path, user_environment, rng):
         "try_it", user_environment, PHOTO=str(photo), OUT=str(tmp_path / "out"), TAUS=(0.0, 1.0)
     )
     data = (tmp_path / "out" / "photo.rdc").read_bytes()
-    header, _ = bitstream.unpack(data)
+    header, _ = container.unpack(data)
     assert (header.width, header.height) == (64, 48) and header.num_levels > 1
     assert f"{len(data)} bytes" in said
     pictures = {path.name for path in (tmp_path / "out").glob("*.png")}

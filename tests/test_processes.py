@@ -20,9 +20,10 @@ import pytest
 
 from configs import tiny
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import partitioning, program
+from rdc_jax.training import program
 from rdc_jax.training.checkpoints import Checkpoints
-from rdc_jax.training.distributed import LOST_PEER
+from rdc_jax.training.cluster import partitioning
+from rdc_jax.training.cluster.distributed import LOST_PEER
 
 pytestmark = pytest.mark.slow
 

@@ -6,12 +6,16 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from rdc_jax import cli, file_decoding, model_folder, open_file
-from rdc_jax.commands import info, large_pieces
-from rdc_jax.entropy import bitstream, latent_coding, tile_coding
+from rdc_jax.bitstream import container, tile_index
+from rdc_jax.bitstream.sections import SectionType
+from rdc_jax.cli import large_pieces, main
+from rdc_jax.cli.commands import info
+from rdc_jax.decoding import decoder
+from rdc_jax.entropy import latent_coding
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.entropy.sections import SectionType
 from rdc_jax.errors import RdcError
+from rdc_jax.importance.conditions import conditions_of
+from rdc_jax.model_folder import codec_model
 
 REFUSAL_BYTES, REFUSAL_SECONDS = 1 << 20, 2.0
 BYTES_PER_PIXEL = 230  # of the entropy stage with the shipped model; about 180 were measured
@@ -20,11 +24,11 @@ SIDE = 256
 
 @pytest.fixture(scope="module")
 def model():
-    return model_folder.load()
+    return codec_model.load()
 
 
 def file_of(model, width, height, cell_size=16, payloads=(b"", b"", b"")) -> bytes:
-    header = bitstream.Header(
+    header = container.Header(
         width=width,
         height=height,
         model_id=model.model_id,
@@ -37,7 +41,7 @@ def file_of(model, width, height, cell_size=16, payloads=(b"", b"", b"")) -> byt
         default_tau=0,
     )
     kinds = SectionType.IMPORTANCE, SectionType.HYPER_LATENT, SectionType.LATENT
-    return bitstream.pack(header, zip(kinds, payloads, strict=True))
+    return container.pack(header, zip(kinds, payloads, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +63,9 @@ def test_what_is_too_large_is_refused_before_anything_is_allocated(
     data = file_of(model, width, height, cell)
     assert len(data) < 70
     for decode in (
-        lambda: bitstream.unpack(data),
-        lambda: file_decoding.decode_latent(data, model, entropy, 8),
-        lambda: info.contents(data, bitstream.DEFAULT_MAX_PIXELS),
+        lambda: container.unpack(data),
+        lambda: decoder.decode_latent(data, model, entropy, 8),
+        lambda: info.contents(data, container.DEFAULT_MAX_PIXELS),
     ):
         started = time.process_time()
         tracemalloc.start()
@@ -76,9 +80,9 @@ def test_what_is_too_large_is_refused_before_anything_is_allocated(
 
 def tiled(model, width, height, side, count):
     """A file of empty tiles, its index right."""
-    whole = bitstream.unpack(file_of(model, width, height))[0]
-    payload = tile_coding.pack(side, [(b"", b"")] * count)
-    return bitstream.pack(whole, [(SectionType.IMPORTANCE, b""), (SectionType.TILES, payload)])
+    whole = container.unpack(file_of(model, width, height))[0]
+    payload = tile_index.pack(side, [(b"", b"")] * count)
+    return container.pack(whole, [(SectionType.IMPORTANCE, b""), (SectionType.TILES, payload)])
 
 
 @pytest.mark.parametrize(
@@ -94,12 +98,12 @@ def test_a_piece_that_is_too_large_is_refused_before_anything_is_allocated(
 ):
     data = file_of(model, width, height) if side is None else tiled(model, width, height, side, 1)
     assert len(data) < 100
-    info.contents(data, bitstream.DEFAULT_MAX_PIXELS)
+    info.contents(data, container.DEFAULT_MAX_PIXELS)
     limit = 8 * width * height
     tracemalloc.start()
     try:
         with pytest.raises(RdcError, match=f"{message}.*raise that to {limit} if you trust"):
-            file_decoding.decode_latent(data, model, entropy, 8)
+            decoder.decode_latent(data, model, entropy, 8)
         assert tracemalloc.get_traced_memory()[1] < (16 << 20 if side else REFUSAL_BYTES)
     finally:
         tracemalloc.stop()
@@ -108,9 +112,9 @@ def test_a_piece_that_is_too_large_is_refused_before_anything_is_allocated(
 def test_the_limit_of_a_piece_is_an_eighth(model, entropy):
     for data, size in ((file_of(model, 300, 200), 60_000), (tiled(model, 300, 256, 256, 2), 65536)):
         with pytest.raises(RdcError, match="more than the limit"):
-            file_decoding.decode_latent(data, model, entropy, 8, 8 * size - 1)
+            decoder.decode_latent(data, model, entropy, 8, 8 * size - 1)
         with pytest.raises(RdcError, match="damaged"):  # which the streams are
-            file_decoding.decode_latent(data, model, entropy, 8, 8 * size)
+            decoder.decode_latent(data, model, entropy, 8, 8 * size)
     sound = dict(height=2**13, width=2**12)
     assert large_pieces.note(**sound, tile=0) == large_pieces.note(**sound, tile=2**13) == ""
     assert large_pieces.note(2**14, 2**14, None) == large_pieces.note(2**14, 2**14, 4096) == ""
@@ -120,40 +124,40 @@ def test_the_limit_of_a_piece_is_an_eighth(model, entropy):
 
 def test_the_limit_is_the_callers(model):
     data = file_of(model, 300, 200)
-    assert bitstream.unpack(data, max_pixels=60_000)[0].width == 300
+    assert container.unpack(data, max_pixels=60_000)[0].width == 300
     with pytest.raises(RdcError, match="--max-pixels"):
-        bitstream.unpack(data, max_pixels=59_999)
+        container.unpack(data, max_pixels=59_999)
 
 
 @pytest.mark.parametrize("command", ["decode", "info"])
 def test_the_commands_refuse_in_one_line_and_write_nothing(model, tmp_path, capsys, command):
     (tmp_path / "bomb.rdc").write_bytes(file_of(model, 2**20, 2**20))
-    assert cli.main([command, str(tmp_path / "bomb.rdc")]) == 2
+    assert main.main([command, str(tmp_path / "bomb.rdc")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "--max-pixels" in error
     (tmp_path / "small.rdc").write_bytes(file_of(model, 300, 200))
-    assert cli.main([command, str(tmp_path / "small.rdc"), "--max-pixels", "59999"]) == 2
+    assert main.main([command, str(tmp_path / "small.rdc"), "--max-pixels", "59999"]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bomb.rdc", "small.rdc"]
 
 
 def test_memory_of_the_entropy_stage_is_linear_in_the_declared_pixels(model, entropy):
-    known = open_file.conditions(
-        bitstream.unpack(file_of(model, SIDE, SIDE))[0], np.zeros((16, 16), np.uint8), 8
+    known = conditions_of(
+        container.unpack(file_of(model, SIDE, SIDE))[0], np.zeros((16, 16), np.uint8), 8
     )
     shape = known.height, known.width, entropy.network.latent_channels
     latent = np.random.default_rng(0).normal(0, 30, shape)
     hyper, body, _ = latent_coding.encode_latent(entropy, latent, known)
     sound = file_of(model, SIDE, SIDE, payloads=(b"", hyper, body))
     damaged = file_of(model, SIDE, SIDE, payloads=(b"", hyper, bytes([255] * 40)))
-    file_decoding.decode_latent(sound, model, entropy, 8)  # tables are kept from here on
+    decoder.decode_latent(sound, model, entropy, 8)  # tables are kept from here on
     for data, outcome in ((sound, None), (damaged, RdcError)):
         tracemalloc.start()
         try:
             if outcome is None:
-                file_decoding.decode_latent(data, model, entropy, 8)
+                decoder.decode_latent(data, model, entropy, 8)
             else:
                 with pytest.raises(outcome):
-                    file_decoding.decode_latent(data, model, entropy, 8)
+                    decoder.decode_latent(data, model, entropy, 8)
             assert tracemalloc.get_traced_memory()[1] < BYTES_PER_PIXEL * SIDE * SIDE
         finally:
             tracemalloc.stop()

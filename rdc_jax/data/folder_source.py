@@ -9,8 +9,7 @@ from rdc_jax.data.records import check_size
 from rdc_jax.data.replacing_source import ReplacingSource, SourceGone
 from rdc_jax.data.shards import fingerprint
 from rdc_jax.errors import RdcError
-from rdc_jax.image_io import read_image
-from rdc_jax.pictures import formats
+from rdc_jax.images import formats, read_image
 
 
 class FolderSource(ReplacingSource):

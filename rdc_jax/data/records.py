@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from rdc_jax.errors import RdcError
-from rdc_jax.image_io import read_image
+from rdc_jax.images import read_image
 
 MIN_SIDE = 64
 """Images whose shorter side is below this many pixels are not used."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rdc_jax.errors import RdcError
-from rdc_jax.image_io import atomic_write
+from rdc_jax.images import atomic_write
 
 MANIFEST = "manifest.json"
 SKIPPED = "skipped.txt"

@@ -19,7 +19,7 @@ from rdc_jax.data.shards import MANIFEST
 from rdc_jax.data.synthesis import kinds
 from rdc_jax.data.synthesis.fonts import SYSTEM_FONTS, Font, find_fonts
 from rdc_jax.errors import RdcError
-from rdc_jax.image_io import atomic_write
+from rdc_jax.images import atomic_write
 
 
 def synthesize(

@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
-from rdc_jax.evaluation.metrics import masked_psnr, psnr
-from rdc_jax.evaluation.report import table
-from rdc_jax.image_io import atomic_write, read_image, write_image
+from rdc_jax.evaluation.metrics.distortion import masked_psnr, psnr
+from rdc_jax.evaluation.report.results import table
+from rdc_jax.images import atomic_write, read_image, write_image
 
 FOLDER = Path(__file__).parent
 NAMES = ("adaptive", "uniform")  # of the files
@@ -33,7 +33,7 @@ def run(out: str | Path = "rdc_demo", overwrite: bool = False) -> Path:
     """
     out = Path(out)
     check_folder(out, overwrite)
-    from rdc_jax.codec import load
+    from rdc_jax.codec.codec import load
 
     photo = read_image(FOLDER / "flower.png").pixels
     mask = read_image(FOLDER / "flower_mask.png").pixels[..., 0] > 127

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rdc_jax.entropy import latent_coding, tile_coding
+from rdc_jax.bitstream import tile_index
+from rdc_jax.bitstream.framing import BitstreamError
+from rdc_jax.bitstream.tile_index import Grid, Index, Read, Window
+from rdc_jax.entropy import latent_coding
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.entropy.framing import BitstreamError
 from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
-from rdc_jax.entropy.tile_coding import Grid, Index, Read, Window
 from rdc_jax.errors import RdcError
 
 Latent = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -88,7 +89,7 @@ def encode(
         hyper_bits += seen.hyper_bits
         bits_map[where] = seen.bits_map
     tally = Tally(hyper_bits, float(bits_map.sum()), bits_map, digest.hexdigest())
-    return tile_coding.pack(side, streams), tally
+    return tile_index.pack(side, streams), tally
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,7 @@ class TiledFile:
         """Raises BitstreamError for a damaged tile where that is an error."""
         known = conditions_of(self.conditions, self.index.grid.window(number))
         try:
-            streams = tile_coding.read_streams(self.read, self.index, number)
+            streams = tile_index.read_streams(self.read, self.index, number)
             return latent_coding.decode_latent(model, *streams, known)
         except RdcError as error:
             self.refuse(number, str(error))
@@ -132,7 +133,7 @@ class TiledFile:
         """Reads all tiles and raises BitstreamError for the first one with a wrong CRC."""
         for number in range(len(self.index.offsets)):
             try:
-                tile_coding.read_streams(self.read, self.index, number)
+                tile_index.read_streams(self.read, self.index, number)
             except BitstreamError as error:
                 self.refuse(number, str(error))
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.metric_set import as_quality, higher_is_better
+from rdc_jax.evaluation.metrics.metric_set import as_quality, higher_is_better
 from rdc_jax.evaluation.rate_distortion import bd_metric, bd_rate, monotone_part
 
 NO_BD = ("bpp", "setting", "encoding_time", "decoding_time", "map_bytes", "seam")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rdc_jax.evaluation.metrics import psnr
+from rdc_jax.evaluation.metrics.distortion import psnr
 
 
 class Point(NamedTuple):

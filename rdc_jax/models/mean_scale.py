@@ -24,7 +24,7 @@ from rdc_jax.models.gdn import GDN, lower_bound
 from rdc_jax.models.hyper_latent import CodedHyperLatent, coded_hyper_latent
 from rdc_jax.models.layers import conv
 from rdc_jax.models.strided import Downsample, Upsample
-from rdc_jax.models.wavelet_start import down_init, up_init
+from rdc_jax.models.wavelet_init import down_init, up_init
 
 LEAK = 0.01
 IMAGE_CHANNELS = 3

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rdc_jax import demo
-from rdc_jax.image_io import read_image
+from rdc_jax.images import read_image
 
 
 def corpus() -> dict[str, tuple[np.ndarray, dict[str, Any]]]:

@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rdc_jax import model_folder
 from rdc_jax.errors import RdcError
+from rdc_jax.model_folder import codec_model
 from rdc_jax.selftest.corpus import corpus
 from rdc_jax.selftest.settings import Setting, on_the_cpu, settings
 from rdc_jax.selftest.worker import decoded_here
@@ -52,8 +52,8 @@ def run(
     only: names of settings instead of all, the first setting of all runs too. progress: is called
     with each name. Raises RdcError when a model cannot be loaded or the first setting fails.
     """
-    folder = model_folder.find(model)
-    loaded = model_folder.load(folder)
+    folder = codec_model.find(model)
+    loaded = codec_model.load(folder)
     model_id = loaded.model_id.hex()
     reference = read_reference(folder, model_id)
     names = list(corpus()) if full else list(QUICK_PICTURES)
@@ -139,7 +139,7 @@ def start(
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def not_decoded(encoded: dict[str, Any], model: model_folder.Model, out: Path) -> str | None:
+def not_decoded(encoded: dict[str, Any], model: codec_model.Model, out: Path) -> str | None:
     """The first file of a setting that does not decode elsewhere to the symbols it was made of."""
     found = decoded_here(model, {name: out / f"{name}.rdc" for name in encoded})
     for name, entry in encoded.items():
@@ -170,19 +170,19 @@ def read_reference(folder: Path, model_id: str) -> dict[str, Any]:
     path = folder / REFERENCE
     if not path.is_file():
         return {}
-    with model_folder.damage(path):
+    with codec_model.damage(path):
         stored = json.loads(path.read_text())
         return dict(stored["files"]) if stored["model_id"] == model_id else {}
 
 
 def write_reference(model: str | Path | None = None) -> Path:
     """Makes the reference of a model anew, once for its weights; returns its path."""
-    folder = model_folder.find(model)
+    folder = codec_model.find(model)
     with tempfile.TemporaryDirectory() as scratch:
         out, names = Path(scratch), [*QUICK_PICTURES, "noise", "grey", "tiles"]
         start(folder, Setting("", {}), {}, names, out)
         files = {name: out / f"{name}.rdc" for name in names}
-        found = decoded_here(model_folder.load(folder), files)
+        found = decoded_here(codec_model.load(folder), files)
         entries = {
             name: {
                 "file": base64.b64encode(path.read_bytes()).decode(),
@@ -190,8 +190,8 @@ def write_reference(model: str | Path | None = None) -> Path:
             }
             for name, path in files.items()
         }
-    stored = {"model_id": model_folder.load(folder).model_id.hex(), "files": entries}
-    (folder / REFERENCE).write_bytes(model_folder.as_json(stored))
+    stored = {"model_id": codec_model.load(folder).model_id.hex(), "files": entries}
+    (folder / REFERENCE).write_bytes(codec_model.as_json(stored))
     return folder / REFERENCE
 
 

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from rdc_jax import file_decoding, model_folder
+from rdc_jax.decoding import decoder as file_decoding
 from rdc_jax.entropy.entropy_model import EntropyModel
+from rdc_jax.model_folder import codec_model
+from rdc_jax.model_folder.codec_model import downsampling_of
 from rdc_jax.selftest.corpus import corpus
 
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
-    model = model_folder.load(job["model"])
+    model = codec_model.load(job["model"])
     decode_latent, encode, platforms = _decoder(job["decoder"], model)
     files = {name: Path(path).read_bytes() for name, path in job["decode"].items()}
     encoded = {}
@@ -32,7 +34,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     return {"decoded": decoded, "encoded": encoded, "platforms": platforms}
 
 
-def decoded_here(model: model_folder.Model, files: dict[str, Path]) -> dict[str, Any]:
+def decoded_here(model: codec_model.Model, files: dict[str, Path]) -> dict[str, Any]:
     """Digests of files by this process, without JAX."""
     decode_latent = _decoder("numpy", model)[0]
     return {name: digests(decode_latent, path.read_bytes()) for name, path in files.items()}
@@ -49,24 +51,24 @@ def digests(decode_latent: Any, data: bytes) -> dict[str, str]:
     }
 
 
-def _decoder(kind: str, model: model_folder.Model) -> tuple[Any, Any, list[str]]:
+def _decoder(kind: str, model: codec_model.Model) -> tuple[Any, Any, list[str]]:
     """(decode_latent, encode or None, platforms)."""
     if kind == "jax":
         import jax
 
-        from rdc_jax.codec import Codec
+        from rdc_jax.codec.codec import Codec
 
         codec = Codec(model)
         return codec.decode_latent, codec.encode, sorted({d.platform for d in jax.devices()})
     if kind == "onnxruntime":
         import onnxruntime
 
-        from rdc_jax.interop import onnx_decoder
+        from rdc_jax.interop.onnx import decoder as onnx_decoder
 
         decoder = onnx_decoder.Decoder(model, None, model.path / onnx_decoder.FOLDER)
         return decoder.decode_latent, None, [f"onnxruntime {onnxruntime.__version__}"]
     entropy = EntropyModel.from_arrays(model.entropy)
-    f = file_decoding.downsampling_of(model.config)
+    f = downsampling_of(model.config)
     return lambda data: file_decoding.decode_latent(data, model, entropy, f), None, ["numpy"]
 
 

@@ -13,7 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from rdc_jax.errors import RdcError
 from rdc_jax.models.unet import Attend
-from rdc_jax.training.partitioning import BATCH_AXES
+from rdc_jax.training.cluster.partitioning import BATCH_AXES
 
 KERNELS = ("auto", "xla", "cudnn", "pallas")
 PALLAS_BLOCK = 512  # positions; sequences that are no multiple of it go without the kernel

@@ -17,12 +17,14 @@ from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.hyperprior import HYPER_DOWNSAMPLING
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.unet import REMAT
-from rdc_jax.training import fusion_stages, looks, partitioning, stages, state
 from rdc_jax.training import optimizer as optimizers
+from rdc_jax.training import state
 from rdc_jax.training.attention import attention_kernel
+from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.step import STOP, make_step
+from rdc_jax.training.tasks import codec_losses, fusion_losses, looks
 
-TRAINED = stages.TRAINED | fusion_stages.TRAINED  # parts of the parameters, by stage
+TRAINED = codec_losses.TRAINED | fusion_losses.TRAINED  # parts of the parameters, by stage
 COMPUTE_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
@@ -100,33 +102,33 @@ def training_networks(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
     return Networks.from_config(config.model.to_dict(), dtype, training.remat, attend)
 
 
-LOSSES = stages.LOSSES | fusion_stages.LOSSES
+LOSSES = codec_losses.LOSSES | fusion_losses.LOSSES
 
 
 def build_loss(
     config: ml_collections.ConfigDict,
     networks: Networks,
     functions: Mapping[str, Callable] = LOSSES,
-) -> stages.Loss:
+) -> codec_losses.Loss:
     """The loss of the config's stage, with the numbers it needs from the config.
 
     functions: what to build for each stage, from the arguments that losses are built from.
     """
     model, training = config.model, config.training
-    coding = stages.Recipe(
+    coding = codec_losses.Recipe(
         num_levels=model.num_levels,
         timestep_range=tuple(model.timestep_range),
         timestep_gap=training.timestep_gap,
         uniform_map_share=training.uniform_map_share,
     )
-    if config.stage not in fusion_stages.TRAINED or config.stage in fusion_stages.WITH_BASE:
+    if config.stage not in fusion_losses.TRAINED or config.stage in fusion_losses.WITH_BASE:
         coding = dataclasses.replace(
             coding,
             distortion_weight=training.distortion_weight,
             latent_weight=training.latent_weight,
             balance=training.balance,
         )
-    if config.stage not in fusion_stages.TRAINED:
+    if config.stage not in fusion_losses.TRAINED:
         recipe = dataclasses.replace(
             coding,
             later_clock_share=training.later_clock_share,
@@ -137,26 +139,26 @@ def build_loss(
         return functions[config.stage](networks, recipe)
     weights = {
         field.name: training[field.name]
-        for field in dataclasses.fields(fusion_stages.FusionRecipe)
+        for field in dataclasses.fields(fusion_losses.FusionRecipe)
         if field.name not in ("base", "looks")
     }
     dtype = COMPUTE_DTYPES[training.compute_dtype]
     fusion = Fusion.from_config(config.fusion.to_dict(), networks, dtype)
     judged = looks.Looks.from_config(training.to_dict(), networks.downsampling)
-    recipe = fusion_stages.FusionRecipe(coding, judged, **weights)
+    recipe = fusion_losses.FusionRecipe(coding, judged, **weights)
     return functions[config.stage](networks, fusion, recipe)
 
 
 def build_encoder_shares(
     config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
 ) -> Callable | None:
-    """The jitted `fusion_stages.encoder_shares` where the stage has several parts, else None.
+    """The jitted `fusion_losses.encoder_shares` where the stage has several parts, else None.
 
     It takes the arguments of the step, and looks at as many examples as the step does at once.
     """
     if config.stage != "end_to_end":
         return None
-    shares = {"end_to_end": fusion_stages.encoder_shares}
+    shares = {"end_to_end": fusion_losses.encoder_shares}
     compute = build_loss(config, training_networks(config, mesh), shares)
     if config.training.split_rows:
         compute = on_whole_kernels(compute, mesh)
@@ -189,7 +191,7 @@ def check_rows(config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh) -> No
         )
 
 
-def on_whole_kernels(loss: stages.Loss, mesh: jax.sharding.Mesh) -> stages.Loss:
+def on_whole_kernels(loss: codec_losses.Loss, mesh: jax.sharding.Mesh) -> codec_losses.Loss:
     """The same loss, see `partitioning.gather_kernels`."""
 
     def gathered(trained, frozen, batch, key):
@@ -220,7 +222,7 @@ def batch_entries(config: ml_collections.ConfigDict) -> dict[str, tuple[tuple[in
 
 def model_flops(config: ml_collections.ConfigDict, params: Any) -> float:
     """Convolutions and matrix products of one step's loss and gradient, without recomputation."""
-    from rdc_jax.training import flops
+    from rdc_jax.training.cost import flops
 
     trained, frozen = split_parameters(config.stage, params)
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (trained, frozen))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from rdc_jax.training import state
-from rdc_jax.training.stages import Loss
+from rdc_jax.training.tasks.codec_losses import Loss
 
 STOP = "stop"
 """Name of an int32 [B] entry of a batch that the step hands on as its largest value: how the

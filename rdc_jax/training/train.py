@@ -18,29 +18,24 @@ import numpy as np
 from clu import parameter_overview
 from jax.experimental import multihost_utils
 
-from rdc_jax import model_folder
 from rdc_jax.data import mixing, pipeline, sources
 from rdc_jax.errors import RdcError
+from rdc_jax.model_folder import codec_model
 from rdc_jax.models.hyperprior import blinded
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import (
-    distributed,
-    fusion_run,
-    hardware,
-    latents,
-    partitioning,
-    program,
-    run_validation,
-    validation,
-)
+from rdc_jax.training import program
 from rdc_jax.training.checkpoints import Checkpoints
-from rdc_jax.training.initialization import fitted_to, match_empirical_scales
-from rdc_jax.training.interrupts import CONTINUE, TERMINATED, Terminated, noted_signals
+from rdc_jax.training.cluster import distributed, partitioning
+from rdc_jax.training.cluster.interrupts import CONTINUE, TERMINATED, Terminated, noted_signals
+from rdc_jax.training.cluster.watchdog import watchdog
+from rdc_jax.training.cost import hardware
 from rdc_jax.training.metric_writer import MetricWriter
 from rdc_jax.training.profile import profile_window
 from rdc_jax.training.step import STOP
+from rdc_jax.training.tasks import fusion_task, latent_checks
+from rdc_jax.training.tasks.initialization import fitted_to, match_empirical_scales
 from rdc_jax.training.throughput import Throughput
-from rdc_jax.training.watchdog import watchdog
+from rdc_jax.training.validation import measuring, run_validation
 
 
 @distributed.failing_alone()
@@ -58,19 +53,19 @@ def train(config: ml_collections.ConfigDict) -> Path:
     training, batch_size = config.training, config.data.batch_size
     partitioning.check_batch_size(mesh, batch_size, training.accumulate)
     program.check_stage(config.stage)
-    config = fusion_run.with_base(config)
+    config = fusion_task.with_base(config)
 
     # Data: the source, a few of its images held out for validation, and other sets to mix in.
     source = open_source(config)
     mix = mixing.open_mix(config.data.get("mix", ""))
-    latents.check_settings(config, source)
+    latent_checks.check_settings(config, source)
     held_out = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
-    crops = validation.validation_crops(source, held_out, size=validation.crop_side(config))
+    crops = measuring.validation_crops(source, held_out, size=measuring.crop_side(config))
 
     # Parameters: fresh, or from a weights folder. The program says which are trained.
     networks = Networks.from_config(config.model.to_dict())
     params = initial_parameters(config, networks, crops)
-    latents.check_autoencoder(config, source, params)
+    latent_checks.check_autoencoder(config, source, params)
     validate = run_validation.RunValidation(config, networks, crops) if is_first else None
     run = program.build(config, mesh, params)
     trained, frozen = program.split_parameters(config.stage, params)
@@ -169,10 +164,10 @@ def export(config: ml_collections.ConfigDict, networks: Networks, params: Any) -
     """
     folder = Path(config.workdir) / "model"
     try:
-        if fusion_run.makes_codec(config):
-            export_codec(config, networks, folder, fusion_run.without_module(params))
-        if fusion_run.is_fusion(config):
-            fusion_run.export(config, folder, params)
+        if fusion_task.makes_codec(config):
+            export_codec(config, networks, folder, fusion_task.without_module(params))
+        if fusion_task.is_fusion(config):
+            fusion_task.export(config, folder, params)
     except OSError as error:
         raise RdcError(
             f"cannot write {folder}: {error.strerror or error}; make room there and give the same "
@@ -186,11 +181,11 @@ def export_codec(
     """Writes a codec's model folder, its integer tables made from the weights as stored."""
     stored = jax.tree.map(lambda x: np.asarray(x).astype(np.float16), params)
     params = jax.tree.map(lambda x: x.astype(np.float32), stored)  # what a decoder will load
-    entropy = model_folder.entropy_arrays(
+    entropy = codec_model.entropy_arrays(
         params["hyperprior"], networks.step_table(params), **networks.entropy_settings()
     )
-    name = fusion_run.codec_name(config)
-    model_folder.save(folder, name, config.model.to_dict(), params, entropy)
+    name = fusion_task.codec_name(config)
+    codec_model.save(folder, name, config.model.to_dict(), params, entropy)
 
 
 def open_source(config: ml_collections.ConfigDict) -> Any:
@@ -244,10 +239,10 @@ def initial_parameters(
     config: ml_collections.ConfigDict, networks: Networks, crops: np.ndarray
 ) -> dict[str, Any]:
     """Fresh parameters (joint stage) or those of the weights folder `init_from`; host arrays."""
-    if fusion_run.is_fusion(config):
-        return fusion_run.initial_parameters(config, networks)
+    if fusion_task.is_fusion(config):
+        return fusion_task.initial_parameters(config, networks)
     if config.init_from:
-        stored = model_folder.load(config.init_from).params
+        stored = codec_model.load(config.init_from).params
         params = fitted_to(networks, stored, config.seed)
         if blind_to := config.training.get("blind_to", ""):
             params["hyperprior"] = jax.device_get(blinded(params["hyperprior"], blind_to))

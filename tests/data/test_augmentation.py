@@ -9,9 +9,9 @@ from rdc_jax.data.mixing import Part
 from rdc_jax.data.pipeline import training_iterator
 from rdc_jax.data.ragged import continued, draw_true_size
 from rdc_jax.data.sources import SyntheticSource
+from rdc_jax.decoding.windows import assembled, tiled_rows
 from rdc_jax.errors import RdcError
-from rdc_jax.importance import cells_to_latent
-from rdc_jax.tiling import assembled, tiled_rows
+from rdc_jax.importance.maps import cells_to_latent
 
 SIZES = {"batch_size": 4, "crop_size": 64, "seed": 5, "prefetch": 2}
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from configs import tiny
-from rdc_jax.commands.train import apply_override
+from rdc_jax.cli.commands.train import apply_override
 from rdc_jax.data import mixing
 from rdc_jax.data.crops import crop_image, draw_crop
 from rdc_jax.data.masks import random_importance

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdc_jax.cli import main
+from rdc_jax.cli.main import main
 from rdc_jax.data import prepare as preparation
 from rdc_jax.data import records, shards
 from rdc_jax.data.prepare import prepare

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from rdc_jax.cli import main
+from rdc_jax.cli.main import main
 from rdc_jax.data import synthesize as synthesizing
 from rdc_jax.data.sources import FolderSource
 from rdc_jax.data.synthesis import kinds, words

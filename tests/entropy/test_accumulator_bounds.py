@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from rdc_jax import model_folder
 from rdc_jax.entropy import integer_layers as integers
 from rdc_jax.entropy.accumulator_bounds import EXACT_LIMIT, Bounds, Interval
 from rdc_jax.entropy.entropy_model import EntropyModel, accumulator_record
 from rdc_jax.errors import RdcError
+from rdc_jax.model_folder import codec_model
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -55,15 +55,15 @@ def test_the_bound_is_reached_and_never_passed(rng, k):
     "name", ["tiny", *(GOLDEN / n for n in ("model", "mean_scale", "hyper_latent"))]
 )
 def test_all_sums_of_a_model_stay_far_below_the_limit(name):
-    record = accumulator_record(model_folder.load(name).entropy)
+    record = accumulator_record(codec_model.load(name).entropy)
     assert record["limit"] == EXACT_LIMIT == 2**53
     for bound in record["largest_magnitude"].values():
         assert 0 < bound["reachable"] <= bound["checked"] < 2**48
 
 
 def test_the_shipped_record_is_of_the_shipped_weights():
-    model = model_folder.load("tiny")
-    stored = json.loads((model.path / model_folder.BOUNDS).read_text())
+    model = codec_model.load("tiny")
+    stored = json.loads((model.path / codec_model.BOUNDS).read_text())
     assert stored == accumulator_record(model.entropy)
 
 
@@ -90,7 +90,7 @@ def test_a_weight_file_altered_to_overflow_is_refused(copy):
 
     edit(copy, overflow)
     with pytest.raises(RdcError, match=r"'synthesis_1'.* could overflow"):
-        EntropyModel.from_arrays(model_folder.load(copy).entropy)
+        EntropyModel.from_arrays(codec_model.load(copy).entropy)
 
 
 def test_the_least_bias_there_is_does_not_slip_through(copy):
@@ -101,21 +101,21 @@ def test_the_least_bias_there_is_does_not_slip_through(copy):
 
     edit(copy, overflow)
     with pytest.raises(RdcError, match=r"'synthesis_1'.* could overflow"):
-        EntropyModel.from_arrays(model_folder.load(copy).entropy)
+        EntropyModel.from_arrays(codec_model.load(copy).entropy)
 
 
 def test_a_record_of_other_weights_is_refused(copy):
-    record = accumulator_record(model_folder.load(copy).entropy)
-    path = copy / model_folder.BOUNDS
+    record = accumulator_record(codec_model.load(copy).entropy)
+    path = copy / codec_model.BOUNDS
     path.write_text(json.dumps(record))
-    model_folder.load(copy)
+    codec_model.load(copy)
     record["largest_magnitude"]["pass0_0"]["reachable"] -= 1
     path.write_text(json.dumps(record))
     with pytest.raises(RdcError, match=r"bounds\.json is not of these weights"):
-        model_folder.load(copy)
+        codec_model.load(copy)
     path.write_text("{")
     with pytest.raises(RdcError, match=r"bounds\.json is damaged"):
-        model_folder.load(copy)
+        codec_model.load(copy)
 
 
 @pytest.mark.parametrize(
@@ -144,4 +144,4 @@ def test_arrays_of_other_types_and_layers_that_do_not_fit_are_refused(copy, key,
 
     edit(copy, alter)
     with pytest.raises(RdcError, match="damaged"):
-        EntropyModel.from_arrays(model_folder.load(copy).entropy)
+        EntropyModel.from_arrays(codec_model.load(copy).entropy)

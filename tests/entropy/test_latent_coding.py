@@ -389,10 +389,10 @@ def test_random_bytes_give_one_kind_of_error(random_model, coded_bytes, noise):
 
 
 def test_entropy_model_survives_its_arrays_and_refuses_others(random_hyperprior):
-    from rdc_jax import model_folder
+    from rdc_jax.model_folder import codec_model
 
     steps = np.linspace(0.5, 60, 1001)[:, None]
-    arrays = model_folder.entropy_arrays(random_hyperprior()[1], steps, 32.0)
+    arrays = codec_model.entropy_arrays(random_hyperprior()[1], steps, 32.0)
     model = EntropyModel.from_arrays(arrays)
     assert model.latent_unit == 32 and model.step_fixed.dtype == np.int64
     np.testing.assert_allclose(model.step_fixed * 32 / 2**20, steps, rtol=1e-4)

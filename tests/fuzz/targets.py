@@ -13,11 +13,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rdc_jax import file_decoding, model_folder, open_file
-from rdc_jax.commands import info
-from rdc_jax.entropy import bitstream, coder, importance_coding, latent_coding, tables
+from rdc_jax.bitstream import container as bitstream
+from rdc_jax.bitstream.sections import SectionType
+from rdc_jax.cli.commands import info
+from rdc_jax.decoding import decoder as file_decoding
+from rdc_jax.decoding import opened_file
+from rdc_jax.entropy import coder, importance_coding, latent_coding, tables
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.entropy.sections import SectionType
+from rdc_jax.importance.conditions import conditions_of
+from rdc_jax.model_folder import codec_model
+from rdc_jax.model_folder.codec_model import downsampling_of
 from tests.fuzz import mutations
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -50,10 +55,10 @@ def files() -> dict[str, tuple[bytes, str]]:
 
 
 @functools.cache
-def model(name: str) -> tuple[model_folder.Model, EntropyModel, int]:
-    loaded = model_folder.load(GOLDEN / name)
+def model(name: str) -> tuple[codec_model.Model, EntropyModel, int]:
+    loaded = codec_model.load(GOLDEN / name)
     entropy = EntropyModel.from_arrays(loaded.entropy)
-    return loaded, entropy, file_decoding.downsampling_of(loaded.config)
+    return loaded, entropy, downsampling_of(loaded.config)
 
 
 @functools.cache
@@ -129,7 +134,7 @@ def streams(name: str) -> tuple[EntropyModel, dict[int, bytes], latent_coding.Co
     header, sections = bitstream.unpack(data)
     payloads = {section.type: section.payload for section in sections}
     grid = importance_coding.decode_importance(payloads[1], header.map_shape, header.num_levels)
-    return entropy, payloads, open_file.conditions(header, grid, f)
+    return entropy, payloads, conditions_of(header, grid, f)
 
 
 def latent_stream(data: bytes, kind: SectionType) -> None:
@@ -162,7 +167,7 @@ def whole(data: bytes) -> None:
     header, _ = bitstream.unpack(data, max_pixels=MAX_PIXELS)
     loaded, entropy, f = model(known.get(header.model_id, "model"))
     header, coded, conditions = file_decoding.decode_latent(
-        data, loaded, entropy, f, max_pixels=open_file.PIECE_SHARE * MAX_PIXELS
+        data, loaded, entropy, f, max_pixels=opened_file.PIECE_SHARE * MAX_PIXELS
     )
     assert coded.yhat.shape[:2] == (conditions.height, conditions.width)
     assert np.all(np.isfinite(coded.yhat)) and np.all(coded.scale > 0)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from rdc_jax import file_decoding
+from rdc_jax.decoding import decoder as file_decoding
 from rdc_jax.errors import RdcError
 from tests.fuzz import mutations, part_targets
 from tests.fuzz.targets import GOLDEN, files, model

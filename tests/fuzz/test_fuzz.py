@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rdc_jax.entropy import bitstream
+from rdc_jax.bitstream import container
 from rdc_jax.errors import RdcError
 from tests.fuzz import mutations
 from tests.fuzz.part_targets import TARGETS
@@ -73,16 +73,16 @@ def test_every_changed_byte_of_a_golden_file_is_detected(name):
         for flip in FLIPS:
             changed = bytearray(data)
             changed[place] ^= flip
-            with pytest.raises(bitstream.BitstreamError):
-                bitstream.unpack(bytes(changed))
+            with pytest.raises(container.BitstreamError):
+                container.unpack(bytes(changed))
 
 
 @pytest.mark.parametrize("name", ["one_pixel", "mean_scale_noise"])
 def test_every_truncation_of_a_golden_file_is_detected(name):
     data = (GOLDEN / f"{name}.rdc").read_bytes()
     for size in range(len(data)):
-        with pytest.raises(bitstream.BitstreamError):
-            bitstream.unpack(data[:size])
+        with pytest.raises(container.BitstreamError):
+            container.unpack(data[:size])
 
 
 def test_memory_is_bounded_by_the_limit_of_pixels():

@@ -21,11 +21,13 @@ sys.path.insert(0, str(HERE))
 
 import miniature  # noqa: E402
 
-from rdc_jax import codec as codecs  # noqa: E402
-from rdc_jax import open_file, picture_sections  # noqa: E402
-from rdc_jax.entropy import bitstream, importance_coding, latent_coding  # noqa: E402
-from rdc_jax.entropy.sections import SectionType  # noqa: E402
-from rdc_jax.pictures.picture import Picture  # noqa: E402
+from rdc_jax.bitstream import container  # noqa: E402
+from rdc_jax.bitstream.sections import SectionType  # noqa: E402
+from rdc_jax.codec import codec as codecs  # noqa: E402
+from rdc_jax.codec import metadata_sections  # noqa: E402
+from rdc_jax.entropy import importance_coding, latent_coding  # noqa: E402
+from rdc_jax.images.image import Picture  # noqa: E402
+from rdc_jax.importance.conditions import conditions_of  # noqa: E402
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -62,7 +64,7 @@ def from_latent(height: int, width: int, timesteps: tuple[int, int], scale: floa
 
     def make(codec) -> bytes:
         grid = np.random.default_rng(4).integers(0, 5, (-(-height // 8), -(-width // 8)), np.uint8)
-        header = bitstream.Header(
+        header = container.Header(
             width=width,
             height=height,
             model_id=codec.model.model_id,
@@ -74,13 +76,13 @@ def from_latent(height: int, width: int, timesteps: tuple[int, int], scale: floa
             default_steps=1,
             default_tau=255,
         )
-        known = open_file.conditions(header, grid, 8)
+        known = conditions_of(header, grid, 8)
         shape = known.height, known.width, codec.entropy.network.latent_channels
         latent = scale * np.random.default_rng(5).standard_cauchy(shape)
         hyper, body, _ = latent_coding.encode_latent(codec.entropy, latent, known)
         coded_map = importance_coding.encode_importance(grid, 5)
         kinds = SectionType.LATENT, SectionType.IMPORTANCE, SectionType.HYPER_LATENT
-        return bitstream.pack(header, zip(kinds, (body, coded_map, hyper), strict=True))
+        return container.pack(header, zip(kinds, (body, coded_map, hyper), strict=True))
 
     return make
 
@@ -97,12 +99,12 @@ def with_extras(pixels: np.ndarray, **options) -> Callable:
         exif=exif.tobytes().removeprefix(b"Exif\0\0"),
         xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>",
     )
-    return encoded(pixels, extras=picture_sections.extras_of(picture), **options)
+    return encoded(pixels, extras=metadata_sections.extras_of(picture), **options)
 
 
 def digests_of_extras(data: bytes) -> dict[str, str]:
     """SHA-256 of the alpha plane and of each kind of metadata that a file has."""
-    parts = picture_sections.parts_of(data)
+    parts = metadata_sections.parts_of(data)
     return {
         name: hashlib.sha256(bytes(parts[name])).hexdigest()
         for name in ("alpha", "icc", "exif", "xmp")

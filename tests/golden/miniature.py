@@ -11,8 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from rdc_jax import model_folder
 from rdc_jax.entropy import tables
+from rdc_jax.model_folder import codec_model
 from rdc_jax.models.autoencoder import dct_analysis_matrix
 from rdc_jax.models.networks import Networks
 
@@ -75,12 +75,12 @@ def make(folder: Path, name: str) -> bytes:
         liven_mean_scale(params, generator)
     else:
         liven_context(params, config["latent_channels"])
-    entropy = model_folder.entropy_arrays(
+    entropy = codec_model.entropy_arrays(
         params["hyperprior"], networks.step_table(params), **networks.entropy_settings()
     )
     entropy |= {f"tables/{key}": array for key, array in shortened_tables().items()}
     entropy = {key: array for key, array in entropy.items() if key not in absent}
-    return model_folder.save(folder, f"golden-{name}", config, params, entropy)
+    return codec_model.save(folder, f"golden-{name}", config, params, entropy)
 
 
 def draw(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rdc_jax import codec as codecs
-from rdc_jax import file_decoding, model_folder
-from rdc_jax.entropy import bitstream, importance_coding
+from rdc_jax.bitstream import container
+from rdc_jax.bitstream.tile_index import Window
+from rdc_jax.codec import codec as codecs
+from rdc_jax.decoding.opened_file import open_file
+from rdc_jax.entropy import importance_coding
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.entropy.tile_coding import Window
 from rdc_jax.errors import RdcError
-from rdc_jax.open_file import open_file
+from rdc_jax.model_folder import codec_model
+from rdc_jax.model_folder.codec_model import downsampling_of
 from tests.fuzz import mutations
 from tests.independent import decoder, dither
 from tests.independent.container import Damaged
@@ -25,9 +27,9 @@ FILES = json.loads((GOLDEN / "golden.json").read_text())["files"]
 
 def of_the_package(data: bytes, folder: Path) -> dict:
     """What `decode_latent` gives, with the network's own integers."""
-    model = model_folder.load(folder)
+    model = codec_model.load(folder)
     entropy = EntropyModel.from_arrays(model.entropy)
-    f = file_decoding.downsampling_of(model.config)
+    f = downsampling_of(model.config)
     opened = open_file(data, model, f)
     header, h, w = opened.header, opened.conditions.height, opened.conditions.width
     windows = [Window(0, h, 0, w)]
@@ -50,7 +52,7 @@ def of_the_package(data: bytes, folder: Path) -> dict:
     network.pass_parameters = recorded
     coded = opened.latent(entropy)
     assert tile == len(windows) - 1
-    payloads = {section.type: section.payload for section in bitstream.unpack(data)[1]}
+    payloads = {section.type: section.payload for section in container.unpack(data)[1]}
     grid = importance_coding.decode_importance(payloads[1], header.map_shape, header.num_levels)
     return {
         "header": header,
@@ -89,7 +91,7 @@ def test_a_file_of_the_shipped_model_decodes_to_the_same_integers(rng):
     y, x = np.mgrid[0:44, 0:60]
     pixels = 128 + 90 * np.sin(x[..., None] / [5, 9, 14] + y[..., None] / [7, 4, 11])
     pixels = np.clip(pixels + rng.normal(0, 10, pixels.shape), 0, 255).astype(np.uint8)
-    folder = model_folder.find(None)
+    folder = codec_model.find(None)
     data = codecs.load(folder).encode(pixels, quality=60, importance=(x > 30), seed=7)
     assert_equal(of_the_package(data, folder), decoder.decode(data, folder))
 

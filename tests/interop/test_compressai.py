@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rdc_jax import cli
-from rdc_jax import codec as codecs
+from rdc_jax.cli import main
+from rdc_jax.codec import codec as codecs
 from rdc_jax.errors import RdcError
 from rdc_jax.interop import compressai as interop
 from rdc_jax.models.gdn import GDN
@@ -75,7 +75,7 @@ def codec(reference, tmp_path_factory):
     folder = tmp_path_factory.mktemp("imported")
     torch.save({"state_dict": reference.state_dict()}, folder / "weights.pth.tar")
     arguments = ["import", "--from", "compressai", str(folder / "weights.pth.tar")]
-    assert cli.main([*arguments, str(folder / "model")]) == 0
+    assert main.main([*arguments, str(folder / "model")]) == 0
     return codecs.load(folder / "model")
 
 

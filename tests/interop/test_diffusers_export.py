@@ -9,8 +9,10 @@ import pytest
 import safetensors.numpy
 
 from configs import base, hyperprior, sd21, tiny
-from rdc_jax import cli, fusion_folder, model_folder
-from rdc_jax.interop import diffusers_configs, diffusers_parts, diffusers_scheduler
+from rdc_jax.cli import main
+from rdc_jax.interop.diffusers import configs, parts
+from rdc_jax.interop.diffusers import scheduler as diffusers_scheduler
+from rdc_jax.model_folder import codec_model, fusion_module
 from rdc_jax.models.networks import Networks
 
 
@@ -24,10 +26,10 @@ def random_model(folder, config):
         return np.abs(generator.normal(0, scale, leaf.shape)).astype(np.float32)
 
     params = jax.tree.map(draw, jax.eval_shape(networks.init, jax.random.key(0)))
-    entropy = model_folder.entropy_arrays(
+    entropy = codec_model.entropy_arrays(
         params["hyperprior"], networks.step_table(params), **networks.entropy_settings()
     )
-    model_folder.save(folder, config.name, model, params, entropy)
+    codec_model.save(folder, config.name, model, params, entropy)
     return folder
 
 
@@ -38,11 +40,11 @@ def large(tmp_path_factory):
 
 
 def export(model, out, *more):
-    return cli.main(["export", "--to", "diffusers", str(model), str(out), *more])
+    return main.main(["export", "--to", "diffusers", str(model), str(out), *more])
 
 
 def import_again(folder, out, *more):
-    return cli.main(["import", "--from", "diffusers", str(folder), str(out), *more])
+    return main.main(["import", "--from", "diffusers", str(folder), str(out), *more])
 
 
 def contents(folder):
@@ -70,7 +72,7 @@ def test_diffusers_loads_what_is_exported(large, tmp_path, capsys, rng):
     assert not any(told.values())
     vae, told = diffusers.AutoencoderKL.from_pretrained(out / "vae", output_loading_info=True)
     assert not any(told.values())
-    stored = model_folder.load(large)
+    stored = codec_model.load(large)
     networks, params = Networks.from_config(stored.config), stored.params
     noisy = rng.normal(0, 1, (1, 8, 8, 4)).astype(np.float32)
     context = safetensors.numpy.load_file(out / "entropy" / "context.safetensors")["empty_prompt"]
@@ -105,7 +107,7 @@ def test_nothing_changes_on_the_way_out_and_back(large, tmp_path, capsys):
     assert export(large, out, "-j") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["classes"] == {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
-    assert report["model_id"] == model_folder.load(large).model_id.hex()
+    assert report["model_id"] == codec_model.load(large).model_id.hex()
     assert names_below(out) == {
         *("README.md", "manifest.json", "scheduler/scheduler_config.json"),
         *("unet/config.json", "unet/diffusion_pytorch_model.safetensors"),
@@ -138,9 +140,9 @@ def test_the_shipped_model_is_exported_whole(tmp_path, capsys):
     assert "CC BY-SA 4.0" in (out / "LICENSE.md").read_text()
     config = json.loads((out / "autoencoder" / "config.json").read_text())
     assert config["kind"] == "transform" and config["latent_channels"] == 56
-    tiny_model = model_folder.load("tiny")
+    tiny_model = codec_model.load("tiny")
     flat = safetensors.numpy.load_file(out / "autoencoder" / "model.safetensors")
-    ours = model_folder.flatten(tiny_model.params["autoencoder"])
+    ours = codec_model.flatten(tiny_model.params["autoencoder"])
     assert flat.keys() == ours.keys()
     for name, value in flat.items():
         np.testing.assert_array_equal(value, ours[name])
@@ -148,9 +150,9 @@ def test_the_shipped_model_is_exported_whole(tmp_path, capsys):
     shipped = contents(tiny_model.path)
     del shipped["selftest.json"]  # what `rdc selftest` compares with, no part of the model
     assert contents(again) == shipped
-    model = model_folder.load(again)
-    module = fusion_folder.choose(model, None)
-    assert module.identity == fusion_folder.choose(tiny_model, None).identity
+    model = codec_model.load(again)
+    module = fusion_module.choose(model, None)
+    assert module.identity == fusion_module.choose(tiny_model, None).identity
 
 
 @pytest.mark.parametrize(
@@ -167,17 +169,17 @@ def test_what_is_no_class_of_diffusers_is_known(changes, outcome):
     model = sd21.get_config("smoke").model.to_dict()
     model["unet"] = {**model["unet"], **changes}
     networks = Networks.from_config(model)
-    obstacle = diffusers_configs.unet_obstacle(networks)
+    obstacle = configs.unet_obstacle(networks)
     assert obstacle is None if outcome is None else outcome in obstacle
-    part, _ = diffusers_parts.parts(model, networks)
+    part, _ = parts.parts(model, networks)
     if outcome is None:  # and it is read as what it was
-        read = diffusers_configs.read_unet(part.config, "config.json")
-        diffusers_configs.check_settings(networks.unet, read.section, "config.json")
+        read = configs.read_unet(part.config, "config.json")
+        configs.check_settings(networks.unet, read.section, "config.json")
     else:
         assert part.config["kind"] == "unet"
     alone = Networks.from_config(model | {"context_shape": None})
     if any(model["unet"]["heads"]) and outcome is None:
-        assert "no cross-attention" in diffusers_configs.unet_obstacle(alone)
+        assert "no cross-attention" in configs.unet_obstacle(alone)
 
 
 def test_a_changed_export_is_not_taken_for_the_model(large, tmp_path, capsys):
@@ -192,7 +194,7 @@ def test_a_changed_export_is_not_taken_for_the_model(large, tmp_path, capsys):
     assert "is not what was exported; if it was changed on purpose" in error(capsys)
     (out / "manifest.json").unlink()
     assert import_again(out, tmp_path / "again") == 0
-    changed, before = model_folder.load(tmp_path / "again"), model_folder.load(large)
+    changed, before = codec_model.load(tmp_path / "again"), codec_model.load(large)
     assert changed.model_id != before.model_id
     bias = changed.params["autoencoder"]["post_quant_conv"]["bias"]
     np.testing.assert_array_equal(bias, arrays["post_quant_conv.bias"].astype(np.float32))

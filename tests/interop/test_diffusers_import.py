@@ -12,8 +12,11 @@ import pytest
 import safetensors.numpy
 
 from configs import sd21
-from rdc_jax import cli, model_folder, stored_networks
-from rdc_jax.interop import diffusers_configs, diffusers_names, diffusers_scheduler
+from rdc_jax.cli import main
+from rdc_jax.codec import loading
+from rdc_jax.interop.diffusers import configs as diffusers_configs
+from rdc_jax.interop.diffusers import names, scheduler
+from rdc_jax.model_folder import codec_model
 from rdc_jax.models.networks import Networks
 
 CONFIG = "configs/sd21.py:smoke"
@@ -44,18 +47,15 @@ def stock(networks, params, tmp_path_factory):
     configs = {
         "unet": diffusers_configs.unet_config(networks),
         "vae": diffusers_configs.autoencoder_config(networks.autoencoder),
-        "scheduler": diffusers_scheduler.scheduler_config(MODEL, networks),
+        "scheduler": scheduler.scheduler_config(MODEL, networks),
     }
     for part, config in configs.items():
         (folder / part).mkdir()
         name = "scheduler_config.json" if part == "scheduler" else "config.json"
         (folder / part / name).write_text(json.dumps(config))
     for part, tree in (("unet", params["unet"]), ("vae", params["autoencoder"])):
-        flat = model_folder.flatten(tree)
-        arrays = {
-            diffusers_names.diffusers_key(k): diffusers_names.to_diffusers(k, v)
-            for k, v in flat.items()
-        }
+        flat = codec_model.flatten(tree)
+        arrays = {names.diffusers_key(k): names.to_diffusers(k, v) for k, v in flat.items()}
         safetensors.numpy.save_file(arrays, folder / part / WEIGHTS)
     (folder / "LICENSE.md").write_text("terms of the source")
     return folder
@@ -69,7 +69,7 @@ def copy(stock, tmp_path):
 
 def run(folder, out, *more, config=CONFIG):
     options = ["--config", config] if config else []
-    return cli.main(["import", "--from", "diffusers", str(folder), str(out), *options, *more])
+    return main.main(["import", "--from", "diffusers", str(folder), str(out), *options, *more])
 
 
 def refused(capsys, *arguments, **options):
@@ -86,9 +86,9 @@ def edit(file, **changes):
 
 
 def assert_parts_equal(folder, expected, parts=("unet", "autoencoder")):
-    loaded = model_folder.load(folder).params
+    loaded = codec_model.load(folder).params
     for part in parts:
-        ours, theirs = model_folder.flatten(loaded[part]), model_folder.flatten(expected[part])
+        ours, theirs = codec_model.flatten(loaded[part]), codec_model.flatten(expected[part])
         assert ours.keys() == theirs.keys()
         for name, value in theirs.items():
             assert ours[name].dtype == np.float32
@@ -101,10 +101,10 @@ def test_float32_comes_in_as_it_is(stock, params, tmp_path, capsys):
     assert "licence of the source" in out and "context of the cross-attention is zeros" in out
     assert f"next: rdc train --config {CONFIG} init_from={tmp_path / 'model'}" in out
     assert_parts_equal(tmp_path / "model", params)
-    loaded = model_folder.load(tmp_path / "model").params
+    loaded = codec_model.load(tmp_path / "model").params
     assert loaded.keys() == {"unet", "autoencoder", "hyperprior", "context"}
     assert not loaded["context"]["empty_prompt"].any()
-    stored_networks.of_model(model_folder.load(tmp_path / "model"))  # nothing is missing
+    loading.of_model(codec_model.load(tmp_path / "model"))  # nothing is missing
     assert (tmp_path / "model" / "LICENSE.md").read_text() == "terms of the source"
     assert "not empty; -f replaces it" in refused(capsys, stock, tmp_path / "model")
 
@@ -161,7 +161,7 @@ def test_a_single_file_and_the_fp16_variant_are_found(copy, params, tmp_path):
 
 def test_older_names_and_convolutions_of_attention_are_known(copy, params, tmp_path):
     """Autoencoders saved before 2023 say query, key, value; U-Nets of SD 1.x project by 1x1."""
-    older = {new: old for old, new in diffusers_names.OLDER_ATTENTION.items()}
+    older = {new: old for old, new in names.OLDER_ATTENTION.items()}
     arrays = {}
     for key, value in safetensors.numpy.load_file(copy / "vae" / WEIGHTS).items():
         for new, old in older.items():
@@ -191,7 +191,7 @@ def test_a_context_is_taken_from_a_file(stock, tmp_path, capsys, rng, suffix):
     assert run(stock, tmp_path / "model", "--context", str(file), "-j") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["notes"] == ["the entropy model is fresh and codes badly until it is trained"]
-    stored = model_folder.load(tmp_path / "model").params["context"]["empty_prompt"]
+    stored = codec_model.load(tmp_path / "model").params["context"]["empty_prompt"]
     np.testing.assert_array_equal(stored, context[0].astype(np.float32))
     np.save(tmp_path / "wrong.npy", context[:, 1:])
     line = refused(capsys, stock, tmp_path / "m", "--context", str(tmp_path / "wrong.npy"))
@@ -203,8 +203,8 @@ def test_a_context_is_taken_from_a_file(stock, tmp_path, capsys, rng, suffix):
 def test_a_model_that_predicts_noise_comes_in_by_an_override(copy, tmp_path, capsys):
     edit(copy / "scheduler" / "scheduler_config.json", prediction_type="epsilon")
     arguments = ["import", "--from", "diffusers", str(copy), "--config", CONFIG]
-    assert cli.main([*arguments, str(tmp_path / "model"), "model.prediction=eps"]) == 0
-    assert model_folder.load(tmp_path / "model").config["prediction"] == "eps"
+    assert main.main([*arguments, str(tmp_path / "model"), "model.prediction=eps"]) == 0
+    assert codec_model.load(tmp_path / "model").config["prediction"] == "eps"
     assert "model.prediction=eps init_from=" in capsys.readouterr().out
 
 
@@ -215,9 +215,9 @@ def test_training_goes_on_from_an_import(stock, tmp_path, capsys):
     train = ["train", "--config", CONFIG, f"init_from={model}", f"workdir={tmp_path / 'run'}",
              "training.compute_dtype=float32"]  # fmt: skip
     with jax.numpy_dtype_promotion("standard"):  # optax needs it
-        assert cli.main(train) == 0, capsys.readouterr().err
-    trained = model_folder.load(tmp_path / "run" / "model").params
-    assert trained["unet"].keys() == model_folder.load(model).params["unet"].keys()
+        assert main.main(train) == 0, capsys.readouterr().err
+    trained = codec_model.load(tmp_path / "run" / "model").params
+    assert trained["unet"].keys() == codec_model.load(model).params["unet"].keys()
     assert "context" in trained
 
 
@@ -341,7 +341,7 @@ def test_arguments_that_do_not_fit_are_refused(stock, tmp_path, capsys):
     assert "no U-Net with a KL autoencoder" in refused(
         capsys, stock, out, config="configs/tiny.py:smoke"
     )
-    assert cli.main(["import", "--from", "compressai", "x", str(out), "--vae", "y"]) == 2
+    assert main.main(["import", "--from", "compressai", "x", str(out), "--vae", "y"]) == 2
     assert "--vae is for --from diffusers" in capsys.readouterr().err
 
 

@@ -12,13 +12,13 @@ import pytest
 
 from configs import sd21
 from rdc_jax.diffusion import preconditioning
-from rdc_jax.interop import diffusers_configs, diffusers_import, diffusers_names
-from rdc_jax.model_folder import flatten, parameter_shapes
+from rdc_jax.interop.diffusers import configs, importing, names
+from rdc_jax.model_folder.codec_model import flatten, parameter_shapes
 from rdc_jax.models.autoencoder_kl import AutoencoderKL
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
 from rdc_jax.models.unet import UNet
-from rdc_jax.training import stages
+from rdc_jax.training.tasks import codec_losses
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
@@ -75,13 +75,13 @@ def saved(module, folder):
 
 def imported_unet(folder):
     """Our U-Net and its parameters from a folder of diffusers."""
-    where, config = diffusers_import.read_config(folder)
-    theirs = diffusers_configs.read_unet(config, where)
+    where, config = importing.read_config(folder)
+    theirs = configs.read_unet(config, where)
     model = UNet(theirs.out_channels, **theirs.section)
     context = jnp.zeros((1, TOKENS, theirs.context_width)) if theirs.context_width else None
     noisy = jnp.zeros((1, 8, 8, theirs.in_channels))
     shapes = jax.eval_shape(model.init, jax.random.key(0), noisy, jnp.zeros(1), context)["params"]
-    return model, diffusers_import.stock_parameters(folder, parameter_shapes(shapes)), context
+    return model, importing.stock_parameters(folder, parameter_shapes(shapes)), context
 
 
 def nchw(x):
@@ -138,13 +138,13 @@ def test_autoencoders_agree(options, tmp_path, rng):
             **options,
         )
     )
-    where, config = diffusers_import.read_config(saved(theirs, tmp_path))
-    section = diffusers_configs.read_autoencoder(config, where)
+    where, config = importing.read_config(saved(theirs, tmp_path))
+    section = configs.read_autoencoder(config, where)
     assert section.pop("kind") == "kl"
     model = AutoencoderKL(**section)
     images = rng.uniform(-1, 1, (2, 16, 32, 3)).astype(np.float32)
     shapes = jax.eval_shape(model.init, jax.random.key(0), images)["params"]
-    params = diffusers_import.stock_parameters(tmp_path, parameter_shapes(shapes))
+    params = importing.stock_parameters(tmp_path, parameter_shapes(shapes))
     factor = theirs.config.scaling_factor
     with torch.no_grad():
         latent = nhwc(theirs.encode(nchw(images)).latent_dist.mean * factor)
@@ -168,8 +168,10 @@ def test_a_training_loss_and_its_gradients_agree(prediction, monkeypatch, rng):
         return 0.1 * noise + np.float32(path[-1].key == "scale")
 
     params = jax.tree.map_with_path(draw, shapes)
-    recipe = stages.Recipe(16, (10, 700), 400.0, uniform_map_share=1.0, input_perturbation=0.1)
-    loss = stages.diffusion_loss(networks, recipe)
+    recipe = codec_losses.Recipe(
+        16, (10, 700), 400.0, uniform_map_share=1.0, input_perturbation=0.1
+    )
+    loss = codec_losses.diffusion_loss(networks, recipe)
     latent = rng.normal(0, 1, (4, 16, 16, 4)).astype(np.float32)
     batch = {"latent": latent, "importance": np.zeros((4, 8, 8), np.uint8)}
     trained, frozen = {"unet": params["unet"]}, {k: v for k, v in params.items() if k != "unet"}
@@ -192,11 +194,10 @@ def test_a_training_loss_and_its_gradients_agree(prediction, monkeypatch, rng):
     monkeypatch.setattr(preconditioning, "target", recording_target)
     loss(trained, frozen, batch, key)
 
-    theirs = diffusers.UNet2DConditionModel.from_config(diffusers_configs.unet_config(networks))
+    theirs = diffusers.UNet2DConditionModel.from_config(configs.unet_config(networks))
     flat = flatten(params["unet"])
     state = {
-        diffusers_names.diffusers_key(k): torch.from_numpy(diffusers_names.to_diffusers(k, v))
-        for k, v in flat.items()
+        names.diffusers_key(k): torch.from_numpy(names.to_diffusers(k, v)) for k, v in flat.items()
     }
     theirs.load_state_dict(state)
     context = torch.from_numpy(np.asarray(params["context"]["empty_prompt"]))
@@ -209,8 +210,8 @@ def test_a_training_loss_and_its_gradients_agree(prediction, monkeypatch, rng):
     assert float(ours) == pytest.approx(error.item(), rel=1e-4)
     expected = {name: p.grad.numpy() for name, p in theirs.named_parameters()}
     for path, value in flatten(gradients["unet"]).items():
-        name = diffusers_names.diffusers_key(path)
-        want, given = expected.pop(name), diffusers_names.to_diffusers(path, np.asarray(value))
+        name = names.diffusers_key(path)
+        want, given = expected.pop(name), names.to_diffusers(path, np.asarray(value))
         assert np.linalg.norm(given - want) <= 1e-3 * np.linalg.norm(want), name
     assert not expected
 

@@ -11,16 +11,18 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
-from rdc_jax import codec as codecs  # noqa: E402
+from rdc_jax.codec import codec as codecs  # noqa: E402
 from rdc_jax.errors import RdcError  # noqa: E402
-from rdc_jax.interop import onnx_decoder, onnx_export, torch_modules  # noqa: E402
+from rdc_jax.interop.onnx import decoder as onnx_decoder  # noqa: E402
+from rdc_jax.interop.onnx import export  # noqa: E402
+from rdc_jax.interop.torch import decoder as torch_decoding  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 DECODE = """
 from pathlib import Path
 import numpy as np
 
-from rdc_jax.interop import onnx_decoder
+from rdc_jax.interop.onnx import decoder as onnx_decoder
 graphs, file, picture = map(Path, sys.argv[1:])
 decoder = onnx_decoder.load(folder=graphs)
 np.save(picture, decoder.decode(file.read_bytes()))
@@ -57,7 +59,7 @@ def shipped():
 def graphs(tmp_path_factory):
     """Graphs of the shipped model and its module, without weights."""
     folder = tmp_path_factory.mktemp("graphs")
-    written = onnx_export.export(torch_modules.load(), folder, weights=False)
+    written = export.export(torch_decoding.load(), folder, weights=False)
     assert [path.name for path in written] == ["faithful.onnx", "knob.onnx"]
     assert sum(path.stat().st_size for path in written) < 300_000
     return folder
@@ -75,7 +77,7 @@ def example(shipped):
 def whole(smoke_model, tmp_path_factory):
     """Graphs of a model without a module, weights inside."""
     folder = tmp_path_factory.mktemp("whole")
-    written = onnx_export.export_model(smoke_model, folder, fusion="none")
+    written = export.export_model(smoke_model, folder, fusion="none")
     assert [path.name for path in written] == ["faithful.onnx"]
     return folder
 
@@ -91,7 +93,7 @@ def test_pictures_are_those_of_jax(shipped, graphs, example, tau):
 def test_tiles_and_crops_are_those_of_jax(shipped, graphs):
     data = shipped.encode(photograph(35, 345), quality=45, tile=256)
     expected, crop = shipped.decode(data), (200, 3, 80, 30)
-    for decoder in (onnx_decoder.load(folder=graphs), torch_modules.load()):
+    for decoder in (onnx_decoder.load(folder=graphs), torch_decoding.load()):
         picture = np.asarray(decoder.decode(data))
         assert_same_picture(picture, expected)
         part = np.asarray(decoder.decode(data, crop=crop))
@@ -106,7 +108,7 @@ def test_a_graph_with_weights_and_without_a_module(smoke_model, whole):
 
 
 def test_one_tile_is_that_of_torch(graphs, rng):
-    decoder, ours = onnx_decoder.load(folder=graphs), torch_modules.load()
+    decoder, ours = onnx_decoder.load(folder=graphs), torch_decoding.load()
     yhat, mean, noise = (rng.normal(0, 9, (40, 40, 56)).astype(np.float32) for _ in range(3))
     scale = np.exp2(rng.uniform(-5, 5, (40, 40, 56))).astype(np.float32)
     levels = rng.integers(0, 8, (40, 40)).astype(np.uint8)
@@ -168,7 +170,5 @@ def test_errors_are_one_line(graphs, whole, smoke_model, example, tmp_path, monk
     again = onnx_decoder.load(folder=graphs)
     assert "pip install 'rdc_jax[onnx]'" in message(lambda: again.decode(data))
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    torch_decoder = torch_modules.load(smoke_model, "none")
-    assert "pip install 'rdc_jax[onnx]'" in message(
-        lambda: onnx_export.export(torch_decoder, tmp_path)
-    )
+    torch_decoder = torch_decoding.load(smoke_model, "none")
+    assert "pip install 'rdc_jax[onnx]'" in message(lambda: export.export(torch_decoder, tmp_path))

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rdc_jax import codec as codecs
-from rdc_jax import model_folder
-from rdc_jax.cli import main
+from rdc_jax.cli.main import main
+from rdc_jax.codec import codec as codecs
+from rdc_jax.model_folder import codec_model
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = "from rdc_jax.cli import main; sys.exit(main(sys.argv[1:]))"
+COMMAND = "from rdc_jax.cli.main import main; sys.exit(main(sys.argv[1:]))"
 IMPORTS = """
-from rdc_jax.commands import export_model
-from rdc_jax.interop import onnx_folder, torch_modules
+from rdc_jax.cli.commands import export_model
+from rdc_jax.interop.onnx import folder as onnx_folder
+from rdc_jax.interop.torch import decoder as torch_decoding
 """
 
 
@@ -37,13 +38,13 @@ def exporter():
 
 
 def test_a_folder_with_all_that_a_caller_needs(exporter, smoke_model, tmp_path, capsys):
-    from rdc_jax.interop import onnx_decoder
+    from rdc_jax.interop.onnx import decoder as onnx_decoder
 
     out = tmp_path / "out"
     out.mkdir()  # an empty folder is as good as none
     assert export(smoke_model, out, "-j") == 0
     report = json.loads(capsys.readouterr().out)
-    model = model_folder.load(smoke_model)
+    model = codec_model.load(smoke_model)
     assert report["model_id"] == model.model_id.hex() and report["module_id"] is None
     assert report["weights"] and report["bytes"].keys() == {"faithful.onnx"}
     manifest = json.loads((out / "manifest.json").read_text())
@@ -107,10 +108,11 @@ def test_an_option_of_the_other_kind(tmp_path, capsys):
 
 def test_the_readme_of_a_model_with_a_module():
     pytest.importorskip("torch")
-    from rdc_jax.interop import onnx_folder, torch_modules
+    from rdc_jax.interop.onnx import folder
+    from rdc_jax.interop.torch import decoder as torch_decoding
 
-    decoder = torch_modules.load("tiny")
-    readme = onnx_folder.readme(decoder)
+    decoder = torch_decoding.load("tiny")
+    readme = folder.readme(decoder)
     assert decoder.module_identity in readme and "| `tau` (knob.onnx) |" in readme
     assert "See LICENSE.md" in readme and "overlap by 8 or" in readme
     assert max(map(len, readme.splitlines())) <= 100
@@ -118,7 +120,7 @@ def test_the_readme_of_a_model_with_a_module():
 
 def test_weights_beyond_one_file_are_refused(smoke_model, tmp_path, capsys, monkeypatch):
     pytest.importorskip("torch")
-    from rdc_jax.interop import onnx_export
+    from rdc_jax.interop.onnx import export as onnx_export
 
     monkeypatch.setattr(onnx_export, "LARGEST", 1000)
     assert export(smoke_model, tmp_path / "out") == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rdc_jax import codec as codecs
+from rdc_jax.codec import codec as codecs
 from rdc_jax.errors import RdcError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,16 +22,16 @@ DECODE = """
 import json
 from pathlib import Path
 import numpy as np
-from rdc_jax.interop import torch_modules
+from rdc_jax.interop.torch import decoder as torch_decoding
 
 folder = Path(sys.argv[1])
 decoders = {}
 for job in json.loads((folder / "jobs.json").read_text()):
     chosen = (job["model"], job["fusion"])
     if chosen not in decoders:
-        decoders[chosen] = torch_modules.load(*chosen)
+        decoders[chosen] = torch_decoding.load(*chosen)
     data = (folder / job["file"]).read_bytes()
-    picture = torch_modules.decode(data, decoders[chosen], tau=job["tau"], steps=job["steps"])
+    picture = torch_decoding.decode(data, decoders[chosen], tau=job["tau"], steps=job["steps"])
     assert str(picture.dtype) == "torch.uint8"
     np.save(folder / f"{job['name']}.npy", picture.numpy())
     print(decoders[chosen].decode_latent(data)[1].symbol_hash)
@@ -115,11 +115,14 @@ def test_the_refusal_works(refusing, user_environment):
 @pytest.mark.parametrize(
     ("missing", "source", "message"),
     [
-        ("torch", "from rdc_jax.interop import torch_modules", "needs torch: pip install"),
-        ("diffusers", "from rdc_jax.interop import torch_diffusers as d; d.KLAutoencoder()",
-         "this model needs diffusers: pip install"),
+        ("torch", "from rdc_jax.interop.torch import decoder", "needs torch: pip install"),
+        (
+            "diffusers",
+            "from rdc_jax.interop.torch import diffusers_networks as d; d.KLAutoencoder()",
+            "this model needs diffusers: pip install",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_missing_extra_is_one_line(missing, source, message, refusing, user_environment):
     if missing != "torch" and not TORCH:
         pytest.skip("PyTorch is not installed")
@@ -131,11 +134,11 @@ def test_a_missing_extra_is_one_line(missing, source, message, refusing, user_en
 
 @needs_torch
 def test_errors_are_one_line(jobs, smoke_model, smoke_codec, tmp_path):
-    from rdc_jax.interop import torch_modules
+    from rdc_jax.interop.torch import decoder as torch_decoding
 
     folder, _ = jobs
     data = (folder / "0.rdc").read_bytes()
-    decoder = torch_modules.load(smoke_model)
+    decoder = torch_decoding.load(smoke_model)
     good = smoke_codec.encode(photograph(24, 24))
 
     def message(call):
@@ -146,13 +149,13 @@ def test_errors_are_one_line(jobs, smoke_model, smoke_codec, tmp_path):
 
     assert "the file needs model" in message(lambda: decoder.decode(data))
     damaged = good[:-9] + bytes([good[-9] ^ 1]) + good[-8:]
-    assert "damaged" in message(lambda: torch_modules.decode(damaged, decoder))
+    assert "damaged" in message(lambda: torch_decoding.decode(damaged, decoder))
     assert message(lambda: decoder.decode(good[: len(good) // 2]))
     assert "takes bytes, not a path" in message(lambda: decoder.decode(folder / "0.rdc"))
-    assert "no model 'nothing'" in message(lambda: torch_modules.decode(good, "nothing"))
+    assert "no model 'nothing'" in message(lambda: torch_decoding.decode(good, "nothing"))
     assert "tau 1.5" in message(lambda: decoder.decode(good, tau=1.5))
     assert "steps 0" in message(lambda: decoder.decode(good, steps=0))
-    assert "no fusion module in" in message(lambda: torch_modules.load(smoke_model, tmp_path))
+    assert "no fusion module in" in message(lambda: torch_decoding.load(smoke_model, tmp_path))
 
 
 @needs_torch
@@ -166,12 +169,12 @@ def test_errors_are_one_line(jobs, smoke_model, smoke_codec, tmp_path):
     ],
 )
 def test_a_config_that_is_not_the_weights(smoke_model, tmp_path, part, change, expected):
-    from rdc_jax import model_folder
-    from rdc_jax.interop import torch_modules
+    from rdc_jax.interop.torch import decoder as torch_decoding
+    from rdc_jax.model_folder import codec_model
 
-    model = model_folder.load(smoke_model)
+    model = codec_model.load(smoke_model)
     config = {**model.config, part: {**model.config[part], **change}}
-    model_folder.save(tmp_path / "other", "other", config, model.params, model.entropy)
+    codec_model.save(tmp_path / "other", "other", config, model.params, model.entropy)
     with pytest.raises(RdcError) as caught:
-        torch_modules.load(tmp_path / "other")
+        torch_decoding.load(tmp_path / "other")
     assert expected in str(caught.value) and "\n" not in str(caught.value)

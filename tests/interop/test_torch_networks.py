@@ -8,12 +8,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from configs import hyperprior, sd21, tiny  # noqa: E402
-from rdc_jax import file_decoding  # noqa: E402
 from rdc_jax.diffusion import sampling  # noqa: E402
-from rdc_jax.interop import torch_fusion, torch_networks, torch_sampler  # noqa: E402
-from rdc_jax.interop.torch_layout import decoder_state  # noqa: E402
-from rdc_jax.interop.torch_timesteps import level_timesteps as torch_levels  # noqa: E402
-from rdc_jax.interop.torch_weights import load_state  # noqa: E402
+from rdc_jax.interop.torch import fusion as torch_fusion  # noqa: E402
+from rdc_jax.interop.torch import networks as torch_networks  # noqa: E402
+from rdc_jax.interop.torch import sampler  # noqa: E402
+from rdc_jax.interop.torch.layout import decoder_state  # noqa: E402
+from rdc_jax.interop.torch.timesteps import level_timesteps as torch_levels  # noqa: E402
+from rdc_jax.interop.torch.weights import load_state  # noqa: E402
+from rdc_jax.model_folder.codec_model import downsampling_of  # noqa: E402
 from rdc_jax.models import autoencoder, fusion, gdn, step_profile  # noqa: E402
 from rdc_jax.models.networks import Networks  # noqa: E402
 from rdc_jax.models.timesteps import level_timesteps  # noqa: E402
@@ -85,7 +87,7 @@ def test_autoencoder(pair, rng):
         to_numpy(theirs.decode(to_torch(latent))),
         np.asarray(jax.jit(networks.decode)(params, latent)),
     )
-    assert theirs.downsampling == file_decoding.downsampling_of(config) == f
+    assert theirs.downsampling == downsampling_of(config) == f
 
 
 def test_steps_and_prior(pair, latents):
@@ -117,17 +119,18 @@ def test_denoise(pair, latents):
 @pytest.mark.parametrize("clock", ["proportional", "clamped"])
 def test_clock(clock):
     values = np.array([700, 420.5, 3, 90], np.float32)
-    found = torch_sampler.clock_timesteps(torch.from_numpy(values), 4, clock)
+    found = sampler.clock_timesteps(torch.from_numpy(values), 4, clock)
     expected = sampling.clock_timesteps(jnp.asarray(values), 4, clock)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
 
 
 def test_constants_that_stand_twice_are_equal():
-    from rdc_jax.interop import torch_autoencoder, torch_mean_scale
+    from rdc_jax.interop.torch import autoencoder as torch_autoencoder
+    from rdc_jax.interop.torch import mean_scale
 
     assert torch_autoencoder.LATENT_GAIN == autoencoder.LATENT_GAIN
     assert torch_autoencoder.DOWNSAMPLING == autoencoder.DOWNSAMPLING
-    assert (torch_mean_scale.PEDESTAL, torch_mean_scale.BETA_MIN) == (gdn.PEDESTAL, gdn.BETA_MIN)
+    assert (mean_scale.PEDESTAL, mean_scale.BETA_MIN) == (gdn.PEDESTAL, gdn.BETA_MIN)
     assert torch_fusion.MIN_DEVIATION == fusion.MIN_DEVIATION
     assert torch_networks.PROFILE_GAIN == step_profile.GAIN
     assert torch_networks.PROFILE_KNOTS == step_profile.StepProfile(1).knots

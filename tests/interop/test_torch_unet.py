@@ -8,10 +8,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rdc_jax.errors import RdcError  # noqa: E402
-from rdc_jax.interop import torch_timesteps  # noqa: E402
-from rdc_jax.interop.torch_layout import torch_state  # noqa: E402
-from rdc_jax.interop.torch_networks import make_unet  # noqa: E402
-from rdc_jax.interop.torch_weights import load_state  # noqa: E402
+from rdc_jax.interop.torch import timesteps as torch_timesteps  # noqa: E402
+from rdc_jax.interop.torch.layout import torch_state  # noqa: E402
+from rdc_jax.interop.torch.networks import make_unet  # noqa: E402
+from rdc_jax.interop.torch.weights import load_state  # noqa: E402
 from rdc_jax.models import timesteps as flax_timesteps  # noqa: E402
 from rdc_jax.models.unet import UNet  # noqa: E402
 
@@ -126,7 +126,7 @@ def test_the_wrapper_leaves_diffusers_as_it_was(name, rng, inputs):
 def test_the_wrapper_takes_the_unet_without_context_too(rng, inputs):
     """diffusers' class for attention-free layouts, `UNet2DModel`, with the weights of ours."""
     diffusers = pytest.importorskip("diffusers")
-    from rdc_jax.interop.torch_diffusers import TimestepMapUNet
+    from rdc_jax.interop.torch.diffusers_networks import TimestepMapUNet
 
     run, run_torch, own = pair("group", rng)
     stock = diffusers.UNet2DModel(
@@ -160,7 +160,7 @@ def test_gradients_reach_the_time_layers_through_the_wrapper(rng, inputs):
 
 def test_what_no_map_can_enter_is_refused():
     diffusers = pytest.importorskip("diffusers")
-    from rdc_jax.interop.torch_diffusers import TimestepMapUNet
+    from rdc_jax.interop.torch.diffusers_networks import TimestepMapUNet
 
     unet = diffusers.UNet2DConditionModel(
         block_out_channels=(8,), down_block_types=("DownBlock2D",), norm_num_groups=4,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs import hyperprior
-from rdc_jax.models import gdn, wavelet_start
+from rdc_jax.models import gdn, wavelet_init
 from rdc_jax.models.mean_scale import MeanScaleAutoencoder, MeanScaleHyperprior
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.strided import Upsample
@@ -55,7 +55,7 @@ def test_training_starts_near_a_walsh_transform():
 
 
 def test_wavelet_layers_are_orthonormal():
-    for layer in wavelet_start.packet_layers((3, 24, 24, 24, 40)):
+    for layer in wavelet_init.packet_layers((3, 24, 24, 24, 40)):
         matrix = layer.reshape(-1, layer.shape[-1])
         used = np.abs(matrix).sum(0) > 0
         np.testing.assert_allclose(matrix.T @ matrix, np.diag(used.astype(float)), atol=1e-6)

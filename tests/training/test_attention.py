@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rdc_jax.errors import RdcError
-from rdc_jax.training import attention, partitioning
+from rdc_jax.training import attention
+from rdc_jax.training.cluster import partitioning
 
 
 @pytest.fixture(scope="module")

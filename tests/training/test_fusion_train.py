@@ -11,12 +11,14 @@ from PIL import Image
 
 import rdc_jax
 from configs import fusion as fusion_config
-from rdc_jax import fusion_folder, model_folder
-from rdc_jax.cli import main
-from rdc_jax.commands import train as train_command
+from rdc_jax.cli.commands import train as train_command
+from rdc_jax.cli.main import main
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import perceptual_weights
-from rdc_jax.training import fusion_run, fusion_stages, latents, partitioning, program, train
+from rdc_jax.model_folder import codec_model, fusion_module
+from rdc_jax.models import lpips_weights as perceptual_weights
+from rdc_jax.training import program, train
+from rdc_jax.training.cluster import partitioning
+from rdc_jax.training.tasks import fusion_losses, fusion_task, latent_checks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,8 +111,8 @@ def test_its_module_decodes_files_of_the_base(straight, smoke_model):
 
 
 def test_a_module_has_what_later_stages_need_and_no_more(straight, smoke_model):
-    base_id = model_folder.load(smoke_model).model_id
-    module = fusion_folder.load(straight / "model", base_id)
+    base_id = codec_model.load(smoke_model).model_id
+    module = fusion_module.load(straight / "model", base_id)
     assert set(module.params) == {"transform", "auxiliary"}
     kernel = module.params["transform"]["conv_out"]["kernel"]
     assert np.any(kernel)  # four steps away from zero, where it began
@@ -178,7 +180,7 @@ def test_end_to_end_makes_a_codec_with_its_module_inside(straight, smoke_model, 
     folder = train.train(config)
     lines = metrics_of(tmp_path)
     assert {"bpp", "score_tau_1"} <= set(lines[0]) and np.isfinite(lines[-1]["bpp@400"])
-    old, new = model_folder.load(smoke_model), model_folder.load(folder)
+    old, new = codec_model.load(smoke_model), codec_model.load(folder)
     assert new.name == old.name and new.model_id != old.model_id
     assert set(new.params) == set(old.params)
     codec = rdc_jax.load(folder)  # finds the module by itself, bound to the new base
@@ -225,7 +227,7 @@ def test_a_base_can_grow_and_starts_as_it_was(straight, smoke_model, tmp_path):
         first.append(metrics_of(tmp_path / name)[0])
     for name in ("loss", "bpp_y", "bpp_z", "mse_pixel", "score_tau_1"):
         np.testing.assert_allclose(first[1][name], first[0][name], rtol=1e-4, err_msg=name)
-    grown = model_folder.load(folder)
+    grown = codec_model.load(folder)
     assert grown.config["hyperprior"]["hyper_step"] is True
     assert "hyper1_context" in grown.params["hyperprior"]
     assert "fine_1" in grown.params["autoencoder"]["analysis"]
@@ -245,7 +247,7 @@ def refused(config):
     return str(error.value)
 
 
-@pytest.mark.parametrize("stage", list(fusion_stages.TRAINED))
+@pytest.mark.parametrize("stage", list(fusion_losses.TRAINED))
 def test_a_base_is_needed(tmp_path, stage):
     message = refused(smoke_config(tmp_path, "", stage=stage))
     assert f"stage {stage} needs init_from=MODEL" in message
@@ -263,9 +265,9 @@ def test_a_module_that_is_not_there_is_named(smoke_model, tmp_path):
 
 
 def test_a_module_of_another_base_is_refused(straight, smoke_model, tmp_path):
-    base_id = model_folder.load(smoke_model).model_id
-    module = fusion_folder.load(straight / "model", base_id)
-    fusion_folder.save(tmp_path / "other", "other", module.config, bytes(8), module.params)
+    base_id = codec_model.load(smoke_model).model_id
+    module = fusion_module.load(straight / "model", base_id)
+    fusion_module.save(tmp_path / "other", "other", module.config, bytes(8), module.params)
     config = smoke_config(tmp_path, smoke_model, fusion_from=str(tmp_path / "other"))
     assert "was made for model 0000000000000000" in refused(config)
 
@@ -295,13 +297,13 @@ def test_without_lpips_the_package_is_named(smoke_model, tmp_path, monkeypatch):
     assert "pip install" in refused(config)
 
 
-@pytest.mark.parametrize("stage", list(fusion_stages.TRAINED))
+@pytest.mark.parametrize("stage", list(fusion_losses.TRAINED))
 def test_encoded_latents_have_no_pictures_to_learn_from(smoke_model, tmp_path, stage):
     config = smoke_config(tmp_path, smoke_model, stage=stage, **{"data.kind": "latents"})
-    config = fusion_run.with_base(config)
+    config = fusion_task.with_base(config)
     source = types.SimpleNamespace(tile=64, latent_channels=56)
     with pytest.raises(RdcError, match="latents") as error:
-        latents.check_settings(config, source)
+        latent_checks.check_settings(config, source)
     assert "\n" not in str(error.value)
 
 
@@ -324,7 +326,7 @@ def test_command_says_it_in_one_line(tmp_path, capsys, monkeypatch, override):
 
 def test_the_config_leaves_the_base_its_model_section(smoke_model, tmp_path):
     config = smoke_config(tmp_path, smoke_model)
-    found = fusion_run.with_base(config)
-    assert found.model.to_dict() == model_folder.load(smoke_model).config
+    found = fusion_task.with_base(config)
+    assert found.model.to_dict() == codec_model.load(smoke_model).config
     assert not config.model.to_dict()  # the argument is left alone
     assert found.fusion.to_dict() == config.fusion.to_dict()

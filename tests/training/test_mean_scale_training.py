@@ -9,7 +9,8 @@ from configs import hyperprior
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
-from rdc_jax.training import latents, program, stages
+from rdc_jax.training import program
+from rdc_jax.training.tasks import codec_losses, latent_checks
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +50,11 @@ def test_the_decoder_sees_rounding_around_the_mean(networks):
     timesteps = level_timesteps(jnp.full((1, 1), 400.0), jnp.zeros((1, 2, 2), jnp.int32))
     step = networks.schedule.step(jnp.asarray(400.0))
     y = 5 * jax.random.normal(jax.random.key(0), (1, 2, 2, 12))
-    noised = stages.Noised(None, y, y, timesteps, jnp.ones((1, 2, 2, 1)))
+    noised = codec_losses.Noised(None, y, y, timesteps, jnp.ones((1, 2, 2, 1)))
     mean = jnp.full(y.shape, 0.3)
 
     def received(y):
-        return stages.received_latent(networks, {}, noised._replace(latent=y), mean)
+        return codec_losses.received_latent(networks, {}, noised._replace(latent=y), mean)
 
     symbols = (received(y) - mean) / step
     np.testing.assert_allclose(symbols, jnp.rint(symbols), atol=1e-4)
@@ -70,4 +71,4 @@ def test_there_is_no_denoiser_to_train(networks):
 
 def test_its_latents_are_not_stored(config):
     with pytest.raises(RdcError, match="16"):
-        latents.check_downsampling(config)
+        latent_checks.check_downsampling(config)

@@ -12,13 +12,14 @@ import pytest
 from PIL import Image
 
 from configs import sd21, tiny
-from rdc_jax import model_folder
 from rdc_jax.data import pipeline
 from rdc_jax.errors import RdcError
+from rdc_jax.model_folder import codec_model
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import partitioning, program, train
+from rdc_jax.training import program, train
 from rdc_jax.training.checkpoints import Checkpoints
-from rdc_jax.training.interrupts import CONTINUE, INTERRUPTED, TERMINATED, noted_signals
+from rdc_jax.training.cluster import partitioning
+from rdc_jax.training.cluster.interrupts import CONTINUE, INTERRUPTED, TERMINATED, noted_signals
 from rdc_jax.training.step import STOP
 
 
@@ -111,10 +112,10 @@ def test_joint_run_leaves_what_it_should(joint):
 
 def test_exported_model_is_the_average_and_fits_its_config(joint):
     config, workdir = joint
-    model = model_folder.load(workdir / "model")
+    model = codec_model.load(workdir / "model")
     networks = Networks.from_config(model.config)
     shapes = jax.eval_shape(networks.init, jax.random.key(0))
-    have, want = model_folder.flatten(model.params), model_folder.flatten(shapes)
+    have, want = codec_model.flatten(model.params), codec_model.flatten(shapes)
     assert {k: v.shape for k, v in have.items()} == {k: v.shape for k, v in want.items()}
     _, leaves, _ = final_state(config)
     for key, value in have.items():
@@ -211,7 +212,7 @@ def test_later_stages_train_their_part_only(joint, tmp_path, stage, part, metric
     folder = train.train(config)
     first = metrics_of(tmp_path)[0]
     assert np.isfinite(first["loss"]) and np.isfinite(first[metric])
-    before, after = (model_folder.flatten(model_folder.load(f).params) for f in (start, folder))
+    before, after = (codec_model.flatten(codec_model.load(f).params) for f in (start, folder))
     changed = {key.split("/")[0] for key in before if np.any(before[key] != after[key])}
     assert changed == {part}
 
@@ -227,7 +228,7 @@ def test_frozen_weights_are_not_in_checkpoints(joint, tmp_path):
     assert parts == {"hyperprior"}
     stored = sum(p.stat().st_size for p in (tmp_path / "checkpoints" / "1").rglob("*"))
     trained = sum(leaf.nbytes for leaf in leaves.values())
-    frozen = model_folder.load(workdir / "model").params["unet"]
+    frozen = codec_model.load(workdir / "model").params["unet"]
     # Of what is not compressed by half; the unet alone would be twice as much again.
     assert stored < 1.5 * trained < sum(leaf.nbytes for leaf in jax.tree.leaves(frozen)) * 4
 

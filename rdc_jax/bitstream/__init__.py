@@ -1,0 +1,1 @@
+"""The bytes of a file: header, sections, tiles and checksums. No probabilities."""

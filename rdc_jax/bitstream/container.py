@@ -1,0 +1,263 @@
+"""The `.rdc` container, format version 1: signature, header, sections, nothing after them.
+
+Byte layout: docs/bitstream.md. The header's CRC-32 covers every header byte, each section's
+covers its type, length and payload, so that no byte of a file is unprotected. Every length is
+checked against the bytes at hand before it is used.
+"""
+
+import dataclasses
+import enum
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rdc_jax.bitstream.framing import (
+    CRC_BYTES,
+    MAX_VARINT_BYTES,
+    BitstreamError,
+    crc,
+    damaged,
+    read_varint,
+    truncated,
+    varint,
+)
+from rdc_jax.bitstream.sections import check_lengths, check_sections, section_place
+
+SIGNATURE = b"\x9dRDC"
+FORMAT_VERSION = 1
+MAX_SIDE = 2**20
+DEFAULT_MAX_PIXELS = 2**28
+MAP_CELLS = 2**20  # a map of so many cells is always read, a larger one if a cell has 16 pixels
+MODEL_ID_BYTES = 8
+TAU_UNITS = 255  # default_tau of a header is a number of these parts of one
+
+_MAX_SECTIONS = 255
+_FIXED_FIELDS = struct.Struct("<8sBHHBIBB")
+
+
+class ColourMode(enum.IntEnum):
+    """Colour channels of the decoded picture."""
+
+    RGB = 0
+    GREY = 1
+
+
+MAX_HEADER_BYTES = len(SIGNATURE) + 2 + 2 * MAX_VARINT_BYTES + _FIXED_FIELDS.size + CRC_BYTES
+MAX_FRAME_BYTES = 1 + MAX_VARINT_BYTES  # before a payload
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """Coding parameters of one picture; raises BitstreamError for a field out of range.
+
+    width, height: pixels, 1..2**20. model_id: 8 bytes, names the weights. num_levels:
+    importance levels, 1..256. timestep_background, timestep_roi: timesteps 0..1000 at importance
+    0 and 1. cell_size: pixels per importance cell, a power of two, 1..32768. dither_seed:
+    uint32. default_steps: sampler steps, 0..255. default_tau: 0..255, in units of 1/255.
+    """
+
+    width: int
+    height: int
+    model_id: bytes
+    num_levels: int
+    timestep_background: int
+    timestep_roi: int
+    cell_size: int
+    dither_seed: int
+    default_steps: int
+    default_tau: int
+    colour_mode: ColourMode = ColourMode.RGB
+
+    def __post_init__(self):
+        ranges = {
+            "width": (1, MAX_SIDE),
+            "height": (1, MAX_SIDE),
+            "num_levels": (1, 256),
+            "timestep_background": (0, 1000),
+            "timestep_roi": (0, 1000),
+            "cell_size": (1, 2**15),
+            "dither_seed": (0, 2**32 - 1),
+            "default_steps": (0, 255),
+            "default_tau": (0, 255),
+        }
+        for name, (least, most) in ranges.items():
+            if not least <= getattr(self, name) <= most:
+                raise BitstreamError(f"{name} is {getattr(self, name)}: it must be {least}..{most}")
+        if self.cell_size & (self.cell_size - 1):
+            raise BitstreamError(f"cell_size is {self.cell_size}: it must be a power of two")
+        if len(self.model_id) != MODEL_ID_BYTES:
+            raise BitstreamError(f"model_id has {len(self.model_id)} bytes: it must have 8")
+        if self.colour_mode not in tuple(ColourMode):
+            raise BitstreamError(f"colour mode {self.colour_mode} is unknown: upgrade rdc_jax")
+        object.__setattr__(self, "colour_mode", ColourMode(self.colour_mode))
+
+    @property
+    def map_shape(self) -> tuple[int, int]:
+        """(rows, columns) of the importance grid, edge cells that are not full included."""
+        return -(-self.height // self.cell_size), -(-self.width // self.cell_size)
+
+
+def described(header: Header) -> dict[str, int | float | str]:
+    """A header's fields for JSON and for people.
+
+    As they are stored, but model_id in hexadecimal, colour_mode by its name, and default_tau in
+    0..1, the number with the fewest decimals that is stored as the same units.
+    """
+    decimals = (round(header.default_tau / TAU_UNITS, count) for count in range(4))
+    tau = next(tau for tau in decimals if round(TAU_UNITS * tau) == header.default_tau)
+    return dataclasses.asdict(header) | {
+        "model_id": header.model_id.hex(),
+        "colour_mode": header.colour_mode.name.lower(),
+        "default_tau": int(tau) if tau in (0, 1) else tau,
+    }
+
+
+class Section(NamedTuple):
+    """One section; offset and total_bytes (type, length, payload, CRC) are set by unpack."""
+
+    type: int
+    payload: bytes
+    offset: int = 0
+    total_bytes: int = 0
+
+
+def pack(header: Header, sections: Iterable[Section | tuple[int, bytes]]) -> bytes:
+    """Bytes of the file; each section is a Section or (type, payload), written in this order."""
+    sections = [Section(*section) for section in sections]
+    if len(sections) > _MAX_SECTIONS:
+        raise BitstreamError(f"{len(sections)} sections: at most {_MAX_SECTIONS} fit in a file")
+    _check(header, sections)
+    output = bytearray(SIGNATURE)
+    output.append(FORMAT_VERSION)
+    output.append(len(sections))
+    output += varint(header.width) + varint(header.height)
+    output += _FIXED_FIELDS.pack(
+        header.model_id,
+        header.num_levels - 1,
+        header.timestep_background,
+        header.timestep_roi,
+        (header.cell_size.bit_length() - 1) | header.colour_mode << 4,
+        header.dither_seed,
+        header.default_steps,
+        header.default_tau,
+    )
+    output += crc(output)
+    for section in sections:
+        framed = bytes([section.type]) + varint(len(section.payload)) + section.payload
+        output += framed + crc(framed)
+    return bytes(output)
+
+
+def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header, list[Section]]:
+    """Header and sections of a whole file.
+
+    Unknown optional sections are returned as they are. Header bytes are data[:sections[0].offset];
+    the sections account for all others. Raises BitstreamError, which names what is wrong, for
+    any file that pack did not write, and for more than max_pixels pixels.
+    """
+    data = bytes(data)
+    header, num_sections, position = read_header(data, max_pixels)
+    sections = []
+    for _ in range(num_sections):
+        section = _read_section(data, position)
+        sections.append(section)
+        position += section.total_bytes
+    check_end(position, len(data))
+    _check(header, sections)
+    return header, sections
+
+
+def _check(header: Header, sections: list[Section]) -> None:
+    """Raises BitstreamError unless these sections make a file."""
+    check_sections([section.type for section in sections])
+    lengths = [(section.type, len(section.payload)) for section in sections]
+    check_lengths(header.height, header.width, lengths)
+
+
+def read_header(data: bytes, max_pixels: int) -> tuple[Header, int, int]:
+    """(header, number of sections, position after the header) of a file's first bytes.
+
+    data: MAX_HEADER_BYTES of them, or all that there are, or more.
+    """
+    if data[: len(SIGNATURE)] != SIGNATURE:
+        if SIGNATURE.startswith(data):
+            raise truncated("header")
+        raise BitstreamError("not an rdc file: it does not begin with the rdc signature")
+    if len(data) < len(SIGNATURE) + 2:
+        raise truncated("header")
+    version, num_sections = data[4], data[5]
+    if version > FORMAT_VERSION:
+        raise BitstreamError(
+            f"the file has format version {version}, this program reads up to {FORMAT_VERSION}:"
+            " upgrade rdc_jax"
+        )
+    if version != FORMAT_VERSION:
+        raise damaged("header", f"format version {version}")
+    width, position = read_varint(data, 6, "header")
+    height, position = read_varint(data, position, "header")
+    end = position + _FIXED_FIELDS.size
+    if len(data) < end + CRC_BYTES:
+        raise truncated("header")
+    if data[end : end + CRC_BYTES] != crc(data[:end]):
+        raise damaged("header", "CRC-32 mismatch")
+    model_id, levels, background, roi, packed, seed, steps, tau = _FIXED_FIELDS.unpack(
+        data[position:end]
+    )
+    header = Header(
+        width=width,
+        height=height,
+        model_id=model_id,
+        num_levels=levels + 1,
+        timestep_background=background,
+        timestep_roi=roi,
+        cell_size=1 << (packed & 15),
+        dither_seed=seed,
+        default_steps=steps,
+        default_tau=tau,
+        colour_mode=packed >> 4,
+    )
+    if header.width * header.height > max_pixels:
+        raise BitstreamError(
+            f"the picture has {header.width} x {header.height} pixels, more than the limit of"
+            f" {max_pixels}: raise --max-pixels if you trust the file"
+        )
+    cells = header.map_shape[0] * header.map_shape[1]
+    if cells > (most := max(MAP_CELLS, max_pixels // 16)):
+        raise BitstreamError(
+            f"the importance map has {cells} cells, more than the limit of {most}: raise"
+            " --max-pixels if you trust the file"
+        )
+    return header, num_sections, end + CRC_BYTES
+
+
+def _read_section(data: bytes, offset: int) -> Section:
+    section_type, begin, end = read_frame(data[offset : offset + MAX_FRAME_BYTES], offset)
+    where = section_place(section_type, offset)
+    if len(data) < end + CRC_BYTES:
+        raise truncated(where)
+    if data[end : end + CRC_BYTES] != crc(data[offset:end]):
+        raise damaged(where, "CRC-32 mismatch")
+    return Section(section_type, data[begin:end], offset, end + CRC_BYTES - offset)
+
+
+def read_frame(data: bytes, offset: int) -> tuple[int, int, int]:
+    """(type, where the payload begins, where it ends) of the section that starts at `offset`.
+
+    data: the file's bytes from there on, MAX_FRAME_BYTES of them or all that there are. That the
+    payload lies within the file is not checked.
+    """
+    if not data:
+        raise BitstreamError(
+            f"the file is truncated: a section is missing at byte {offset}, fetch the file again"
+        )
+    length, size = read_varint(data, 1, section_place(data[0], offset))
+    return data[0], offset + size, offset + size + length
+
+
+def check_end(position: int, size: int) -> None:
+    """Raises BitstreamError if a file of `size` bytes goes on behind its last section."""
+    if position != size:
+        raise BitstreamError(
+            f"{size - position} bytes follow the last section: the file is damaged or joined"
+            " with another one"
+        )

@@ -1,0 +1,248 @@
+"""`rdc eval`: from a folder of pictures to tables, curves and a report, in one command."""
+
+import datetime
+import shlex
+import sys
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rdc_jax.cli import region_flags
+from rdc_jax.cli.jobs import LazyCodec
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation import benchmark_run, coders, comparison, tradeoff
+from rdc_jax.evaluation.metrics import metric_set, set_distances
+from rdc_jax.evaluation.metrics.metric_names import NETWORK_OF_SET_METRIC
+from rdc_jax.evaluation.report import html_report
+from rdc_jax.evaluation.report.results import hardware, image_files, table, usable_cores
+from rdc_jax.evaluation.timing import median_seconds
+from rdc_jax.images import atomic_write, read_image
+from rdc_jax.importance import detectors
+
+OURS = "rdc"
+TFDS = "tfds:"
+INCOMPLETE = 2  # exit code when something was skipped
+
+
+def run(args: Namespace) -> int:
+    check(args)
+    folder = Path(args.out)
+    pictures = find_pictures(args.data, folder, args.limit)
+    metrics, missing = metric_set.choose(args.metrics)
+    extractors, unmeasured = set_distances.choose(args.metrics, args.inception)
+    missing |= unmeasured
+    skipped = [{"what": name, "reason": reason} for name, reason in missing.items()]
+    wanted = [name for name in args.metrics if name not in missing]
+    sets = sorted(name for name in wanted if name in NETWORK_OF_SET_METRIC)
+    model = LazyCodec(args.model, args.fusion)
+    compared, unavailable = choose_coders(model, args)
+    skipped += unavailable
+    check_anchors(args.anchors, compared)
+    by_networks = args.masks in detectors.FINDERS and args.masks != "contrast"
+    finders = f" by {detectors.installed()}" if by_networks else ""
+    conditions = f"{args.masks}{finders} {sorted(metrics) + sets}"
+    results = benchmark_run.read(folder / "results.json")
+    gone = benchmark_run.keep(results, pictures, compared, conditions)
+    if gone:
+        earlier = folder / "results.before.json"
+        atomic_write(earlier, (folder / "results.json").read_bytes(), overwrite=True)
+        print(
+            f"rdc: {gone} figures of other pictures, codecs, models, masks or settings are left "
+            f"out; they stay in '{earlier}'",
+            file=sys.stderr,
+        )
+    results["skipped"] += skipped
+    results["date"] = datetime.date.today().isoformat()
+    results["command"] = shlex.join(["rdc", *sys.argv[1:]])
+    results["hardware"] = hardware()
+    results["model"] = {"name": model.model.name, "id": model.model.model_id.hex()}
+    if OURS in args.codecs:
+        results["timings"] = timings(model, read_first(pictures), args)
+    masks = partial(mask_of, args.masks)
+    workers = args.jobs or usable_cores()
+    observe = partial(set_distances.note, extractors, folder)
+    options = dict(conditions=conditions, shown=args.shown, workers=workers, observe=observe)
+    benchmark_run.run(results, folder, pictures, compared, metrics, masks, **options)
+    if not results["points"]:
+        raise RdcError(f"nothing could be measured: {results['skipped'][0]['reason']}")
+    results["curves"] = comparison.curves(results["points"])
+    set_distances.add(results, folder, sets)
+    comparison.summarise(results, args.anchors, args.method, args.window)
+    benchmark_run.write(folder, results)
+    shown = [image["name"] for image in results["images"] if "picture" in image]
+    page = html_report.page(results, lambda name: (folder / name).read_bytes(), images=shown)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    print(summary(results))
+    print(f"{folder / 'report.html'}")
+    for item in results["skipped"]:
+        print(f"rdc: skipped {item['what']}: {item['reason']}", file=sys.stderr)
+    return INCOMPLETE if results["skipped"] else 0
+
+
+def check(args: Namespace) -> None:
+    """Refuses what argparse lets through."""
+    if args.data is None:
+        raise RdcError("no pictures to measure: give --data FOLDER")
+    if args.window is not None and not (
+        len(args.window) == 2 and 0 < args.window[0] < args.window[1]
+    ):
+        raise RdcError("--window takes two rising rates, such as 0.1,0.8")
+    for option, values, most in (("--qualities", args.qualities, 100), ("--taus", args.taus, 1)):
+        if not values or not all(0 <= value <= most for value in values):
+            raise RdcError(f"{option} takes numbers from 0 to {most} joined by commas")
+
+
+def check_anchors(anchors: list[str], compared: list[coders.Coder]) -> None:
+    """Refuses a curve that is none; the classical codecs are anchors where they are compared."""
+    known = [curve for coder in compared for curve in coder.decodes]
+    for anchor in anchors:
+        if anchor not in known and anchor not in coders.names():
+            raise RdcError(f"no curve '{anchor}' for --anchors; choose from {', '.join(known)}")
+
+
+def choose_coders(
+    model: LazyCodec, args: Namespace
+) -> tuple[list[coders.Coder], list[dict[str, str]]]:
+    """The codecs that are to be compared, and those that are not installed with the reason."""
+    compared, skipped = [], []
+    for name in args.codecs:
+        try:
+            compared.append(ours(model, args) if name == OURS else coders.classical(name))
+        except RdcError as error:
+            if name not in coders.names():
+                known = ", ".join([OURS, *coders.names()])
+                raise RdcError(f"unknown codec '{name}'; choose from {known}") from None
+            skipped.append({"what": name, "reason": str(error)})
+        if name == OURS and args.masks is not None:
+            compared.append(ours(model, args, even=True))
+    return compared, skipped
+
+
+def find_pictures(data: str, folder: Path, limit: int | None) -> list[Path]:
+    """Pictures of a folder; those of "tfds:NAME/SPLIT" are first written to DIR/originals."""
+    if not data.startswith(TFDS):
+        return image_files(data, limit)
+    from rdc_jax.data.tfds_source import TfdsSource
+
+    name, _, split = data.removeprefix(TFDS).rpartition("/")
+    if not name:
+        raise RdcError(f"'{data}' names no split; write tfds:NAME/SPLIT, as in tfds:clic/test")
+    source = TfdsSource(name, split)
+    originals = folder / "originals"
+    for number in range(len(source))[:limit]:
+        file = originals / f"{number:05d}.png"
+        if not file.exists():
+            benchmark_run.write_png(file, source[number]["image"])
+    return image_files(originals, limit)
+
+
+def ours(model: LazyCodec, args: Namespace, even: bool = False) -> coders.Coder:
+    """Our codec: a file per quality, a curve per tau; `even`: as if there were no masks."""
+
+    def encode(pixels, quality, mask):
+        mask = None if even else mask
+        gain = {} if args.roi_gain is None else {"roi_gain": args.roi_gain}
+        data, report = model.codec.encode(
+            pixels, quality=quality, importance=mask, return_report=True, **gain
+        )
+        return coders.Coded(data, report.section_bytes["importance"], report.bits_map)
+
+    def decode(tau, data):
+        return np.asarray(model.codec.decode(data, tau=tau, steps=args.steps))
+
+    name = f"{OURS} even" if even else OURS
+    decodes = {f"{name} tau {tau:g}": partial(decode, tau) for tau in args.taus}
+    parts = model.model.model_id.hex(), getattr(model.module, "identity", None)
+    identity = f"{parts} {args.steps} {args.roi_gain}"
+    return coders.Coder(name, args.qualities, "rdc", encode, decodes, False, identity)
+
+
+def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | None:
+    """float32 [h,w] in [0,1]: "center", a finder, the picture of that stem in a folder, or None."""
+    if masks is None:
+        return None
+    if masks in (*detectors.FINDERS, "center"):
+        return region_flags.region_of(masks, [], pixels).mask
+    for file in image_files(masks):
+        if file.stem == path.stem:
+            return region_flags.region_of(str(file), [], pixels).mask
+    raise RdcError(f"no mask named '{path.stem}' in '{masks}'")
+
+
+def read_first(pictures: list[Path]) -> np.ndarray | None:
+    """Pixels of the first picture that can be read, or None."""
+    for path in pictures:
+        try:
+            return read_image(path).pixels
+        except RdcError:
+            continue
+    return None
+
+
+def timings(model: LazyCodec, pixels: np.ndarray | None, args: Namespace) -> dict[str, float]:
+    """Seconds of what a user waits for: loading, first calls (compilation), calls after those."""
+    if pixels is None:
+        return {}
+    found = {"load": median_seconds(lambda: model.codec, 1, warm_up=0)}
+    codec, quality = model.codec, args.qualities[len(args.qualities) // 2]
+    found["first encode"] = median_seconds(lambda: codec.encode(pixels, quality=quality), 1, 0)
+    data = codec.encode(pixels, quality=quality)
+    for name, tau in [(f"tau {tau:g}", tau) for tau in args.taus]:
+        decode = partial(codec.decode, data, tau=tau, steps=args.steps)
+        found[f"first decode, {name}"] = median_seconds(decode, 1, warm_up=0)
+        found[f"decode, {name}"] = median_seconds(decode, 3, warm_up=0)
+    found["encode"] = median_seconds(lambda: codec.encode(pixels, quality=quality), 3, warm_up=0)
+    return found
+
+
+def knob_table(curves: list[dict[str, Any]]) -> str:
+    """PSNR and LPIPS of each quality along tau, if there are several taus and both metrics."""
+    prefix, distance = f"{OURS} tau ", "lpips-alex"
+    sweeps = {
+        float(curve["name"].removeprefix(prefix)): curve["results"]
+        for curve in curves
+        if curve["name"].startswith(prefix) and {"psnr-rgb", distance} <= curve["results"].keys()
+    }
+    if len(sweeps) < 2:
+        return ""
+    taus, rows = sorted(sweeps), []
+    for i, bpp in enumerate(sweeps[taus[0]]["bpp"]):
+        points = [
+            tradeoff.Point(tau, sweeps[tau]["psnr-rgb"][i], sweeps[tau][distance][i], None)
+            for tau in taus
+        ]
+        cells = [f"{point.psnr:.2f} / {point.distance:.3f}" for point in points]
+        rows.append((f"{bpp:.3f}", *cells, "yes" if tradeoff.is_monotone(points) else "no"))
+    return table(("bpp", *(f"tau {t:g}: dB / LPIPS" for t in taus), "both fall"), rows)
+
+
+def summary(results: dict[str, Any]) -> str:
+    """The curves and BD-rates as aligned text."""
+    parts = [f"{len(results['images'])} pictures; {results['hardware']}"]
+    for curve in results["curves"]:
+        columns = {k: v for k, v in curve["results"].items() if k != "setting"}
+        rows = [
+            (f"{setting:g}", *(f"{values[i]:.4g}" for values in columns.values()))
+            for i, setting in enumerate(curve["results"]["setting"])
+        ]
+        parts.append(table((curve["name"], *columns), rows))
+    if knob := knob_table(results["curves"]):
+        parts.append(knob)
+    rows = [
+        (
+            f"{bd['test']} vs {bd['anchor']}",
+            bd["metric"],
+            "no overlap" if bd["value"] is None else f"{bd['value']:+.1f}",
+            "" if bd["gain"] is None else f"{bd['gain']:+.3g}",
+            bd["images"],
+            "" if bd["low"] is None else f"{bd['low']:.3g} to {bd['high']:.3g}",
+        )
+        for bd in results["bd"]
+    ]
+    if rows:
+        header = ("mean of pictures", "metric", "BD-rate, %", "BD-metric", "pictures", "overlap")
+        parts.append(table(header, rows))
+    return "\n\n".join(parts)

@@ -1,0 +1,62 @@
+"""`rdc export`: a model as folders that another project loads."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from rdc_jax.cli import output_folder
+from rdc_jax.errors import RdcError
+from rdc_jax.model_folder import codec_model
+
+
+def run(args: Namespace) -> int:
+    out = Path(args.out)
+    try:
+        report, lines = {"diffusers": to_diffusers, "onnx": to_onnx}[args.target](args, out)
+    except OSError as error:
+        raise RdcError(f"cannot write {out}: {error.strerror or error}") from error
+    print(json.dumps(report) if args.json else "\n".join(lines))
+    return 0
+
+
+def to_diffusers(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
+    """Writes the folder; returns the report and what to print."""
+    from rdc_jax.codec import loading
+    from rdc_jax.interop.diffusers import export, readme
+    from rdc_jax.interop.diffusers.reimport import is_export
+
+    if args.without_weights:
+        raise RdcError("--without-weights is for --to onnx")
+    model = codec_model.load(args.model)
+    networks, _ = loading.of_model(model)
+    output_folder.check(out, is_export(out), args.force)
+    with output_folder.made(out) as folder:
+        exported = export.export(model, networks, folder)
+    classes = {part.folder: part.config.get("_class_name") for part in exported}
+    lines = [f"{out}: model {model.model_id.hex()}"]
+    for part in exported:
+        name = classes[part.folder]
+        lines += [f"  {part.folder}/: {name}" if name else f"  {readme.explanation(part)}"]
+    return {"path": str(out), "model_id": model.model_id.hex(), "classes": classes}, lines
+
+
+def to_onnx(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
+    """Likewise, without JAX."""
+    from rdc_jax.interop.onnx import folder as onnx_folder
+    from rdc_jax.interop.onnx.decoder import FAITHFUL
+    from rdc_jax.interop.torch import decoder as torch_decoding
+
+    output_folder.check(out, (out / FAITHFUL).is_file(), args.force)
+    decoder, weights = torch_decoding.load(args.model), not args.without_weights
+    contents = onnx_folder.files(decoder, weights=weights)
+    with output_folder.made(out) as folder:
+        onnx_folder.write(folder, decoder, contents, weights=weights)
+    model_id = decoder.model.model_id.hex()
+    sizes = {name: len(data) for name, data in contents.items() if name.endswith(".onnx")}
+    lines = [f"{out}: model {model_id}"]
+    lines += [f"  {name}: {size / 1e6:.1f} MB" for name, size in sizes.items()]
+    if not weights:
+        lines += ["  the weights are not inside; the graphs go beside them, into MODEL/onnx"]
+    report = {"path": str(out), "model_id": model_id, "module_id": decoder.module_identity}
+    return report | {"weights": weights, "bytes": sizes}, lines

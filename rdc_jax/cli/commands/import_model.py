@@ -1,0 +1,109 @@
+"""`rdc import`: weights of another project as a model folder that `rdc encode --model` takes."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rdc_jax.cli import output_folder
+from rdc_jax.cli.commands.train import apply_override, load_config
+from rdc_jax.errors import RdcError
+from rdc_jax.model_folder import codec_model, fusion_module
+from rdc_jax.models.networks import Networks
+
+OF_A_MODEL = ("manifest.json", "entropy.safetensors")  # together in no other folder
+OF_DIFFUSERS = ("config", "overrides", "unet", "vae", "context")
+
+
+def run(args: Namespace) -> int:
+    out = Path(args.out)
+    is_model = all((out / name).is_file() for name in OF_A_MODEL)
+    output_folder.check(out, is_model, args.force)
+    check_module(out, Path(args.path))
+    work = {"compressai": from_compressai, "diffusers": from_diffusers}[args.origin]
+    try:
+        with output_folder.made(out, unlisted=[codec_model.BOUNDS]) as folder:
+            report, lines = work(args, out, folder)
+    except OSError as error:
+        raise RdcError(f"cannot write {out}: {error.strerror or error}") from error
+    print(json.dumps(report) if args.json else "\n".join(lines))
+    return 0
+
+
+def check_module(out: Path, source: Path) -> None:
+    """Raises RdcError where a module, perhaps of days of training, would lose its model."""
+    there, coming = (folder / fusion_module.FOLDER / "manifest.json" for folder in (out, source))
+    same = there.is_file() and coming.is_file() and there.read_bytes() == coming.read_bytes()
+    if there.parent.exists() and not same:
+        raise RdcError(
+            f"{there.parent} is a module of the model that is there; move it away, or name a new "
+            "folder"
+        )
+
+
+def from_compressai(args: Namespace, out: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Writes the model into `folder`, for `out`; returns the report and what to print."""
+    from rdc_jax.interop import compressai
+
+    for name in OF_DIFFUSERS:
+        if getattr(args, name):
+            said = f"'{args.overrides[0]}'" if name == "overrides" else f"--{name}"
+            raise RdcError(f"{said} is for --from diffusers")
+    state = compressai.read_state(args.path)
+    flat = codec_model.flatten(compressai.from_state_dict(state))
+    # What a decoder will load: rounded to the float16 that is stored.
+    params = codec_model.unflatten({k: v.astype(np.float16) for k, v in flat.items()})
+    config = compressai.model_section(params)
+    networks = Networks.from_config(config)
+    entropy = codec_model.entropy_arrays(
+        params["hyperprior"], networks.step_table(params), **networks.entropy_settings()
+    )
+    model_id = codec_model.save(folder, out.name, config, params, entropy)
+    cost = float(compressai.gaussian_cost(state).sum()) / 64**2
+    report = {"path": str(out), "model_id": model_id.hex(), "hyper_prior_bpp": cost}
+    line = f"{out}: model {model_id.hex()}; Gaussian hyper-prior costs {cost:.4f} bpp"
+    return report, [line]
+
+
+def from_diffusers(args: Namespace, out: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Likewise."""
+    from rdc_jax.interop import hub
+    from rdc_jax.interop.diffusers import importing, reimport
+
+    source = hub.local_folder(args.path)
+    name, next_step = out.name, ""
+    if reimport.is_export(source):
+        for option in OF_DIFFUSERS:
+            if getattr(args, option):
+                raise RdcError(f"{source} brings its own settings; leave out config and parts")
+        name, imported = reimport.load(source)
+    else:
+        if args.config is None:
+            raise RdcError("--from diffusers needs --config, for instance configs/sd21.py")
+        config = load_config(args.config)
+        for override in args.overrides:
+            apply_override(config, override)
+        files = {key: getattr(args, key) for key in ("unet", "vae", "context")}
+        files = {key: Path(value) for key, value in files.items() if value is not None}
+        imported = importing.load(source, config.model.to_dict(), **files)
+        next_step = f"rdc train --config {' '.join([args.config, *args.overrides])} init_from={out}"
+    model_id = codec_model.save(
+        folder, name, imported.config, imported.params, imported.entropy, exact=True
+    )
+    copy_beside(source, folder)
+    report = {"path": str(out), "model_id": model_id.hex(), "notes": imported.notes}
+    lines = [f"{out}: model {model_id.hex()}", *(f"  note: {note}" for note in imported.notes)]
+    if next_step:
+        report["next"] = next_step
+        lines += ["  the licence of the source applies to these weights", f"  next: {next_step}"]
+    return report, lines
+
+
+def copy_beside(source: Path, folder: Path) -> None:
+    """Copies what is no part of the model but belongs to it: licences, the module of an export."""
+    for file in (*source.glob("LICENSE*"), *source.glob(f"{fusion_module.FOLDER}/*.*")):
+        target = folder / file.relative_to(source)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(file.read_bytes())

@@ -1,0 +1,95 @@
+"""`rdc plot`: pictures of what the codec does. `rdc plot tau PHOTO`: the knob on one photograph."""
+
+import importlib.util
+import io
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rdc_jax.cli.jobs import LazyCodec
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation import tradeoff
+from rdc_jax.images import atomic_write, read_image
+
+TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
+CLOSE_UP = 192  # pixels
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def run(args: Namespace) -> int:
+    output = Path(args.output or f"{Path(args.input).stem}_tau.png")
+    if output.suffix.lower() not in FORMATS:
+        raise RdcError(f"cannot draw '{output}'; end its name in one of {' '.join(FORMATS)}")
+    if output.exists() and not args.force:
+        raise RdcError(f"the output '{output}' exists; give -f to replace it")
+    _require_matplotlib()
+    original = read_image(args.input).pixels
+    model = LazyCodec(args.model, args.fusion)
+    from rdc_jax.models import lpips, lpips_weights
+
+    weights = lpips_weights.load("alexnet")
+    codec = model.codec
+    data = codec.encode(original, quality=args.quality)
+    points = tradeoff.sweep(
+        lambda tau: codec.decode(data, tau=tau, steps=args.steps),
+        original,
+        TAUS,
+        lambda a, b: lpips.measure_lpips(weights, a, b),
+    )
+    bpp = 8 * len(data) / (original.shape[0] * original.shape[1])
+    title = f"{Path(args.input).name}: one file of {len(data)} bytes, {bpp:.3f} bits per pixel"
+    drawn = draw(original, points, title, output.suffix[1:].lower())
+    atomic_write(output, drawn, overwrite=args.force)
+    for point in points:
+        print(f"tau {point.tau:.2f}  PSNR {point.psnr:6.2f} dB  LPIPS {point.distance:.4f}")
+    print(output)
+    return 0
+
+
+def draw(
+    original: np.ndarray, points: Sequence[tradeoff.Point], title: str, file_format: str
+) -> bytes:
+    """The curve PSNR against LPIPS and, below, close-ups from faithful to realistic."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    count = len(points) + 1
+    figure = Figure(figsize=(2.2 * count, 5.6), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    upper, lower = figure.subfigures(2, 1, height_ratios=(3, 2.4))
+    whole, curve = upper.subplots(1, 2, width_ratios=(1.2, 1))
+    window = tradeoff.busiest_window(original, CLOSE_UP)
+    whole.imshow(original)
+    top, left, side = window[0].start, window[1].start, window[0].stop - window[0].start
+    whole.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor="white", lw=1.5))
+    whole.set_axis_off()
+    whole.set_title("original", fontsize=9)
+    curve.plot([p.psnr for p in points], [p.distance for p in points], "o-", color="#1f5fa8")
+    for point in points:
+        curve.annotate(
+            f"$\\tau$ = {point.tau:g}", (point.psnr, point.distance),
+            textcoords="offset points", xytext=(6, 5), fontsize=8,
+        )  # fmt: skip
+    curve.set_xlabel("PSNR, dB (right is more faithful)", fontsize=9)
+    curve.set_ylabel("LPIPS, AlexNet (down is more realistic)", fontsize=9)
+    curve.margins(0.18)
+    curve.grid(alpha=0.3)
+    pictures = [("original", original), *((_caption(p), p.picture) for p in points)]
+    for axes, (caption, picture) in zip(lower.subplots(1, count), pictures, strict=True):
+        axes.imshow(picture[window])
+        axes.set_title(caption, fontsize=8)
+        axes.set_axis_off()
+    encoded = io.BytesIO()
+    figure.savefig(encoded, format=file_format, dpi=130)
+    return encoded.getvalue()
+
+
+def _caption(point: tradeoff.Point) -> str:
+    return f"$\\tau$ = {point.tau:g}\n{point.psnr:.1f} dB, {point.distance:.3f}"
+
+
+def _require_matplotlib() -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise RdcError("plots need matplotlib: pip install 'rdc_jax[plot]'")

@@ -1,0 +1,57 @@
+"""`rdc roi`: the map that `rdc encode` would code, as a picture to look at and to paint in."""
+
+import json
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+
+from rdc_jax.cli import region_flags
+from rdc_jax.cli.jobs import STREAM
+from rdc_jax.entropy.importance_coding import encode_importance
+from rdc_jax.errors import RdcError
+from rdc_jax.images import Picture, atomic_write, formats, picture_bytes, read_image
+from rdc_jax.importance import maps
+from rdc_jax.model_folder import codec_model
+
+
+def run(args: Namespace) -> int:
+    shapes = region_flags.shapes_of(args)
+    beside = STREAM if args.input == STREAM else f"{Path(args.input).stem}_roi.png"
+    target = Path(args.output or beside)
+    if target.exists() and not args.force:
+        raise RdcError(f"the output '{target}' exists; give -f to replace it")
+    if target.exists() and os.path.realpath(target) == os.path.realpath(args.input):
+        raise RdcError(f"the output '{target}' is the input itself; choose another name")
+    suffix = target.suffix or ".png"
+    if not formats.of_extension(suffix, str(target)).lossless:
+        raise RdcError(f"a map must not be lossy as '{target}' would be; end its name in .png")
+    config = codec_model.load(args.model).config
+    cell, levels = int(config["cell_size"]), int(config["num_levels"])
+    picture = read_image(args.input, keep_alpha=True)
+    pixels = picture.pixels
+    roi = args.roi if args.roi or shapes else "auto"
+    mask, found = region_flags.region_of(roi, shapes, pixels, picture.alpha)
+    height, width = pixels.shape[:2]
+    grid = maps.from_mask_array(mask, height, width, cell, levels)
+    shown = np.rint(255.0 / (levels - 1) * grid).astype(np.uint8)
+    shown = shown.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
+    data, _ = picture_bytes(Picture(shown[..., None].repeat(3, axis=2), grey=True), suffix)
+    atomic_write(target, data, overwrite=args.force)
+    report = {
+        "input": args.input,
+        "output": str(target),
+        "important_share": float(np.mean(mask >= 0.5)),
+        "map_bytes": len(encode_importance(grid, levels)),
+        **({} if found is None else {"roi_found": found}),
+    }
+    region = "" if found is None else f" ({found})"
+    line = (
+        f"{report['input']} -> {report['output']}: {100 * report['important_share']:.0f} % of "
+        f"the area has importance .5 or more{region}; the map takes {report['map_bytes']} bytes"
+    )
+    said_to = sys.stderr if str(target) == STREAM else sys.stdout
+    print(json.dumps(report) if args.json else line, file=said_to)
+    return 0

@@ -1,0 +1,125 @@
+"""`rdc train`: a config file, changed by key=value arguments, handed to the training loop."""
+
+import ast
+import difflib
+import importlib.util
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from rdc_jax.codec import compilation_cache
+from rdc_jax.errors import RdcError
+
+INTERRUPTED = 130  # Ctrl-C
+TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: by SIGTERM, a scheduler should start the run again
+
+
+def run(args: Namespace) -> int:
+    config = load_config(args.config)
+    for override in args.overrides:
+        apply_override(config, override)
+    if args.aot:
+        from rdc_jax.training.cost import aot
+
+        print(aot.compile_ahead(config, args.aot))
+        return 0
+    compilation_cache.enable()
+    import jax
+
+    from rdc_jax.training import train
+    from rdc_jax.training.cluster.interrupts import Terminated
+
+    try:
+        folder = train.train(config)
+        if jax.process_index() == 0:
+            print(folder)
+        return 0
+    except KeyboardInterrupt:
+        what, code = "interrupted", INTERRUPTED
+    except Terminated:
+        what, code = "terminated", TRY_AGAIN
+    if jax.process_index() == 0:
+        print(
+            f"rdc: {what}; the same command goes on from the last checkpoint in {config.workdir}",
+            file=sys.stderr,
+        )
+    return code
+
+
+def load_config(location: str) -> ml_collections.ConfigDict:
+    """The config that get_config(VARIANT) of a Python file returns; location: PATH[:VARIANT]."""
+    path, variant = location, ""
+    if not Path(path).is_file():
+        path, _, variant = location.rpartition(":")
+    if not Path(path).is_file():
+        raise RdcError(f"no config file '{path or location}'")
+    spec = importlib.util.spec_from_file_location("rdc_config", path)
+    if spec is None:
+        raise RdcError(f"the config file '{path}' must be Python and end in .py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise RdcError(f"the config file '{path}' has no function get_config")
+    try:
+        return module.get_config(variant) if variant else module.get_config()
+    except ValueError as error:
+        raise RdcError(f"{path}: {error}") from error
+
+
+def apply_override(config: ml_collections.ConfigDict, override: str) -> None:
+    """Changes one existing setting in place; override: "dotted.key=value"."""
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise RdcError(f"cannot read the setting '{override}'; write key=value")
+    *sections, leaf = key.split(".")
+    node: Any = config
+    for part in (*sections, leaf):
+        if not isinstance(node, ml_collections.ConfigDict) or part not in node:
+            close = difflib.get_close_matches(key, setting_names(config), n=1, cutoff=0.5)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise RdcError(f"the config has no setting '{key}'{hint}")
+        parent, node = node, node[part]
+    if isinstance(node, ml_collections.ConfigDict):
+        raise RdcError(
+            f"'{key}' is a section; change its settings, such as {key}.{next(iter(node))}"
+        )
+    parent[leaf] = parse_value(key, text, node)
+
+
+def setting_names(config: ml_collections.ConfigDict, prefix: str = "") -> list[str]:
+    """Dotted names of all settings."""
+    names = []
+    for key, value in config.items():
+        nested = isinstance(value, ml_collections.ConfigDict)
+        names += setting_names(value, f"{prefix}{key}.") if nested else [prefix + key]
+    return names
+
+
+def parse_value(key: str, text: str, current: Any) -> Any:
+    """`text` as a value of the type of `current`."""
+    if isinstance(current, str):
+        return text
+    kind = type(current)
+    try:
+        value = {"true": True, "false": False}.get(text.lower(), text)
+        value = ast.literal_eval(text) if isinstance(value, str) else value
+    except (ValueError, SyntaxError):
+        value = None
+    if isinstance(current, tuple | list) and isinstance(value, tuple | list):
+        if not current or all(_fits(v, current[0]) for v in value):
+            return kind(value)
+    elif current is None or _fits(value, current):
+        return kind(value) if current is not None else value
+    name = {int: "a whole number", float: "a number", bool: "true or false"}.get(
+        kind, f"a {kind.__name__} such as {current}"
+    )
+    raise RdcError(f"the setting '{key}' must be {name}, not '{text}'")
+
+
+def _fits(value: Any, current: Any) -> bool:
+    if isinstance(current, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(current)

@@ -1,0 +1,18 @@
+"""Arguments of what checks an installation."""
+
+from typing import Any
+
+from rdc_jax.cli.flags.shared import json_lines, model, new_command
+
+
+def add_selftest(commands: Any) -> None:
+    p = new_command(
+        commands, "selftest", "check that files decode to the same symbols here in every setting",
+        epilog="Threads, x64, jit, matmul precision, BLAS kernels, devices and back ends, each in "
+        "a fresh process. Prints a table to attach to a report of a fault; exit code 2 if "
+        "anything differs.",
+    )  # fmt: skip
+    p.add_argument("--full", action="store_true", help="more pictures and settings; minutes")
+    model(p)
+    json_lines(p)
+    p.add_argument("--quiet", action="store_true", help="print the result only")

@@ -1,0 +1,228 @@
+"""What encode and decode share: which input becomes which output, the model, the reports."""
+
+import dataclasses
+import functools
+import importlib.util
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from rdc_jax.bitstream import container
+from rdc_jax.cli import job_sharing
+from rdc_jax.errors import RdcError
+from rdc_jax.model_folder import codec_model, fusion_module
+
+CODED = (".rdc",)
+STREAM = "-"  # standard input or output
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One file to make; source and target are paths or "-"."""
+
+    source: str
+    target: str
+
+
+class LazyCodec:
+    """A model with its module, loaded and checked at once, and the codec, which starts JAX."""
+
+    def __init__(self, name: str | None, fusion: str | None = None):
+        self.model = codec_model.load(name)
+        self.module = fusion_module.choose(self.model, fusion)
+
+    @functools.cached_property
+    def codec(self) -> Any:
+        if importlib.util.find_spec("jax") is None:
+            raise RdcError("this needs JAX, which is not installed: pip install rdc_jax")
+        from rdc_jax.codec import compilation_cache
+
+        compilation_cache.enable()
+        from rdc_jax.codec.codec import Codec
+
+        return Codec(self.model, self.module)
+
+
+def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[Job]:
+    """The files to make; whatever can be refused before the work starts is refused here.
+
+    extensions: of the inputs that are taken from a folder. extension: of the outputs.
+    """
+    if "" in (*args.input, args.output):
+        raise RdcError("a file name is empty; is a variable of the shell not set?")
+    if not _several(args):
+        jobs = [_single_job(args.input[0], args.output, extension)]
+    else:
+        if STREAM in (*args.input, args.output):
+            raise RdcError("standard input and output take one picture; name files or a folder")
+        folder = None if args.output is None else Path(args.output)
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise RdcError(f"several inputs need a folder as output, and '{folder}' is a file")
+        sources = [path for name in args.input for path in _expand(name, extensions)]
+        jobs = [Job(str(p), str((folder or p.parent) / (p.stem + extension))) for p in sources]
+    makers: dict[str, str] = {}
+    for job in jobs:
+        if job.target != STREAM:
+            maker = makers.setdefault(os.path.realpath(job.target), job.source)
+            if maker != job.source:
+                raise RdcError(
+                    f"'{maker}' and '{job.source}' would both become '{job.target}'; leave one "
+                    "out, by naming files in place of a folder, and give it an -o of its own"
+                )
+    environment = os.environ if _several(args) else {}
+    index, count = job_sharing.place(args, environment)
+    jobs = jobs[index::count]
+    for job in jobs:
+        if not (args.resume and os.path.exists(job.target)):  # or it is looked at in its turn
+            _check_target(job, args.force, may_make_folder=_several(args))
+    for name in () if args.quiet or index else args.input:
+        if count := _folders_in(Path(name), args.output):
+            said = "1 folder, which is" if count == 1 else f"{count} folders, which are"
+            print(f"rdc: note: '{name}' has {said} left out", file=sys.stderr)
+    return jobs
+
+
+def run_all(
+    jobs: list[Job],
+    args: Namespace,
+    work: Callable[[Job], dict[str, Any]],
+    describe: Callable[[dict[str, Any]], str],
+) -> int:
+    """Does work(job) -> report for every job and prints the reports; returns the exit code.
+
+    A single job that fails raises RdcError. Of several, the others go on and the failures are
+    listed at the end.
+    """
+    several, failures = _several(args), []
+    show_bar = several and not args.quiet
+    for job in tqdm(jobs, unit="file", disable=None if show_bar else True):
+        done = False
+        try:
+            if several:
+                _make_folder(Path(job.target).parent)
+            done = args.resume and _is_done(job, args)
+            if done:
+                report = {"input": job.source, "output": job.target, "skipped": True}
+            else:
+                report = work(job)
+        except RdcError as error:
+            message = str(error)
+            if f"'{job.source}'" not in message:
+                source = "standard input" if job.source == STREAM else f"'{job.source}'"
+                message = f"{source}: {message}"
+            if not several:
+                raise RdcError(message) from error
+            failures.append(message)
+            report = {"input": job.source, "error": message}
+        if not args.quiet and (args.json or "error" not in report):
+            told = _describe_skipped if done else describe
+            line = json.dumps(report) if args.json else told(report)
+            tqdm.write(line, file=sys.stderr if job.target == STREAM else sys.stdout)
+    for message in failures:
+        print("rdc: error:", *message.split(), file=sys.stderr)
+    return 2 if failures else 0
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RdcError(f"cannot make the folder '{folder}': {error.strerror}") from None
+
+
+def read_bytes(source: str) -> bytes:
+    """A whole file, or standard input."""
+    if source == STREAM:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise RdcError(f"cannot read '{source}': {error.strerror}") from None
+
+
+def _several(args: Namespace) -> bool:
+    return len(args.input) > 1 or (args.input[0] != STREAM and Path(args.input[0]).is_dir())
+
+
+def _single_job(source: str, output: str | None, extension: str) -> Job:
+    if output is None:
+        made = str(Path(source).with_name(Path(source).stem + extension))
+        return Job(source, STREAM if source == STREAM else made)
+    if output != STREAM and source != STREAM and Path(output).is_dir():
+        return Job(source, str(Path(output) / (Path(source).stem + extension)))
+    return Job(source, output)
+
+
+def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
+    path = Path(name)
+    if not path.is_dir():
+        return [path]
+    found = sorted(p for p in path.iterdir() if p.suffix.lower() in extensions and p.is_file())
+    if not found:
+        raise RdcError(f"the folder '{name}' has no files ending in {' '.join(extensions)}")
+    return found
+
+
+def _folders_in(path: Path, output: str | None) -> int:
+    """How many folders a folder has, less that of the outputs."""
+    if not path.is_dir():
+        return 0
+    out = None if output is None else os.path.realpath(output)
+    return sum(p.is_dir() and os.path.realpath(p) != out for p in path.iterdir())
+
+
+def _is_done(job: Job, args: Namespace) -> bool:
+    """Whether an earlier run made the output; RdcError if it is no good and may not be replaced."""
+    if job.target == STREAM or not os.path.exists(job.target):
+        return False
+    limit = getattr(args, "max_pixels", None) or container.DEFAULT_MAX_PIXELS
+    try:
+        job_sharing.check_complete(job.target, limit)
+    except RdcError as error:
+        if not args.force:
+            raise RdcError(
+                f"the output '{job.target}' exists and cannot be kept: {error}; give -f to "
+                "replace it"
+            ) from error
+        _check_target(job, args.force, may_make_folder=_several(args))
+        return False
+    return True
+
+
+def _describe_skipped(report: dict[str, Any]) -> str:
+    return f"{report['input']} -> {report['output']}: there already"
+
+
+def _check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
+    """Raises RdcError for an output that could not be written in the end."""
+    if job.target == STREAM:
+        if sys.stdout.isatty():
+            raise RdcError("will not write a picture to a terminal; name an output with -o")
+        return
+    target = Path(job.target)
+    if target.is_dir():
+        raise RdcError(f"the output '{target}' is a folder; name a file in it")
+    if target.exists() and not target.is_file():
+        return  # a device or pipe
+    within = os.path.realpath(target.parent)
+    if may_make_folder and os.path.dirname(os.path.realpath(target)) != within:
+        # Folders come from others: a link in one must not choose what is written elsewhere.
+        raise RdcError(f"the output '{target}' is a link into another folder; remove it first")
+    if target.exists() and os.path.realpath(target) == os.path.realpath(job.source):
+        raise RdcError(f"the output '{target}' is the input itself; choose another name")
+    if target.exists() and not overwrite:
+        resume = ", or --resume to keep what is there" if may_make_folder else ""
+        raise RdcError(f"the output '{target}' exists; give -f to replace it{resume}")
+    folder = target.parent
+    if may_make_folder and not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise RdcError(f"the folder of the output '{target}' does not exist; create it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RdcError(f"cannot write '{target}': its folder is not writable")

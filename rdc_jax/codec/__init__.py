@@ -1,0 +1,1 @@
+"""The codec in JAX: encoding, rate control, decoding."""

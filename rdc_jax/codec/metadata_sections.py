@@ -1,0 +1,94 @@
+"""What a picture has beside its colours, as the optional sections of an `.rdc` file, and back.
+
+    picture = read_image(path, keep_alpha=True)
+    data    = codec.encode(picture.pixels, grey=picture.grey, extras=extras_of(picture))
+    picture = picture_of(codec.decode(data), data)          or codec.decode_picture(data)
+
+NumPy and Pillow only: every back end shares it.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from rdc_jax.bitstream import container
+from rdc_jax.bitstream.container import ColourMode
+from rdc_jax.bitstream.file_reader import FileReader
+from rdc_jax.bitstream.sections import MAX_METADATA_BYTES, SectionType
+from rdc_jax.errors import RdcError
+from rdc_jax.images import Picture, alpha_png, colour_profiles, transparency
+from rdc_jax.images.formats import ALL_METADATA
+
+_SECTIONS = {"icc": SectionType.ICC, "exif": SectionType.EXIF, "xmp": SectionType.XMP}
+MEBIBYTE = 2**20
+
+
+def extras_of(
+    picture: Picture, *, metadata: Collection[str] = ALL_METADATA, alpha: str = "lossless"
+) -> dict[SectionType, bytes]:
+    """Payloads of the optional sections for a picture that was read with its alpha kept.
+
+    metadata: which of icc, exif, xmp go into the file. alpha: "lossless"; "lossy", 14 levels if
+    that is smaller, and 0 and 255 exact; or "drop", which leaves the plane out (the caller has laid
+    the picture on a background). Raises RdcError for metadata that are too large.
+    """
+    extras = {}
+    if picture.alpha is not None and alpha != "drop":
+        extras[SectionType.ALPHA] = transparency.to_png(picture.alpha, lossy=alpha == "lossy")
+    for kind, section in _SECTIONS.items():
+        payload = getattr(picture, kind)
+        if not payload or kind not in metadata:
+            continue
+        if len(payload) > MAX_METADATA_BYTES:
+            others = ",".join(k for k in _SECTIONS if k != kind)
+            raise RdcError(
+                f"the picture's {kind} has {len(payload) / MEBIBYTE:.1f} MiB, more than the "
+                f"{MAX_METADATA_BYTES // MEBIBYTE} MiB that a file may hold; leave it "
+                f"out with --metadata {others}"
+            )
+        extras[section] = payload
+    return extras
+
+
+def parts_of(
+    source: bytes | FileReader,
+    *,
+    metadata: Collection[str] = ALL_METADATA,
+    max_pixels: int = container.DEFAULT_MAX_PIXELS,
+    crop: tuple[int, int, int, int] | None = None,
+) -> dict[str, Any]:
+    """grey, alpha, icc, exif and xmp of a file: the fields of a Picture but its pixels.
+
+    metadata: which of icc, exif, xmp are wanted. crop: (x, y, width, height) of the picture, None
+    for all. Only these sections are read and checked. Raises RdcError for a damaged file.
+    """
+    reader = source
+    if not isinstance(source, FileReader):
+        reader = FileReader(source, max_pixels=max_pixels)
+    header, alpha = reader.header, None
+    if SectionType.ALPHA in reader.places:
+        png = reader.payload(SectionType.ALPHA)
+        alpha = alpha_png.decode(png, header.height, header.width)
+        if crop is not None:
+            x, y, width, height = crop
+            alpha = alpha[y : y + height, x : x + width]
+    wanted = [kind for kind in _SECTIONS if kind in metadata and _SECTIONS[kind] in reader.places]
+    kept = {kind: reader.payload(_SECTIONS[kind]) or None for kind in wanted}
+    grey = header.colour_mode == ColourMode.GREY
+    return {"grey": grey, "alpha": alpha, **dict.fromkeys(ALL_METADATA), **kept}
+
+
+def said_of(section: container.Section) -> dict[str, str]:
+    """What can be said of an optional section in a few words, under the key "holds"; else {}."""
+    if section.type == SectionType.ICC:
+        return {"holds": colour_profiles.description(section.payload) or "a damaged profile"}
+    return {"holds": "8-bit grey PNG"} if section.type == SectionType.ALPHA else {}
+
+
+def picture_of(
+    pixels: np.ndarray, data: bytes, *, metadata: Collection[str] = ALL_METADATA
+) -> Picture:
+    """The whole picture of decoded pixels uint8 [H,W,3] and the file's bytes they come from."""
+    largest = max(container.DEFAULT_MAX_PIXELS, pixels.shape[0] * pixels.shape[1])
+    return Picture(pixels=pixels, **parts_of(data, metadata=metadata, max_pixels=largest))

@@ -1,0 +1,1 @@
+"""All of decoding but the networks, shared by every back end. NumPy only."""

@@ -1,0 +1,1 @@
+"""Image metrics: what they need, their names and directions."""

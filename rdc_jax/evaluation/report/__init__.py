@@ -1,0 +1,1 @@
+"""Results of a benchmark run as JSON, tables, plots and one HTML page."""

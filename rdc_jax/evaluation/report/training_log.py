@@ -1,0 +1,78 @@
+"""The scalars that a training run has logged.
+
+A run's folder holds metrics.jsonl, one JSON object a line with "step" and scalars by name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation.metrics.metric_names import number
+
+FILE = "metrics.jsonl"
+NO_CURVES = ("step", "time", "images", "seconds_per_step")
+
+Series = dict[int, float]  # value by step
+
+
+class Run(NamedTuple):
+    """What one run has logged."""
+
+    name: str
+    scalars: dict[str, Series]
+
+
+def read_runs(paths: Sequence[str | Path]) -> list[Run]:
+    """The runs of these folders or metrics.jsonl files, named by folder; by path if names repeat.
+
+    Raises:
+      RdcError: a file is missing or holds no scalars.
+    """
+    files = [Path(path) / FILE if Path(path).is_dir() else Path(path) for path in paths]
+    folders = [str(file.parent) if file.name == FILE else str(file) for file in files]
+    names = [os.path.basename(os.path.abspath(folder)) for folder in folders]
+    if len(set(names)) < len(names):
+        names = folders
+    return [Run(name, read_scalars(file)) for name, file in zip(names, files, strict=True)]
+
+
+def read_scalars(file: Path) -> dict[str, Series]:
+    """All finite scalars of a metrics.jsonl by name and step.
+
+    Lines that are no JSON objects are skipped, because a run that was killed, or that writes at
+    this moment, leaves half a line. Where a resumed run logged a step again, the later value stays.
+
+    Raises:
+      RdcError: the file is missing or holds no scalars.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise RdcError(
+            f"cannot read '{file}' ({error.strerror}); name the workdir of a training run"
+        ) from None
+    scalars: dict[str, Series] = {}
+    for line in lines:
+        for name, step, value in _entries(line):
+            scalars.setdefault(name, {})[step] = value
+    if not any(name not in NO_CURVES for name in scalars):
+        raise RdcError(f"'{file}' holds no scalars; wait until the run has logged its first step")
+    return scalars
+
+
+def _entries(line: str) -> list[tuple[str, int, float]]:
+    """(name, step, value) of every finite number of a line."""
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return []
+    step = number(content.get("step")) if isinstance(content, dict) else None
+    if step is None:
+        return []
+    values = ((name, number(value)) for name, value in content.items())
+    return [(name, int(step), value) for name, value in values if value is not None]

@@ -1,0 +1,52 @@
+"""Image files in and out, and what an encoder takes for pixels.
+
+Reading and writing are in `rdc_jax.images`; these are the names that the rest uses.
+"""
+
+import os
+
+import numpy as np
+
+from rdc_jax.errors import RdcError
+from rdc_jax.images.atomic_files import atomic_write
+from rdc_jax.images.image import Picture
+from rdc_jax.images.reading import MAX_PIXELS, read_image
+from rdc_jax.images.writing import picture_bytes, write_image, write_picture
+
+__all__ = [
+    "MAX_PIXELS",
+    "Picture",
+    "atomic_write",
+    "checked_pixels",
+    "picture_bytes",
+    "read_image",
+    "write_image",
+    "write_picture",
+]
+
+
+def checked_pixels(pixels: np.ndarray, grey: bool = False) -> tuple[np.ndarray, bool]:
+    """Pixels as an encoder takes them, uint8 [height, width, 3], and whether they are grey.
+
+    Args:
+        pixels: uint8 [height, width, 3], or [height, width] for grey.
+        grey: whether three channels are known to be equal.
+
+    Raises:
+        RdcError: something else was given, such as a path.
+    """
+    if isinstance(pixels, str | os.PathLike):
+        raise RdcError(
+            "encoding takes pixels, not a path: pass "
+            f"rdc_jax.images.read_image({str(pixels)!r}).pixels"
+        )
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        raise RdcError(f"pixels must be uint8 [H,W,3], not {pixels.dtype} {pixels.shape}")
+    if pixels.ndim == 2:
+        return np.repeat(pixels[..., None], 3, axis=-1), True
+    if pixels.shape[-1] != 3:
+        mend = "; alpha goes into extras, see rdc_jax.codec.metadata_sections"
+        given = f"{pixels.shape[-1]}{mend if pixels.shape[-1] == 4 else ''}"
+        raise RdcError(f"pixels must have 3 channels, not {given}")
+    return pixels, grey

@@ -1,0 +1,25 @@
+"""What an entropy model knows of each latent pixel before the latent: level and timestep."""
+
+import numpy as np
+
+from rdc_jax.bitstream.container import Header
+from rdc_jax.entropy import latent_coding
+from rdc_jax.entropy.latent_coding import Conditions
+from rdc_jax.importance.maps import cells_to_latent
+from rdc_jax.importance.timesteps import level_timesteps
+
+
+def conditions_of(header: Header, grid: np.ndarray, downsampling: int) -> Conditions:
+    """What encoder and decoder both know before the latent; from header and decoded map."""
+    f = downsampling
+    height, width = (-(-n // f) for n in (header.height, header.width))
+    padded = latent_coding.padded_size(height), latent_coding.padded_size(width)
+    return Conditions(
+        height=height,
+        width=width,
+        levels=cells_to_latent(grid, *padded, header.cell_size // f),
+        timesteps=level_timesteps(
+            header.timestep_background, header.timestep_roi, header.num_levels
+        ),
+        dither_seed=header.dither_seed,
+    )

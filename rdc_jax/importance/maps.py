@@ -1,0 +1,188 @@
+"""Importance maps from what a user gives: masks, shapes of cells, levels.
+
+A map is a grid of cells, `cell_size` pixels on a side, of level indices: uint8 [rows, columns]
+with 0 = least and num_levels - 1 = most important. Cells at the right and bottom edge may be
+only partly inside the image; they speak for the pixels they have.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from rdc_jax.errors import RdcError
+from rdc_jax.images import read_image
+from rdc_jax.importance.timesteps import check_levels
+
+
+def grid_shape(height: int, width: int, cell_size: int) -> tuple[int, int]:
+    """(rows, columns) of the map of an image, in cells."""
+    if height < 1 or width < 1 or cell_size < 1:
+        raise RdcError(f"an image of {width} x {height} has no map with cells of {cell_size}")
+    return -(-height // cell_size), -(-width // cell_size)
+
+
+def uniform(
+    height: int, width: int, cell_size: int, num_levels: int, level: int | None = None
+) -> np.ndarray:
+    """A map of one level, by default the highest: uint8 [rows, columns]."""
+    check_levels(num_levels)
+    level = num_levels - 1 if level is None else level
+    if not 0 <= level < num_levels:
+        raise RdcError(f"importance level {level} is not in 0 to {num_levels - 1}")
+    return np.full(grid_shape(height, width, cell_size), level, np.uint8)
+
+
+def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
+    """A mask image: white is important, black is not, greys lie between.
+
+    The mask has exactly the image's size. Colours count by their luma, transparent parts as
+    black.
+
+    Returns:
+        uint8 [height, width].
+
+    Raises:
+        RdcError: the file is not readable (see `read_image`) or has another size.
+    """
+    picture = read_image(path, background=0)
+    _check_size(f"mask '{path}'", picture.pixels.shape[:2], (height, width))
+    return np.asarray(Image.fromarray(picture.pixels).convert("L"))
+
+
+def from_mask_array(
+    mask: np.ndarray, height: int, width: int, cell_size: int, num_levels: int
+) -> np.ndarray:
+    """A map from a mask of the image's size, averaged over each cell and rounded to levels.
+
+    Args:
+        mask: [height, width]; bool, uint8 in [0, 255], or float in [0, 1].
+        height, width: size of the image in pixels.
+        cell_size: side of a cell in pixels.
+        num_levels: number of levels, 1 to 256.
+
+    Returns:
+        uint8 [rows, columns].
+
+    Raises:
+        RdcError: wrong size or dtype, or values that are not numbers or out of range.
+    """
+    check_levels(num_levels)
+    mask = np.asarray(mask)
+    if mask.ndim != 2:
+        raise RdcError(f"the mask has shape {mask.shape}; give an array [H,W]")
+    _check_size("the mask", mask.shape, (height, width))
+    rows, columns = grid_shape(height, width, cell_size)
+    if mask.dtype == np.uint8:
+        scale = 255.0
+    elif mask.dtype == bool or np.issubdtype(mask.dtype, np.floating):
+        scale = 1.0
+    else:
+        raise RdcError(f"the mask is {mask.dtype}; give bool, uint8 (0 to 255) or float (0 to 1)")
+    if scale == 1.0 and not np.all((mask >= 0) & (mask <= 1)):  # false for NaN too
+        raise RdcError("the mask has values that are not in 0 to 1; scale or clip it")
+    tops, lefts = np.arange(rows) * cell_size, np.arange(columns) * cell_size
+    sums = np.add.reduceat(mask, tops, axis=0, dtype=np.float64)
+    sums = np.add.reduceat(sums, lefts, axis=1)
+    counts = np.outer(np.diff(np.append(tops, height)), np.diff(np.append(lefts, width)))
+    levels = np.floor(sums / (scale * counts) * (num_levels - 1) + 0.5)
+    return np.clip(levels, 0, num_levels - 1).astype(np.uint8)
+
+
+def _check_size(what: str, mask: tuple[int, int], image: tuple[int, int]) -> None:
+    """Raises RdcError where the shapes [H,W] of a mask and its image differ."""
+    if mask != image:
+        raise RdcError(
+            f"{what} is {mask[1]} x {mask[0]} pixels but the image is {image[1]} x {image[0]}; "
+            "resize the mask to the image's size"
+        )
+
+
+def from_either(
+    mask: np.ndarray | None,
+    levels: np.ndarray | None,
+    height: int,
+    width: int,
+    cell_size: int,
+    num_levels: int,
+) -> tuple[np.ndarray, int]:
+    """The map to code, uint8 [rows, columns], and its number of levels.
+
+    Args:
+        mask: as in `from_mask_array`, or None.
+        levels: a map that is ready, instead of a mask, or None. Neither: all is equally
+            important, which is a map of one level.
+        height, width, cell_size, num_levels: as in `from_mask_array`.
+
+    Raises:
+        RdcError: mask and levels are given, or what is given does not fit.
+    """
+    if mask is not None and levels is not None:
+        raise RdcError("give importance or levels, not both")
+    if mask is not None:
+        if isinstance(mask, str | tuple) or np.ndim(mask) != 2:  # such as what `find` returns
+            raise RdcError(
+                "importance takes an array [H,W], such as "
+                "rdc_jax.importance.detectors.find(pixels).mask"
+            )
+        levels = from_mask_array(mask, height, width, cell_size, num_levels)
+    expected = grid_shape(height, width, cell_size)
+    if levels is None:
+        return np.zeros(expected, np.uint8), 1
+    if levels.shape != expected or levels.dtype != np.uint8 or levels.max() >= num_levels:
+        raise RdcError(f"levels must be uint8 {expected} below {num_levels}")
+    return levels, num_levels
+
+
+def cells_to_latent(levels: np.ndarray, height: int, width: int, factor: int) -> np.ndarray:
+    """The level of each latent pixel.
+
+    Args:
+        levels: uint8 [rows, columns].
+        height, width: size of the latent. A latent that reaches beyond the map, because the image
+            was padded, continues its last row and column.
+        factor: latent pixels per cell along a side, at least 1.
+
+    Returns:
+        uint8 [height, width].
+    """
+    if factor < 1:
+        raise RdcError(f"cells must span at least one latent pixel, got {factor}")
+    rows = np.minimum(np.arange(height) // factor, levels.shape[0] - 1)
+    columns = np.minimum(np.arange(width) // factor, levels.shape[1] - 1)
+    return levels[rows[:, None], columns[None, :]]
+
+
+def tau_map(
+    tau: float | np.ndarray | str,
+    levels: np.ndarray,
+    num_levels: int,
+    size: tuple[int, int],
+    downsampling: int,
+) -> np.ndarray:
+    """The distortion-perception knob at every latent pixel, float32 [h,w] in 0..1.
+
+    Args:
+        tau: a number in 0..1 (everywhere), an array [H,W] of the picture's size (bool, uint8 with
+            255 = realistic, or float in [0,1]; averaged over each latent pixel), or "roi": one
+            minus the importance.
+        levels: uint8 [h,w], importance level of each latent pixel.
+        num_levels: number of levels; with a single one, "roi" is realistic everywhere.
+        size: (H, W) of the picture in pixels.
+        downsampling: picture pixels per latent pixel.
+
+    Raises:
+        RdcError: another word than "roi", or an array of the wrong size or range.
+    """
+    if isinstance(tau, str):
+        if tau != "roi":
+            raise RdcError(f"tau {tau!r} is not a number, an array, or 'roi'")
+        return (1.0 - levels.astype(np.float32) / max(1, num_levels - 1)).astype(np.float32)
+    if np.ndim(tau) == 0:
+        return np.full(levels.shape, tau, np.float32)
+    fine = 256
+    try:
+        steps = from_mask_array(np.asarray(tau), *size, downsampling, fine)
+    except RdcError as error:
+        raise RdcError(f"tau map: {error}") from error
+    return steps.astype(np.float32) / (fine - 1)

@@ -1,0 +1,117 @@
+"""An importance map that takes a small share of its file: made coarser where it must be.
+
+At low rates a detailed map can cost more than it earns. It is then replaced by one of fewer levels
+or of larger cells, of those that are cheap enough by the one that changes importance least.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rdc_jax.entropy.importance_coding import encode_importance
+from rdc_jax.importance.timesteps import importance_values
+
+PERCENT = 2.0  # of the file, by default
+MOST_CHANGE = 0.5  # of what making the map flat would change: a coarser one has lost the region
+MAX_CELL = 1 << 15  # pixels, as the header can say
+ROUNDS = 4  # of coding again: a smaller map leaves a smaller file
+
+
+class Map(NamedTuple):
+    """What a file says of importance: levels uint8 [rows, columns], cell_size in pixels."""
+
+    levels: np.ndarray
+    num_levels: int
+    cell_size: int
+
+    @property
+    def coded_bytes(self) -> int:
+        return len(encode_importance(self.levels, self.num_levels))
+
+
+def within(
+    code: Callable[[Map], tuple[bytes, Any]],
+    given: Map,
+    percent: float,
+    expected: int | None = None,
+) -> tuple[bytes, Any]:
+    """code(map) -> (file, report), of the given map or the first coarser one that is cheap enough.
+
+    percent: of the file that the map may take, 0 for any share. expected: bytes of the file, if
+    they are known before, which saves coding it twice. Where no useful map is that cheap, as in
+    files of some hundred bytes, it is the cheapest of them.
+    """
+    share = percent / 100
+    if given.num_levels == 1 or not 0 < share < 1:
+        return code(given)
+    choices = _Choices(given)
+    chosen = given if expected is None else choices.cheap_enough(0.98 * share * expected)
+    for _ in range(ROUNDS):
+        data, report = code(chosen)
+        rest = len(data) - choices.cost(chosen)
+        if choices.cost(chosen) <= share * len(data):
+            break
+        coarser = choices.cheap_enough(share / (1 - share) * rest)
+        if coarser is chosen:
+            break
+        chosen = coarser
+    return data, report
+
+
+def coarser_maps(given: Map) -> list[tuple[float, Map]]:
+    """Useful maps of fewer levels and larger cells with the mean change of importance, least first.
+
+    The change is measured at the given map's cells. The given one is the first, with 0.
+    """
+    values = importance_values(given.num_levels)[given.levels].astype(np.float64)
+    most = MOST_CHANGE * np.abs(values - np.median(values)).mean()
+    found = [(0.0, given)]
+    factor = 1
+    while given.cell_size * factor <= MAX_CELL and factor < 2 * max(values.shape):
+        means = _block_means(values, factor)
+        for count in range(given.num_levels, 1, -1):
+            levels = np.floor(means * (count - 1) + 0.5).astype(np.uint8)
+            new = Map(levels, count, given.cell_size * factor)
+            rows, columns = (np.arange(n) // factor for n in values.shape)
+            change = np.abs(importance_values(count)[levels][rows[:, None], columns] - values)
+            if change.mean() <= most and (factor, count) != (1, given.num_levels):
+                found.append((float(change.mean()), new))
+        factor *= 2
+    return sorted(found, key=lambda pair: pair[0])  # stable: of equals the finer, with more levels
+
+
+def _block_means(values: np.ndarray, factor: int) -> np.ndarray:
+    """Means over factor x factor cells; at the right and bottom edge of what is there."""
+    starts = [np.arange(0, n, factor) for n in values.shape]
+    sums = np.add.reduceat(np.add.reduceat(values, starts[0], axis=0), starts[1], axis=1)
+    counts = [np.diff(np.append(s, n)) for s, n in zip(starts, values.shape, strict=True)]
+    return sums / np.outer(*counts)
+
+
+class _Choices:
+    """The coarser maps of one map, made and coded when they are asked for."""
+
+    def __init__(self, given: Map):
+        self.given = given
+        self._costs: dict[tuple[int, int], int] = {}
+
+    @functools.cached_property
+    def _maps(self) -> list[Map]:
+        return [choice for _, choice in coarser_maps(self.given)]
+
+    def cost(self, choice: Map) -> int:
+        key = choice.num_levels, choice.cell_size
+        if key not in self._costs:
+            self._costs[key] = choice.coded_bytes
+        return self._costs[key]
+
+    def cheap_enough(self, size: float) -> Map:
+        """The least changed map of at most `size` bytes, or the cheapest."""
+        if self.cost(self.given) <= size:
+            return self.given
+        for choice in self._maps:
+            if self.cost(choice) <= size:
+                return choice
+        return min(self._maps, key=self.cost)

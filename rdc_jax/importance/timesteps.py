@@ -1,0 +1,84 @@
+"""Timesteps of importance levels and of quality settings, in integers every decoder agrees on."""
+
+import math
+
+import numpy as np
+
+from rdc_jax.errors import RdcError
+
+MAX_TIMESTEP = 1000
+TRAINED_MARGIN = 60  # timesteps by which training goes beyond the range that qualities use
+
+
+def check_levels(num_levels: int) -> None:
+    if not 1 <= num_levels <= 256:
+        raise RdcError(f"the number of importance levels must be 1 to 256, got {num_levels}")
+
+
+def level_timesteps(timestep_background: int, timestep_roi: int, num_levels: int) -> np.ndarray:
+    """Timesteps of the levels, linear between background (level 0) and region (highest level).
+
+    t_l = round_half_up(background + (roi - background) l / (num_levels - 1)) in integers only, so
+    that every decoder finds the same. One level stands for the region.
+
+    Returns:
+        int64 [num_levels].
+    """
+    check_levels(num_levels)
+    background, roi = int(timestep_background), int(timestep_roi)
+    if background < 0 or roi < 0:
+        raise RdcError(f"timesteps must not be negative, got {background} and {roi}")
+    if num_levels == 1:
+        return np.array([roi], np.int64)
+    steps = num_levels - 1
+    numerators = background * steps + (roi - background) * np.arange(num_levels, dtype=np.int64)
+    return (2 * numerators + steps) // (2 * steps)
+
+
+def importance_values(num_levels: int) -> np.ndarray:
+    """Importance of the levels, l / (num_levels - 1), 1 for a single level: float32 [levels]."""
+    check_levels(num_levels)
+    if num_levels == 1:
+        return np.ones(1, np.float32)
+    return np.arange(num_levels, dtype=np.float32) / np.float32(num_levels - 1)
+
+
+def quality_to_timesteps(
+    quality: float, roi_gain: float, t_min: int, t_max: int
+) -> tuple[int, int]:
+    """(background, roi) timesteps for a quality setting.
+
+    t(quality) is linear: t_max at 0, t_min at 100. The region gets t - roi_gain / 2 and the
+    background t + roi_gain / 2, rounded and limited to [t_min, t_max]. Use a gain of 0 when the
+    whole image is equally important.
+
+    Args:
+        quality: 0 (smallest file) to 100 (closest to the original).
+        roi_gain: how many timesteps the region lies below the background, at least 0.
+        t_min, t_max: smallest and largest usable timestep, 0 <= t_min <= t_max.
+
+    Raises:
+        RdcError: when an argument is out of range.
+    """
+    if not 0 <= quality <= 100:
+        raise RdcError(f"quality {quality} is not in 0 to 100")
+    if not (roi_gain >= 0 and math.isfinite(roi_gain)):
+        raise RdcError(f"roi gain {roi_gain} must be a number of timesteps, 0 or more")
+    if not 0 <= t_min <= t_max:
+        raise RdcError(f"timestep range {t_min} to {t_max} is empty or negative")
+    centre = t_max + (t_min - t_max) * quality / 100
+
+    def nearest(timestep: float) -> int:
+        return min(max(math.floor(timestep + 0.5), t_min), t_max)
+
+    return nearest(centre + roi_gain / 2), nearest(centre - roi_gain / 2)
+
+
+def region_only_timesteps(quality: float, t_min: int, t_max: int) -> tuple[int, int]:
+    """(background, roi) timesteps where only the region counts; else as `quality_to_timesteps`.
+
+    The background has the highest timestep that training reaches, TRAINED_MARGIN above t_max:
+    beyond it the denoiser no longer knows colours, and files do not get smaller.
+    """
+    _, roi = quality_to_timesteps(quality, 0.0, t_min, t_max)
+    return min(t_max + TRAINED_MARGIN, MAX_TIMESTEP), roi

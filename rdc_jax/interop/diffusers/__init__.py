@@ -1,0 +1,1 @@
+"""Exchange with diffusers: U-Nets, autoencoders, schedulers."""

@@ -1,0 +1,191 @@
+"""Weights of diffusers (Stable Diffusion 1.x and 2.x) as parameters of this project.
+
+    PATH/unet/       UNet2DConditionModel  config.json and safetensors, sharded or not
+    PATH/vae/        AutoencoderKL
+    PATH/scheduler/  optional: its prediction type and noise have to be the config's
+
+Strict: every key is used once, shapes, dtypes, and both configs are checked. Such a folder knows
+no entropy model: it starts as in training from scratch, and stage "entropy" trains it. A folder of
+`rdc export --to diffusers` has everything and comes back bit for bit (`diffusers_return`).
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from rdc_jax.errors import RdcError
+from rdc_jax.interop import safetensors_folder
+from rdc_jax.interop.diffusers import configs, names
+from rdc_jax.interop.diffusers.scheduler import check_scheduler
+from rdc_jax.model_folder.codec_model import entropy_arrays, parameter_shapes, unflatten
+from rdc_jax.models.networks import Networks
+
+WITHOUT_CONTEXT = (
+    "the context of the cross-attention is zeros; --context FILE takes the text encoder's output "
+    "for an empty prompt"
+)
+
+
+class Imported(NamedTuple):
+    """All that a model folder needs, and what the user should be told."""
+
+    config: dict[str, Any]
+    params: dict[str, Any]  # nested dicts of float32
+    entropy: dict[str, np.ndarray]
+    notes: list[str]
+
+
+def load(
+    folder: Path,
+    model: Mapping[str, Any],
+    unet: Path | None = None,
+    vae: Path | None = None,
+    context: Path | None = None,
+) -> Imported:
+    """The weights in `folder` for the `model` section of a config.
+
+    unet, vae: a folder or one .safetensors file (config.json beside it) instead of PATH/unet and
+    PATH/vae. context: see `read_context`. Raises RdcError naming the file and what is wrong.
+    """
+    networks, shapes = described(model)
+    if networks.unet is None or model["autoencoder"]["kind"] != "kl":
+        raise RdcError("the config has no U-Net with a KL autoencoder; give one as configs/sd21.py")
+    scheduler = folder / "scheduler" / "scheduler_config.json"
+    if scheduler.is_file():
+        check_scheduler(read_json(scheduler), networks, str(scheduler))
+    params = {
+        "unet": read_unet(unet or folder / "unet", networks, shapes["unet"]),
+        "autoencoder": read_autoencoder(vae or folder / "vae", networks, shapes["autoencoder"]),
+    }
+    if context is not None and not networks.context_shape:
+        raise RdcError("the config has no context_shape, so --context has no place")
+    notes = ["the entropy model is fresh and codes badly until it is trained"]
+    given = {}
+    if context is not None:
+        given["context"] = {"empty_prompt": read_context(context, networks.context_shape)}
+    elif networks.context_shape:
+        notes.append(WITHOUT_CONTEXT)
+    params |= fresh(networks, shapes) | given
+    entropy = entropy_arrays(
+        params["hyperprior"], networks.step_table(params), **networks.entropy_settings()
+    )
+    return Imported(dict(model), params, entropy, notes)
+
+
+def described(model: Mapping[str, Any]) -> tuple[Networks, dict[str, dict[str, Any]]]:
+    """The networks of a `model` section and, part by part, the shapes of their parameters."""
+    try:
+        networks = Networks.from_config(model)
+        expected = jax.eval_shape(networks.init, jax.random.key(0))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RdcError(f"the config does not describe a model: {error}") from error
+    return networks, {part: parameter_shapes(tree) for part, tree in expected.items()}
+
+
+def fresh(networks: Networks, shapes: Mapping[str, Any]) -> dict[str, Any]:
+    """Initial parameters of all that no other project has: entropy model, step profile, context."""
+    own = [part for part in shapes if part not in ("unet", "autoencoder")]
+
+    def initial(key):
+        params = networks.init(key)
+        return {part: params[part] for part in own}
+
+    return jax.device_get(jax.jit(initial)(jax.random.key(0)))
+
+
+def read_unet(
+    path: Path, networks: Networks, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, Any]:
+    """The U-Net's parameters from a folder, or from one file with config.json beside it."""
+    where, config = read_config(path)
+    theirs = configs.read_unet(config, where)
+    configs.check_settings(networks.unet, theirs.section, where)
+    attends = networks.context_shape and networks.unet.mid_heads
+    width = networks.context_shape[1] if attends else None
+    for name, said, ours in (
+        ("in_channels", theirs.in_channels, networks.unet_channels),
+        ("out_channels", theirs.out_channels, networks.latent_channels),
+        ("cross_attention_dim", theirs.context_width, width),
+    ):
+        if said != ours:
+            raise RdcError(
+                f"{where} says {name} {said}, the config {ours}; give a config that fits"
+            )
+    return stock_parameters(path, shapes)
+
+
+def read_autoencoder(
+    path: Path, networks: Networks, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, Any]:
+    """The autoencoder's parameters, as `read_unet`."""
+    where, config = read_config(path)
+    section = configs.read_autoencoder(config, where)
+    configs.check_settings(networks.autoencoder, section, where)
+    return stock_parameters(path, shapes)
+
+
+def stock_parameters(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Nested float32 parameters of these shapes from weights under diffusers' names."""
+    entries = {}
+    for key, entry in safetensors_folder.entries(path).items():
+        current = names.current_key(key)
+        if current in entries:
+            raise RdcError(f"{path} has {current} twice, the other as {key}")
+        entries[current] = entry
+    paths = names.by_key(shapes)
+    names.check_names(entries, paths, str(path))
+    flat = {}
+    for key, name in paths.items():
+        value = names.from_diffusers(name, entries[key].read(), shapes[name])
+        if not np.all(np.isfinite(value)):
+            raise RdcError(f"{path}: {key} has values that are not finite")
+        flat[name] = value
+    return unflatten(flat)
+
+
+def read_config(path: Path) -> tuple[str, dict[str, Any]]:
+    """The config.json of a folder, or the one beside a file of weights, and its name."""
+    if not path.exists():
+        raise RdcError(f"no folder {path}; PATH needs unet/ and vae/, or name them: --unet, --vae")
+    file = (path if path.is_dir() else path.parent) / "config.json"
+    return str(file), read_json(file)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The mapping in a JSON file."""
+    try:
+        value = json.loads(file.read_bytes())
+    except OSError as error:
+        raise RdcError(f"cannot read {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise RdcError(f"{file} is not JSON") from error
+    if not isinstance(value, dict):
+        raise RdcError(f"{file} holds no settings")
+    return value
+
+
+def read_context(file: Path, shape: tuple[int, int]) -> np.ndarray:
+    """The constant context [tokens, width] from a .npy or a .safetensors file with one array.
+
+    A leading axis of length 1 may be there. Raises RdcError for other shapes and kinds.
+    """
+    try:
+        if file.suffix == ".safetensors":
+            (entry,) = safetensors_folder.file_entries(file).values()
+            value = entry.read()
+        else:
+            value = np.load(file, allow_pickle=False)
+    except RdcError:
+        raise
+    except (OSError, ValueError) as error:
+        raise RdcError(f"{file} is no .npy, and no .safetensors file with one array") from error
+    value = value[0] if value.ndim == 3 and len(value) == 1 else value
+    if value.shape != tuple(shape) or not np.issubdtype(value.dtype, np.floating):
+        raise RdcError(f"{file} is {value.dtype} {value.shape}; the config's context is {shape}")
+    if not np.all(np.isfinite(value)):
+        raise RdcError(f"{file} has values that are not finite")
+    return value.astype(np.float32)

@@ -1,0 +1,67 @@
+"""U-Net and autoencoder outside: a class of diffusers where one computes the same, else our own.
+
+    class of diffusers    its config.json, diffusion_pytorch_model.safetensors
+    our own               config.json {"kind": ..., every field of the module}, model.safetensors
+
+What is our own has the names and the layout (channels last) of our parameters.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rdc_jax.interop.diffusers import configs
+from rdc_jax.models.networks import Networks
+
+STOCK_WEIGHTS, OWN_WEIGHTS = "diffusion_pytorch_model.safetensors", "model.safetensors"
+NO_CLASS = "an autoencoder of this kind has no class in diffusers"
+
+
+class Part(NamedTuple):
+    """One of our networks outside: its folder, config.json, and why it is no class of diffusers."""
+
+    name: str  # of the part here: "unet" or "autoencoder"
+    folder: str
+    config: dict[str, Any]
+    obstacle: str | None
+
+
+def parts(model: Mapping[str, Any], networks: Networks) -> list[Part]:
+    """How U-Net and autoencoder are exported. model: the config's section."""
+    found = []
+    if networks.unet is not None:
+        obstacle = configs.unet_obstacle(networks)
+        config = own_unet_config(networks) if obstacle else configs.unet_config(networks)
+        found.append(Part("unet", "unet", config, obstacle))
+    if model["autoencoder"]["kind"] == "kl":
+        config = configs.autoencoder_config(networks.autoencoder)
+        return [*found, Part("autoencoder", "vae", config, None)]
+    config = own_autoencoder_config(model, networks)
+    return [*found, Part("autoencoder", "autoencoder", config, NO_CLASS)]
+
+
+def own_unet_config(networks: Networks) -> dict[str, Any]:
+    """config.json of a U-Net that no class of diffusers is: every field of `models.unet.UNet`."""
+    unet = networks.unet
+    fields = ("channels", "layers", "heads", "mid_heads", "norm", "groups", "out_channels")
+    return {
+        "kind": "unet",
+        "context_shape": networks.context_shape,
+        "in_channels": networks.unet_channels,
+        "prediction": networks.prediction,
+        "prior_conditioning": networks.prior_conditioning,
+        "silent_scales": networks.silent_scales,
+        **{name: getattr(unet, name) for name in fields},
+    }
+
+
+def own_autoencoder_config(model: Mapping[str, Any], networks: Networks) -> dict[str, Any]:
+    """config.json of an autoencoder that no class of diffusers is: every field of its module."""
+    module, kind = networks.autoencoder, model["autoencoder"]["kind"]
+    known = ("parent", "name", "dtype")
+    fields = {k: getattr(module, k) for k in module.__dataclass_fields__ if k not in known}
+    return {
+        "kind": kind,
+        **fields,
+        "downsampling": networks.downsampling,
+        "latent_channels": networks.latent_channels,
+    }

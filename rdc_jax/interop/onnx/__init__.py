@@ -1,0 +1,1 @@
+"""Decoding with ONNX Runtime, and the export of its graphs."""

@@ -1,0 +1,27 @@
+"""Loading arrays into PyTorch modules by name, strictly."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from rdc_jax.errors import RdcError
+from rdc_jax.interop.torch.extra import nn, torch
+
+
+def load_state(module: nn.Module, state: Mapping[str, np.ndarray]) -> None:
+    """Loads arrays: every parameter present, none left over, all shapes right.
+
+    A wrapper's own module is called `inner`, which names in `state` leave out. Raises RdcError
+    for the first that does not fit.
+    """
+    own = module.state_dict()
+    names = {name.replace("inner.", ""): name for name in own}
+    wanted = {name: tuple(own[full].shape) for name, full in names.items()}
+    given = {name: tuple(value.shape) for name, value in state.items()}
+    for name in sorted(wanted.keys() | given.keys()):
+        if wanted.get(name) != given.get(name):
+            raise RdcError(
+                f"weights do not fit their config: {name} is {given.get(name)}, "
+                f"not {wanted.get(name)}"
+            )
+    module.load_state_dict({names[name]: torch.tensor(value) for name, value in state.items()})

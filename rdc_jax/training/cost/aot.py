@@ -1,0 +1,213 @@
+"""Compiles the real train step for accelerators that are not here, and predicts what it costs.
+
+    rdc train --config configs/sd21.py --aot v5e:16x16 data.kind=latents mesh.fsdp=16
+
+libtpu compiles for any TPU topology on any machine. What comes out is the program a pod would
+run: whether it partitions and fits in memory is certain, the time is a prediction from the
+compiler's cycle counts and the chip's published peaks (training/cost/hlo_cost.py).
+"""
+
+import dataclasses
+import importlib.util
+import os
+import time
+
+import jax
+import ml_collections
+import numpy as np
+from jax.experimental import topologies
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from rdc_jax.errors import RdcError
+from rdc_jax.models.networks import Networks
+from rdc_jax.training import program
+from rdc_jax.training.cluster import partitioning
+from rdc_jax.training.cost import hlo_cost
+from rdc_jax.training.cost.hardware import GIB, Peaks, peaks_of
+from rdc_jax.training.tasks import fusion_task
+
+OPERATORS_SHOWN = 12
+WITHOUT_A_TPU = {  # what libtpu would ask a TPU machine for
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Bytes, operations and seconds are per device and step."""
+
+    topology: str
+    device_kind: str
+    mesh: dict[str, int]
+    batch_size: int
+    crop_size: int
+    parameters: int
+    trained: int
+    compile_seconds: float
+    argument_bytes: int
+    temporary_bytes: int
+    code_bytes: int
+    hbm_bytes: float  # that the device has
+    model_flops: float
+    compiled_flops: float  # matrix products of the compiled program, recomputation included
+    bytes_moved: float  # to and from HBM
+    bytes_exchanged: float  # by collectives
+    serial_seconds: float
+    memory_seconds: float
+    interconnect_seconds: float
+    step_seconds: float
+    mfu: float
+    images_per_second: float  # of all devices
+    operators: dict[str, hlo_cost.Cost]
+
+    @property
+    def fits(self) -> bool:
+        return self.argument_bytes + self.temporary_bytes + self.code_bytes <= self.hbm_bytes
+
+    def __str__(self) -> str:
+        axes = " x ".join(f"{axis} {size}" for axis, size in self.mesh.items() if size > 1)
+        devices = int(np.prod(list(self.mesh.values())))
+        used = (self.argument_bytes + self.temporary_bytes + self.code_bytes) / GIB
+        lines = [
+            f"{self.topology}: {devices} x {self.device_kind}, mesh {axes or 'of one device'}",
+            f"batch {self.batch_size} ({self.batch_size / devices:g} a device) of "
+            f"{self.crop_size} x {self.crop_size} pixels",
+            f"parameters {self.parameters / 1e6:.1f} M, {self.trained / 1e6:.1f} M of them trained",
+            f"compiled in {self.compile_seconds:.0f} s",
+            "",
+            "per device",
+            f"  arguments       {self.argument_bytes / GIB:9.2f} GiB",
+            f"  temporaries     {self.temporary_bytes / GIB:9.2f} GiB",
+            f"  program         {self.code_bytes / GIB:9.2f} GiB",
+            f"  together        {used:9.2f} GiB of {self.hbm_bytes / GIB:.0f}: "
+            + ("fits" if self.fits else "DOES NOT FIT"),
+            f"  model FLOPs     {self.model_flops / 1e12:9.2f} T",
+            f"  compiled FLOPs  {self.compiled_flops / 1e12:9.2f} T",
+            f"  moved in HBM    {self.bytes_moved / 1e9:9.2f} GB",
+            f"  exchanged       {self.bytes_exchanged / 1e9:9.2f} GB",
+            "",
+            "predicted",
+            f"  instructions    {1e3 * self.serial_seconds:9.1f} ms, one after the other",
+            f"  memory          {1e3 * self.memory_seconds:9.1f} ms, at full bandwidth",
+            f"  interconnect    {1e3 * self.interconnect_seconds:9.1f} ms, at full bandwidth",
+            f"  step            {1e3 * self.step_seconds:9.1f} ms, the longest of these",
+            f"  MFU             {100 * self.mfu:9.1f} %",
+            f"  images/s        {self.images_per_second:9.0f}, all devices",
+            "",
+            "instructions            ms   count   TFLOP      GB",
+        ]
+        for name, cost in list(self.operators.items())[:OPERATORS_SHOWN]:
+            lines.append(
+                f"  {1e3 * cost.seconds:22.2f} {cost.count:7d} {cost.flops / 1e12:7.2f} "
+                f"{cost.hbm_bytes / 1e9:7.2f}  {name}"
+            )
+        return "\n".join(lines)
+
+
+def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
+    """The config's train step, compiled for `topology`: KIND:AxB or KIND:AxBxC, as v5e:16x16.
+
+    Raises RdcError for an unknown topology, a step that does not fit it, or without libtpu.
+    """
+    devices = topology_devices(topology)
+    kind = devices[0].device_kind
+    peaks = peaks_of(kind)
+    if peaks is None:
+        raise RdcError(
+            f"no published peaks are known here for {kind}; see training/cost/hardware.py"
+        )
+    mesh = partitioning.make_mesh(config.mesh.to_dict(), devices)
+    config = fusion_task.with_base(config)
+    networks = Networks.from_config(config.model.to_dict())
+    if fusion_task.is_fusion(config):
+        params = fusion_task.initial_parameters(config, networks)
+    else:
+        params = jax.eval_shape(networks.init, jax.random.key(0))
+    run = program.build(config, mesh, params)
+    started = time.perf_counter()
+    try:
+        compiled = lower(run, mesh).compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise RdcError(
+            f"the step does not fit {topology}: lower data.batch_size, raise mesh.fsdp or set "
+            f"training.remat=blocks ({reason})"
+        ) from error
+    seconds = time.perf_counter() - started
+    work = program.model_flops(config, params) / mesh.devices.size
+    return report(config, topology, mesh, params, compiled, seconds, work, peaks)
+
+
+def topology_devices(topology: str) -> list[jax.Device]:
+    """Devices that exist in name only."""
+    if importlib.util.find_spec("libtpu") is None:
+        raise RdcError("--aot needs libtpu: pip install 'rdc_jax[tpu]'")
+    for name, value in WITHOUT_A_TPU.items():
+        os.environ.setdefault(name, value)
+    jax.config.update("jax_platforms", "cpu")
+    try:
+        return topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:150]
+        raise RdcError(
+            f"--aot {topology!r} is no TPU topology ({reason}); "
+            "write v5e:16x16, v5p:4x4x4 or v6e:16x16"
+        ) from error
+
+
+def lower(run: program.Program, mesh: Mesh) -> jax.stages.Lowered:
+    """The step traced and partitioned for the mesh."""
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    replicated = NamedSharding(mesh, PartitionSpec())
+    key = jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=replicated)
+    return run.step.lower(run.state, run.frozen, run.batch, key)
+
+
+def report(
+    config: ml_collections.ConfigDict,
+    topology: str,
+    mesh: Mesh,
+    params: dict,
+    compiled: jax.stages.Compiled,
+    compile_seconds: float,
+    model_flops: float,
+    peaks: Peaks,
+) -> Report:
+    """Figures of a compiled step; model_flops and all else per device."""
+    memory = compiled.memory_analysis()
+    prediction = hlo_cost.predict(compiled.as_text(), peaks)
+    trained, _ = program.split_parameters(config.stage, params)
+    return Report(
+        topology=topology,
+        device_kind=mesh.devices.flat[0].device_kind,
+        mesh=dict(mesh.shape),
+        batch_size=config.data.batch_size,
+        crop_size=config.data.crop_size,
+        parameters=sum(
+            x.size for part in params if part != "context" for x in jax.tree.leaves(params[part])
+        ),
+        trained=sum(x.size for x in jax.tree.leaves(trained)),
+        compile_seconds=compile_seconds,
+        argument_bytes=memory.argument_size_in_bytes,
+        temporary_bytes=memory.temp_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes,
+        code_bytes=memory.generated_code_size_in_bytes,
+        hbm_bytes=peaks.memory,
+        model_flops=model_flops,
+        compiled_flops=prediction.flops,
+        bytes_moved=prediction.hbm_bytes,
+        bytes_exchanged=prediction.collective_bytes,
+        serial_seconds=prediction.serial,
+        memory_seconds=prediction.memory,
+        interconnect_seconds=prediction.interconnect,
+        step_seconds=prediction.seconds,
+        mfu=model_flops / prediction.seconds / peaks.flops,
+        images_per_second=config.data.batch_size / prediction.seconds,
+        operators=prediction.groups,
+    )

@@ -1,0 +1,1 @@
+"""What a run trains: its networks, losses and validation, by kind of model."""

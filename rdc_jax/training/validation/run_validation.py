@@ -1,0 +1,113 @@
+"""What a run looks at besides its loss: pictures of held-out crops, and a reference at equal rate.
+
+Every `training.sample_every` steps the metrics that cost little, every `training.judge_every` steps
+and at the end all of them.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from rdc_jax.errors import RdcError
+from rdc_jax.evaluation.metrics import judges
+from rdc_jax.models.networks import Networks
+from rdc_jax.training.metric_writer import MetricWriter
+from rdc_jax.training.tasks import fusion_task
+from rdc_jax.training.validation import measuring, one_step, reference_curve
+
+ONLY_AT_THE_END, NEVER = 0, -1  # values of training.judge_every
+
+
+def decoder_of(config: ml_collections.ConfigDict, networks: Networks) -> one_step.Decoder:
+    """The decoder whose pictures the config's stage improves."""
+    if not fusion_task.is_fusion(config):
+        return one_step.of_codec(networks)
+    fusion = fusion_task.build(config, networks)
+    if config.stage == "auxiliary":
+        return one_step.of_auxiliary(networks, fusion)
+    return one_step.of_module(networks, fusion)
+
+
+def check_cadence(training: ml_collections.ConfigDict) -> None:
+    """Raises RdcError unless training.judge_every is a multiple of training.sample_every."""
+    every = training.get("judge_every", ONLY_AT_THE_END)
+    if every < NEVER or (every > 0 and every % training.sample_every):
+        raise RdcError(
+            "training.judge_every must be a multiple of training.sample_every "
+            f"{training.sample_every}, 0 (only at the end) or -1 (never), not {every}"
+        )
+
+
+def judged(training: ml_collections.ConfigDict, step: int) -> bool:
+    """Whether the validation after this step includes the expensive metrics."""
+    every = training.get("judge_every", ONLY_AT_THE_END)
+    if step == training.total_steps:
+        return every != NEVER
+    return every > 0 and step % every == 0
+
+
+class RunValidation:
+    """The validation of one run; keeps what does not change between its calls.
+
+    Says on standard error, once, which metrics cannot be had here. Raises RdcError for settings
+    that do not fit, and when the reference cannot be loaded.
+    """
+
+    def __init__(self, config: ml_collections.ConfigDict, networks: Networks, crops: np.ndarray):
+        check_cadence(config.training)
+        self._training, self._crops = config.training, crops
+        self._decoder = decoder_of(config, networks)
+        self._reference = reference_curve.named_by(config, crops)
+        self._known: Mapping[tuple, Mapping[str, float]] = {}
+        names = judges.CHEAP
+        if config.training.get("judge_every", ONLY_AT_THE_END) != NEVER:
+            names += judges.EXPENSIVE
+        self._judges, missing = judges.make(names)
+        for name, reason in missing.items():
+            print(f"rdc: validation without {name}: {reason}", file=sys.stderr)
+
+    def __call__(
+        self, params: Mapping[str, Any], step: int, go_on: Callable[[], bool] = lambda: True
+    ) -> tuple[dict[str, float], np.ndarray] | None:
+        """Scalars and a sheet of pictures, uint8 [H,W,3]; None once `go_on()` is False.
+
+        Args:
+          params: host arrays of all parts of the run.
+          step: number of steps done.
+          go_on: asked before every picture, which may take seconds.
+        """
+        chosen = self._judges
+        if not judged(self._training, step):
+            chosen = {name: chosen[name] for name in judges.CHEAP if name in chosen}
+        reference = {}
+        if self._reference:
+            reference = reference_curve.stored(self._reference, chosen)
+            if reference is None:
+                found = reference_curve.measure(
+                    self._reference, self._crops, chosen, self._known, go_on
+                )
+                if found is None:
+                    return None
+                reference, self._known = found.scalars, found.known
+        found = measuring.run(self._decoder, params, self._crops, chosen, self._known, go_on)
+        if found is None:
+            return None
+        self._known = found.known
+        return found.scalars | reference_curve.differences(reference, found.scalars), found.sheet
+
+
+def write(
+    writer: MetricWriter,
+    step: int,
+    seen: dict[str, float],
+    scalars: dict[str, float],
+    sheet: np.ndarray,
+) -> None:
+    """Writes what a validation found, on the terminal as a table. seen: further scalars."""
+    columns = reference_curve.BD_RATE, reference_curve.EQUAL_RATE
+    table = measuring.as_table(scalars, columns)
+    writer.write_scalars(step, seen | scalars, shown=f"validation after step {step}\n{table}")
+    writer.write_images(step, {"validation": sheet})

@@ -1,0 +1,254 @@
+"""What the studio does with photos and files: the page's requests, answered by one codec.
+
+    bench = Workbench(lambda: rdc_jax.load())
+    photo = bench.add_photo(data)["photo"]
+    coded = bench.encode({"photo": photo, "quality": 40, "mask": None})
+    png, figures = bench.decode({"file": coded["file"], "tau": 0.5, "steps": 1})
+
+A decode never encodes again: files are kept with their symbols. Requests that need the codec wait
+for each other. Whatever is wrong with a request or a file is an RdcError of one line.
+"""
+
+import dataclasses
+import io
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from rdc_jax.bitstream import container
+from rdc_jax.bitstream.container import TAU_UNITS
+from rdc_jax.bitstream.file_reader import FileReader
+from rdc_jax.codec.codec import DEFAULT_QUALITY, DEFAULT_ROI_GAIN, Codec
+from rdc_jax.codec.metadata_sections import extras_of
+from rdc_jax.demo import FOLDER as DEMO_FOLDER
+from rdc_jax.errors import RdcError
+from rdc_jax.images import Picture, read_image
+from rdc_jax.importance import detectors
+from rdc_jax.importance.shapes import centre
+from rdc_jax.model_folder.codec_model import downsampling_of
+from rdc_jax.web.studio import figures, images, request_fields
+from rdc_jax.web.studio.decoded_file import Received, receive
+from rdc_jax.web.studio.recent_items import Shelf
+
+MAX_PIXELS = 24_000_000  # of a photo or a file: about a minute of two CPU cores
+PHOTOS_KEPT, FILES_KEPT = 3, 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+    """A picture with its alpha. extras: alpha, profile and metadata as its files hold them."""
+
+    picture: Picture
+    extras: Mapping[int, bytes]
+
+    def where_visible(self, mask: np.ndarray) -> np.ndarray:
+        """A mask [H,W] that is 0 where the picture is fully transparent."""
+        alpha = self.picture.alpha
+        return mask if alpha is None else np.where(alpha > 0, mask, mask.dtype.type(0))
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """An `.rdc` file; photo, mask: what it was made of, None where that is not known.
+
+    mask: uint8, as painted, of any size.
+    """
+
+    data: bytes
+    photo: Photo | None = None
+    mask: np.ndarray | None = None
+
+
+class Workbench:
+    """One codec, and the photos and files that pages have opened.
+
+    open_codec: makes the codec, when it is first needed. max_pixels: of photos and files.
+    """
+
+    def __init__(self, open_codec: Callable[[], Codec], max_pixels: int = MAX_PIXELS):
+        self._open_codec, self._opened = open_codec, None
+        self.max_pixels = max_pixels
+        self._photos: Shelf[Photo] = Shelf("photo", PHOTOS_KEPT)
+        self._files: Shelf[File] = Shelf("file", FILES_KEPT)
+        self._turn = threading.Lock()  # held while the codec works
+        self._received: tuple[str, Received | None] = ("", None)  # the file decoded last
+
+    @property
+    def _codec(self) -> Codec:
+        """Only to be used by whoever has the turn."""
+        if self._opened is None:
+            self._opened = self._open_codec()
+        return self._opened
+
+    def warm_up(self) -> None:
+        """Loads and compiles before the first picture is there."""
+        with self._turn:
+            data = self._codec.encode(np.zeros((64, 64, 3), np.uint8))
+            self._codec.decode(data)
+
+    def is_busy(self) -> bool:
+        """Whether a request has the codec."""
+        return self._turn.locked()
+
+    def state(self) -> dict[str, Any]:
+        """What a page has to know first; waits until the codec is loaded."""
+        with self._turn:
+            model, module = self._codec.model, self._codec.module
+        return {
+            "model": model.name,
+            "model_id": model.model_id.hex(),
+            "quality": DEFAULT_QUALITY,
+            "roi_gain": DEFAULT_ROI_GAIN,
+            "tau": module.default_tau if module else 1.0,
+            "steps": module.default_steps if module else 1,
+            "max_pixels": self.max_pixels,
+        }
+
+    # Photos and what is painted on them
+
+    def add_photo(self, data: bytes) -> dict[str, Any]:
+        """Keeps a picture file's bytes. Raises RdcError as `read_image`."""
+        upload = io.BytesIO(data)
+        upload.name = "the photo"  # for messages
+        return self._keep(read_image(upload, max_pixels=self.max_pixels, keep_alpha=True))
+
+    def demo_photo(self) -> dict[str, Any]:
+        """Keeps the photograph that comes with the package."""
+        return self._keep(read_image(DEMO_FOLDER / "flower.png"))
+
+    def _keep(self, picture: Picture) -> dict[str, Any]:
+        height, width = picture.pixels.shape[:2]
+        return {
+            "photo": self._photos.put(Photo(picture, extras_of(picture))),
+            "width": width,
+            "height": height,
+            "grey": picture.grey,
+            "alpha": picture.alpha is not None,
+        }
+
+    def photo_png(self, key: str) -> bytes:
+        """A kept photo as the codec sees it, upright 8-bit, with its alpha and profile."""
+        return images.png(self._photos.get(key).picture)
+
+    def suggested_mask(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
+        """A mask of `columns` x `rows` bytes, row by row, 255 = important; kind auto or center.
+
+        Also "found": what was found and by which finder.
+        """
+        photo = self._photos.get(asked.get("photo"))
+        pixels = photo.picture.pixels
+        most = request_fields.MAX_MASK_SIDE
+        rows, columns = (
+            request_fields.number(asked, n, 1, most, whole=True) for n in ("rows", "columns")
+        )
+        kind = asked.get("kind")
+        if kind not in ("auto", "center"):
+            raise RdcError("a mask can be found by auto or center")
+        if kind == "auto":
+            mask, found = detectors.find(pixels)
+        else:
+            mask, found = centre(*pixels.shape[:2]), "the middle of the picture"
+        mask, anywhere = photo.where_visible(mask), mask.any()
+        if anywhere and not mask.any():
+            found += ", but nothing of it is visible"
+        small = Image.fromarray(mask).resize((columns, rows), Image.Resampling.BOX)
+        levels = np.rint(255 * np.clip(np.asarray(small), 0, 1)).astype(np.uint8)
+        return levels.tobytes(), {"found": found}
+
+    # The codec
+
+    def encode(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Figures of a new file, and its key. Raises RdcError for unusable settings.
+
+        asked: photo; quality, or target_kb (1000 bytes); roi_gain; mask, see `request_fields.mask`.
+        """
+        photo = self._photos.get(asked.get("photo"))
+        pixels = photo.picture.pixels
+        mask, importance = request_fields.mask(asked.get("mask")), None
+        if mask is not None:
+            importance = photo.where_visible(images.resized(mask, *pixels.shape[:2]))
+            if not importance.any():  # painted where nothing is to be seen
+                mask = importance = None
+        target = None
+        if asked.get("target_kb") is not None:
+            target = 1000 * request_fields.number(asked, "target_kb", 0.01, 100_000)
+            rate = {"target_bytes": target, "best_effort": True}
+        else:
+            rate = {"quality": request_fields.number(asked, "quality", 0, 100, DEFAULT_QUALITY)}
+        gain = request_fields.number(asked, "roi_gain", 0, 1000, DEFAULT_ROI_GAIN)
+        with self._turn:
+            codec, started = self._codec, time.perf_counter()
+            data, report = codec.encode(
+                pixels,
+                importance=importance,
+                roi_gain=gain,
+                grey=photo.picture.grey,
+                extras=photo.extras,
+                return_report=True,
+                **rate,
+            )
+            seconds = time.perf_counter() - started
+            side = downsampling_of(codec.model.config)
+        note = ""
+        if target is not None and len(data) > target:
+            note = f"even quality 0 takes {len(data)} bytes, more than the {target:.0f} asked for"
+        return {
+            "file": self._files.put(File(data, photo, mask)),
+            "quality": report.quality,
+            "seconds": seconds,
+            "note": note,
+            "bits": images.data_url(images.heat(report.bits_map)),
+            **figures.contents(FileReader(data), report.levels, side),
+        }
+
+    def open_file(self, data: bytes) -> dict[str, Any]:
+        """Keeps an `.rdc` file's bytes; its "note" says what damage has left.
+
+        Raises RdcError for a file of which nothing can be decoded.
+        """
+        header = FileReader(data, max_pixels=container.MAX_SIDE**2, cut_off=True).header
+        if header.width * header.height > self.max_pixels:
+            raise RdcError(
+                f"the file's picture has {header.width} x {header.height} pixels, more than the "
+                f"studio's limit of {self.max_pixels}; use `rdc decode`"
+            )
+        with self._turn:
+            received = receive(self._codec, data)
+            side = downsampling_of(self._codec.model.config)
+            key = self._files.put(File(data))
+            self._received = key, received
+        held = figures.contents(received.opened.reader, received.levels, side)
+        return {"file": key, "note": received.note, **held}
+
+    def decode(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
+        """PNG of a file's picture, and figures. asked: file; tau, a number or "roi"; steps.
+
+        Beside the seconds, the figures are those of `figures.distances`.
+        """
+        key = asked.get("file")
+        file = self._files.get(key)
+        tau = "roi" if asked.get("tau") == "roi" else request_fields.number(asked, "tau", 0, 1)
+        steps = request_fields.number(asked, "steps", 1, 255, whole=True)
+        with self._turn:
+            started = time.perf_counter()
+            if self._received[0] != key:
+                self._received = key, receive(self._codec, file.data)
+            picture = self._received[1].picture(self._codec, steps, tau)
+            seconds = time.perf_counter() - started
+        original = None if file.photo is None else file.photo.picture
+        distances = figures.distances(original, picture.pixels, file.mask)
+        return images.png(picture), {"seconds": seconds, **distances}
+
+    def file_bytes(self, asked: Mapping[str, Any]) -> bytes:
+        """A kept file that suggests the given tau (a number) and steps; both change no symbol."""
+        header, sections = container.unpack(self._files.get(asked.get("file")).data)
+        tau = request_fields.number(asked, "tau", 0, 1, header.default_tau / TAU_UNITS)
+        steps = request_fields.number(asked, "steps", 1, 255, header.default_steps, whole=True)
+        header = dataclasses.replace(
+            header, default_tau=round(TAU_UNITS * tau), default_steps=int(steps)
+        )
+        return container.pack(header, [(s.type, s.payload) for s in sections])

@@ -1,0 +1,23 @@
+"""A codec, and a photo with all that a file can hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from rdc_jax.codec import codec as codecs
+from rdc_jax.images import Picture, picture_bytes
+from tests.images.files import HELD, pixels
+
+
+@pytest.fixture(scope="module")
+def codec(smoke_model):
+    return codecs.load(smoke_model)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A PNG file with transparency and all metadata."""
+    path = tmp_path / "photo.png"
+    image = Picture(pixels(40, 56), alpha=pixels(40, 56, 1) // 2, **HELD)
+    path.write_bytes(picture_bytes(image, ".png")[0])
+    return path
