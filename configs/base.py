@@ -1,14 +1,15 @@
-"""`base`: 134.9 M parameters, from scratch on one host with eight accelerators.
+"""`base`: 134.9 M parameters, trained from scratch on one host with eight accelerators.
 
     rdc data prepare FOLDER SHARDS
     rdc train --config configs/base.py data.path=SHARDS workdir=runs/base
-    rdc train --config configs/base.py --aot v5e:2x4           what it needs, without the machine
+    rdc train --config configs/base.py --aot v5e:2x4    # memory and speed, without the machine
 
-`tiny` with room: the same stage "joint", wider everywhere, larger crops, bfloat16 computation.
-U-Net 122.6 M, autoencoder 9.4 M, entropy model 2.9 M. Channels are multiples of 128, the side of
-a TPU's matrix unit; no attention and norms per pixel, so pictures of any size decode in tiles.
-Predicted on 8 TPU v5e: 49 ms a step, 2.7 hours. Expected metrics: not yet run. Variant
-`configs/base.py:smoke` is a few-second version for tests.
+A larger `tiny`: the same stage "joint", but wider networks, larger crops and bfloat16 computation.
+The U-Net has 122.6 M parameters, the autoencoder 9.4 M and the entropy model 2.9 M. Channel counts
+are multiples of 128, the side of a TPU's matrix unit. There is no attention, and norms are per
+pixel, so images of any size decode window by window. Predicted on 8 TPU v5e: 49 ms per step, 2.7
+hours. Expected metrics: not yet run. Variant `configs/base.py:smoke` is a few-second version for
+tests.
 """
 
 import ml_collections

@@ -1,20 +1,21 @@
-"""The distortion-perception knob (System B): a module for a frozen codec, trained in three stages.
+"""`fusion`: the fusion module for a frozen codec, trained in three stages.
 
     F="rdc train --config configs/fusion.py data.path=FOLDER init_from=tiny"
     $F stage=auxiliary workdir=runs/auxiliary training.total_steps=300
     $F stage=transform workdir=runs/transform fusion_from=runs/auxiliary/model
     $F stage=realism   workdir=runs/realism   fusion_from=runs/transform/model
 
-Then, base and module together, which makes a new codec with its module inside:
+Stage realism alone is enough for a module. After it, base and module can be trained together, which
+makes a new codec with its module inside:
 
     rdc train --config configs/fusion.py:end_to_end data.path=FOLDER init_from=tiny \
         fusion_from=runs/realism/model workdir=runs/both
 
-The `model` folder of stage realism is what `rdc decode --fusion` takes; as `fusion` inside the
-folder of its base it is used by default. The base's files and weights do not change. Stage realism
-alone is enough for a module. Needs the LPIPS weights (README). A step of 16 crops takes about 3.5 s
-on two CPU cores in stage realism, and 6 s in stage end_to_end. Variant `configs/fusion.py:smoke` is
-a few-second version for tests.
+`rdc decode --fusion` takes the `model` folder of stage realism. If this folder is copied to
+`fusion` inside the folder of its base, it is used by default. Files and weights of the base do not
+change. Training needs the LPIPS weights (docs/training.md). A step of 16 crops takes about 3.5 s on
+two CPU cores in stage realism, and 6 s in stage end_to_end. Variant `configs/fusion.py:smoke` is a
+few-second version for tests.
 """
 
 import ml_collections

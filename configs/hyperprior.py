@@ -1,11 +1,11 @@
-"""`hyperprior`, a base codec without denoiser: the mean-scale hyperprior, 2.4 M parameters.
+"""`hyperprior`, a base codec without a denoiser: the mean-scale hyperprior, 2.4 M parameters.
 
     rdc train --config configs/hyperprior.py data.path=FOLDER workdir=runs/hyperprior
 
-The codec of Balle et al. 2018 and Minnen et al. 2018 with a variable quantiser step, so that one
-network serves all qualities and importance maps. Stage "joint" only. About 0.8 s a step on two CPU
-cores; after 1000 steps 31.7 dB at 0.66 bpp on the held-out crops (timestep 400, step 2). Variant
-`configs/hyperprior.py:smoke` is a few-second version for tests.
+This is the codec of Balle et al. 2018 and Minnen et al. 2018, with a variable quantiser step, so
+that one network serves all qualities and importance maps. It has stage "joint" only. A step takes
+about 0.8 s on two CPU cores. After 1000 steps, it reaches 31.7 dB at 0.66 bpp on the held-out crops
+(timestep 400, step 2). Variant `configs/hyperprior.py:smoke` is a few-second version for tests.
 """
 
 import ml_collections
@@ -25,9 +25,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             num_levels=8,  # importance levels of a map
             cell_size=16,  # image pixels per map cell
             timestep_range=(200, 800),  # of quality 100 and 0; Delta 1 to 8
-            prediction="v",  # of a denoiser, which this model has not
+            prediction="v",  # of a denoiser, which this model does not have
             prior_conditioning=False,
-            dither=False,  # plain rounding: without denoiser, dither noise would stay
+            dither=False,  # plain rounding: no denoiser removes the noise of a dither
             schedule=dict(kind="geometric", step_min=0.5, step_max=16.0),
             step_profile=False,
             autoencoder=dict(kind="gdn", width=64, latent_channels=128, latent_gain=256.0),

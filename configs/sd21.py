@@ -2,18 +2,19 @@
 
     rdc train --config configs/sd21.py data.path=FOLDER init_from=FOLDER workdir=runs/sd21
 
-U-Net 865.91 M (cross-attention to a constant empty prompt, which is not counted), KL autoencoder
-83.65 M, entropy model 4.11 M. Stage "diffusion" fine-tunes the U-Net to uniform noise at random
-importance maps (100 k steps in the paper), then stage "entropy" (stage=entropy) trains the
-entropy model alone; `init_from` is a model folder that holds the pretrained weights. The
-autoencoder is never trained; `rdc data encode-latents` computes its latents once. On a pod:
+The U-Net has 865.91 M parameters, the KL autoencoder 83.65 M and the entropy model 4.11 M. The
+U-Net has cross-attention to a constant empty prompt, which is not counted. `init_from` is a model
+folder with the pretrained weights. Stage "diffusion" fine-tunes the U-Net to uniform noise at
+random importance maps (100 k steps in the paper). Then stage "entropy" (stage=entropy) trains the
+entropy model alone. The autoencoder is never trained, so `rdc data encode-latents` can compute its
+latents once. On a pod:
 
     rdc data encode-latents --config configs/sd21.py LATENTS init_from=FOLDER data.path=FOLDER
     launch/tpu_vm.sh --config configs/sd21.py init_from=FOLDER data.kind=latents \\
         data.path=LATENTS data.batch_size=2048 mesh.fsdp=16
 
-Predicted on 256 TPU v5e (docs/training.md): 209 ms a step, 5.8 hours for stage 1. Expected metrics:
-not yet run. Variant `configs/sd21.py:smoke` has every kind of layer at a few channels, for tests.
+Predicted on 256 TPU v5e (docs/pods.md): 209 ms per step, 5.8 hours for stage 1. Expected metrics:
+not yet run. Variant `configs/sd21.py:smoke` has every kind of layer with a few channels, for tests.
 """
 
 import ml_collections
@@ -32,7 +33,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             latent_channels=4,
             num_levels=16,  # importance levels of a map
             cell_size=16,  # image pixels per map cell
-            timestep_range=(10, 700),  # of quality 100 and 0; Delta .34 to 11.6
+            timestep_range=(10, 700),  # of quality 100 and 0; Delta 0.34 to 11.6
             prediction="v",
             prior_conditioning=False,  # the pretrained U-Net sees the noisy latent alone
             schedule=dict(kind="scaled_linear"),

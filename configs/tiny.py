@@ -2,9 +2,9 @@
 
     rdc train --config configs/tiny.py data.path=FOLDER workdir=runs/tiny
 
-Stage "joint" trains autoencoder, entropy model and one-step denoiser together, at random
-importance maps. About 1.1 s a step on two CPU cores; see docs/model_card.md for what the shipped
-weights cost and reach. Variant `configs/tiny.py:smoke` is a few-second version for tests.
+Stage "joint" trains autoencoder, entropy model and one-step denoiser together, at random importance
+maps. A step takes about 1.1 s on two CPU cores. docs/model_card.md lists what the shipped weights
+cost and what they reach. Variant `configs/tiny.py:smoke` is a few-second version for tests.
 """
 
 import ml_collections
@@ -27,12 +27,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             prediction="v",
             prior_conditioning=True,
             schedule=dict(kind="geometric", step_min=0.5, step_max=64.0),
-            silent_scales=36,  # of the coder's 80: scale < .47 step is not sent
+            silent_scales=36,  # skip mode: of the coder's 80 scales; scale < 0.47 step is not sent
             step_profile=True,  # the step's ratio between channels is learnt per timestep
             autoencoder=dict(
                 kind="transform", luma=36, chroma=10, fine_width=48, width=96, blocks=2
             ),
-            # hyper_step=True and hyper_context=True make the hyper-latent cheaper: docs/training.md
+            # hyper_step=True and hyper_context=True make the hyper-latent cheaper: docs/method.md
             hyperprior=dict(hyper_channels=32, width=96),
             unet=dict(channels=(96, 144, 192), layers=1, heads=(0, 0, 0), mid_heads=0,
                       norm="pixel"),
