@@ -1,14 +1,15 @@
-"""`base`: 134.9 M parameters, from scratch on one host with eight accelerators.
+"""`base`: 134.9 M parameters, trained from scratch on one host with eight accelerators.
 
     rdc data prepare FOLDER SHARDS
     rdc train --config configs/base.py data.path=SHARDS workdir=runs/base
-    rdc train --config configs/base.py --aot v5e:2x4           what it needs, without the machine
+    rdc train --config configs/base.py --aot v5e:2x4    # memory and speed, without the machine
 
-`tiny` with room: the same stage "joint", wider everywhere, larger crops, bfloat16 computation.
-U-Net 122.6 M, autoencoder 9.4 M, entropy model 2.9 M. Channels are multiples of 128, the side of
-a TPU's matrix unit; no attention and norms per pixel, so pictures of any size decode in tiles.
-Predicted on 8 TPU v5e: 49 ms a step, 2.7 hours. Expected metrics: not yet run. Variant
-`configs/base.py:smoke` is a few-second version for tests.
+A larger `tiny`: the same stage "joint", but wider networks, larger crops and bfloat16 computation.
+The U-Net has 122.6 M parameters, the autoencoder 9.4 M and the entropy model 2.9 M. Channel counts
+are multiples of 128, the side of a TPU's matrix unit. There is no attention, and norms are per
+pixel, so images of any size decode window by window. Predicted on 8 TPU v5e: 49 ms per step, 2.7
+hours. Expected metrics: not yet run. Variant `configs/base.py:smoke` is a few-second version for
+tests.
 """
 
 import ml_collections
@@ -27,11 +28,11 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             latent_channels=56,
             num_levels=8,  # importance levels of a map
             cell_size=16,  # image pixels per map cell
-            timestep_range=(120, 800),  # of quality 100 and 0; Delta 0.9 to 24
+            timestep_range=(120, 800),  # at quality 100 and 0; Delta 0.9 to 24
             prediction="v",
             prior_conditioning=True,
             schedule=dict(kind="geometric", step_min=0.5, step_max=64.0),
-            step_profile=True,  # the step's ratio between channels is learnt per timestep
+            step_profile=True,  # ratios of the step between channels, learnt per timestep
             autoencoder=dict(
                 kind="transform", luma=36, chroma=10, fine_width=96, width=256, blocks=3
             ),
@@ -41,30 +42,30 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         )
     )  # fmt: skip
 
-    # Devices: -1 takes all that are left, see rdc_jax/training/cluster/partitioning.py.
+    # Devices per axis, -1 takes all remaining ones: docs/pods.md.
     config.mesh = ml_collections.ConfigDict(dict(replica=1, data=-1, fsdp=1, tensor=1))
 
     config.data = ml_collections.ConfigDict(
         dict(
             path="shards",
-            kind="array_record",  # folder | array_record | tfds (path is then a name) | synthetic
-            split="train",  # of a TFDS set, with tfds_dir where it lies
+            kind="array_record",  # folder | array_record | tfds (path: a name) | synthetic
+            split="train",  # of a TFDS set; tfds_dir is its folder
             tfds_dir="",
             batch_size=128,
             crop_size=256,
             num_threads=16,
             held_out=64,  # images for validation
-            validation_size=256,  # side of their crops, pixels
-            mix="",  # other sets of images: FOLDER=SHARE,.. of the examples
-            darken_share=0.0,  # of the crops of data.path: darkened, with noise of a sensor
-            ragged_share=0.0,  # of the crops: with a padded border
+            validation_size=256,  # side of their crops in pixels
+            mix="",  # other image sets, FOLDER=SHARE,..: fractions of the examples
+            darken_share=0.0,  # fraction of data.path's crops: darkened, with sensor noise
+            ragged_share=0.0,  # fraction of the crops: with a padded border
         )
     )
     config.training = ml_collections.ConfigDict(
         dict(
             total_steps=200_000,
             warmup_steps=1000,
-            decay_fraction=0.3,  # of total_steps, linear to zero at the end
+            decay_fraction=0.3,  # last part of the run, in which the learning rate falls to zero
             optimizer="muon",  # muon (for kernels, Adam for the rest) | adam
             muon_learning_rate=2e-3,
             adam_learning_rate=5e-4,
@@ -73,18 +74,18 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             distortion_weight=0.08,
             latent_weight=0.1,
             balance=0.5,  # weight of an example ~ step ** balance
-            later_clock_share=0.2,  # examples that train sampler steps after the first
-            input_perturbation=0.1,  # of the step, on the network's input (stage diffusion)
+            later_clock_share=0.2,  # fraction of examples that train later sampler steps
+            input_perturbation=0.1,  # noise on the network's input, in steps (stage diffusion)
             uniform_map_share=0.3,
             timestep_gap=400,  # largest difference between background and region of interest
             compute_dtype="bfloat16",  # float32 | bfloat16; parameters and losses are float32
             remat="none",  # none | dots | blocks: what the backward pass keeps, see models/unet.py
             attention="auto",  # auto | xla | cudnn (NVIDIA) | pallas (TPU)
-            accumulate=1,  # parts of a batch worked through one after the other
+            accumulate=1,  # parts that a batch is processed in, one after another
             split_rows=False,  # images split by rows over mesh.tensor
             stall_timeout=1800,  # seconds without a step after which the run ends; 0: never
-            profile_from=10,  # steps after the start, of the profile
-            profile_steps=0,  # its length; 0: none
+            profile_from=10,  # steps after the start at which the profile begins
+            profile_steps=0,  # steps in the profile; 0: none
             log_every=100,
             checkpoint_every=2000,
             keep_checkpoints=3,

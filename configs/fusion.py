@@ -1,20 +1,21 @@
-"""The distortion-perception knob (System B): a module for a frozen codec, trained in three stages.
+"""`fusion`: the fusion module for a frozen codec, trained in three stages.
 
     F="rdc train --config configs/fusion.py data.path=FOLDER init_from=tiny"
     $F stage=auxiliary workdir=runs/auxiliary training.total_steps=300
     $F stage=transform workdir=runs/transform fusion_from=runs/auxiliary/model
     $F stage=realism   workdir=runs/realism   fusion_from=runs/transform/model
 
-Then, base and module together, which makes a new codec with its module inside:
+Stage realism alone is enough for a module. After it, base and module can be trained together, which
+makes a new codec with its module inside:
 
     rdc train --config configs/fusion.py:end_to_end data.path=FOLDER init_from=tiny \
         fusion_from=runs/realism/model workdir=runs/both
 
-The `model` folder of stage realism is what `rdc decode --fusion` takes; as `fusion` inside the
-folder of its base it is used by default. The base's files and weights do not change. Stage realism
-alone is enough for a module. Needs the LPIPS weights (README). A step of 16 crops takes about 3.5 s
-on two CPU cores in stage realism, and 6 s in stage end_to_end. Variant `configs/fusion.py:smoke` is
-a few-second version for tests.
+`rdc decode --fusion` takes the `model` folder of stage realism. If this folder is copied to
+`fusion` inside the folder of its base, it is used by default. Files and weights of the base do not
+change. Training needs the LPIPS weights (docs/training.md). A step of 16 crops takes about 3.5 s on
+two CPU cores in stage realism, and 6 s in stage end_to_end. Variant `configs/fusion.py:smoke` is a
+few-second version for tests.
 """
 
 import ml_collections
@@ -29,74 +30,74 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.fusion_from = ""  # the module of an earlier stage
     config.seed = 0
 
-    config.model = ml_collections.ConfigDict()  # becomes the base's, changed by `grow`
-    # Fields of the base's `model` section that are larger in the new codec (stage end_to_end).
+    config.model = ml_collections.ConfigDict()  # becomes the base's section, changed by `grow`
+    # Fields of the base's `model` section that change in the new codec (stage end_to_end).
     config.grow = ml_collections.ConfigDict(dict(autoencoder={}, hyperprior={}))
 
     config.fusion = ml_collections.ConfigDict(
         dict(
             from_base=True,  # the transform starts as a copy of the base's denoiser, if it has one
-            transform=dict(  # where the base has none
+            transform=dict(  # if the base has no denoiser
                 channels=(96, 128, 160), layers=1, heads=(0, 0, 0), mid_heads=0, norm="pixel"
             ),
             auxiliary=dict(width=96, blocks=2),
             discriminator=dict(width=32, levels=3),
-            default_tau=0.5,  # hints that encoders write into files
+            default_tau=0.5,  # hints that encoders write to files
             default_steps=1,
         )
     )
 
-    # Devices: -1 takes all that are left, see rdc_jax/training/cluster/partitioning.py.
+    # Devices per axis, -1 takes all remaining ones: docs/pods.md.
     config.mesh = ml_collections.ConfigDict(dict(replica=1, data=-1, fsdp=1, tensor=1))
 
     config.data = ml_collections.ConfigDict(
         dict(
             path="photos",
-            kind="folder",  # folder | array_record | tfds (path is then a name) | synthetic
-            split="train",  # of a TFDS set, with tfds_dir where it lies
+            kind="folder",  # folder | array_record | tfds (path: a name) | synthetic
+            split="train",  # of a TFDS set; tfds_dir is its folder
             tfds_dir="",
             batch_size=16,
             crop_size=128,
             num_threads=1,
             held_out=24,  # images for validation
-            validation_size=256,  # side of their crops, pixels
-            mix="",  # other sets of images: FOLDER=SHARE,.. of the examples
-            darken_share=0.0,  # of the crops of data.path: darkened, with noise of a sensor
-            ragged_share=0.0,  # of the crops: with a padded border
+            validation_size=256,  # side of their crops in pixels
+            mix="",  # other image sets, FOLDER=SHARE,..: fractions of the examples
+            darken_share=0.0,  # fraction of data.path's crops: darkened, with sensor noise
+            ragged_share=0.0,  # fraction of the crops: with a padded border
         )
     )
     config.training = ml_collections.ConfigDict(
         dict(
             total_steps=700,
             warmup_steps=50,
-            decay_fraction=0.5,  # of total_steps, linear to zero at the end
+            decay_fraction=0.5,  # last part of the run, in which the learning rate falls to zero
             optimizer="muon",  # muon (for kernels, Adam for the rest) | adam
             muon_learning_rate=3e-3,
             adam_learning_rate=1e-3,
             gradient_clip=1.0,
             ema_half_life=2000,  # images
-            pixel_weight=0.05,  # of the squared error over the base codec's
+            pixel_weight=0.05,  # of the squared error relative to the base codec's
             looks=dict(  # see rdc_jax/training/tasks/looks.py; weights of LPIPS by network and view
                 alexnet=dict(whole=1.0, half=0.5, quarter=0.0, share=1.0),
-                vgg16=dict(whole=0.0, half=0.0, quarter=1.0, share=0.5),  # of half the examples
-                max_offset=-1,  # most pixels cropped off both pictures; -1: a latent pixel less one
-                pattern=0.1,  # of what repeats with every latent pixel
+                vgg16=dict(whole=0.0, half=0.0, quarter=1.0, share=0.5),  # half of the examples
+                max_offset=-1,  # of the random crop in pixels; -1: a latent pixel minus one
+                pattern=0.1,  # of detail that repeats with every latent pixel
                 colour=0.01,  # of the error of local means, per 8-bit level
             ),
             adversarial_weight=0.0,
             pull_weight=0.01,  # of y_p towards the decoded latent (stage auxiliary)
-            realism_weight=1.0,  # at 1, a per cent of looks counts as a per cent of squared error
+            realism_weight=1.0,  # at 1, 1 % of looks counts as 1 % of squared error
             distortion_weight=0.08,  # end_to_end; these three as in configs/tiny.py
             latent_weight=0.1,
             balance=0.5,
             diffusion_weight=0.0,  # of the prediction error in stage realism
-            two_step_share=0.0,  # of the examples, looked at after two sampler steps
+            two_step_share=0.0,  # fraction of examples with two sampler steps
             uniform_map_share=0.5,
             timestep_gap=400,  # largest difference between background and region of interest
             compute_dtype="float32",  # float32 | bfloat16; parameters and losses are float32
             remat="none",
             attention="auto",
-            accumulate=1,  # parts of a batch worked through one after the other
+            accumulate=1,  # parts that a batch is processed in, one after another
             split_rows=False,
             stall_timeout=1800,  # seconds without a step after which the run ends; 0: never
             profile_from=10,

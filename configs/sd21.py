@@ -2,18 +2,19 @@
 
     rdc train --config configs/sd21.py data.path=FOLDER init_from=FOLDER workdir=runs/sd21
 
-U-Net 865.91 M (cross-attention to a constant empty prompt, which is not counted), KL autoencoder
-83.65 M, entropy model 4.11 M. Stage "diffusion" fine-tunes the U-Net to uniform noise at random
-importance maps (100 k steps in the paper), then stage "entropy" (stage=entropy) trains the
-entropy model alone; `init_from` is a model folder that holds the pretrained weights. The
-autoencoder is never trained; `rdc data encode-latents` computes its latents once. On a pod:
+The U-Net has 865.91 M parameters, the KL autoencoder 83.65 M and the entropy model 4.11 M. The
+U-Net has cross-attention to a constant empty prompt, which is not counted. `init_from` is a model
+folder with the pretrained weights. Stage "diffusion" fine-tunes the U-Net to uniform noise at
+random importance maps (100 k steps in the paper). Then stage "entropy" (stage=entropy) trains the
+entropy model alone. The autoencoder is never trained, so `rdc data encode-latents` can compute its
+latents once. On a pod:
 
     rdc data encode-latents --config configs/sd21.py LATENTS init_from=FOLDER data.path=FOLDER
     launch/tpu_vm.sh --config configs/sd21.py init_from=FOLDER data.kind=latents \\
         data.path=LATENTS data.batch_size=2048 mesh.fsdp=16
 
-Predicted on 256 TPU v5e (docs/training.md): 209 ms a step, 5.8 hours for stage 1. Expected metrics:
-not yet run. Variant `configs/sd21.py:smoke` has every kind of layer at a few channels, for tests.
+Predicted on 256 TPU v5e (docs/pods.md): 209 ms per step, 5.8 hours for stage 1. Expected metrics:
+not yet run. Variant `configs/sd21.py:smoke` has every kind of layer with a few channels, for tests.
 """
 
 import ml_collections
@@ -32,7 +33,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             latent_channels=4,
             num_levels=16,  # importance levels of a map
             cell_size=16,  # image pixels per map cell
-            timestep_range=(10, 700),  # of quality 100 and 0; Delta .34 to 11.6
+            timestep_range=(10, 700),  # at quality 100 and 0; Delta 0.34 to 11.6
             prediction="v",
             prior_conditioning=False,  # the pretrained U-Net sees the noisy latent alone
             schedule=dict(kind="scaled_linear"),
@@ -44,50 +45,50 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         )
     )
 
-    # Devices: -1 takes all that are left, see rdc_jax/training/cluster/partitioning.py.
+    # Devices per axis, -1 takes all remaining ones: docs/pods.md.
     config.mesh = ml_collections.ConfigDict(dict(replica=1, data=-1, fsdp=1, tensor=1))
 
     config.data = ml_collections.ConfigDict(
         dict(
             path="photos",
             kind="folder",  # folder | array_record | tfds (path: a name) | latents | synthetic
-            split="train",  # of a TFDS set, with tfds_dir where it lies
+            split="train",  # of a TFDS set; tfds_dir is its folder
             tfds_dir="",
             batch_size=16,
             crop_size=512,
             num_threads=8,
             held_out=8,  # images for validation
-            validation_size=1024,  # side of their crops, pixels
-            mix="",  # other sets of images: FOLDER=SHARE,.. of the examples
-            darken_share=0.0,  # of the crops of data.path: darkened, with noise of a sensor
-            ragged_share=0.0,  # of the crops: with a padded border
+            validation_size=1024,  # side of their crops in pixels
+            mix="",  # other image sets, FOLDER=SHARE,..: fractions of the examples
+            darken_share=0.0,  # fraction of data.path's crops: darkened, with sensor noise
+            ragged_share=0.0,  # fraction of the crops: with a padded border
         )
     )
     config.training = ml_collections.ConfigDict(
         dict(
             total_steps=100_000,
             warmup_steps=1000,
-            decay_fraction=0.2,  # of total_steps, linear to zero at the end
+            decay_fraction=0.2,  # last part of the run, in which the learning rate falls to zero
             optimizer="adam",  # muon (for kernels, Adam for the rest) | adam
             muon_learning_rate=2e-4,
             adam_learning_rate=1e-5,
             gradient_clip=1.0,
             ema_half_life=100_000,  # images
-            distortion_weight=0.0,  # this and the next two: of the joint stage only
+            distortion_weight=0.0,  # this and the next two: stage joint only
             latent_weight=0.0,
             balance=0.0,
-            later_clock_share=0.5,  # examples that train sampler steps after the first
-            input_perturbation=0.1,  # of the step, on the network's input (stage diffusion)
+            later_clock_share=0.5,  # fraction of examples that train later sampler steps
+            input_perturbation=0.1,  # noise on the network's input, in steps (stage diffusion)
             uniform_map_share=0.3,
             timestep_gap=400,  # largest difference between background and region of interest
             compute_dtype="bfloat16",  # float32 | bfloat16; parameters and losses are float32
             remat="none",  # none | dots | blocks: what the backward pass keeps, see models/unet.py
             attention="auto",  # auto | xla | cudnn (NVIDIA) | pallas (TPU)
-            accumulate=1,  # parts of a batch worked through one after the other
+            accumulate=1,  # parts that a batch is processed in, one after another
             split_rows=False,  # images split by rows over mesh.tensor
             stall_timeout=1800,  # seconds without a step after which the run ends; 0: never
-            profile_from=10,  # steps after the start, of the profile
-            profile_steps=0,  # its length; 0: none
+            profile_from=10,  # steps after the start at which the profile begins
+            profile_steps=0,  # steps in the profile; 0: none
             log_every=50,
             checkpoint_every=1000,
             keep_checkpoints=3,

@@ -3,15 +3,15 @@
 #
 #   CLUSTER=my-cluster IMAGE=... launch/gke_xpk.sh [--dry-run] --config CONFIG [key=value ...]
 #
-# IMAGE holds `rdc` with the extra tpu and, in its working folder, CONFIG; data and workdir are
-# paths that all pods share, such as a mounted bucket. Preempted pods (exit code 75 of rdc), those
-# that have lost another (69) and crashed ones are started again up to RESTARTS times and go on
-# from the last checkpoint; an error that the user must mend (2) ends the workload.
+# IMAGE contains `rdc` with the extra `tpu`, and CONFIG in its working folder. Data and workdir are
+# paths that all pods share, such as a mounted bucket. Pods that were preempted (exit code 75), lost
+# another pod (69) or crashed are restarted up to RESTARTS times and continue from the last
+# checkpoint. An error that the user must fix (2) ends the workload.
 set -euo pipefail
 
 CLUSTER="${CLUSTER:-rdc}"
 ZONE="${ZONE:-us-east5-b}"
-PROJECT="${PROJECT:-}"              # "" is the default of gcloud
+PROJECT="${PROJECT:-}"              # "": the default of gcloud
 TPU_TYPE="${TPU_TYPE:-v5litepod-256}"
 SLICES="${SLICES:-1}"
 IMAGE="${IMAGE:-rdc_jax:latest}"
@@ -40,7 +40,7 @@ run() {
 where=(--cluster="$CLUSTER" --zone="$ZONE")
 if [[ -n "$PROJECT" ]]; then where+=(--project="$PROJECT"); fi
 
-# XPK runs the command in a subshell: without exec, SIGTERM would end that and not reach rdc.
+# XPK runs the command in a subshell. Without exec, SIGTERM would end the subshell, not reach rdc.
 train="$(printf ' %q' rdc train "$@")"
 run xpk workload create --workload="$WORKLOAD" "${where[@]}" \
     --tpu-type="$TPU_TYPE" --num-slices="$SLICES" --docker-image="$IMAGE" \

@@ -3,15 +3,15 @@
 #
 #   PROCESSES=2 launch/local_processes.sh [--dry-run] --config CONFIG [key=value ...]
 #
-# Every line of output begins with its process number. When one process fails the others are
-# ended, and its exit code is returned; only code 75, terminated and saved, they reach by
-# themselves. Ctrl-C and SIGTERM are passed on to every process; those still there after GRACE
-# seconds are killed, and all of them at a second signal.
+# Every line of output begins with the number of its process. If one process fails, the script ends
+# the others and returns the exit code of the failed one. After code 75 (terminated and saved), the
+# others end by themselves. Ctrl-C and SIGTERM are passed on to every process. Processes that still
+# run after GRACE seconds are killed, and a second signal kills all of them at once.
 set -euo pipefail
 
 PROCESSES="${PROCESSES:-2}"
-PORT="${PORT:-8476}"                      # of the coordinator, process 0, on 127.0.0.1
-GPUS_PER_PROCESS="${GPUS_PER_PROCESS:-0}" # 0 leaves the choice of devices to JAX
+PORT="${PORT:-8476}"                      # port of the coordinator, process 0, on 127.0.0.1
+GPUS_PER_PROCESS="${GPUS_PER_PROCESS:-0}" # 0: JAX chooses the devices
 GRACE="${GRACE:-60}"
 
 dry_run=false
@@ -24,7 +24,7 @@ if (($# == 0)); then
     exit 2
 fi
 
-set_command() { # what process $1 runs; the other arguments are those of rdc train
+set_command() { # sets the command of process $1; other arguments: those of rdc train
     local process="$1" first=$(($1 * GPUS_PER_PROCESS))
     shift
     command=(env "RDC_COORDINATOR=127.0.0.1:$PORT" "RDC_NUM_PROCESSES=$PROCESSES"
@@ -35,8 +35,8 @@ set_command() { # what process $1 runs; the other arguments are those of rdc tra
     command+=(rdc train "$@")
 }
 
-run_process() { # runs the command as process $1 and reports "process code" when it has ended
-    trap : INT TERM # signals are for the command; its last words are still to be printed
+run_process() { # runs the command as process $1, then reports "process code"
+    trap : INT TERM # only the command reacts to signals; its last output must be printed
     {
         trap : INT TERM
         code=0
@@ -45,14 +45,14 @@ run_process() { # runs the command as process $1 and reports "process code" when
     } | (trap '' INT TERM && exec sed -u "s/^/[$1] /" 3>&-)
 }
 
-signal_all() { # each process leads a group, so its children are signalled too
+signal_all() { # each process leads a process group, so its children get the signal, too
     local pid
     for pid in "${pids[@]}"; do
         kill "-$1" -- "-$pid" 2>/dev/null || true
     done
 }
 
-stop() { # sends signal $1, and later, or when asked again, KILL
+stop() { # sends signal $1, then KILL after GRACE seconds or at the second call
     if [[ -n "$killer" ]]; then
         signal_all KILL
         echo "all 137" >&3
@@ -61,7 +61,7 @@ stop() { # sends signal $1, and later, or when asked again, KILL
     signal_all "$1"
     (sleep "$GRACE" && signal_all KILL && echo "all 137" >&3) &
     killer=$!
-    disown "$killer" # no message when it is ended
+    disown "$killer" # no message when it ends
 }
 
 pids=() killer=""

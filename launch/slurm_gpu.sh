@@ -3,10 +3,10 @@
 #
 #   NODES=4 launch/slurm_gpu.sh [--dry-run] --config CONFIG [key=value ...]
 #
-# Submits itself as a job that runs in the present folder and environment, so start it where
-# `rdc` works and CONFIG and the data are on a shared file system. SLURM sends SIGTERM two minutes
-# before the time limit; the run then saves, exits with code 75, and the job is queued again.
-# SLURM itself queues it again when it is preempted or a node fails. Cancelling ends it for good.
+# Submits itself as a job that runs in the current folder and environment. Start it where `rdc`
+# works, with CONFIG and the data on a shared file system. SLURM sends SIGTERM two minutes before
+# the time limit. The run then saves, exits with code 75, and the job is queued again. SLURM itself
+# queues the job again after a preemption or a node failure. A cancelled job does not run again.
 set -euo pipefail
 
 NODES="${NODES:-1}"
@@ -44,10 +44,10 @@ if [[ -z "${RDC_INSIDE_JOB:-}" ]]; then
     if ! "$dry_run"; then exit; fi
 fi
 
-# From here on inside the job. --signal=TERM reaches the processes of srun, not this shell; it gets
-# a SIGTERM only when the job is cancelled or preempted. All GPUs of a node are visible to its
-# processes; JAX takes the one of its local rank. Processes that still run two minutes after one
-# has ended are killed: by then they have noticed, or never will.
+# From here on, the script runs inside the job. --signal=TERM reaches the processes of srun, not
+# this shell. The shell gets SIGTERM only if the job is cancelled or preempted. Every process sees
+# all GPUs of its node, and JAX uses the one of its local rank. Processes that still run two minutes
+# after one has ended are killed, because they would have noticed by then.
 cancelled=false code=0
 trap 'cancelled=true' TERM
 run srun --wait=120 --cpus-per-task="$CPUS_PER_GPU" --gpu-bind=none --label \

@@ -5,16 +5,16 @@
 #       --config CONFIG [key=value ...]
 #   TPU=my-pod ZONE=us-east5-b launch/tpu_vm.sh [--dry-run] --stop
 #
-# --install first copies HEAD of this repository to the workers and installs it there. CONFIG is
-# a path inside the repository; data and workdir must be paths that all workers share. Ctrl-C ends
-# the connection only: --stop makes the run save and end.
+# --install first copies HEAD of this repository to the workers and installs it there. CONFIG is a
+# path inside the repository. Data and workdir must be paths that all workers share. Ctrl-C ends
+# only the connection; --stop makes the run save and end.
 set -euo pipefail
 
 TPU="${TPU:-rdc}"
 ZONE="${ZONE:-us-east5-b}"
-PROJECT="${PROJECT:-}"           # "" is the default of gcloud
-FOLDER="${FOLDER:-rdc_jax}"      # of the workers, below their home folder
-PYTHON="${PYTHON:-python3.11}"   # of the workers, 3.11 or newer, with venv
+PROJECT="${PROJECT:-}"           # "": the default of gcloud
+FOLDER="${FOLDER:-rdc_jax}"      # on the workers, below their home folder
+PYTHON="${PYTHON:-python3.11}"   # on the workers, 3.11 or newer, with venv
 
 dry_run=false install=false stop=false
 while true; do
@@ -43,7 +43,7 @@ run() {
 where=(--zone="$ZONE" --worker=all)
 if [[ -n "$PROJECT" ]]; then where+=(--project="$PROJECT"); fi
 
-if "$stop"; then # the brackets keep pkill's own shell out of the match
+if "$stop"; then # the brackets keep pkill from matching its own shell
     run gcloud compute tpus tpu-vm ssh "$TPU" "${where[@]}" --command="pkill -TERM -f '[r]dc train'"
     exit
 fi

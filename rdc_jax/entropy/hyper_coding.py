@@ -1,12 +1,16 @@
-"""The hyper-latent's symbols: its lattice, its passes, and the one place that decides how each is
-coded.
+"""Codes the hyper-latent: its lattice, its passes, and the probability table of each symbol.
 
-    s = (2^10 + (x mod 2^10)) 2^floor(x / 2^10), x the log2 of the step; 2^10, or 1, without one
-    c = the mean, rounded, or 0 without a learnt step
-    z = 2^10 c + k s,   k + n the symbol, n and the phase from the mean in steps less c
+The symbols are those of docs/bitstream.md, "Hyper-latent":
 
-Without a learnt step z is an integer. Its mean's fractional part plays the role of a dither. All
-numbers have 10 fractional bits but k, n and c. `rdc_jax.models.hyper_latent` is the float original.
+    S = (2^10 + (x mod 2^10)) 2^floor(x / 2^10)   step; x is its log2
+    c = (M + 2^9) >> 10                           centre of the lattice: the mean M, rounded
+    e = k - n                                     steps from the centre, k the coded symbol
+    Z = 2^10 c + e S                              value
+
+The shift n and the phase j come from the mean in steps from the centre. Without a learnt step,
+x = 0, S = 2^10 and c = 0, so the values are integers, and the fractional part of the mean plays the
+role of a dither. All numbers have 10 fractional bits, except the integers c, e, k, n and j.
+`rdc_jax.models.hyper_latent` is the floating-point original.
 """
 
 from collections.abc import Callable
@@ -23,32 +27,32 @@ LOG2_STEP_RANGE = (-3 * ONE, 6 * ONE)
 
 
 class Lattice(NamedTuple):
-    """Where the values of a pass's cells can lie: int64 [P,Cz] each, or 0 and ONE for all."""
+    """The values that the cells of a pass can have: int64 [P,Cz] each, or 0 and ONE for all."""
 
-    centre: np.ndarray | int  # whole
-    step: np.ndarray | int  # 10 fractional bits
+    centre: np.ndarray | int  # c, an integer
+    step: np.ndarray | int  # S, 10 fractional bits
 
     def nearest(self, z: np.ndarray) -> np.ndarray:
-        """Steps from the centre to the point next to z (10 fractional bits), int64."""
+        """e of the lattice point next to z (10 fractional bits), int64."""
         return (2 * (z - (self.centre << FRACTION_BITS)) + self.step) // (2 * self.step)
 
     def value(self, steps: np.ndarray) -> np.ndarray:
-        """z at 10 fractional bits."""
+        """Z of the point e = `steps` from the centre, 10 fractional bits."""
         return (self.centre << FRACTION_BITS) + steps * self.step
 
     def in_steps(self, mean: np.ndarray) -> np.ndarray:
-        """From the centre to the mean, in steps, both at 10 fractional bits."""
+        """Distance from the centre to the mean M, in steps; 10 fractional bits, like the mean."""
         return ((mean - (self.centre << FRACTION_BITS)) << FRACTION_BITS) // self.step
 
 
 INTEGERS = Lattice(0, ONE)
 
-# (where, lattice, scale_index, phase, shift) -> symbols [P * Cz]; symbol - shift is in steps
+# (where, lattice, scale_index, phase, shift n) -> symbols k [P * Cz]; e = k - n
 HyperSource = Callable[[np.ndarray, Lattice, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def lattice_of(mean: np.ndarray, log2_step: np.ndarray) -> Lattice:
-    """mean and log2_step (within LOG2_STEP_RANGE) at 10 fractional bits, int64."""
+    """Lattice of a mean M and a log2_step x in LOG2_STEP_RANGE, int64 at 10 fractional bits."""
     below_one = -LOG2_STEP_RANGE[0] >> FRACTION_BITS
     mantissa = ONE + (log2_step & (ONE - 1))
     step = (mantissa << ((log2_step >> FRACTION_BITS) + below_one)) >> below_one
@@ -102,10 +106,11 @@ def code_hyper_latent(
 
 
 def split_hyper_mean(mean_fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Writes -mean as n + d_j, d_j a dither value: z = symbol - n is coded with phase j.
+    """Writes -mean as n + d_j, d_j a dither value: e = k - n is coded with phase j.
 
-    mean_fixed int64, 10 fractional bits -> (n int64, phase uint8). With q = floor(-32 mean),
-    n = (q + 16) div 32 and j = (q + 16) mod 32; |n + d_j + mean| <= 1/64.
+    mean_fixed: u, the mean in steps from the centre, int64 at 10 fractional bits. Returns n (int64)
+    and j (uint8). With q = floor(-32 u), n = (q + 16) div 32 and j = (q + 16) mod 32, so
+    |n + d_j + u| <= 1/64.
     """
     q = (-mean_fixed * 32) >> FRACTION_BITS
     return (q + 16) >> 5, ((q + 16) & 31).astype(np.uint8)

@@ -1,8 +1,8 @@
 """Muon for the kernels and Adam for everything else, or Adam for all.
 
-Muon trains small models from scratch in a third of the steps (docs/training.md). Fine-tuning the
-large ones uses Adam, as their pretraining did: orthogonalising 866 M parameters would cost every
-device as much arithmetic as several of its images.
+Muon trains small models from scratch in a third of the steps (docs/training_history.md). Large
+models are fine-tuned with Adam, as in their pretraining: to orthogonalise 866 M parameters would
+cost every device as much arithmetic as several of its images.
 """
 
 from collections.abc import Mapping
