@@ -1,15 +1,15 @@
-"""Every measured table of the README and of docs/, from one command.
+"""Measure every table of README.md and docs/ with one command.
 
     python benchmarks/figures.py --data EVAL_PHOTOS --training PHOTOS --out figures [--write]
 
-Runs the commands that the README names, one after the other (about an hour on two cores with the
-ablations; an interrupted run goes on), and prints the tables as Markdown; they stay in
-DIR/figures.md. With --write they replace those between the markers
+Runs the documented commands one after the other, which takes about an hour on two cores with the
+ablations. Run the same command again after an interruption to continue. The tables are printed as
+Markdown and saved in DIR/figures.md. With --write they also replace the tables between the markers
 
     <!-- figures: NAME -->
     <!-- end of NAME -->
 
-in README.md and docs/*.md. Without --training the ablations are left out.
+in README.md, docs/results.md and docs/ablations.md. Without --training, the ablations are skipped.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 import modules
 import speed
 
-from rdc_jax.cli import main as cli
+from rdc_jax.cli.main import main as cli
 from rdc_jax.errors import RdcError
 from rdc_jax.images import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "docs/ablations.md")
+DOCUMENTS = ("README.md", "docs/results.md", "docs/ablations.md")
 PSNR, MS_SSIM, LPIPS = "psnr-rgb", "ms-ssim-rgb", "lpips-alex"
 FAITHFUL, REALISTIC, EVEN = "rdc tau 0", "rdc tau 1", "rdc even tau 0"
 
-# What is run: name -> arguments of `rdc eval`. The README shows the same commands.
+# Arguments of `rdc eval` by name of the run. README.md and docs/results.md show the same commands.
 EVALUATIONS = {
     "quality": ["--taus", "0,1", "--qualities", "0,15,30,45,60,75,90,100", "--window", "0.15,0.8"],
     "region": ["--codecs", "rdc", "--qualities", "20,50", "--masks", "center",
@@ -48,49 +48,44 @@ EVALUATIONS = {
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of GitHub's kind."""
+    """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def curves_of(results: dict[str, Any]) -> dict[str, dict[str, list]]:
-    """Name of each curve -> its columns."""
+    """The columns of every curve, by the curve's name."""
     return {curve["name"]: curve["results"] for curve in results["curves"]}
 
 
-def short(value: float, digits: int = 3) -> str:
-    """A number below 1 without its zero: .072; others with as many digits after the point."""
-    text = f"{value:.{digits}f}"
-    return text.removeprefix("0") if text.startswith("0.") else text
-
-
 def per_cent(value: float | None) -> str:
+    """A signed BD-rate; without common quality there is none."""
     return "no overlap" if value is None else f"{value:+.1f}"
 
 
 def quality_table(results: dict[str, Any]) -> str:
-    """Mean figures of every quality, faithful and realistic."""
+    """Means at every quality, at tau 0 and tau 1."""
     curves = curves_of(results)
     faithful, realistic = curves[FAITHFUL], curves[REALISTIC]
     rows = [
         (
             f"{setting:g}",
-            short(faithful["bpp"][i]),
+            f"{faithful['bpp'][i]:.3f}",
             f"{faithful[PSNR][i]:.2f}",
-            short(faithful[MS_SSIM][i]),
-            short(faithful[LPIPS][i]),
+            f"{faithful[MS_SSIM][i]:.3f}",
+            f"{faithful[LPIPS][i]:.3f}",
             f"{realistic[PSNR][i]:.2f}",
-            short(realistic[LPIPS][i]),
+            f"{realistic[LPIPS][i]:.3f}",
         )
         for i, setting in enumerate(faithful["setting"])
     ]
-    header = ("quality", "bits per pixel", "PSNR, dB", "MS-SSIM", "LPIPS", "realistic: PSNR",
-              "LPIPS")  # fmt: skip
+    header = ("quality", "bpp", "PSNR, dB", "MS-SSIM", "LPIPS", "PSNR at tau 1, dB",
+              "LPIPS at tau 1")  # fmt: skip
     return markdown(header, rows)
 
 
 def bd_table(results: dict[str, Any]) -> str:
-    """BD-rates against the classical codecs."""
+    """BD-rates against the classical codecs, at tau 0 and tau 1."""
     values = {(bd["anchor"], bd["test"], bd["metric"]): bd["value"] for bd in results["bd"]}
     titles = {"jpeg": "JPEG (Pillow)", "webp": "WebP", "avif": "AVIF"}
     columns = [(FAITHFUL, PSNR), (FAITHFUL, MS_SSIM), (FAITHFUL, LPIPS), (REALISTIC, PSNR),
@@ -100,13 +95,13 @@ def bd_table(results: dict[str, Any]) -> str:
         for anchor, title in titles.items()
         if any(key[0] == anchor for key in values)
     ]
-    header = ("BD-rate, % (pchip, mean of pictures, .15 to .8 bpp)", "PSNR", "MS-SSIM", "LPIPS",
-              "realistic: PSNR", "LPIPS")  # fmt: skip
+    header = ("BD-rate, % (pchip, mean of images, 0.15 to 0.8 bpp)", "PSNR", "MS-SSIM", "LPIPS",
+              "PSNR at tau 1", "LPIPS at tau 1")  # fmt: skip
     return markdown(header, rows)
 
 
 def region_table(results: dict[str, Any]) -> str:
-    """What a map buys against files of the same model without one."""
+    """Gains of an importance map over files of the same model without one."""
     found = {bd["metric"]: bd for bd in results["bd"] if bd["test"] == FAITHFUL}
     places = ("roi/", "background/", "")
     low, high = min(curves_of(results)[EVEN]["bpp"]), max(curves_of(results)[EVEN]["bpp"])
@@ -123,13 +118,13 @@ def region_table(results: dict[str, Any]) -> str:
         cells = [per_cent(found[place + metric]["value"]) + " %" for place in places]
         rows.append((f"bits for equal {name}", *cells))
     count = len(results["images"])
-    header = (f"{count} pictures, equal bytes ({short(low, 2)} to {short(high, 2)} bpp)",
-              "inside the mask", "outside", "whole picture")  # fmt: skip
+    header = (f"{count} images, equal bytes ({low:.2f} to {high:.2f} bpp)",
+              "inside the mask", "outside", "whole image")  # fmt: skip
     return markdown(header, rows)
 
 
 def knob_table(results: dict[str, Any]) -> str:
-    """PSNR and LPIPS of a few rates along tau, and what tau 1 buys at equal LPIPS."""
+    """PSNR and LPIPS of three rates at five values of tau, and the BD-rate of tau 1."""
     sweeps = {
         float(name.removeprefix("rdc tau ")): curve
         for name, curve in curves_of(results).items()
@@ -137,18 +132,18 @@ def knob_table(results: dict[str, Any]) -> str:
     }
     taus = sorted(sweeps)
     rows = [
-        (f"{short(bpp)} bpp",
-         *(f"{sweeps[tau][PSNR][i]:.2f} / {short(sweeps[tau][LPIPS][i])}" for tau in taus))
+        (f"{bpp:.3f} bpp",
+         *(f"{sweeps[tau][PSNR][i]:.2f} / {sweeps[tau][LPIPS][i]:.3f}" for tau in taus))
         for i, bpp in enumerate(sweeps[taus[0]]["bpp"])
     ]  # fmt: skip
     count = len(results["images"])
-    header = (f"mean of {count} pictures: PSNR, dB / LPIPS", *(f"tau {short(t, 2)}" for t in taus))
+    header = (f"mean of {count} images: PSNR, dB / LPIPS", *(f"tau {t:.2f}" for t in taus))
     bd = {(bd["test"], bd["metric"]): bd for bd in results["bd"]}
     rate, loss = bd[REALISTIC, LPIPS]["value"], bd[REALISTIC, PSNR]["gain"]
     sentence = ""
     if rate is not None and loss is not None:
         sentence = (
-            "\n\nAt equal LPIPS (AlexNet, a training loss of the module) tau 1 needs "
+            "\n\nAt equal LPIPS (AlexNet, a training loss of the fusion module) tau 1 needs "
             f"{abs(rate):.1f} % {'fewer' if rate < 0 else 'more'} bits than tau 0; at equal bits "
             f"it costs {-loss:.2f} dB of PSNR."
         )
@@ -156,7 +151,7 @@ def knob_table(results: dict[str, Any]) -> str:
 
 
 def judges_table(results: dict[str, Any]) -> str:
-    """Metrics that are training losses, and two that are not, on the same files."""
+    """Metrics on the same files: LPIPS is a training loss, DISTS and SSIMULACRA2 are not."""
     columns = {
         "psnr": ("PSNR, dB", 2), "lpips_alex": ("LPIPS (AlexNet)", 3),
         "lpips_vgg": ("LPIPS (VGG16)", 3), "dists": ("DISTS", 3), "ssimulacra2": ("SSIMULACRA2", 1),
@@ -173,28 +168,29 @@ def judges_table(results: dict[str, Any]) -> str:
             )
             rows.append((f"{bpp:.3f} bpp, {name}", *cells))
     titles = (columns[metric][0] for metric in measured)
-    return markdown((f"{len(files)} pictures, equal bytes", *titles), rows)
+    return markdown((f"{len(files)} images, equal bytes", *titles), rows)
 
 
 def speed_table(results: dict[str, Any]) -> str:
-    """Seconds of what a user waits for."""
-    first = results["first_call_seconds"]
-    rows = [("encode", f"{results['median_seconds']['rdc']['encode']:.2f}")]
+    """Seconds that a user waits."""
+    first, ours = results["first_call_seconds"], results["median_seconds"]["rdc"]
+    rows = [("encode", f"{ours['encode']:.2f}")]
     module = results.get("module_seconds")
     if module:
-        rows.append(
-            ("decode, faithful; `--tau 1`",
-             f"{module['tau 0']:.2f}; {module['tau 1, 1 steps']:.2f}")
-        )  # fmt: skip
+        rows.append(("decode at tau 0", f"{module['tau 0']:.2f}"))
+        rows.append(("decode at tau 1", f"{module['tau 1, 1 steps']:.2f}"))
     else:
-        rows.append(("decode", f"{results['median_seconds']['rdc']['decode']:.2f}"))
-    first_calls = f"{results['load_seconds']:.1f}; {first['encode']:.1f}; {first['decode']:.1f}"
-    name = "load the model; first encode; first decode (compiled once per machine)"
-    return markdown(("", "seconds"), [*rows, (name, first_calls)])
+        rows.append(("decode", f"{ours['decode']:.2f}"))
+    rows.append(("load the model", f"{results['load_seconds']:.1f}"))
+    rows += [
+        (f"first {name} (networks compile once per machine)", f"{first[name]:.1f}")
+        for name in ("encode", "decode")
+    ]
+    return markdown(("", "seconds"), rows)
 
 
 def ablation_table(results: dict[str, Any]) -> str:
-    """Paired differences with their intervals, and how they were come by."""
+    """Paired differences with their intervals, below a paragraph on how they were measured."""
     rows = [
         (e["what"], e["against"], f"{e['mean']:+.3g} {e['unit']}", f"{e['interval']:.2g}",
          str(e["pictures"]), "yes" if abs(e["mean"]) > e["interval"] else "no")
@@ -207,11 +203,11 @@ def ablation_table(results: dict[str, Any]) -> str:
         f"{steps['entropy']} steps, of the denoiser for {steps['diffusion']}; qualities "
         f"{qualities}.\n\n"
     )
-    header = ("variant", "against", "difference", "+-", "pictures", "clear")
+    header = ("variant", "against", "difference", "+-", "images", "clear")
     return how + markdown(header, rows)
 
 
-# Tables by name, and the run whose results they are made from.
+# By name: the run that provides the results, and the function that makes the table.
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "quality": ("quality", quality_table),
     "bd-rate": ("quality", bd_table),
@@ -224,7 +220,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
 
 
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any] | None:
-    """Runs one of the commands, or goes on with it; its results, None if it is not asked for."""
+    """Run or continue one command and return its results, or None if it is not requested."""
     folder = Path(arguments.out) / name
     common = ["--data", arguments.data, "--out", str(folder)]
     if arguments.limit:
@@ -248,12 +244,12 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any] | None:
         file = folder / "results.json"
         code = cli.main(["eval", *common, *model, *EVALUATIONS[name]])
     if code:
-        raise RdcError(f"'{name}' ended with exit code {code}; mend that and run again")
+        raise RdcError(f"'{name}' ended with exit code {code}; fix that and run again")
     return json.loads(file.read_text(encoding="utf-8"))
 
 
 def replaced(text: str, tables: dict[str, str]) -> str:
-    """A document with new tables between its markers; those without a new one stay."""
+    """The document with new tables between their markers. Other tables stay."""
     for name, body in tables.items():
         start, end = f"<!-- figures: {name} -->", f"<!-- end of {name} -->"
         pattern = re.escape(start) + ".*?" + re.escape(end)
@@ -263,7 +259,7 @@ def replaced(text: str, tables: dict[str, str]) -> str:
 
 
 def run(arguments: argparse.Namespace) -> dict[str, str]:
-    """All tables by name, written where they belong."""
+    """All tables by name. Writes figures.md and, with --write, the documents."""
     results: dict[str, Any] = {}
     tables: dict[str, str] = {}
     Path(arguments.out).mkdir(parents=True, exist_ok=True)
@@ -289,18 +285,22 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", required=True, metavar="FOLDER", help="pictures to measure on")
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="images to measure on")
     parser.add_argument("--training", metavar="FOLDER", help="photographs for the ablations")
     parser.add_argument("--out", default="figures", metavar="DIR", help="default: %(default)s")
     parser.add_argument("--model", help="name or folder; default: the shipped one")
-    parser.add_argument("--config", default=str(ROOT / "configs" / "tiny.py"), help="of ablations")
-    parser.add_argument("--limit", type=int, help="only the first pictures")
-    parser.add_argument("--repeats", type=int, default=10, help="of speed measurements")
+    parser.add_argument(
+        "--config", default=str(ROOT / "configs" / "tiny.py"), help="of the ablations"
+    )
+    parser.add_argument("--limit", type=int, help="only the first images")
+    parser.add_argument("--repeats", type=int, default=10, help="of each speed measurement")
     parser.add_argument(
         "--only", nargs="+", choices=TABLES, default=list(TABLES), metavar="TABLE",
-        help=f"of {', '.join(TABLES)}",
+        help=f"some of {', '.join(TABLES)}",
     )  # fmt: skip
-    parser.add_argument("--write", action="store_true", help="into README.md and docs/")
+    parser.add_argument(
+        "--write", action="store_true", help="replace the tables in README.md and docs/"
+    )
     return speed.exit_code(run, parser.parse_args(argv))
 
 

@@ -45,7 +45,7 @@ def read_image(
     0..1 are rounded to 8 bits. CMYK and Lab are taken to sRGB, through their profile if they have
     one, and so are pixels whose profile has a tone curve far from sRGB's, such as linear light;
     other profiles are kept with the values as they are. Of an animation the first frame is read,
-    of a TIFF file the first page. docs/pictures.md has the table.
+    of a TIFF file the first page. docs/images.md has the table.
 
     Args:
         path_or_file: path, "-" for standard input, or a file opened for reading bytes.

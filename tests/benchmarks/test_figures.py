@@ -1,11 +1,10 @@
-"""The one command behind every measured table: on two small pictures, and into a document."""
+"""The command behind every measured table: on two small images, and into a document."""
 
 import json
 import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from benchmarks import figures
@@ -20,7 +19,7 @@ def test_every_table_comes_from_one_run(tmp_path, smoke_model, monkeypatch, rng,
         lpips, "measure_lpips", lambda _, a, b: float(np.abs(a.astype(float) - b).mean())
     )
     monkeypatch.setattr(
-        "rdc_jax.evaluation.metrics.metric_set.masked_lpips", lambda w, a, b, m: 0.5
+        "rdc_jax.evaluation.metrics.distortion.metric_set.masked_lpips", lambda w, a, b, m: 0.5
     )
     short = {
         "quality": [*figures.EVALUATIONS["quality"], "--qualities", "20,80"],
@@ -44,7 +43,8 @@ def test_every_table_comes_from_one_run(tmp_path, smoke_model, monkeypatch, rng,
     assert list(found) == [name for name in figures.TABLES if name != "ablations"]
     rows = [line.count("|") for line in found["quality"].strip().splitlines()]
     assert rows == [8] * 4  # header, rule, two qualities
-    assert "against WebP" in found["bd-rate"] and "2 pictures" in found["region"]
+    assert not re.search(r"(?<!\d)\.\d", text), "a number without its leading zero"
+    assert "against WebP" in found["bd-rate"] and "2 images" in found["region"]
     for name in short:
         results = json.loads((out / name / "results.json").read_text())
         assert {"curves", "points", "bd", "images", "hardware", "command"} <= results.keys()
@@ -71,7 +71,7 @@ def test_judges_become_rows_of_each_rate():
                      "b": {"20": {"bpp": 0.3, "shown": worse}}},
     }  # fmt: skip
     assert figures.judges_table(results).splitlines() == [
-        "| 2 pictures, equal bytes | PSNR, dB | DISTS |",
+        "| 2 images, equal bytes | PSNR, dB | DISTS |",
         "| --- | --- | --- |",
         "| 0.200 bpp, tau 0 | 29.50 | 0.250 |",
         "| 0.200 bpp, tau 1 | 29.00 | 0.200 |",
@@ -86,18 +86,11 @@ def test_tables_replace_those_between_their_markers():
 
 
 def test_every_table_has_its_place():
-    """In one document each; and the README shows the very options that are run."""
-    places = [
-        name
-        for document in figures.DOCUMENTS
-        for name in re.findall(
-            r"<!-- figures: (\S+) -->.*?<!-- end of \1 -->",
-            (ROOT / document).read_text(),
-            re.DOTALL,
-        )
-    ]
+    """In one document each, beside a command with the options that figures.py uses."""
+    text = "\n".join((ROOT / document).read_text() for document in figures.DOCUMENTS)
+    places = re.findall(r"<!-- figures: (\S+) -->.*?<!-- end of \1 -->", text, re.DOTALL)
     assert sorted(places) == sorted(figures.TABLES)
-    commands = " ".join((ROOT / "README.md").read_text().replace("\\\n", " ").split())
+    commands = " ".join(text.replace("\\\n", " ").split())
     for options in figures.EVALUATIONS.values():
         shown = " ".join(f'"{o}"' if " " in o else o for o in options)
         assert shown in commands
@@ -115,8 +108,3 @@ def test_ablations_become_a_table_with_their_circumstances():
     assert "2026-01-01, model ab; a machine; 12 minutes" in text and "qualities 10, 50." in text
     assert text.splitlines()[-2].endswith("| 9 | yes |")
     assert text.splitlines()[-1].endswith("| 9 | no |")
-
-
-@pytest.mark.parametrize(("value", "shown"), [(0.0724, ".072"), (1.3, "1.300"), (0.0, ".000")])
-def test_rates_are_written_as_in_the_readme(value, shown):
-    assert figures.short(value) == shown

@@ -1,4 +1,4 @@
-"""Odd picture files are read, coded and come back as docs/pictures.md says, or are refused."""
+"""Odd picture files are read, coded and come back as docs/images.md says, or are refused."""
 
 from __future__ import annotations
 

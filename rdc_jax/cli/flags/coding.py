@@ -27,7 +27,7 @@ def add_encode(commands: Any) -> None:
         epilog="Orientation is applied to the pixels. ICC profile, EXIF and XMP go into the file "
         "as they are, and count in its size. 16 bits a channel and float (0..1) are rounded to 8 "
         "bits, CMYK and Lab become sRGB; of an animation the first frame is taken. "
-        "docs/pictures.md has the table.",
+        "docs/images.md has the table.",
     )  # fmt: skip
     input_and_output(p, "picture, folder of pictures, or - for standard input", ".rdc")
     rate = p.add_mutually_exclusive_group()
