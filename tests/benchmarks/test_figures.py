@@ -19,7 +19,7 @@ def test_every_table_comes_from_one_run(tmp_path, smoke_model, monkeypatch, rng,
         lpips, "measure_lpips", lambda _, a, b: float(np.abs(a.astype(float) - b).mean())
     )
     monkeypatch.setattr(
-        "rdc_jax.evaluation.metrics.distortion.metric_set.masked_lpips", lambda w, a, b, m: 0.5
+        "rdc_jax.evaluation.metrics.metric_set.masked_lpips", lambda w, a, b, m: 0.5
     )
     short = {
         "quality": [*figures.EVALUATIONS["quality"], "--qualities", "20,80"],
