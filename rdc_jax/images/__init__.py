@@ -9,19 +9,19 @@ import numpy as np
 
 from rdc_jax.errors import RdcError
 from rdc_jax.images.atomic_files import atomic_write
-from rdc_jax.images.image import Picture
+from rdc_jax.images.image import LoadedImage
 from rdc_jax.images.reading import MAX_PIXELS, read_image
-from rdc_jax.images.writing import picture_bytes, write_image, write_picture
+from rdc_jax.images.writing import image_bytes, write_image, write_loaded_image
 
 __all__ = [
     "MAX_PIXELS",
-    "Picture",
+    "LoadedImage",
     "atomic_write",
     "checked_pixels",
-    "picture_bytes",
+    "image_bytes",
     "read_image",
     "write_image",
-    "write_picture",
+    "write_loaded_image",
 ]
 
 

@@ -53,7 +53,7 @@ FORMATS = {
 """What can be written, by the end of a file's name."""
 
 WRITABLE = tuple(FORMATS)
-PICTURES = (*WRITABLE, ".gif")
+IMAGE_EXTENSIONS = (*WRITABLE, ".gif")
 """What is taken from a folder of pictures; whatever else Pillow opens is read when it is named."""
 COMMON = (".png", ".jpg", ".jpeg", ".webp")
 """What is taken where many pictures are measured or trained on: photographs, and no odd ones."""

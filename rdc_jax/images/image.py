@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Picture:
+class LoadedImage:
     """A picture, upright, with what came with it.
 
     Attributes:

@@ -21,7 +21,7 @@ from rdc_jax.images import (
     transparency,
     wide_samples,
 )
-from rdc_jax.images.image import Picture
+from rdc_jax.images.image import LoadedImage
 
 MAX_PIXELS = 178_956_970
 """Largest image that is read by default; Pillow itself refuses more."""
@@ -38,7 +38,7 @@ def read_image(
     background: int = transparency.WHITE,
     max_pixels: int = MAX_PIXELS,
     keep_alpha: bool = False,
-) -> Picture:
+) -> LoadedImage:
     """Reads any image that Pillow can read as upright 8-bit RGB.
 
     Grey is repeated over the channels, palettes are looked up, 16-bit samples and float samples of
@@ -141,7 +141,7 @@ def _beginning(path_or_file: str | Path | io.BytesIO) -> bytes:
 
 def _convert(
     picture: Image.Image, again: Callable[[], Image.Image], background: int | None, name: str
-) -> Picture:
+) -> LoadedImage:
     """The picture of an opened file; background None: alpha is kept."""
     mode = picture.mode
     wide = wide_samples.read(picture, again, name)
@@ -160,7 +160,7 @@ def _convert(
     grey = colour.mode == "L"
     if mode in ("P", "PA"):
         grey = bool(np.all(pixels == pixels[..., :1]))
-    return Picture(pixels=pixels, grey=grey, alpha=plane, source_mode=mode, **held)
+    return LoadedImage(pixels=pixels, grey=grey, alpha=plane, source_mode=mode, **held)
 
 
 def _of_samples(

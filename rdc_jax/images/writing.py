@@ -13,14 +13,14 @@ from rdc_jax.errors import RdcError
 from rdc_jax.images import colour_profiles, formats, transparency
 from rdc_jax.images.atomic_files import atomic_write
 from rdc_jax.images.formats import ALL_METADATA, Format
-from rdc_jax.images.image import Picture
+from rdc_jax.images.image import LoadedImage
 from rdc_jax.images.metadata import DIRECTORIES, EXIF_PREFIX, XMP_TAG, descriptive
 
 
 def write_image(
     path: str | Path, pixels: np.ndarray, *, grey: bool = False, overwrite: bool = False
 ) -> None:
-    """Writes bare pixels in the format of the path's extension; see `write_picture`.
+    """Writes bare pixels in the format of the path's extension; see `write_loaded_image`.
 
     Args:
         path: output file.
@@ -28,10 +28,12 @@ def write_image(
         grey: store one luma channel instead of three (webp and ppm always have three).
         overwrite: replace an existing file.
     """
-    write_picture(path, Picture(pixels, grey), overwrite=overwrite)
+    write_loaded_image(path, LoadedImage(pixels, grey), overwrite=overwrite)
 
 
-def write_picture(path: str | Path, picture: Picture, *, overwrite: bool = False) -> list[str]:
+def write_loaded_image(
+    path: str | Path, picture: LoadedImage, *, overwrite: bool = False
+) -> list[str]:
     """Writes a picture in the format of the path's extension; returns what that left out.
 
     png, webp, tif, bmp, ppm and jxl are lossless; jpg, avif and heic have quality 95, full chroma.
@@ -41,17 +43,17 @@ def write_picture(path: str | Path, picture: Picture, *, overwrite: bool = False
             for the format, or see `atomic_write`.
     """
     formats.of_extension(Path(path).suffix, str(path))
-    data, notes = picture_bytes(picture, Path(path).suffix)
+    data, notes = image_bytes(picture, Path(path).suffix)
     atomic_write(path, data, overwrite=overwrite)
     return notes
 
 
-def picture_bytes(picture: Picture, extension: str, **options: Any) -> tuple[bytes, list[str]]:
+def image_bytes(picture: LoadedImage, extension: str, **options: Any) -> tuple[bytes, list[str]]:
     """A picture as a file of the format with this extension (".png"), and notes of what is lost.
 
     options: of Pillow's writer, on top of the format's own. Where the format has no alpha, the
     picture is laid on white; where it holds no ICC profile, the colours are taken to sRGB. Raises
-    RdcError as `write_picture`.
+    RdcError as `write_loaded_image`.
     """
     pixels = picture.pixels
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
@@ -62,7 +64,7 @@ def picture_bytes(picture: Picture, extension: str, **options: Any) -> tuple[byt
     return _saved(picture, chosen), notes
 
 
-def _what_fits(picture: Picture, chosen: Format) -> tuple[Picture, list[str]]:
+def _what_fits(picture: LoadedImage, chosen: Format) -> tuple[LoadedImage, list[str]]:
     notes = []
     if picture.alpha is not None and not chosen.alpha:
         flat = transparency.laid_on(picture.pixels, picture.alpha)
@@ -86,7 +88,7 @@ def _what_fits(picture: Picture, chosen: Format) -> tuple[Picture, list[str]]:
     return picture, notes
 
 
-def _saved(picture: Picture, chosen: Format) -> bytes:
+def _saved(picture: LoadedImage, chosen: Format) -> bytes:
     image = Image.fromarray(picture.pixels)
     # A profile of three channels does not describe one.
     of_colour = picture.icc and colour_profiles.pixel_mode(picture.icc) == "RGB"
@@ -111,7 +113,7 @@ def _saved(picture: Picture, chosen: Format) -> bytes:
     return encoded.getvalue()
 
 
-def _with_metadata(picture: Picture, chosen: Format) -> dict[str, Any]:
+def _with_metadata(picture: LoadedImage, chosen: Format) -> dict[str, Any]:
     """Pillow's options that put the metadata in the file."""
     options: dict[str, Any] = {}
     if picture.icc:
@@ -132,7 +134,7 @@ def _with_metadata(picture: Picture, chosen: Format) -> dict[str, Any]:
     return options
 
 
-def _tiff_tags(picture: Picture) -> Image.Exif:
+def _tiff_tags(picture: LoadedImage) -> Image.Exif:
     """The tags of an EXIF block that TIFF keeps among its own, and XMP, which is one of them."""
     tags = Image.Exif()
     if picture.exif:

@@ -13,7 +13,7 @@ import pytest
 from rdc_jax.cli.main import main
 from rdc_jax.codec import metadata_sections
 from rdc_jax.errors import RdcError
-from rdc_jax.images import Picture, formats, orientation, picture_bytes, read_image
+from rdc_jax.images import LoadedImage, formats, image_bytes, orientation, read_image
 from tests.images.cases import CASES, PLUGIN_CASES
 from tests.images.files import HEIF, JXL, P3, RGB, WIDE, exif, pixels, png, saved
 
@@ -39,7 +39,7 @@ def test_what_comes_back(name, codec):
     extras = metadata_sections.extras_of(picture)
     data = codec.encode(picture.pixels, quality=30, grey=picture.grey, extras=extras)
     back = codec.decode_picture(data)
-    file, notes = picture_bytes(back, ".png")
+    file, notes = image_bytes(back, ".png")
     again = read_image(io.BytesIO(file), keep_alpha=True)
     assert notes == [] and again.pixels.shape == picture.pixels.shape
     for kind in ("alpha", *formats.ALL_METADATA):
@@ -101,7 +101,7 @@ def test_a_plugin_that_is_missing(plugin, monkeypatch):
     beginning = b"\xff\x0a" if jxl else b"\0\0\0\x18ftypheic"
     for work in (
         lambda: read_image(io.BytesIO(beginning + bytes(40))),
-        lambda: picture_bytes(Picture(RGB), ".jxl" if jxl else ".heic"),
+        lambda: image_bytes(LoadedImage(RGB), ".jxl" if jxl else ".heic"),
     ):
         with pytest.raises(RdcError, match=rf"needs {plugin[1]}: pip install 'rdc_jax\[formats\]'"):
             work()

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from rdc_jax.images import (
-    Picture,
+    LoadedImage,
     colour_profiles,
     formats,
-    picture_bytes,
+    image_bytes,
     read_image,
     transparency,
 )
@@ -32,8 +32,8 @@ from tests.images.files import AVIF, GREY, HEIF, JXL, P3, RAMP, RGB, SRGB, XMP, 
 def test_what_is_written(extension, grey):
     how = formats.FORMATS[extension]
     colours = grey3(GREY) if grey else RGB
-    picture = Picture(colours, grey=grey, alpha=RAMP, icc=SRGB, exif=exif(1), xmp=XMP % 1)
-    file, notes = picture_bytes(picture, extension)
+    picture = LoadedImage(colours, grey=grey, alpha=RAMP, icc=SRGB, exif=exif(1), xmp=XMP % 1)
+    file, notes = image_bytes(picture, extension)
     again = read_image(io.BytesIO(file), keep_alpha=True)
     expected = colours if how.alpha else transparency.laid_on(colours, RAMP)
     lossy = how.name in ("JPEG", "AVIF", "HEIF")
@@ -59,8 +59,8 @@ def test_what_is_written(extension, grey):
 
 
 def test_formats_without_profiles_get_srgb():
-    picture = Picture(np.full((4, 4, 3), (255, 0, 0), np.uint8), icc=P3)
-    file, notes = picture_bytes(picture, ".bmp")
+    picture = LoadedImage(np.full((4, 4, 3), (255, 0, 0), np.uint8), icc=P3)
+    file, notes = image_bytes(picture, ".bmp")
     there = read_image(io.BytesIO(file)).pixels[0, 0]
     wide = colour_profiles.to_srgb(Image.new("RGB", (1, 1), (200, 90, 90)), P3).getpixel((0, 0))
     assert there[0] == 255 and wide[0] > 205 and "sRGB" in notes[0]
