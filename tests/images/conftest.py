@@ -1,4 +1,4 @@
-"""A codec, and a photo with all that a file can hold."""
+"""A codec, and an image file with alpha and all metadata."""
 
 from __future__ import annotations
 

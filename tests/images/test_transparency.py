@@ -1,4 +1,4 @@
-"""Colours under what is transparent, planes of alpha, and what sections may hold."""
+"""Colours under transparent pixels, alpha planes, and limits of the sections."""
 
 from __future__ import annotations
 
