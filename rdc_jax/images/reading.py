@@ -67,28 +67,12 @@ def read_image(
             installed, or has samples out of range.
     """
     source, name = _source_of(path_or_file)
-    beginning = b""
     try:
         if not isinstance(source, io.BytesIO) and not Path(source).is_file():
             source = io.BytesIO(Path(source).read_bytes())  # a pipe can be read only once
-        with warnings.catch_warnings():
-            # Pillow warns of harmless oddities only: real damage raises an exception.
-            warnings.filterwarnings("ignore", module=r"PIL\b|pillow_(jxl|heif)\b")
-            beginning = _beginning(source)
-            plugin = formats.plugin_for(beginning)
-            if plugin and not formats.register(plugin):
-                raise RdcError(f"reading {name} needs {plugin[1]}: {formats.EXTRA}")
-            again = functools.partial(_opened, source)
-            with _pillows_limit_lifted(max_pixels), again() as image:
-                _check_readable(image, max_pixels, name)
-                return _convert(image, again, None if keep_alpha else background, name)
+        return _read(source, max_pixels, None if keep_alpha else background, name)
     except RdcError:
         raise
-    except UnidentifiedImageError:
-        hint = ""
-        if beginning[:4] in (b"II*\0", b"MM\0*"):
-            hint = " of TIFF; store it with 8 or 16 bits per channel, grey or RGB"
-        raise RdcError(f"{name} is not an image in a known format{hint}") from None
     except FileNotFoundError:
         raise RdcError(f"no such image: {name}") from None
     except (IsADirectoryError, PermissionError) as error:
@@ -108,6 +92,29 @@ def _source_of(path_or_file: str | Path | BinaryIO) -> tuple[str | Path | io.Byt
         return path_or_file, f"'{path_or_file}'"
     name = f"'{getattr(path_or_file, 'name', 'the given file')}'"
     return io.BytesIO(path_or_file.read()), name
+
+
+def _read(
+    source: str | Path | io.BytesIO, max_pixels: int, background: int | None, name: str
+) -> LoadedImage:
+    """Opens and converts an image; see `_convert`."""
+    with warnings.catch_warnings():
+        # Pillow warns of harmless oddities only: real damage raises an exception.
+        warnings.filterwarnings("ignore", module=r"PIL\b|pillow_(jxl|heif)\b")
+        beginning = _beginning(source)
+        plugin = formats.plugin_for(beginning)
+        if plugin and not formats.register(plugin):
+            raise RdcError(f"reading {name} needs {plugin[1]}: {formats.EXTRA}")
+        again = functools.partial(_opened, source)
+        try:
+            with _pillows_limit_lifted(max_pixels), again() as image:
+                _check_readable(image, max_pixels, name)
+                return _convert(image, again, background, name)
+        except UnidentifiedImageError:
+            hint = ""
+            if beginning[:4] in (b"II*\0", b"MM\0*"):
+                hint = " of TIFF; store it with 8 or 16 bits per channel, grey or RGB"
+            raise RdcError(f"{name} is not an image in a known format{hint}") from None
 
 
 def _opened(source: str | Path | io.BytesIO) -> Image.Image:
