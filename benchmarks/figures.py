@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import modules
 import speed
 
-from rdc_jax.cli.main import main as cli
+from rdc_jax.cli import main as rdc
 from rdc_jax.errors import RdcError
 from rdc_jax.images import atomic_write
 
@@ -239,10 +239,10 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any] | None:
             return None
         file = folder / "ablations.json"
         settings = [f"init_from={arguments.model or 'tiny'}", f"data.path={arguments.training}"]
-        code = cli.main(["eval", "ablations", "--config", arguments.config, *common, *settings])
+        code = rdc.main(["eval", "ablations", "--config", arguments.config, *common, *settings])
     else:
         file = folder / "results.json"
-        code = cli.main(["eval", *common, *model, *EVALUATIONS[name]])
+        code = rdc.main(["eval", *common, *model, *EVALUATIONS[name]])
     if code:
         raise RdcError(f"'{name}' ended with exit code {code}; fix that and run again")
     return json.loads(file.read_text(encoding="utf-8"))

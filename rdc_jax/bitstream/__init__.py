@@ -1,1 +1,1 @@
-"""The bytes of a file: header, sections, tiles and checksums. No probabilities."""
+"""The bytes of an `.rdc` file: header, sections, tiles and checksums, but no probabilities."""

@@ -1,8 +1,8 @@
-"""The `.rdc` container, format version 1: signature, header, sections, nothing after them.
+"""The `.rdc` container, format version 1: signature, header, sections, and nothing after them.
 
-Byte layout: docs/bitstream.md. The header's CRC-32 covers every header byte, each section's
-covers its type, length and payload, so that no byte of a file is unprotected. Every length is
-checked against the bytes at hand before it is used.
+docs/bitstream.md specifies the byte layout. The CRC-32 of the header covers every header byte. The
+CRC-32 of a section covers its type, length and payload. So no byte of a file is unprotected. Every
+length is checked against the available bytes before it is used.
 """
 
 import dataclasses
@@ -21,39 +21,53 @@ from rdc_jax.bitstream.framing import (
     truncated,
     varint,
 )
-from rdc_jax.bitstream.sections import check_lengths, check_sections, section_place
+from rdc_jax.bitstream.sections import (
+    MAX_FRAME_BYTES,
+    check_end,
+    check_lengths,
+    check_sections,
+    read_frame,
+    section_place,
+)
 
 SIGNATURE = b"\x9dRDC"
 FORMAT_VERSION = 1
 MAX_SIDE = 2**20
 DEFAULT_MAX_PIXELS = 2**28
-MAP_CELLS = 2**20  # a map of so many cells is always read, a larger one if a cell has 16 pixels
+MAP_CELLS = 2**20  # maps up to this many cells are always read; larger ones up to max_pixels / 16
 MODEL_ID_BYTES = 8
-TAU_UNITS = 255  # default_tau of a header is a number of these parts of one
+TAU_UNITS = 255  # a header stores default_tau in units of 1 / TAU_UNITS
 
 _MAX_SECTIONS = 255
 _FIXED_FIELDS = struct.Struct("<8sBHHBIBB")
 
 
 class ColourMode(enum.IntEnum):
-    """Colour channels of the decoded picture."""
+    """Colour channels of the decoded image."""
 
     RGB = 0
     GREY = 1
 
 
 MAX_HEADER_BYTES = len(SIGNATURE) + 2 + 2 * MAX_VARINT_BYTES + _FIXED_FIELDS.size + CRC_BYTES
-MAX_FRAME_BYTES = 1 + MAX_VARINT_BYTES  # before a payload
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """Coding parameters of one picture; raises BitstreamError for a field out of range.
+    """Coding parameters of one image. Raises BitstreamError for a field out of range.
 
-    width, height: pixels, 1..2**20. model_id: 8 bytes, names the weights. num_levels:
-    importance levels, 1..256. timestep_background, timestep_roi: timesteps 0..1000 at importance
-    0 and 1. cell_size: pixels per importance cell, a power of two, 1..32768. dither_seed:
-    uint32. default_steps: sampler steps, 0..255. default_tau: 0..255, in units of 1/255.
+    Attributes:
+        width: width of the image in pixels, 1..2**20.
+        height: height of the image in pixels, 1..2**20.
+        model_id: 8 bytes that identify the weights.
+        num_levels: number of importance levels, 1..256.
+        timestep_background: timestep at importance 0, 0..1000.
+        timestep_roi: timestep at importance 1, 0..1000.
+        cell_size: side of an importance cell in pixels, a power of two, 1..32768.
+        dither_seed: seed of the dither, 0..2**32 - 1.
+        default_steps: default number of sampler steps, 0..255.
+        default_tau: default strength of the fusion module, 0..255 in units of 1/255.
+        colour_mode: colour channels of the decoded image.
     """
 
     width: int
@@ -93,15 +107,15 @@ class Header:
 
     @property
     def map_shape(self) -> tuple[int, int]:
-        """(rows, columns) of the importance grid, edge cells that are not full included."""
+        """(rows, columns) of the importance grid, including partial cells at the edges."""
         return -(-self.height // self.cell_size), -(-self.width // self.cell_size)
 
 
 def described(header: Header) -> dict[str, int | float | str]:
-    """A header's fields for JSON and for people.
+    """Returns a header's fields in a form for JSON and for people.
 
-    As they are stored, but model_id in hexadecimal, colour_mode by its name, and default_tau in
-    0..1, the number with the fewest decimals that is stored as the same units.
+    model_id becomes hexadecimal and colour_mode a name. default_tau becomes a number in 0..1: the
+    one with the fewest decimals that is stored as the same value. Other fields stay unchanged.
     """
     decimals = (round(header.default_tau / TAU_UNITS, count) for count in range(4))
     tau = next(tau for tau in decimals if round(TAU_UNITS * tau) == header.default_tau)
@@ -113,7 +127,11 @@ def described(header: Header) -> dict[str, int | float | str]:
 
 
 class Section(NamedTuple):
-    """One section; offset and total_bytes (type, length, payload, CRC) are set by unpack."""
+    """One section of a file.
+
+    `unpack` also sets `offset`, the position in the file, and `total_bytes`, the size of type,
+    length, payload and CRC together.
+    """
 
     type: int
     payload: bytes
@@ -122,7 +140,15 @@ class Section(NamedTuple):
 
 
 def pack(header: Header, sections: Iterable[Section | tuple[int, bytes]]) -> bytes:
-    """Bytes of the file; each section is a Section or (type, payload), written in this order."""
+    """Returns the bytes of a file.
+
+    Args:
+        header: coding parameters.
+        sections: each a Section or (type, payload), written in this order.
+
+    Raises:
+        BitstreamError: the sections do not make a valid file.
+    """
     sections = [Section(*section) for section in sections]
     if len(sections) > _MAX_SECTIONS:
         raise BitstreamError(f"{len(sections)} sections: at most {_MAX_SECTIONS} fit in a file")
@@ -149,11 +175,18 @@ def pack(header: Header, sections: Iterable[Section | tuple[int, bytes]]) -> byt
 
 
 def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header, list[Section]]:
-    """Header and sections of a whole file.
+    """Returns the header and all sections of a whole file.
 
-    Unknown optional sections are returned as they are. Header bytes are data[:sections[0].offset];
-    the sections account for all others. Raises BitstreamError, which names what is wrong, for
-    any file that pack did not write, and for more than max_pixels pixels.
+    Unknown optional sections are returned unchanged. The header takes the bytes
+    data[:sections[0].offset], and the sections take all others.
+
+    Args:
+        data: the file.
+        max_pixels: files with more image pixels are refused.
+
+    Raises:
+        BitstreamError: `pack` cannot have written this file, or the image is too large. The
+            message says what is wrong.
     """
     data = bytes(data)
     header, num_sections, position = read_header(data, max_pixels)
@@ -168,16 +201,24 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header
 
 
 def _check(header: Header, sections: list[Section]) -> None:
-    """Raises BitstreamError unless these sections make a file."""
+    """Raises BitstreamError unless these sections make a valid file."""
     check_sections([section.type for section in sections])
     lengths = [(section.type, len(section.payload)) for section in sections]
     check_lengths(header.height, header.width, lengths)
 
 
 def read_header(data: bytes, max_pixels: int) -> tuple[Header, int, int]:
-    """(header, number of sections, position after the header) of a file's first bytes.
+    """Reads the header from the first bytes of a file.
 
-    data: MAX_HEADER_BYTES of them, or all that there are, or more.
+    Args:
+        data: at least MAX_HEADER_BYTES bytes, or the whole file if it is shorter.
+        max_pixels: files with more image pixels are refused.
+
+    Returns:
+        (header, number of sections, position after the header).
+
+    Raises:
+        BitstreamError: the header is damaged or truncated, or the image is too large.
     """
     if data[: len(SIGNATURE)] != SIGNATURE:
         if SIGNATURE.startswith(data):
@@ -216,9 +257,15 @@ def read_header(data: bytes, max_pixels: int) -> tuple[Header, int, int]:
         default_tau=tau,
         colour_mode=packed >> 4,
     )
+    _check_size(header, max_pixels)
+    return header, num_sections, end + CRC_BYTES
+
+
+def _check_size(header: Header, max_pixels: int) -> None:
+    """Raises BitstreamError for an image or a map that is too large to decode safely."""
     if header.width * header.height > max_pixels:
         raise BitstreamError(
-            f"the picture has {header.width} x {header.height} pixels, more than the limit of"
+            f"the image has {header.width} x {header.height} pixels, more than the limit of"
             f" {max_pixels}: raise --max-pixels if you trust the file"
         )
     cells = header.map_shape[0] * header.map_shape[1]
@@ -227,7 +274,6 @@ def read_header(data: bytes, max_pixels: int) -> tuple[Header, int, int]:
             f"the importance map has {cells} cells, more than the limit of {most}: raise"
             " --max-pixels if you trust the file"
         )
-    return header, num_sections, end + CRC_BYTES
 
 
 def _read_section(data: bytes, offset: int) -> Section:
@@ -238,26 +284,3 @@ def _read_section(data: bytes, offset: int) -> Section:
     if data[end : end + CRC_BYTES] != crc(data[offset:end]):
         raise damaged(where, "CRC-32 mismatch")
     return Section(section_type, data[begin:end], offset, end + CRC_BYTES - offset)
-
-
-def read_frame(data: bytes, offset: int) -> tuple[int, int, int]:
-    """(type, where the payload begins, where it ends) of the section that starts at `offset`.
-
-    data: the file's bytes from there on, MAX_FRAME_BYTES of them or all that there are. That the
-    payload lies within the file is not checked.
-    """
-    if not data:
-        raise BitstreamError(
-            f"the file is truncated: a section is missing at byte {offset}, fetch the file again"
-        )
-    length, size = read_varint(data, 1, section_place(data[0], offset))
-    return data[0], offset + size, offset + size + length
-
-
-def check_end(position: int, size: int) -> None:
-    """Raises BitstreamError if a file of `size` bytes goes on behind its last section."""
-    if position != size:
-        raise BitstreamError(
-            f"{size - position} bytes follow the last section: the file is damaged or joined"
-            " with another one"
-        )

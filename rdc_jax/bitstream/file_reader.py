@@ -1,18 +1,26 @@
-"""A file's header, one section, or a part of one, without reading the rest.
+"""Reading of single sections, or parts of them, without reading the rest of a file.
 
-`container.unpack` takes a whole file and checks all of it. A reader looks at the header and at
-where the sections are, and reads and checks what it is asked for.
+`container.unpack` takes a whole file and checks all of it. A `FileReader` reads only the header and
+the positions of the sections, and later the sections that are requested.
 """
 
 from typing import BinaryIO, NamedTuple
 
 from rdc_jax.bitstream import container
 from rdc_jax.bitstream.framing import CRC_BYTES, BitstreamError, crc, damaged, truncated
-from rdc_jax.bitstream.sections import SectionType, check_lengths, check_sections, section_place
+from rdc_jax.bitstream.sections import (
+    MAX_FRAME_BYTES,
+    SectionType,
+    check_end,
+    check_lengths,
+    check_sections,
+    read_frame,
+    section_place,
+)
 
 
 class Place(NamedTuple):
-    """Where a section is in a file: of its type byte, and of its payload's begin and end."""
+    """Position of a section in a file: its type byte, and begin and end of its payload."""
 
     offset: int
     begin: int
@@ -20,12 +28,14 @@ class Place(NamedTuple):
 
 
 class FileReader:
-    """An `.rdc` file, as bytes or opened for reading bytes.
+    """An `.rdc` file whose sections are read on request.
 
-    header: container.Header. places: dict from section type to Place. max_pixels: larger pictures
-    are refused. cut_off: a file that ends within its section TILES is taken, too; what followed is
-    lost. lost_sections: how many that is, without TILES; None for a whole file. Raises
-    BitstreamError for a file whose header or list of sections is damaged.
+    Attributes:
+        size: size of the file in bytes.
+        header: the header of the file.
+        places: position of each section, by section type.
+        lost_sections: number of sections lost after a truncated section TILES; None for a whole
+            file.
     """
 
     def __init__(
@@ -35,6 +45,18 @@ class FileReader:
         max_pixels: int = container.DEFAULT_MAX_PIXELS,
         cut_off: bool = False,
     ):
+        """Reads the header and the list of sections.
+
+        Args:
+            source: the bytes of the file, or a file opened for reading bytes.
+            max_pixels: files with more image pixels are refused.
+            cut_off: True to accept a file that ends within its section TILES. The sections that
+                followed are lost.
+
+        Raises:
+            BitstreamError: the header or the list of sections is damaged, or the image is too
+                large.
+        """
         if hasattr(source, "read") and not source.seekable():
             source = source.read()
         self._file = source if hasattr(source, "read") else None
@@ -44,8 +66,8 @@ class FileReader:
         self.header, count, position = container.read_header(start, max_pixels)
         types, self.places, self.lost_sections = [], {}, None
         for _ in range(count):
-            start = self.read(position, container.MAX_FRAME_BYTES)
-            kind, begin, end = container.read_frame(start, position)
+            start = self.read(position, MAX_FRAME_BYTES)
+            kind, begin, end = read_frame(start, position)
             types.append(kind)
             self.places[kind] = Place(position, begin, end)
             if end + CRC_BYTES > self.size:
@@ -54,13 +76,13 @@ class FileReader:
                 position, self.lost_sections = self.size, count - len(types)
                 break
             position = end + CRC_BYTES
-        container.check_end(position, self.size)
+        check_end(position, self.size)
         check_sections(types)
         sizes = [(kind, place.end - place.begin) for kind, place in self.places.items()]
         check_lengths(self.header.height, self.header.width, sizes)
 
     def read(self, offset: int, length: int) -> bytes:
-        """That many of the file's bytes, or fewer where it ends before."""
+        """Returns `length` bytes from position `offset`, or fewer at the end of the file."""
         if self._file is None:
             return self._data[offset : offset + length]
         try:
@@ -70,7 +92,7 @@ class FileReader:
             raise BitstreamError(f"the file cannot be read: {error.strerror or error}") from None
 
     def payload(self, kind: int) -> bytes:
-        """The payload of a section that the file has; BitstreamError if its CRC is wrong."""
+        """Returns the payload of an existing section. Raises BitstreamError for a wrong CRC."""
         offset, begin, end = self.places[kind]
         framed = self.read(offset, end + CRC_BYTES - offset)
         if framed[-CRC_BYTES:] != crc(framed[:-CRC_BYTES]):

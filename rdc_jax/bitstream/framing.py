@@ -1,4 +1,4 @@
-"""How numbers, checksums and complaints are written, the same in every part of the container."""
+"""Numbers, checksums and error messages that all parts of the container share."""
 
 import zlib
 
@@ -9,16 +9,19 @@ MAX_VARINT_BYTES = 5
 
 
 class BitstreamError(RdcError):
-    """A file that cannot be read, or contents that cannot be written, as `.rdc`."""
+    """An `.rdc` file cannot be read, or its contents cannot be written."""
 
 
 def crc(data: bytes) -> bytes:
-    """CRC-32 as zlib and PNG have it, four bytes, little-endian."""
+    """Returns the CRC-32 of zlib and PNG, four bytes, little-endian."""
     return zlib.crc32(data).to_bytes(CRC_BYTES, "little")
 
 
 def varint(value: int) -> bytes:
-    """LEB128: seven bits a byte, least significant first, bit 7 set on all bytes but the last."""
+    """Returns a number as LEB128.
+
+    Each byte has seven bits, the least significant first. Bit 7 is set on all bytes but the last.
+    """
     output = bytearray()
     while value >= 128:
         output.append(value & 127 | 128)
@@ -28,7 +31,19 @@ def varint(value: int) -> bytes:
 
 
 def read_varint(data: bytes, position: int, where: str) -> tuple[int, int]:
-    """(value, position after it); at most five bytes, the last one not a superfluous zero."""
+    """Reads a number written by `varint`, of at most five bytes.
+
+    Args:
+        data: bytes that contain the number.
+        position: position of the number in `data`.
+        where: what contains the number, for the error message.
+
+    Returns:
+        (value, position after it).
+
+    Raises:
+        BitstreamError: the number is truncated, too long, or has a superfluous zero byte.
+    """
     value = 0
     for place in range(MAX_VARINT_BYTES):
         if position + place >= len(data):
@@ -43,8 +58,10 @@ def read_varint(data: bytes, position: int, where: str) -> tuple[int, int]:
 
 
 def truncated(where: str) -> BitstreamError:
+    """Returns the error for a part of a file that is incomplete; `where` names the part."""
     return BitstreamError(f"{where} is truncated: the file is not complete, fetch it again")
 
 
 def damaged(where: str, how: str) -> BitstreamError:
+    """Returns the error for a damaged part of a file; `where` names the part."""
     return BitstreamError(f"{where} is damaged ({how}): fetch the file again")

@@ -1,21 +1,22 @@
-"""The sections of an `.rdc` file: their codes and names, and which of them make a file."""
+"""The sections of an `.rdc` file: codes, names, and which combinations make a valid file."""
 
 import enum
 from collections.abc import Iterable
 
-from rdc_jax.bitstream.framing import BitstreamError
+from rdc_jax.bitstream.framing import MAX_VARINT_BYTES, BitstreamError, read_varint
 
-MAX_METADATA_BYTES = 2**24  # of ICC, EXIF, XMP each
+MAX_FRAME_BYTES = 1 + MAX_VARINT_BYTES  # type and length, before the payload of a section
+MAX_METADATA_BYTES = 2**24  # limit for each of ICC, EXIF and XMP
 _OPTIONAL = 0x80
 
 
 class SectionType(enum.IntEnum):
-    """Section codes; a reader may skip an unknown one of 128 and more, and must refuse others."""
+    """Section codes. A reader skips unknown codes from 128 on and refuses other unknown codes."""
 
     IMPORTANCE = 0x01
     HYPER_LATENT = 0x02
     LATENT = 0x03
-    TILES = 0x04  # in place of HYPER_LATENT and LATENT
+    TILES = 0x04  # instead of HYPER_LATENT and LATENT
     ALPHA = 0x81
     ICC = 0x82
     EXIF = 0x83
@@ -26,18 +27,19 @@ WHOLE_LATENT = (SectionType.HYPER_LATENT, SectionType.LATENT)
 
 
 def section_name(section_type: int) -> str:
-    """Name for messages and listings, `TYPE_0x..` when unknown."""
+    """Returns a section's name for messages and listings, `TYPE_0x..` if it is unknown."""
     if section_type in tuple(SectionType):
         return SectionType(section_type).name
     return f"TYPE_0x{section_type:02X}"
 
 
 def section_place(section_type: int, offset: int) -> str:
+    """Returns a section's name and position for error messages."""
     return f"section {section_name(section_type)} at byte {offset}"
 
 
 def check_sections(types: list[int]) -> None:
-    """Raises BitstreamError unless these sections make a file that this program understands."""
+    """Raises BitstreamError unless these sections make a file that this version can read."""
     for place, section_type in enumerate(types):
         name = section_name(section_type)
         if section_type in types[:place]:
@@ -55,14 +57,52 @@ def check_sections(types: list[int]) -> None:
 
 
 def check_lengths(height: int, width: int, lengths: Iterable[tuple[int, int]]) -> None:
-    """Raises BitstreamError for an optional section that is longer than the format allows.
+    """Checks that optional sections are not longer than the format allows.
 
-    height, width: of the picture. lengths: (type, bytes of the payload) of each section.
+    Args:
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+        lengths: (type, bytes of the payload) of each section.
+
+    Raises:
+        BitstreamError: a section is too long.
     """
     most = dict.fromkeys((SectionType.ICC, SectionType.EXIF, SectionType.XMP), MAX_METADATA_BYTES)
-    stored = height * (width + 1)  # an alpha plane as a PNG that is not compressed
+    stored = height * (width + 1)  # size of an alpha plane as an uncompressed PNG
     most[SectionType.ALPHA] = stored + stored // 64 + 2**16
     for kind, length in lengths:
         if length > most.get(kind, length):
             size = f"{length} bytes, more than the {most[kind]} allowed"
             raise BitstreamError(f"section {section_name(kind)} has {size}: leave it out")
+
+
+def read_frame(data: bytes, offset: int) -> tuple[int, int, int]:
+    """Reads type and length of the section that starts at `offset`.
+
+    This does not check that the payload lies within the file.
+
+    Args:
+        data: bytes from `offset` on, MAX_FRAME_BYTES of them or all up to the end of the file.
+        offset: position of the section in the file.
+
+    Returns:
+        (type, begin of the payload, end of the payload), as positions in the file.
+
+    Raises:
+        BitstreamError: the file ends here, or the length is malformed.
+    """
+    if not data:
+        raise BitstreamError(
+            f"the file is truncated: a section is missing at byte {offset}, fetch the file again"
+        )
+    length, size = read_varint(data, 1, section_place(data[0], offset))
+    return data[0], offset + size, offset + size + length
+
+
+def check_end(position: int, size: int) -> None:
+    """Raises BitstreamError if a file of `size` bytes continues after its last section."""
+    if position != size:
+        raise BitstreamError(
+            f"{size - position} bytes follow the last section: the file is damaged or joined"
+            " with another one"
+        )

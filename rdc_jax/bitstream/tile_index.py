@@ -1,9 +1,10 @@
-"""The payload of section TILES: a grid of tiles, each with its own two streams and its own CRC.
+"""The payload of section TILES: a grid of tiles. Each tile has two streams and a CRC of its own.
 
     side, lengths of all streams, CRC-32 of these         the index
     hyper-latent, latent, CRC-32 of these                 for each tile, in raster order
 
-A reader of the index can go to any tile and needs no other. docs/bitstream.md has the bytes.
+With the index, a reader can decode any tile without the others. docs/bitstream.md specifies the
+bytes.
 """
 
 import dataclasses
@@ -23,20 +24,20 @@ from rdc_jax.bitstream.framing import (
 )
 from rdc_jax.errors import RdcError
 
-MIN_SIDE, MAX_SIDE = 1 << 5, 1 << 10  # of a tile, in latent pixels
-MIN_PIXELS, MAX_PIXELS = 1 << 8, 1 << 13  # and in picture pixels
+MIN_SIDE, MAX_SIDE = 1 << 5, 1 << 10  # side of a tile in latent pixels
+MIN_PIXELS, MAX_PIXELS = 1 << 8, 1 << 13  # side of a tile in image pixels
 DEFAULT_TILE_PIXELS = 1024
-LARGE_PICTURE = 1 << 22  # picture pixels; larger ones are cut into tiles unless told otherwise
+LARGE_IMAGE = 1 << 22  # pixels; larger images are coded in tiles by default
 RESILIENT_TILE_PIXELS = 256
 
 _INDEX = "the index of section TILES"
 
 Read = Callable[[int, int], bytes]
-"""(offset, length) -> that many of a file's bytes, fewer at its end."""
+"""Function (offset, length) -> that many bytes of a file, fewer at its end."""
 
 
 class Window(NamedTuple):
-    """A rectangle of the latent; rows top..bottom - 1, columns left..right - 1."""
+    """A rectangle of the latent: rows top..bottom - 1 and columns left..right - 1."""
 
     top: int
     bottom: int
@@ -44,25 +45,27 @@ class Window(NamedTuple):
     right: int
 
     def of(self, origin: "Window") -> tuple[slice, slice]:
-        """Where it lies in an array of the window `origin`."""
+        """Returns the slices of this window in an array that holds the window `origin`."""
         rows = slice(self.top - origin.top, self.bottom - origin.top)
         return rows, slice(self.left - origin.left, self.right - origin.left)
 
     def grown(self, margin: int) -> "Window":
-        """Larger by a margin on all sides."""
+        """Returns this window enlarged by a margin on all sides."""
         return Window(
             self.top - margin, self.bottom + margin, self.left - margin, self.right + margin
         )
 
     def common(self, other: "Window") -> "Window":
-        """What lies in both of two windows that overlap."""
+        """Returns the intersection with another window that overlaps this one."""
         top, left = max(self.top, other.top), max(self.left, other.left)
         return Window(top, min(self.bottom, other.bottom), left, min(self.right, other.right))
 
 
 class Grid(NamedTuple):
-    """Tiles of `side` x `side` pixels over a picture, or its latent, of height x width; the last
-    ones end with it."""
+    """Tiles of side x side pixels that cover an image or its latent, of height x width pixels.
+
+    The last tiles of rows and columns end at the border and may be smaller.
+    """
 
     height: int
     width: int
@@ -77,13 +80,13 @@ class Grid(NamedTuple):
         return -(-self.width // self.side)
 
     def window(self, number: int) -> Window:
-        """Where a tile lies; tiles are numbered from 0, row by row."""
+        """Returns the window of a tile. Tiles are numbered from 0, row by row."""
         top, left = (place * self.side for place in divmod(number, self.columns))
         bottom, right = top + self.side, left + self.side
         return Window(top, min(bottom, self.height), left, min(right, self.width))
 
     def covering(self, window: Window) -> list[int]:
-        """Numbers of the tiles that have a part in a window."""
+        """Returns the numbers of the tiles that overlap a window."""
         rows = range(window.top // self.side, -(-window.bottom // self.side))
         columns = range(window.left // self.side, -(-window.right // self.side))
         return [row * self.columns + column for row in rows for column in columns]
@@ -91,21 +94,31 @@ class Grid(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """Where the tiles are: offsets int64 [n] in the file; lengths int64 [n,2], bytes of the
-    hyper-latent's and the latent's stream. grid: in picture pixels as `read_index` gives it, in
-    those of the latent after `on_latent`."""
+    """The positions of the tiles in a file.
+
+    Attributes:
+        grid: the tiles, in image pixels from `read_index` and in latent pixels from `on_latent`.
+        offsets: int64 [n], position of each tile in the file.
+        lengths: int64 [n,2], bytes of the hyper-latent stream and of the latent stream.
+    """
 
     grid: Grid
     offsets: np.ndarray
     lengths: np.ndarray
 
     def tile_bytes(self) -> np.ndarray:
-        """Bytes of each tile, CRC included, int64 [n]."""
+        """Returns the bytes of each tile, CRC included, int64 [n]."""
         return self.lengths.sum(1) + CRC_BYTES
 
     def on_latent(self, downsampling: int) -> "Index":
-        """The same with the grid of a latent of so many picture pixels per pixel; BitstreamError
-        if its tiles are too small or too large."""
+        """Returns this index with its grid in latent pixels.
+
+        Args:
+            downsampling: image pixels per latent pixel along a side.
+
+        Raises:
+            BitstreamError: the tiles are too small or too large in latent pixels.
+        """
         height, width, side = (-(-size // downsampling) for size in self.grid)
         if not MIN_SIDE <= side <= MAX_SIDE:
             raise damaged(_INDEX, f"tiles of {self.grid.side} pixels do not fit its model")
@@ -115,19 +128,29 @@ class Index:
 def chosen_side(
     height: int, width: int, downsampling: int, tile: int | None = None, resilient: bool = False
 ) -> int | None:
-    """Side of the tiles of a picture in its pixels, or None for a picture without tiles.
+    """Chooses the side of an image's tiles.
 
-    downsampling: picture pixels per latent pixel. tile: the side asked for, 0 for no tiles; None:
-    DEFAULT_TILE_PIXELS for large pictures. resilient: small tiles,
-    RESILIENT_TILE_PIXELS where the latent allows it. Raises RdcError for a side that is no power
-    of two or out of range.
+    Args:
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+        downsampling: image pixels per latent pixel along a side.
+        tile: requested side in pixels, or 0 for no tiles. None means DEFAULT_TILE_PIXELS for
+            images above LARGE_IMAGE pixels, and no tiles for others.
+        resilient: True for small tiles if `tile` is None: RESILIENT_TILE_PIXELS, or the smallest
+            side that the latent allows.
+
+    Returns:
+        Side of the tiles in pixels, or None for an image without tiles.
+
+    Raises:
+        RdcError: the requested side is not a power of two, or out of range.
     """
     least = max(MIN_SIDE * downsampling, MIN_PIXELS)
     most = min(MAX_SIDE * downsampling, MAX_PIXELS)
     if tile is None and resilient:
         tile = max(RESILIENT_TILE_PIXELS, least)
     if tile is None:
-        return max(DEFAULT_TILE_PIXELS, least) if height * width > LARGE_PICTURE else None
+        return max(DEFAULT_TILE_PIXELS, least) if height * width > LARGE_IMAGE else None
     if tile == 0:
         return None
     if tile & (tile - 1) or not least <= tile <= most:
@@ -139,8 +162,12 @@ def chosen_side(
 
 
 def pack(side: int, streams: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The payload; side: of a tile in picture pixels; streams: (hyper-latent, latent) of each in
-    raster order."""
+    """Returns the payload of section TILES.
+
+    Args:
+        side: side of a tile in image pixels, a power of two.
+        streams: (hyper-latent, latent) of each tile in raster order.
+    """
     streams = list(streams)
     index = bytes([side.bit_length() - 1])
     index += b"".join(varint(len(hyper)) + varint(len(latent)) for hyper, latent in streams)
@@ -149,10 +176,20 @@ def pack(side: int, streams: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def read_index(read: Read, begin: int, end: int, height: int, width: int) -> Index:
-    """The index of the payload in bytes begin..end - 1 of a file.
+    """Reads the index of section TILES.
 
-    height, width: of the picture. Raises BitstreamError unless index and payload fit each other
-    and that picture.
+    Args:
+        read: reads bytes of the file.
+        begin: position of the first byte of the payload.
+        end: position after the last byte of the payload.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+
+    Returns:
+        The index, with its grid in image pixels.
+
+    Raises:
+        BitstreamError: the index is damaged, or does not fit the payload or the image.
     """
     start = read(begin, min(1, end - begin))
     if not start or not MIN_PIXELS <= 1 << start[0] <= MAX_PIXELS:
@@ -177,7 +214,19 @@ def read_index(read: Read, begin: int, end: int, height: int, width: int) -> Ind
 
 
 def read_streams(read: Read, index: Index, number: int) -> tuple[bytes, bytes]:
-    """Hyper-latent and latent of one tile; BitstreamError if its CRC is wrong or it is cut off."""
+    """Reads the two streams of one tile.
+
+    Args:
+        read: reads bytes of the file.
+        index: positions of the tiles.
+        number: number of the tile, row by row from 0.
+
+    Returns:
+        The streams of hyper-latent and latent.
+
+    Raises:
+        BitstreamError: the CRC is wrong, or the file ends before the tile does.
+    """
     hyper, latent = (int(length) for length in index.lengths[number])
     data = read(int(index.offsets[number]), hyper + latent + CRC_BYTES)
     if len(data) < hyper + latent + CRC_BYTES:

@@ -38,13 +38,13 @@ def region_of(
 ) -> Region:
     """The union of a mask and shapes.
 
-    roi: a mask file, "center", or one of `detectors.FINDERS`; pixels: uint8 [h,w,3] or [h,w].
+    roi: a mask file, "center", or one of `detectors.DETECTORS`; pixels: uint8 [h,w,3] or [h,w].
     alpha: uint8 [h,w], what is fully transparent is not important.
     """
     size = pixels.shape[:2]
     masks = [shape(*size) for shape in given]
     found = None
-    if roi in detectors.FINDERS:
+    if roi in detectors.DETECTORS:
         mask, found = detectors.find(pixels, roi)
         masks.append(mask)
     elif roi in CENTRE:
@@ -64,5 +64,5 @@ def _read_mask(roi: str, height: int, width: int) -> np.ndarray:
             raise
         raise RdcError(
             f"no mask '{roi}': a region is a picture of the image's size, center, "
-            f"{', '.join(detectors.FINDERS[:-1])} or {detectors.FINDERS[-1]}"
+            f"{', '.join(detectors.DETECTORS[:-1])} or {detectors.DETECTORS[-1]}"
         ) from error

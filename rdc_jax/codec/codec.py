@@ -28,7 +28,7 @@ from rdc_jax.entropy import importance_coding, latent_coding, tiled_latent
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.errors import RdcError
-from rdc_jax.images import Picture, checked_pixels
+from rdc_jax.images import LoadedImage, checked_pixels
 from rdc_jax.importance import maps as importance_maps
 from rdc_jax.importance import simplification as map_costs
 from rdc_jax.importance import timesteps
@@ -233,13 +233,13 @@ class Codec:
 
     def decode_picture(
         self, data: bytes, *, max_pixels: int = container.DEFAULT_MAX_PIXELS, **options: Any
-    ) -> Picture:
+    ) -> LoadedImage:
         """All that a file holds: pixels, alpha, metadata. options: steps, tau, .. of `decode`."""
         how_read = {k: options.pop(k) for k in ("crop", "resilient", "on_damage") if k in options}
         f = self._networks.downsampling
         opened = opened_file.open_file(data, self.model, f, max_pixels, **how_read)
         parts = metadata_sections.parts_of(opened.reader, crop=how_read.get("crop"))
-        return Picture(pixels=self.decode_opened(opened, **options), **parts)
+        return LoadedImage(pixels=self.decode_opened(opened, **options), **parts)
 
     def reconstruct(
         self,

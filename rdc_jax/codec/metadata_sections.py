@@ -17,7 +17,7 @@ from rdc_jax.bitstream.container import ColourMode
 from rdc_jax.bitstream.file_reader import FileReader
 from rdc_jax.bitstream.sections import MAX_METADATA_BYTES, SectionType
 from rdc_jax.errors import RdcError
-from rdc_jax.images import Picture, alpha_png, colour_profiles, transparency
+from rdc_jax.images import LoadedImage, alpha_png, colour_profiles, transparency
 from rdc_jax.images.formats import ALL_METADATA
 
 _SECTIONS = {"icc": SectionType.ICC, "exif": SectionType.EXIF, "xmp": SectionType.XMP}
@@ -25,7 +25,7 @@ MEBIBYTE = 2**20
 
 
 def extras_of(
-    picture: Picture, *, metadata: Collection[str] = ALL_METADATA, alpha: str = "lossless"
+    picture: LoadedImage, *, metadata: Collection[str] = ALL_METADATA, alpha: str = "lossless"
 ) -> dict[SectionType, bytes]:
     """Payloads of the optional sections for a picture that was read with its alpha kept.
 
@@ -58,7 +58,7 @@ def parts_of(
     max_pixels: int = container.DEFAULT_MAX_PIXELS,
     crop: tuple[int, int, int, int] | None = None,
 ) -> dict[str, Any]:
-    """grey, alpha, icc, exif and xmp of a file: the fields of a Picture but its pixels.
+    """grey, alpha, icc, exif and xmp of a file: the fields of a LoadedImage but its pixels.
 
     metadata: which of icc, exif, xmp are wanted. crop: (x, y, width, height) of the picture, None
     for all. Only these sections are read and checked. Raises RdcError for a damaged file.
@@ -88,7 +88,7 @@ def said_of(section: container.Section) -> dict[str, str]:
 
 def picture_of(
     pixels: np.ndarray, data: bytes, *, metadata: Collection[str] = ALL_METADATA
-) -> Picture:
+) -> LoadedImage:
     """The whole picture of decoded pixels uint8 [H,W,3] and the file's bytes they come from."""
     largest = max(container.DEFAULT_MAX_PIXELS, pixels.shape[0] * pixels.shape[1])
-    return Picture(pixels=pixels, **parts_of(data, metadata=metadata, max_pixels=largest))
+    return LoadedImage(pixels=pixels, **parts_of(data, metadata=metadata, max_pixels=largest))

@@ -1,11 +1,14 @@
-"""How large the sums of an integer network can become, for any input: a proof, not a measurement.
+"""Proven bounds on the sums inside an integer network, for any input.
 
-Interval arithmetic over the actual weights. Every activation has an interval per channel that holds
-for every file and picture (a hat function is 0..2**10, what is clipped is within +-2**22, what is
-rectified is not negative), and a layer turns the intervals of its inputs into those of its outputs.
-The bound of a layer is the largest sum over its output channels of |weight| x |input|, plus bias
-and rounding: it bounds every partial sum in every order, so below 2**53 float64 is exact. `checked`
-is the weaker, simpler bound with all inputs at the clip, which decides whether weights are refused.
+The proof is interval arithmetic over the actual weights. Every activation has an interval per
+channel that holds for every file and image: a hat function is in 0..2**10, clipped values are
+within +-2**22, and rectified values are not negative. A layer maps the intervals of its inputs to
+the intervals of its outputs.
+
+The bound of a layer is the largest sum, over its output channels, of |weight| x |input| plus bias
+and rounding. It bounds every partial sum in every order of summation, so float64 is exact below
+2**53. This is the bound `reachable`. The bound `checked` is simpler and weaker: all inputs are at
+the clip. It decides whether weights are refused.
 """
 
 from collections.abc import Mapping
@@ -19,7 +22,7 @@ EXACT_LIMIT = 1 << 53
 
 
 class Interval(NamedTuple):
-    """Least and largest integer that an activation can be, int64 [c] each."""
+    """Smallest and largest integer that an activation can be, int64 [c] each."""
 
     low: np.ndarray
     high: np.ndarray
@@ -40,34 +43,45 @@ class Interval(NamedTuple):
         return Interval(*(np.concatenate(pair) for pair in pairs))
 
     def depth_to_space(self) -> "Interval":
-        """Of 2 x 2: four groups of channels become one."""
+        """Intervals after depth-to-space by 2 x 2, which merges four groups of channels."""
         if self.low.size % 4:
             raise RdcError("the integer network of these weights is damaged: layers do not fit")
         return Interval(self.low.reshape(4, -1).min(0), self.high.reshape(4, -1).max(0))
 
 
 def constant(low: int, high: int, channels: int) -> Interval:
-    """One interval for all channels."""
+    """Returns the same interval for all channels."""
     return Interval(np.full(channels, low, np.int64), np.full(channels, high, np.int64))
 
 
 class Bounds:
-    """Follows intervals through the layers of a network and keeps each layer's bound.
+    """Follows intervals through the layers of a network and records each layer's bound.
 
-    layers: name -> IntegerConv, each below 2**53 with all inputs at `limit`, the activations' clip.
+    Attributes:
+        record: bounds "checked" and "reachable" of each layer, by its name.
     """
 
     def __init__(self, layers: Mapping, limit: int):
+        """Starts with an empty record.
+
+        Args:
+            layers: IntegerConv by name, each below 2**53 with all inputs at `limit`.
+            limit: activations are clipped to +-limit.
+        """
         self._layers, self._limit = layers, limit
         self.record: dict[str, dict[str, int]] = {}
 
     def __call__(self, name: str, x: Interval) -> Interval:
-        """Activations after a layer, shifted and clipped. Raises RdcError if x does not fit it."""
+        """Returns the intervals after a layer, shifted and clipped, and records its bound.
+
+        Raises:
+            RdcError: the number of channels of `x` does not fit the layer.
+        """
         layer = self._layers[name]
         weight, bias = layer.weight.astype(np.int64), layer.bias.astype(np.int64)
         if weight.shape[2] != x.low.size:
             raise RdcError(f"the integer network of these weights is damaged: check {name!r}")
-        if weight.shape[0] > 1:  # zeros outside
+        if weight.shape[0] > 1:  # a kernel larger than 1 x 1 also sees the zero padding
             x = Interval(np.minimum(x.low, 0), np.maximum(x.high, 0))
         half = 1 << (layer.shift - 1)
         negative, positive = np.minimum(weight, 0).sum((0, 1)), np.maximum(weight, 0).sum((0, 1))
@@ -82,5 +96,5 @@ class Bounds:
         return Interval((low + half) >> layer.shift, (high + half) >> layer.shift).clip(self._limit)
 
     def hidden(self, name: str, x: Interval) -> Interval:
-        """The same with ReLU."""
+        """Like calling the layer, with a ReLU after it."""
         return self(name, x).relu()

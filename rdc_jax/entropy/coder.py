@@ -1,9 +1,10 @@
-"""Range coding of symbols under a TableBank, vectorised by table.
+"""Range coding of symbols with the tables of a TableBank, vectorised by table.
 
 The range coder is constriction's `RangeEncoder` (32-bit words, 64-bit state, 24-bit models;
-Bamler, arXiv 2201.01741). A table of counts n_s is given to it as the weights 256 n_s - 1, for
-which its fixed-point model is exactly 256 n_s of 2**24: it adds 1 to each of S weights scaled by
-(2**24 - S) / sum, and that factor is 1 here. docs/bitstream.md specifies the stream.
+Bamler, arXiv 2201.01741). constriction takes weights, scales S weights by (2**24 - S) / sum, and
+adds 1 to each. For a table of counts n_s, this module passes the weights 256 n_s - 1. The factor is
+then 1, and the model of constriction is exactly 256 n_s of 2**24. docs/bitstream.md specifies the
+stream.
 """
 
 import weakref
@@ -33,7 +34,8 @@ _MODELS: "weakref.WeakKeyDictionary[TableBank, dict]" = weakref.WeakKeyDictionar
 class SymbolEncoder:
     """Codes symbols in one or more passes into one byte string.
 
-    encoder = SymbolEncoder(bank); encoder.encode(...) per pass; data = encoder.finish().
+    Usage: `encoder = SymbolEncoder(bank)`, `encoder.encode(...)` for each pass, and
+    `data = encoder.finish()`.
     """
 
     def __init__(self, bank: TableBank):
@@ -43,8 +45,13 @@ class SymbolEncoder:
     def encode(self, symbols: np.ndarray, scale_index: np.ndarray, phase: np.ndarray) -> None:
         """Appends one pass.
 
-        symbols: int32 [n], |k| < 2**20; scale_index: uint8 [n] in 0..79; phase: uint8 [n] in
-        0..31. Raises RdcError for values, dtypes or shapes outside this.
+        Args:
+            symbols: int32 [n], |k| < 2**20.
+            scale_index: uint8 [n] in 0..79.
+            phase: uint8 [n] in 0..31.
+
+        Raises:
+            RdcError: a dtype, a shape or a value is wrong.
         """
         _check_conditions(scale_index, phase)
         if symbols.dtype != np.int32 or symbols.shape != scale_index.shape:
@@ -87,7 +94,7 @@ class SymbolEncoder:
             self._coder.encode(bits.astype(np.int32), _BIT)
 
     def finish(self) -> bytes:
-        """Codes the end mark and returns the shortest bytes that decode to what was encoded."""
+        """Codes the end mark and returns the shortest bytes that decode to all symbols."""
         self._coder.encode(END_MARK, _OCTET)
         num_words, (lower, extent) = self._coder.pos()
         words = self._coder.get_compressed()[:num_words]
@@ -103,9 +110,9 @@ class SymbolEncoder:
 
 
 class SymbolDecoder:
-    """Inverse of SymbolEncoder: the same passes in the same order, then finish().
+    """Inverse of SymbolEncoder: decodes the same passes in the same order, then `finish()`.
 
-    Any bytes are accepted; damaged bytes give wrong symbols (|k| < 2**20) or RdcError.
+    Any bytes are accepted. Damaged bytes give wrong symbols (|k| < 2**20) or an RdcError.
     """
 
     def __init__(self, bank: TableBank, data: bytes):
@@ -116,7 +123,18 @@ class SymbolDecoder:
         self._coder = constriction.stream.queue.RangeDecoder(words)
 
     def decode(self, scale_index: np.ndarray, phase: np.ndarray) -> np.ndarray:
-        """Symbols int32 [n] of one pass; scale_index: uint8 [n] in 0..79; phase: uint8 [n]."""
+        """Decodes one pass.
+
+        Args:
+            scale_index: uint8 [n] in 0..79.
+            phase: uint8 [n] in 0..31.
+
+        Returns:
+            int32 [n], the symbols.
+
+        Raises:
+            RdcError: an argument is wrong, or the data are damaged.
+        """
         _check_conditions(scale_index, phase)
         order, numbers, ends = _group(scale_index, phase)
         place = np.empty(order.size, np.int32)
@@ -160,21 +178,25 @@ class SymbolDecoder:
             return self._coder.decode(model, *amount)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # a panic of the compiled coder is a BaseException
+        except BaseException as error:  # panics of the compiled coder are BaseExceptions
             raise _damaged("the range coder left its interval") from error
 
     def finish(self) -> None:
-        """Raises RdcError unless the stream ends here: end mark, last byte, nothing unread.
+        """Checks that the stream ends here: end mark, no zero byte last, nothing unread.
 
-        Up to one 32-bit word of surplus can go unnoticed, and more where the code lies in the gap
-        that rounding leaves at the upper end of the coder's interval (one stream in 20,000, of
-        half a dozen symbols one in 2,000): no bit decodes there. The container's CRC covers both.
+        Up to one 32-bit word of surplus can go unnoticed. More can go unnoticed if the code lies in
+        the gap that rounding leaves at the upper end of the coder's interval, because no bit
+        decodes there. That affects one stream in 20,000, and one in 2,000 of about six symbols. The
+        CRC of the container covers both cases.
+
+        Raises:
+            RdcError: the stream does not end here.
         """
         if self._decode(_OCTET) != END_MARK:
             raise _damaged("no end mark after the last symbol")
         if self._ends_in_zero:
             raise _damaged("zero bytes at the end")
-        # Halving the interval brings the coder's own test, which assumes an untrimmed end, to bear.
+        # The coder's own test assumes an untrimmed end. It works after halving the interval enough.
         for _ in range(32):
             if self._coder.maybe_exhausted():
                 return
@@ -201,7 +223,7 @@ def _check_conditions(scale_index: np.ndarray, phase: np.ndarray) -> None:
 
 
 def _group(scale_index: np.ndarray, phase: np.ndarray) -> tuple[np.ndarray, list[int], list[int]]:
-    """(coding order intp [n], table numbers ascending, end of each table's run in that order)."""
+    """Sorts symbols by table: (order intp [n], ascending table numbers, end of each run)."""
     number = table_number(scale_index, phase)
     order = np.argsort(number, kind="stable")
     tally = np.bincount(number)

@@ -1,7 +1,7 @@
-"""Dither from a counter-based integer generator, a function of seed and position only.
+"""Dither from a counter-based integer generator. It depends only on seed and position.
 
-Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
-The map from position to counter and from output to phase is specified in docs/bitstream.md.
+The generator is Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as
+1, 2, 3", SC 2011. docs/bitstream.md specifies how positions map to counters and outputs to phases.
 """
 
 import numpy as np
@@ -20,9 +20,14 @@ _CHANNELS_PER_CALL = 16
 
 
 def philox4x32(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
-    """Philox4x32-10 of many counters under one key.
+    """Applies Philox4x32-10 to many counters under one key.
 
-    counter: uint32 [..., 4]; key: two integers in 0..2**32-1. Returns uint32 [..., 4].
+    Args:
+        counter: uint32 [..., 4].
+        key: two integers in 0..2**32 - 1.
+
+    Returns:
+        uint32 [..., 4].
     """
     x0, x1, x2, x3 = (counter[..., word].astype(np.uint64) for word in range(4))
     for step in range(_ROUNDS):
@@ -38,13 +43,25 @@ def philox4x32(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
 def dither_phases(
     seed: int, height: int, width: int, channels: int, *, row0: int = 0, col0: int = 0
 ) -> np.ndarray:
-    """Dither phases uint8 [height, width, channels] in 0..31 of the window at (row0, col0).
+    """Returns the dither phases of a window of the latent.
 
-    Counter (column, row, channel // 16, 0), key (seed, KEY_TAG); the four output words, least
-    significant byte first, are the bytes of 16 consecutive channels; phase = byte >> 3. A
-    window has the phases of the same place in the whole.
+    The counter is (column, row, channel // 16, 0) and the key (seed, KEY_TAG). The four output
+    words, least significant byte first, are the bytes of 16 consecutive channels. The phase is
+    byte >> 3. A window has the same phases as the same place in the whole latent.
 
-    seed: 0..2**32-1. Raises RdcError for a seed or a position out of range.
+    Args:
+        seed: seed of the dither, 0..2**32 - 1.
+        height: height of the window in latent pixels.
+        width: width of the window in latent pixels.
+        channels: number of channels.
+        row0: first row of the window in the latent.
+        col0: first column of the window in the latent.
+
+    Returns:
+        uint8 [height, width, channels] in 0..31.
+
+    Raises:
+        RdcError: the seed or a position is out of range.
     """
     if not 0 <= seed < 2**32:
         raise RdcError(f"dither seed {seed} is out of range: choose 0..{2**32 - 1}")
@@ -61,10 +78,10 @@ def dither_phases(
 
 
 def dither_values(phases: np.ndarray) -> np.ndarray:
-    """Dither d = (2 j + 1) / 64 - 1/2, float64 in (-1/2, 1/2), exact multiples of 1/64."""
+    """Returns the dither d = (2 j + 1) / 64 - 1/2 of phases j, float64 in (-1/2, 1/2), exact."""
     return symbols_plus_dither_numerator(np.zeros(1, np.int64), phases) / (2.0 * NUM_PHASES)
 
 
 def symbols_plus_dither_numerator(symbols: np.ndarray, phases: np.ndarray) -> np.ndarray:
-    """int64 numerator n of k + d = n / 64, exact: n = 64 k + 2 j + 1 - 32."""
+    """Returns the exact int64 numerator n of k + d = n / 64, which is 64 k + 2 j + 1 - 32."""
     return 64 * np.asarray(symbols).astype(np.int64) + 2 * np.asarray(phases).astype(np.int64) - 31

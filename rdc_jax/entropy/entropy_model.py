@@ -1,6 +1,6 @@
 """All integers that decide a symbol: network, tables, and a schedule of quantiser steps.
 
-Made from float parameters once, at export (`model_folder.entropy_arrays`), and stored with a model.
+They are made from float parameters once, when a model is exported, and stored with the model.
 """
 
 import dataclasses
@@ -22,14 +22,20 @@ SHRINK_BITS = 16  # fractional bits of a Wiener weight
 
 @dataclasses.dataclass(frozen=True)
 class EntropyModel:
-    """Everything the entropy path needs; integers only.
+    """Everything the entropy path needs, in integers only.
 
-    latent_unit: power of two. step_fixed: int64 [1001,C or 1], Delta(t) / latent_unit at 20
-    fractional bits. log2_step_fixed: likewise, log2 Delta(t) at 10 fractional bits. shrink: int64
-    [80], Wiener weight of each scale index at 16 fractional bits, 0..2**16. dither: False for plain
-    rounding around the mean. silent_scales: elements at one of this many lowest scale indexes have
-    no symbol. continued_context: the context goes on past a side that ends within a hyper-latent's
-    cell, see `latent_coding.continued`; models made before there was this have zeros there.
+    Attributes:
+        bank: probability tables.
+        network: the integer network that predicts mean and scale of each element.
+        latent_unit: unit of the latent, a power of two.
+        step_fixed: int64 [1001,C or 1], Delta(t) / latent_unit at 20 fractional bits.
+        log2_step_fixed: int64 [1001,C or 1], log2 Delta(t) at 10 fractional bits.
+        shrink: int64 [80], Wiener weight of each scale index at 16 fractional bits, 0..2**16.
+        dither: False for plain rounding around the mean.
+        skipped_scales: skip mode. Elements whose scale index is below this number have no symbol.
+            0 turns skip mode off.
+        continued_context: True if the context continues beyond a border that lies inside a cell of
+            the hyper-latent, see `wiener_context.continued`. Older models have zeros there.
     """
 
     bank: tables.TableBank
@@ -39,12 +45,19 @@ class EntropyModel:
     log2_step_fixed: np.ndarray
     shrink: np.ndarray
     dither: bool = True
-    silent_scales: int = 0
+    skipped_scales: int = 0
     continued_context: bool = False
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, np.ndarray]) -> "EntropyModel":
-        """From the arrays of `export_arrays`; raises RdcError for anything else."""
+        """Builds the model from the arrays that are stored with a model's weights.
+
+        Args:
+            arrays: arrays by name. A name starts with "tables/", "network/" or "schedule/".
+
+        Raises:
+            RdcError: an array is missing, unknown or damaged, or sums could overflow.
+        """
         groups: dict[str, dict[str, np.ndarray]] = {"tables": {}, "network": {}, "schedule": {}}
         for key, array in arrays.items():
             group, _, name = key.partition("/")
@@ -58,8 +71,9 @@ class EntropyModel:
             if value.shape != (1,) or value[0] not in (0, 1):
                 raise RdcError(f"the entropy model of these weights is damaged: check {name!r}")
             switches[name] = bool(value[0])
-        silent = schedule.pop("silent_scales", np.zeros(1, np.int64))
-        if silent.shape != (1,) or not 0 <= silent[0] <= tables.NUM_SCALES:
+        # "silent_scales" is the name on disk of `skipped_scales`; models without skip mode lack it.
+        skipped = schedule.pop("silent_scales", np.zeros(1, np.int64))
+        if skipped.shape != (1,) or not 0 <= skipped[0] <= tables.NUM_SCALES:
             raise RdcError("the entropy model of these weights is damaged: check 'silent_scales'")
         if set(schedule) != {"latent_unit", "step_fixed", "log2_step_fixed", "shrink"}:
             raise RdcError("the entropy model of these weights is damaged: schedule incomplete")
@@ -77,22 +91,33 @@ class EntropyModel:
             step_fixed=schedule["step_fixed"].astype(np.int64),
             log2_step_fixed=schedule["log2_step_fixed"].astype(np.int64),
             shrink=shrink.astype(np.int64),
-            silent_scales=int(silent[0]),
+            skipped_scales=int(skipped[0]),
             **switches,
         )
 
 
 def network_of(arrays: Mapping[str, np.ndarray]) -> IntegerHyperprior | IntegerMeanScale:
-    """The network of the "network/" arrays; RdcError for what is incomplete or could overflow."""
+    """Builds the network from the "network/" arrays, whose names lack this prefix.
+
+    Raises:
+        RdcError: the arrays are incomplete, or sums could overflow.
+    """
     kind = IntegerMeanScale if "h_a_0.weight" in arrays else IntegerHyperprior
     return kind(arrays)
 
 
 def accumulator_record(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """What no sum of the network can exceed, ready for JSON; `arrays` as `from_arrays` takes them.
+    """Returns proven bounds on the sums of the network, ready for JSON.
 
-    {"limit": 2**53, "largest_magnitude": {layer: {"checked", "reachable"}}}, see
-    `accumulator_bounds`. Raises RdcError for weights that could overflow.
+    Args:
+        arrays: arrays as `EntropyModel.from_arrays` takes them.
+
+    Returns:
+        {"limit": 2**53, "largest_magnitude": {layer: {"checked", "reachable"}}}, see
+        `accumulator_bounds`.
+
+    Raises:
+        RdcError: sums could overflow.
     """
     prefix = "network/"
     network = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
@@ -100,7 +125,7 @@ def accumulator_record(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _check_steps(schedule: Mapping[str, np.ndarray], channels: int) -> None:
-    """Raises RdcError unless values of any symbol fit int64: steps are positive and int32."""
+    """Raises RdcError unless steps are positive int32, so that all values fit int64."""
     unit = schedule["latent_unit"]
     if unit.dtype != np.int64 or unit.shape != (1,) or not 1 <= unit[0] <= 1 << 30:
         raise RdcError("the entropy model of these weights is damaged: check 'latent_unit'")
@@ -113,15 +138,25 @@ def _check_steps(schedule: Mapping[str, np.ndarray], channels: int) -> None:
 
 
 def schedule_arrays(
-    step_table: np.ndarray, latent_unit: float, dither: bool = True, silent_scales: int = 0
+    step_table: np.ndarray, latent_unit: float, dither: bool = True, skipped_scales: int = 0
 ) -> dict[str, np.ndarray]:
-    """Delta(0..1000), float64 [1001,C or 1] -> the schedule's integers, made once at export."""
+    """Makes the integers of the schedule, once, when a model is exported.
+
+    Args:
+        step_table: float64 [1001,C or 1], quantiser steps Delta(0..1000).
+        latent_unit: unit of the latent, a power of two.
+        dither: False for plain rounding around the mean.
+        skipped_scales: number of scale indexes in skip mode, 0..80.
+
+    Returns:
+        The "schedule/" arrays, without this prefix.
+    """
     power = tables.relative_scale(np.arange(tables.NUM_SCALES)) ** 2
     switches = {"continued_context": np.ones(1, np.int64)}
     if not dither:
         switches["dither"] = np.zeros(1, np.int64)
-    if silent_scales:
-        switches["silent_scales"] = np.array([silent_scales], np.int64)
+    if skipped_scales:  # "silent_scales" is the name on disk
+        switches["silent_scales"] = np.array([skipped_scales], np.int64)
     return switches | {
         "latent_unit": np.array([int(latent_unit)], np.int64),
         "step_fixed": np.rint(step_table / latent_unit * 2**STEP_BITS).astype(np.int32),

@@ -1,16 +1,16 @@
-"""Codes the hyper-latent: its lattice, its passes, and the probability table of each symbol.
+"""Coding of the hyper-latent: its lattice, its passes, and the probability table of each symbol.
 
-The symbols are those of docs/bitstream.md, "Hyper-latent":
+docs/bitstream.md, "Hyper-latent", defines the quantities:
 
     S = (2^10 + (x mod 2^10)) 2^floor(x / 2^10)   step; x is its log2
     c = (M + 2^9) >> 10                           centre of the lattice: the mean M, rounded
     e = k - n                                     steps from the centre, k the coded symbol
     Z = 2^10 c + e S                              value
 
-The shift n and the phase j come from the mean in steps from the centre. Without a learnt step,
-x = 0, S = 2^10 and c = 0, so the values are integers, and the fractional part of the mean plays the
-role of a dither. All numbers have 10 fractional bits, except the integers c, e, k, n and j.
-`rdc_jax.models.hyper_latent` is the floating-point original.
+The shift n and the phase j follow from the distance of the mean to the centre, in steps. Without a
+learnt step, x = 0, S = 2^10 and c = 0. The values are then integers, and the fractional part of the
+mean acts as a dither. All numbers have 10 fractional bits, except the integers c, e, k, n and j.
+`rdc_jax.models.hyper_latent` is the floating-point version that training uses.
 """
 
 from collections.abc import Callable
@@ -27,21 +27,21 @@ LOG2_STEP_RANGE = (-3 * ONE, 6 * ONE)
 
 
 class Lattice(NamedTuple):
-    """The values that the cells of a pass can have: int64 [P,Cz] each, or 0 and ONE for all."""
+    """The possible values of the cells of a pass: int64 [P,Cz] each, or 0 and ONE for integers."""
 
     centre: np.ndarray | int  # c, an integer
     step: np.ndarray | int  # S, 10 fractional bits
 
     def nearest(self, z: np.ndarray) -> np.ndarray:
-        """e of the lattice point next to z (10 fractional bits), int64."""
+        """Returns e, int64, of the lattice point nearest to z (10 fractional bits)."""
         return (2 * (z - (self.centre << FRACTION_BITS)) + self.step) // (2 * self.step)
 
     def value(self, steps: np.ndarray) -> np.ndarray:
-        """Z of the point e = `steps` from the centre, 10 fractional bits."""
+        """Returns the value Z of the point `steps` from the centre, 10 fractional bits."""
         return (self.centre << FRACTION_BITS) + steps * self.step
 
     def in_steps(self, mean: np.ndarray) -> np.ndarray:
-        """Distance from the centre to the mean M, in steps; 10 fractional bits, like the mean."""
+        """Returns the distance from the centre to the mean M in steps, 10 fractional bits."""
         return ((mean - (self.centre << FRACTION_BITS)) << FRACTION_BITS) // self.step
 
 
@@ -52,7 +52,10 @@ HyperSource = Callable[[np.ndarray, Lattice, np.ndarray, np.ndarray, np.ndarray]
 
 
 def lattice_of(mean: np.ndarray, log2_step: np.ndarray) -> Lattice:
-    """Lattice of a mean M and a log2_step x in LOG2_STEP_RANGE, int64 at 10 fractional bits."""
+    """Returns the lattice for a mean M and a log2 step x in LOG2_STEP_RANGE.
+
+    Both are int64 with 10 fractional bits.
+    """
     below_one = -LOG2_STEP_RANGE[0] >> FRACTION_BITS
     mantissa = ONE + (log2_step & (ONE - 1))
     step = (mantissa << ((log2_step >> FRACTION_BITS) + below_one)) >> below_one
@@ -67,17 +70,18 @@ def code_hyper_latent(
     *,
     count_bits: bool,
 ) -> tuple[np.ndarray, float]:
-    """Walks through the hyper-latent's symbols in coding order.
+    """Codes all symbols of the hyper-latent in coding order.
 
     Args:
-      network: gives prior, passes and, if it has one, step.
-      condition: integers in float64 [h,w,16], h and w multiples of 4.
-      code_pass: turns table indexes into symbols, by writing or by reading them.
-      digest: a hash object that all symbols go into.
-      count_bits: whether to add up ideal code lengths.
+        network: provides the prior, the passes and, if the model has one, the learnt step.
+        condition: integers in float64 [h,w,16], h and w multiples of 4.
+        code_pass: turns table indexes into symbols by writing or reading them.
+        digest: hash object that is updated with all symbols.
+        count_bits: True to sum up ideal code lengths.
 
     Returns:
-      z, int64 [h/4,w/4,Cz] at 10 fractional bits, and its bits, 0.0 if not counted.
+        z, int64 [h/4,w/4,Cz] with 10 fractional bits, and its ideal length in bits, 0.0 if not
+        counted.
     """
     prior = network.hyper_latent_prior(condition)
     log2_step = network.hyper_log2_step(condition)
@@ -106,11 +110,16 @@ def code_hyper_latent(
 
 
 def split_hyper_mean(mean_fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Writes -mean as n + d_j, d_j a dither value: e = k - n is coded with phase j.
+    """Writes -mean as n + d_j with a dither value d_j, so that e = k - n is coded with phase j.
 
-    mean_fixed: u, the mean in steps from the centre, int64 at 10 fractional bits. Returns n (int64)
-    and j (uint8). With q = floor(-32 u), n = (q + 16) div 32 and j = (q + 16) mod 32, so
-    |n + d_j + u| <= 1/64.
+    With q = floor(-32 u), n = (q + 16) div 32 and j = (q + 16) mod 32. So |n + d_j + u| <= 1/64.
+
+    Args:
+        mean_fixed: u, the distance of the mean to the centre in steps, int64 with 10 fractional
+            bits.
+
+    Returns:
+        n (int64) and j (uint8).
     """
     q = (-mean_fixed * 32) >> FRACTION_BITS
     return (q + 16) >> 5, ((q + 16) & 31).astype(np.uint8)

@@ -1,11 +1,13 @@
-"""Lossless context coding of the importance grid, integers only.
+"""Lossless context coding of the importance map, integers only.
 
 Cells are visited in raster order. A row equal to the row above costs one decision. Otherwise each
-cell is predicted by the median edge detector of LOCO-I (Weinberger, Seroussi, Sapiro 2000) and
-"as predicted?" is coded in the context of which neighbours agree with the prediction; the rare
-others are a side, "the neighbour on that side?", and an Exp-Golomb distance. All decisions are
-adaptive bits of a 32-bit range coder. One routine, `_code_grid`, is the encoder and the decoder:
-only the coder passed to it differs. docs/bitstream.md specifies the stream.
+cell is predicted by the median edge detector of LOCO-I (Weinberger, Seroussi, Sapiro 2000). The
+decision "as predicted?" is coded with the neighbours that agree with the prediction as context. A
+wrong prediction is followed by a side, the decision "the neighbour on that side?", and an
+Exp-Golomb distance. All decisions are adaptive bits of a 32-bit range coder.
+
+One function, `_code_grid`, is both encoder and decoder. Only the coder passed to it differs.
+docs/bitstream.md specifies the stream.
 """
 
 import numpy as np
@@ -34,7 +36,7 @@ _NUM_CONTEXTS = _LEVEL + MAX_LEVELS
 
 
 class _Contexts:
-    """Probabilities of a zero bit, 16-bit, each moved by about 1 / (visits + 1.5) per visit."""
+    """Adaptive 16-bit probabilities of a zero bit, with a rate of about 1 / (visits + 1.5)."""
 
     def __init__(self):
         self.probability = [_HALF] * _NUM_CONTEXTS
@@ -82,7 +84,7 @@ class _BitEncoder:
         self._output[place] += 1
 
     def finish(self) -> bytes:
-        """The shortest bytes that, followed by zeros, lie in the final interval."""
+        """Returns the shortest bytes that lie in the final interval when zeros follow."""
         if self._low:
             if self._low + self._extent > 1 << 32:
                 self._carry()
@@ -116,16 +118,23 @@ class _BitDecoder:
         return bit
 
     def finish(self) -> None:
-        """Raises RdcError for bytes beyond what the encoder would have written."""
+        """Raises RdcError for more bytes than the encoder would have written."""
         if self._data[-1:] == b"\0" or len(self._data) > self._next - 3:
             raise _damaged()
 
 
 def encode_importance(levels: np.ndarray, num_levels: int) -> bytes:
-    """Coded importance grid.
+    """Codes an importance map.
 
-    levels: uint8 [gh, gw], values in 0..num_levels-1, gh and gw >= 1; num_levels: 1..256.
-    Raises RdcError for anything else.
+    Args:
+        levels: uint8 [rows, columns] in 0..num_levels - 1, at least one cell.
+        num_levels: number of levels, 1..256.
+
+    Returns:
+        The coded map.
+
+    Raises:
+        RdcError: an argument is out of range.
     """
     if levels.dtype != np.uint8 or levels.ndim != 2 or not levels.size:
         raise RdcError(f"importance grid must be uint8 [gh, gw]: got {levels.dtype} {levels.shape}")
@@ -138,7 +147,19 @@ def encode_importance(levels: np.ndarray, num_levels: int) -> bytes:
 
 
 def decode_importance(data: bytes, shape: tuple[int, int], num_levels: int) -> np.ndarray:
-    """Inverse of encode_importance: uint8 [gh, gw]; raises RdcError for damaged data."""
+    """Inverse of `encode_importance`.
+
+    Args:
+        data: the coded map.
+        shape: (rows, columns) of the map.
+        num_levels: number of levels, 1..256.
+
+    Returns:
+        uint8 [rows, columns].
+
+    Raises:
+        RdcError: the data are damaged, or an argument is out of range.
+    """
     _check_num_levels(num_levels)
     height, width = shape
     if height < 1 or width < 1:
@@ -160,7 +181,7 @@ def _damaged() -> RdcError:
 
 
 def _code_grid(coder, grid: list[list[int]], num_levels: int) -> None:
-    """Codes grid with an encoder, or fills it (cells -1 before) with a decoder."""
+    """Codes the grid with an encoder, or fills it with a decoder (cells are -1 before)."""
     if num_levels == 1:
         _fill(grid, 0)
         return
@@ -189,7 +210,7 @@ def _fill(grid: list[list[int]], level: int) -> None:
 
 
 def _code_level(coder, level: int, num_levels: int) -> int:
-    """One level through a binary tree of adaptive bits, most significant first."""
+    """Codes one level through a binary tree of adaptive bits, most significant bit first."""
     node = 1
     for place in reversed(range((num_levels - 1).bit_length())):
         node = 2 * node + coder.code(_LEVEL + node, (level >> place) & 1)
@@ -200,7 +221,7 @@ def _code_level(coder, level: int, num_levels: int) -> int:
 
 
 def _code_row(coder, row, above, above2, num_levels: int, begin: int) -> None:
-    """One row, cells begin.. ; above2 and above are the two rows before it."""
+    """Codes one row from column `begin` on. `above2` and `above` are the two previous rows."""
     width = len(row)
     code = coder.code
     for x in range(begin, width):
@@ -232,7 +253,7 @@ def _code_row(coder, row, above, above2, num_levels: int, begin: int) -> None:
 
 
 def _code_other(coder, level: int, predicted: int, neighbours, num_levels: int) -> int:
-    """A level that differs from the prediction; returns it."""
+    """Codes and returns a level that differs from the prediction."""
     if 0 < predicted < num_levels - 1:
         sides = any(n > predicted for n in neighbours) + 2 * any(n < predicted for n in neighbours)
         above = coder.code(_ABOVE + sides, int(level > predicted))

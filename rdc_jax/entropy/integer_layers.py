@@ -1,7 +1,8 @@
-"""Layers in exact fixed-point arithmetic, NumPy only, and what turns float kernels into them.
+"""Layers in exact fixed-point arithmetic, NumPy only, and the conversion from float kernels.
 
-Weights are integers below 2**15, activations integers with FRACTION_BITS fractional bits clipped to
-+-2**22, and a sum of at most 2**15 products stays below 2**53: float64 holds every partial sum.
+Weights are integers below 2**15. Activations are integers with FRACTION_BITS fractional bits,
+clipped to +-2**22. A sum of at most 2**15 products stays below 2**53, so float64 holds every
+partial sum exactly.
 
     activation  a: value a / 2**10
     weight      w: value w / 2**shift, per layer; bias at 2**(10 + shift)
@@ -21,23 +22,32 @@ ONE = 1 << FRACTION_BITS
 ACTIVATION_LIMIT = 1 << 22
 WEIGHT_LIMIT = 1 << 15
 MAX_SHIFT = 20
-_STRIPE_ROWS = 64  # a convolution's patches are gathered this many rows at a time
+_STRIPE_ROWS = 64  # a convolution gathers its patches this many rows at a time, to save memory
 
 
 @dataclasses.dataclass(frozen=True)
 class IntegerConv:
-    """One convolution: integer weight float64 [k,k,c_in,c_out], bias float64 [c_out], shift."""
+    """One convolution in integers.
+
+    Attributes:
+        weight: integers in float64 [k,k,c_in,c_out].
+        bias: integers in float64 [c_out].
+        shift: the weights have this many fractional bits.
+    """
 
     weight: np.ndarray
     bias: np.ndarray
     shift: int
 
     def accumulate(self, x: np.ndarray, stride: int = 1) -> np.ndarray:
-        """Exact sums (not yet shifted) over x [h,w,c_in], zero padding k // 2; [h',w',c_out]."""
+        """Returns exact sums before the shift, [h',w',c_out], of x [h,w,c_in].
+
+        The zero padding is k // 2 on all sides.
+        """
         return self._sums(x, stride, self.bias)
 
     def _sums(self, x: np.ndarray, stride: int, offset: np.ndarray) -> np.ndarray:
-        """`accumulate` with another offset [c_out] than the bias."""
+        """Like `accumulate`, with an offset [c_out] instead of the bias."""
         k, _, c_in, c_out = self.weight.shape
         if k == 1:
             flat = x.reshape(-1, c_in) @ self.weight[0, 0]
@@ -58,9 +68,16 @@ class IntegerConv:
         return out
 
     def accumulate_at(self, x: np.ndarray, where: np.ndarray) -> np.ndarray:
-        """`accumulate` at the P pixels `where`, bool [h or less,w or less], only: [P,c_out].
+        """Like `accumulate`, but only at some pixels.
 
-        Taps that see nothing but zeros are left out, which changes no exact sum.
+        Taps that see only zeros are left out, which does not change an exact sum.
+
+        Args:
+            x: activations [h,w,c_in].
+            where: bool [h or less,w or less], the P pixels.
+
+        Returns:
+            float64 [P,c_out].
         """
         k = self.weight.shape[0]
         padded = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
@@ -75,11 +92,11 @@ class IntegerConv:
         return total
 
     def rescale(self, total: np.ndarray) -> np.ndarray:
-        """Sums -> activations: rounded shift, clipped."""
+        """Returns the activations of sums: shifted with rounding, then clipped."""
         return self._shifted(total + 2.0 ** (self.shift - 1), -ACTIVATION_LIMIT)
 
     def _shifted(self, total: np.ndarray, least: int) -> np.ndarray:
-        """Sums that half a unit was added to -> activations of `least` or more, in their place."""
+        """Shifts sums in place, after half a unit was added, and clips from `least` on."""
         total *= 2.0**-self.shift
         np.floor(total, out=total)
         return np.clip(total, least, ACTIVATION_LIMIT, out=total)
@@ -87,14 +104,30 @@ class IntegerConv:
     def __call__(
         self, x: np.ndarray, stride: int = 1, least: int = -ACTIVATION_LIMIT
     ) -> np.ndarray:
-        """Activations; least: 0 is a ReLU."""
+        """Applies the layer to x [h,w,c_in].
+
+        Args:
+            x: activations, integers in float64.
+            stride: input pixels per output pixel along a side.
+            least: smallest activation; 0 makes a ReLU.
+
+        Returns:
+            Activations [h',w',c_out].
+        """
         return self._shifted(self._sums(x, stride, self.bias + 2.0 ** (self.shift - 1)), least)
 
 
 def quantize_convolution(kernel: np.ndarray, bias: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Float kernel [k,k,c_in,c_out] and bias -> integer arrays to store with the weights.
+    """Converts a float kernel and bias to the integer arrays that are stored with the weights.
 
-    The shift is the largest (at most MAX_SHIFT) that keeps every weight below 2**15.
+    The shift is the largest one, at most MAX_SHIFT, that keeps every weight below 2**15.
+
+    Args:
+        kernel: [k,k,c_in,c_out].
+        bias: [c_out], or None for zeros.
+
+    Returns:
+        {"weight": int16, "bias": int64, "shift": int16 [1]}.
     """
     kernel = np.asarray(kernel, np.float64)
     peak = max(float(np.max(np.abs(kernel))), 2.0**-30)
@@ -108,7 +141,7 @@ def quantize_convolution(kernel: np.ndarray, bias: np.ndarray | None) -> dict[st
 
 
 def area_pool(x: np.ndarray, factor: int) -> np.ndarray:
-    """Rounded mean over factor x factor areas of integers in float64, [h,w,c]."""
+    """Returns the rounded mean over factor x factor areas of integers in float64 [h,w,c]."""
     h, w, c = x.shape
     total = x.reshape(h // factor, factor, w // factor, factor, c).sum((1, 3))
     count = factor * factor
@@ -116,7 +149,7 @@ def area_pool(x: np.ndarray, factor: int) -> np.ndarray:
 
 
 def depth_to_space(x: np.ndarray, factor: int) -> np.ndarray:
-    """[h,w,f*f*c] -> [h*f,w*f,c]."""
+    """Rearranges [h,w,f*f*c] to [h*f,w*f,c]."""
     h, w, _ = x.shape
     x = x.reshape(h, w, factor, factor, -1).transpose(0, 2, 1, 3, 4)
     return x.reshape(h * factor, w * factor, -1)
@@ -125,7 +158,16 @@ def depth_to_space(x: np.ndarray, factor: int) -> np.ndarray:
 def checked_layer(
     layer: str, arrays: Mapping[str, np.ndarray], kernels: tuple[int, ...] = (1, 3)
 ) -> IntegerConv:
-    """A layer after proof that no sum over activations within the clip can reach 2**53."""
+    """Builds a layer after checking that no sum over clipped activations can reach 2**53.
+
+    Args:
+        layer: name of the layer.
+        arrays: arrays "layer.weight", "layer.bias" and "layer.shift" by name.
+        kernels: allowed kernel sizes.
+
+    Raises:
+        RdcError: the arrays are damaged, or sums could overflow.
+    """
     weight, bias, shift = (arrays[f"{layer}.{part}"] for part in ("weight", "bias", "shift"))
     types_fit = (weight.dtype, bias.dtype, shift.dtype) == (np.int16, np.int64, np.int16)
     shapes_fit = weight.ndim == 4 and bias.shape == weight.shape[-1:] and shift.shape == (1,)
@@ -134,7 +176,7 @@ def checked_layer(
     if weight.shape[0] not in kernels or not 1 <= int(shift[0]) <= MAX_SHIFT:
         raise RdcError(f"the integer network of these weights is damaged: check {layer!r}")
     sizes = np.abs(weight.astype(np.int64)).sum((0, 1, 2)).tolist()
-    for size, offset in zip(sizes, bias.tolist(), strict=True):  # Python's integers: no overflow
+    for size, offset in zip(sizes, bias.tolist(), strict=True):  # Python integers do not overflow
         if size * ACTIVATION_LIMIT + abs(offset) + (1 << MAX_SHIFT) >= EXACT_LIMIT:
             raise RdcError(f"layer {layer!r} of these weights could overflow exact arithmetic")
     return IntegerConv(weight.astype(np.float64), bias.astype(np.float64), int(shift[0]))

@@ -1,13 +1,11 @@
 """The entropy model's network in exact fixed-point arithmetic, NumPy only.
 
-The network of `rdc_jax.models.hyperprior`, layer for layer, on integers held in float64: weights
-are integers below 2**15, activations integers with FRACTION_BITS fractional bits clipped to
-+-2**22, and a sum of at most 2**15 products stays below 2**53. Every partial sum is therefore an
-integer that float64 holds exactly, so the order of summation, fused multiply-add, the BLAS and
-the number of threads cannot change a single bit of the result (docs/bitstream.md).
+This is the network of `rdc_jax.models.hyperprior`, layer for layer, on integers in float64. The
+layers come from `integer_layers`. Every partial sum is an integer below 2**53, which float64 holds
+exactly. So the order of summation, fused multiply-add, the BLAS library and the number of threads
+cannot change a single bit of the result (docs/bitstream.md).
 
-The layers are those of `integer_layers`. Encoder and decoder both run this; the float network
-exists for training alone.
+Encoder and decoder both run this network. The float network is only for training.
 """
 
 import itertools
@@ -31,12 +29,12 @@ TIMESTEP_HATS = 12
 IMPORTANCE_HATS = 4
 HYPER_GAIN_BITS = 2  # z = 2**2 x network units
 HYPER_DOWNSAMPLING = 4
-MAX_HYPER_SYMBOL = 1 << 13  # |z| is less, in steps from its lattice's centre
+MAX_HYPER_SYMBOL = 1 << 13  # |z| is smaller than this, in steps from the centre of its lattice
 LAYERS = (
     "analysis_0 analysis_1 analysis_2 hyper_prior synthesis_0 synthesis_1 synthesis_2 synthesis_3 "
     "pass0_0 pass0_1 pass1_context pass1_0 pass1_1 pass1_2 pass2_context pass2_0 pass2_1 pass2_2"
 ).split()
-# Groups of layers that a network may have: a step for z, and context for it.
+# Optional groups of layers: a learnt step for z, and a context for z.
 HYPER_STEP = ("hyper_log2_step",)
 HYPER_CONTEXT = "hyper1_context hyper1_0 hyper1_1 hyper2_context hyper2_0 hyper2_1".split()
 POINTWISE = tuple(x for x in [*LAYERS, *HYPER_STEP, *HYPER_CONTEXT]
@@ -45,13 +43,20 @@ POINTWISE = tuple(x for x in [*LAYERS, *HYPER_STEP, *HYPER_CONTEXT]
 
 
 def layers_with(names: Container[str]) -> list[str]:
-    """The layers of a network that has some of `names`: an optional group is there as a whole."""
+    """Returns all layers of a network that has `names`, with each optional group complete."""
     optional = [group for group in (HYPER_STEP, HYPER_CONTEXT) if group[0] in names]
     return [*LAYERS, *itertools.chain(*optional)]
 
 
 def quantize_hyperprior(params: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The float hyperprior's parameter tree -> {"layer.weight", "layer.bias", "layer.shift"}."""
+    """Converts the float hyperprior's parameters to integer arrays.
+
+    Args:
+        params: parameters by layer and name.
+
+    Returns:
+        Arrays "layer.weight", "layer.bias" and "layer.shift" by name.
+    """
     arrays = {}
     for layer in layers_with(params):
         quantized = quantize_convolution(params[layer]["kernel"], params[layer].get("bias"))
@@ -60,15 +65,25 @@ def quantize_hyperprior(params: Mapping[str, Mapping[str, np.ndarray]]) -> dict[
 
 
 def hat_functions(position: np.ndarray, count: int) -> np.ndarray:
-    """Piecewise-linear basis at fixed-point positions (units of knots): int64 [..., count]."""
+    """Returns a piecewise-linear basis at fixed-point positions, int64 [..., count].
+
+    The unit of positions is the distance between knots, with 10 fractional bits.
+    """
     knots = np.arange(count, dtype=np.int64) * ONE
     return np.maximum(0, ONE - np.abs(position[..., None] - knots))
 
 
 def condition_table(timesteps: np.ndarray, num_levels: int) -> np.ndarray:
-    """Condition features of each importance level, int64 [L,16].
+    """Returns the condition features of each importance level.
 
-    timesteps: int64 [L] in 0..1000. Level l of L has importance l / (L - 1), or 1 when L = 1.
+    Level l of L has importance l / (L - 1), or 1 if L = 1.
+
+    Args:
+        timesteps: int64 [L] in 0..1000.
+        num_levels: L.
+
+    Returns:
+        int64 [L,16] with 10 fractional bits.
     """
     t = timesteps.astype(np.int64) * ((TIMESTEP_HATS - 1) * ONE) // 1000
     level = np.arange(num_levels, dtype=np.int64)
@@ -79,19 +94,32 @@ def condition_table(timesteps: np.ndarray, num_levels: int) -> np.ndarray:
 
 
 def hyper_activations(z: np.ndarray) -> np.ndarray:
-    """z, or a difference of its values, int64 at 10 fractional bits -> activations in float64."""
+    """Converts z, or a difference of values of z, to activations.
+
+    The input is int64 with 10 fractional bits, the result integers in float64.
+    """
     x = (z + (1 << HYPER_GAIN_BITS >> 1)) >> HYPER_GAIN_BITS
     return np.clip(x, -ACTIVATION_LIMIT, ACTIVATION_LIMIT).astype(np.float64)
 
 
 class IntegerHyperprior:
-    """The network; all activations are integers (10 fractional bits) held in float64 [h,w,c].
+    """The network in integers.
 
-    Latents and means are in units of latent_unit (their float values divided by it).
-    Raises RdcError for arrays that are incomplete or could overflow exact arithmetic.
+    All activations are integers with 10 fractional bits in float64 [h,w,c]. Latents and means are
+    in units of latent_unit, which means that their float values are divided by it.
+
+    Attributes:
+        latent_channels: number of channels of the latent.
+        hyper_channels: number of channels of the hyper-latent z.
+        bounds: largest magnitude of each layer's sums, see `accumulator_bounds`.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
+        """Builds the network from the arrays of `quantize_hyperprior`.
+
+        Raises:
+            RdcError: the arrays are incomplete, do not fit each other, or sums could overflow.
+        """
         names = layers_with({name.partition(".")[0] for name in arrays})
         expected = {f"{layer}.{part}" for layer in names for part in ("weight", "bias", "shift")}
         if set(arrays) != expected:
@@ -106,7 +134,7 @@ class IntegerHyperprior:
         self.bounds = self._bounds()
 
     def _bounds(self) -> dict[str, dict[str, int]]:
-        """Largest magnitude of each layer's sums; RdcError where layers do not fit each other."""
+        """Returns bounds on each layer's sums. Raises RdcError if layers do not fit each other."""
         layer = Bounds(self._layers, ACTIVATION_LIMIT)
         condition = constant(0, ONE, TIMESTEP_HATS + IMPORTANCE_HATS)
         known = constant(-ACTIVATION_LIMIT, ACTIVATION_LIMIT, self.latent_channels)
@@ -144,32 +172,46 @@ class IntegerHyperprior:
         return self._layers[layer](x, stride, 0)
 
     def passes(self, height: int, width: int) -> list[np.ndarray]:
-        """The pixels that each pass codes, bool [h,w] each."""
+        """Returns the pixels that each pass codes, bool [h,w] each."""
         row, column = np.arange(height)[:, None] % 2, np.arange(width)[None, :] % 2
         return [(row == 0) & (column == 0), (row == 1) & (column == 1), row != column]
 
     def hyper_analysis(self, latent: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """latent (fixed point) [h,w,C], h and w multiples of 4 -> z [h/4,w/4,Cz], int64,
-        10 fractional bits."""
+        """Computes the hyper-latent z.
+
+        Args:
+            latent: [h,w,C], 10 fractional bits, h and w multiples of 4.
+            condition: [h,w,16].
+
+        Returns:
+            int64 [h/4,w/4,Cz] with 10 fractional bits.
+        """
         x = np.clip(latent, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
         x = self._hidden("analysis_0", np.concatenate([x, condition], axis=-1))
         x = self._layers["analysis_2"](self._hidden("analysis_1", x, 2), 2)
         return x.astype(np.int64) << HYPER_GAIN_BITS
 
     def hyper_latent_prior(self, condition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean of z and log2 of its scale, fixed point int64 [h/4,w/4,Cz]."""
+        """Returns mean and log2 scale of z, int64 [h/4,w/4,Cz] with 10 fractional bits."""
         x = self._layers["hyper_prior"](area_pool(condition, 4)).astype(np.int64)
         mean, log2_scale = np.split(x, 2, axis=-1)
         return mean << HYPER_GAIN_BITS, log2_scale
 
     def hyper_log2_step(self, condition: np.ndarray) -> np.ndarray | None:
-        """log2 of the step of z, fixed point int64 [h/4,w/4,Cz], not clipped; None: integers."""
+        """Returns log2 of the learnt step of z before clipping, or None without a learnt step.
+
+        The result is int64 [h/4,w/4,Cz] with 10 fractional bits. Without a learnt step, z is
+        rounded to integers.
+        """
         if "hyper_log2_step" not in self._layers:
             return None
         return self._layers["hyper_log2_step"](area_pool(condition, 4)).astype(np.int64)
 
     def hyper_passes(self, height: int, width: int) -> list[np.ndarray]:
-        """The cells of z that each pass codes, bool [h,w] each; one pass without context."""
+        """Returns the cells of z that each pass codes, bool [h,w] each.
+
+        A network without a context for z has a single pass.
+        """
         if "hyper1_context" not in self._layers:
             return [np.ones((height, width), bool)]
         return self.passes(height, width)
@@ -182,10 +224,18 @@ class IntegerHyperprior:
         condition: np.ndarray,
         where: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and log2 scale (fixed point int64 [P,Cz]) of the cells of z that pass 1 or 2 codes.
+        """Returns mean and log2 scale of the P cells of z that pass 1 or 2 codes.
 
-        prior: of `hyper_latent_prior`; known int64 [h/4,w/4,Cz]: values coded by earlier passes
-        less the prior's mean (10 fractional bits), 0 elsewhere; where: bool [h/4,w/4].
+        Args:
+            number: number of the pass, 1 or 2.
+            prior: mean and log2 scale from `hyper_latent_prior`.
+            known: int64 [h/4,w/4,Cz], values of earlier passes minus the mean of the prior, with 10
+                fractional bits; 0 elsewhere.
+            condition: [h,w,16].
+            where: bool [h/4,w/4], the cells.
+
+        Returns:
+            Mean and log2 scale, int64 [P,Cz] with 10 fractional bits.
         """
         context = self._layers[f"hyper{number}_context"]
         x = context.rescale(context.accumulate_at(hyper_activations(known), where))
@@ -196,7 +246,12 @@ class IntegerHyperprior:
         return mean << HYPER_GAIN_BITS, log2_scale
 
     def hyper_synthesis(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """z [h/4,w/4,Cz], int64, 10 fractional bits -> features [h,w,width + 16]."""
+        """Computes features [h,w,width + 16] from z.
+
+        Args:
+            z: int64 [h/4,w/4,Cz] with 10 fractional bits.
+            condition: [h,w,16].
+        """
         x = hyper_activations(z)
         x = self._hidden("synthesis_0", np.concatenate([x, area_pool(condition, 4)], axis=-1))
         x = depth_to_space(self._hidden("synthesis_1", x), 2)
@@ -207,10 +262,17 @@ class IntegerHyperprior:
     def pass_parameters(
         self, number: int, features: np.ndarray, known: np.ndarray, where: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and log2 scale (fixed point int64 [P,C]) of the P pixels that a pass codes.
+        """Returns mean and log2 scale of the P latent pixels that a pass codes.
 
-        features [h,w,width + 16]; known [h or more,w or more,C]: values decoded by earlier passes
-        (fixed point), 0 elsewhere, and what goes on beyond; where: bool [h,w], the pixels.
+        Args:
+            number: number of the pass, 0 to 2.
+            features: [h,w,width + 16] from `hyper_synthesis`.
+            known: [h or more,w or more,C] with 10 fractional bits, values of earlier passes, 0
+                elsewhere. Rows and columns beyond h and w continue the context.
+            where: bool [h,w], the pixels.
+
+        Returns:
+            Mean and log2 scale, int64 [P,C] with 10 fractional bits.
         """
         if number == 0:
             x = self._layers["pass0_1"](self._hidden("pass0_0", features[where]))

@@ -1,13 +1,13 @@
 """The mean-scale hyperprior's network in exact fixed-point arithmetic, NumPy only.
 
-h_a and h_s of `rdc_jax.models.mean_scale`, layer for layer, on the numbers of
-`rdc_jax.entropy.integer_layers`, whose reasons hold here as well. New are
+These are h_a and h_s of `rdc_jax.models.mean_scale`, layer for layer, with the exact arithmetic of
+`rdc_jax.entropy.integer_layers`. In addition there are
 
     leaky ReLU   a < 0 becomes floor((41 a + 2^11) / 2^12), a slope of 0.01001
-    up layers    stored as 5x5 kernels, run as 3x3 to four times the channels, then depth-to-space
-    scales       at 16 fractional bits, bounded below, then log2 by comparison with stored integers
+    up layers    stored as 5x5 kernels, run as 3x3 with four times the channels and depth-to-space
+    scales       16 fractional bits, bounded below, then log2 by comparison with stored integers
 
-One pass codes all latents. The condition (timestep, importance) is not used.
+A single pass codes all latent pixels. The condition (timestep, importance) is not used.
 """
 
 from collections.abc import Mapping
@@ -43,9 +43,19 @@ def quantize_mean_scale(
     scale_bound: float,
     hyper_gain: float,
 ) -> dict[str, np.ndarray]:
-    """The float module's parameter tree and fields -> the arrays of `IntegerMeanScale`.
+    """Converts the float network to the arrays of `IntegerMeanScale`.
 
-    The gain of z moves into the kernels on both sides of it, the median into h_a's last bias.
+    The gain of z moves into the kernels before and after it. The median of z moves into the last
+    bias of h_a.
+
+    Args:
+        params: parameters of the float network by layer and name.
+        latent_unit: unit of the latent, a power of two.
+        scale_bound: smallest scale.
+        hyper_gain: gain of z.
+
+    Returns:
+        Integer arrays by name.
     """
     layers = {layer: (_float64(params, layer, "kernel"), _float64(params, layer, "bias"))
               for layer in KERNELS}  # fmt: skip
@@ -71,16 +81,20 @@ def quantize_mean_scale(
 
 
 def log2_thresholds() -> np.ndarray:
-    """int32 [1024]: the least mantissas, 30 fractional bits, whose log2 rounds to 1, 2, .. / 1024.
+    """Returns the smallest mantissas whose log2 rounds to 1/1024, 2/1024, ..., 1.
 
-    Made once, at export, and stored; a decoder never calls this.
+    The result is int32 [1024] with 30 fractional bits. It is made once, when a model is exported,
+    and stored. A decoder never calls this function.
     """
     exponent = (np.arange(ONE) + 0.5) / ONE
     return np.ceil(np.exp2(MANTISSA_BITS + exponent)).astype(np.int32)
 
 
 def integer_log2(value: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """log2 of int64 values in 1..2**40, at 10 fractional bits, int64; comparisons only."""
+    """Returns log2 of int64 values in 1..2**40, by comparisons only.
+
+    The result is int64 with 10 fractional bits.
+    """
     exponent = np.frexp(value.astype(np.float64))[1].astype(np.int64) - 1
     up = np.maximum(MANTISSA_BITS - exponent, 0)
     down = np.maximum(exponent - MANTISSA_BITS, 0)
@@ -89,15 +103,16 @@ def integer_log2(value: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 
 def leaky_relu(x: np.ndarray) -> np.ndarray:
-    """Integers in float64; exact, as |41 a| < 2**28."""
+    """Applies a leaky ReLU to integers in float64. It is exact because |41 a| < 2**28."""
     leaked = np.floor((LEAK * x + 2.0 ** (LEAK_BITS - 1)) * 2.0**-LEAK_BITS)
     return np.where(x < 0, leaked, x)
 
 
 def phase_kernel(weight: np.ndarray) -> np.ndarray:
-    """Upward kernel [5,5,c,o] -> [3,3,c,4 o], output channels (row phase, column phase, o).
+    """Converts an upsampling kernel [5,5,c,o] to [3,3,c,4 o].
 
-    Phase p of output 2 u + p has tap k = p + 2 - 2 d at input u + d, d = -1, 0, 1; k = 5 is 0.
+    The output channels are (row phase, column phase, o). Phase p of output 2 u + p has the tap
+    k = p + 2 - 2 d at input u + d, with d = -1, 0, 1. The tap k = 5 is 0.
     """
     _, _, c, o = weight.shape
     padded = np.pad(weight, ((0, 1), (0, 1), (0, 0), (0, 0)))
@@ -106,13 +121,23 @@ def phase_kernel(weight: np.ndarray) -> np.ndarray:
 
 
 class IntegerMeanScale:
-    """The network; all activations are integers (10 fractional bits) held in float64 [h,w,c].
+    """The network in integers, with the interface of `IntegerHyperprior`.
 
-    Latents and means are in units of latent_unit (their float values divided by it).
-    Raises RdcError for arrays that are incomplete or could overflow exact arithmetic.
+    All activations are integers with 10 fractional bits in float64 [h,w,c]. Latents and means are
+    in units of latent_unit, which means that their float values are divided by it.
+
+    Attributes:
+        latent_channels: number of channels of the latent.
+        hyper_channels: number of channels of the hyper-latent z.
+        bounds: largest magnitude of each layer's sums, see `accumulator_bounds`.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
+        """Builds the network from the arrays of `quantize_mean_scale`.
+
+        Raises:
+            RdcError: the arrays are incomplete, do not fit each other, or sums could overflow.
+        """
         expected = {f"{layer}.{part}" for layer in KERNELS for part in ("weight", "bias", "shift")}
         expected |= {*VECTORS, *SCALARS, "log2_thresholds"}
         if set(arrays) != expected:
@@ -141,7 +166,7 @@ class IntegerMeanScale:
         self.bounds = self._bounds()
 
     def _bounds(self) -> dict[str, dict[str, int]]:
-        """Largest magnitude of each layer's sums; RdcError where layers do not fit each other."""
+        """Returns bounds on each layer's sums. Raises RdcError if layers do not fit each other."""
         layer = Bounds(self._layers, ACTIVATION_LIMIT)
         x = constant(-ACTIVATION_LIMIT, ACTIVATION_LIMIT, self.latent_channels)
         layer("h_a_4", _leaky(layer("h_a_2", _leaky(layer("h_a_0", x)))))
@@ -153,32 +178,43 @@ class IntegerMeanScale:
         return layer.record
 
     def passes(self, height: int, width: int) -> list[np.ndarray]:
-        """The pixels that each pass codes, bool [h,w]: all in one."""
+        """Returns the pixels that each pass codes: a single pass with all, bool [h,w]."""
         return [np.ones((height, width), bool)]
 
     def hyper_analysis(self, latent: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """latent (fixed point) [h,w,C], h and w multiples of 4 -> z [h/4,w/4,Cz], int64,
-        10 fractional bits."""
+        """Computes the hyper-latent z.
+
+        Args:
+            latent: [h,w,C], 10 fractional bits, h and w multiples of 4.
+            condition: not used.
+
+        Returns:
+            int64 [h/4,w/4,Cz] with 10 fractional bits.
+        """
         x = np.clip(latent, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
         x = leaky_relu(self._layers["h_a_2"](leaky_relu(self._layers["h_a_0"](x)), 2))
         return self._layers["h_a_4"](x, 2).astype(np.int64)
 
     def hyper_latent_prior(self, condition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean of z and log2 of its scale, fixed point int64 [h/4,w/4,Cz]."""
+        """Returns mean and log2 scale of z, int64 [h/4,w/4,Cz] with 10 fractional bits."""
         h, w, _ = condition.shape
         shape = (h // 4, w // 4, self.hyper_channels)
         return np.broadcast_to(self._z_mean, shape), np.broadcast_to(self._z_log2_scale, shape)
 
     def hyper_log2_step(self, condition: np.ndarray) -> None:
-        """z has no step of its own: it is rounded to integers."""
+        """Returns None: z has no learnt step and is rounded to integers."""
 
     def hyper_passes(self, height: int, width: int) -> list[np.ndarray]:
-        """The cells of z that each pass codes: all in one."""
+        """Returns the cells of z that each pass codes: a single pass with all."""
         return self.passes(height, width)
 
     def hyper_synthesis(self, z: np.ndarray, condition: np.ndarray) -> np.ndarray:
-        """z [h/4,w/4,Cz], int64, 10 fractional bits -> exact sums of the last layer, [h,w,2C],
-        before its shift."""
+        """Computes the exact sums [h,w,2C] of the last layer, before its shift.
+
+        Args:
+            z: int64 [h/4,w/4,Cz] with 10 fractional bits.
+            condition: not used.
+        """
         x = np.clip(z + self._z_median, -ACTIVATION_LIMIT, ACTIVATION_LIMIT).astype(np.float64)
         for layer in UP:
             x = depth_to_space(leaky_relu(self._layers[layer](x)), 2)
@@ -187,9 +223,16 @@ class IntegerMeanScale:
     def pass_parameters(
         self, number: int, features: np.ndarray, known: np.ndarray, where: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and log2 scale (fixed point int64 [P,C]) of the P pixels `where`, bool [h,w].
+        """Returns mean and log2 scale of the P latent pixels of the single pass.
 
-        features: of `hyper_synthesis`. There is one pass, and nothing known before it.
+        Args:
+            number: not used; there is a single pass.
+            features: sums from `hyper_synthesis`.
+            known: not used; no values are known before the single pass.
+            where: bool [h,w], the pixels.
+
+        Returns:
+            Mean and log2 scale, int64 [P,C] with 10 fractional bits.
         """
         scale_sum, mean_sum = np.split(features[where], 2, axis=-1)
         last = self._layers["h_s_4"]
@@ -201,7 +244,7 @@ class IntegerMeanScale:
 
 
 def _checked(layer: str, arrays: Mapping[str, np.ndarray]) -> IntegerConv:
-    """A proven layer; upward kernels as the four-phase kernels that run."""
+    """Builds a checked layer. Upsampling kernels are converted to four phases."""
     weight, bias = arrays[f"{layer}.weight"], arrays[f"{layer}.bias"]
     if weight.ndim != 4 or bias.ndim != 1 or weight.shape[:2] != (KERNELS[layer],) * 2:
         raise _damaged(layer)

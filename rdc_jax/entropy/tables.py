@@ -1,15 +1,16 @@
-"""Bank of integer probability tables over (scale index, dither phase).
+"""Bank of integer probability tables, one for each scale index and dither phase.
 
-A symbol k is the universally quantised, dithered residual of a Gaussian of standard deviation s
-with step Delta. With r = s / Delta and dither d on [-1/2, 1/2),
+A symbol k is the residual of a Gaussian with standard deviation s, quantised with step Delta and
+dither (Ziv 1985). With r = s / Delta and dither d in [-1/2, 1/2),
 
     P(k | r, d) = Phi((k + d + 1/2) / r) - Phi((k + d - 1/2) / r),     Phi unit Gaussian CDF
 
-(Ziv 1985 for the dithered quantiser; docs/bitstream.md for the stored layout). r is one of 80
-log-spaced values, d one of 32 phases. P(k | r, d) = P(-k | r, -d) and d_{31-j} = -d_j, so only
-phases 0..15 are stored: table number = 16 * scale_index + min(phase, 31 - phase).
+r is one of 80 log-spaced values, and d belongs to one of 32 phases. P(k | r, d) = P(-k | r, -d) and
+d_{31-j} = -d_j, so only phases 0..15 are stored: table number = 16 * scale_index + min(phase, 31 -
+phase). docs/bitstream.md specifies the stored layout.
 
-The bank is built once, at model export, stored with the weights, and never rebuilt at load.
+The bank is built once, when a model is exported, and stored with the weights. It is never rebuilt
+when a model is loaded.
 """
 
 import dataclasses
@@ -37,13 +38,16 @@ _LAYOUT = {"lowest": np.int16, "offsets": np.int32, "counts": np.uint16}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TableBank:
-    """Integer tables; each array is read-only.
+    """Integer probability tables.
 
-    Table n covers the symbols lowest[n] .. lowest[n] + size - 2 and, last, one escape symbol,
-    where size = offsets[n + 1] - offsets[n]. Its counts are counts[offsets[n]:offsets[n + 1]],
-    each >= 1, sum exactly 2**16.
+    Table n has size = offsets[n + 1] - offsets[n] entries. It covers the symbols lowest[n] ..
+    lowest[n] + size - 2 and an escape symbol, which comes last. Its counts are
+    counts[offsets[n]:offsets[n + 1]]. Each count is at least 1, and their sum is exactly 2**16.
 
-    lowest: int16 [1280]; offsets: int32 [1281]; counts: uint16 [offsets[1280]].
+    Attributes:
+        lowest: int16 [1280], read-only.
+        offsets: int32 [1281], read-only.
+        counts: uint16 [offsets[1280]], read-only.
     """
 
     lowest: np.ndarray
@@ -51,22 +55,22 @@ class TableBank:
     counts: np.ndarray
 
     def table(self, number: int) -> tuple[int, np.ndarray]:
-        """(lowest symbol, counts uint16 [size], escape last) of one table, number in 0..1279."""
+        """Returns the lowest symbol and the counts, uint16 [size], of table 0..1279."""
         begin, end = self.offsets[number : number + 2]
         return int(self.lowest[number]), self.counts[begin:end]
 
     @functools.cached_property
     def sizes(self) -> np.ndarray:
-        """int32 [1280]: symbols per table, the escape symbol included."""
+        """Number of symbols of each table, the escape symbol included, int32 [1280]."""
         return np.diff(self.offsets)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The three arrays, to be stored with the weights."""
+        """Returns the three arrays that are stored with the weights."""
         return {name: getattr(self, name) for name in _LAYOUT}
 
     @staticmethod
     def from_arrays(arrays: dict[str, np.ndarray]) -> "TableBank":
-        """Inverse of to_arrays; raises RdcError for anything that is not a complete bank."""
+        """Inverse of `to_arrays`. Raises RdcError for anything but a complete bank."""
         if set(arrays) != set(_LAYOUT):
             raise _damaged(f"arrays {sorted(arrays)} instead of {sorted(_LAYOUT)}")
         checked = {}
@@ -91,7 +95,7 @@ class TableBank:
         return TableBank(lowest, offsets, counts)
 
     def sha256(self) -> str:
-        """Hex digest over a tag and the little-endian bytes of lowest, offsets, counts."""
+        """Returns the SHA-256 of a tag and the little-endian bytes of lowest, offsets, counts."""
         digest = hashlib.sha256(_HASH_TAG)
         for name, dtype in _LAYOUT.items():
             digest.update(getattr(self, name).astype(np.dtype(dtype).newbyteorder("<")).tobytes())
@@ -103,20 +107,29 @@ def _damaged(what: str) -> RdcError:
 
 
 def relative_scale(scale_index) -> np.ndarray:
-    """r = s / Delta, float64, of scale indexes in 0..79."""
+    """Returns r = s / Delta, float64, of scale indexes in 0..79."""
     return np.exp2(MIN_LOG2_SCALE + np.asarray(scale_index, np.float64) / SCALES_PER_OCTAVE)
 
 
 def phase_dither(phase) -> np.ndarray:
-    """Dither d in (-1/2, 1/2), float64 and exact, of phases in 0..31."""
+    """Returns the exact dither d in (-1/2, 1/2), float64, of phases in 0..31."""
     return (2 * np.asarray(phase, np.float64) + 1) / (2 * NUM_PHASES) - 0.5
 
 
 def scale_index_from_log2(log2_ratio_fixed, fraction_bits: int) -> np.ndarray:
-    """Scale index of log2(s / Delta), integers only.
+    """Returns the scale index of x = log2(s / Delta), computed in integers.
 
-    log2_ratio_fixed: integer array x * 2**fraction_bits, fraction_bits in 0..50. Returns
-    uint8, clip(floor(6 * (x + 7) + 1/2), 0, 79): halves round up.
+    The index is clip(floor(6 * (x + 7) + 1/2), 0, 79), so halves round up.
+
+    Args:
+        log2_ratio_fixed: integer array, x * 2**fraction_bits.
+        fraction_bits: 0..50.
+
+    Returns:
+        uint8 with the shape of `log2_ratio_fixed`.
+
+    Raises:
+        RdcError: the array is not of integers, or fraction_bits is out of range.
     """
     if not 0 <= fraction_bits <= 50:
         raise RdcError(f"fraction_bits is {fraction_bits}: choose 0..50")
@@ -131,25 +144,31 @@ def scale_index_from_log2(log2_ratio_fixed, fraction_bits: int) -> np.ndarray:
 
 
 def table_number(scale_index: np.ndarray, phase: np.ndarray) -> np.ndarray:
-    """uint16 table number, 16 * scale_index + min(phase, 31 - phase), same shape as the input."""
+    """Returns the table number, 16 * scale_index + min(phase, 31 - phase), uint16."""
     folded = np.minimum(phase, NUM_PHASES - 1 - phase).astype(np.uint16)
     return scale_index.astype(np.uint16) * np.uint16(NUM_PHASES // 2) + folded
 
 
 def fold_symbols(symbols: np.ndarray, phase: np.ndarray) -> np.ndarray:
-    """Mirror image of symbols whose phase is not stored: -k where phase >= 16. Its own inverse."""
+    """Mirrors symbols whose phase is not stored: -k if phase >= 16. It is its own inverse."""
     return np.where(phase >= NUM_PHASES // 2, -symbols, symbols)
 
 
 def escape_distance(folded: np.ndarray, lowest: np.ndarray, highest: np.ndarray) -> np.ndarray:
-    """int64: 0.. how far beyond the table an escaped symbol lies, less one."""
+    """Returns the distance of escaped symbols to the end of their table, minus one, int64."""
     return np.where(folded > highest, folded - highest, lowest - folded).astype(np.int64) - 1
 
 
 def ideal_bits(symbols, scale_index, phase) -> np.ndarray:
-    """-log2 P(k | i, j) of the continuous model, float64 bits per symbol, finite in the tails.
+    """Returns the code length -log2 P(k | i, j) under the continuous model, finite in the tails.
 
-    symbols: integers; scale_index: 0..79; phase: 0..31; arrays of one shape.
+    Args:
+        symbols: integers k.
+        scale_index: 0..79, with the shape of `symbols`.
+        phase: 0..31, with the shape of `symbols`.
+
+    Returns:
+        float64, bits per symbol.
     """
     from scipy.special import log_ndtr
 
@@ -161,7 +180,17 @@ def ideal_bits(symbols, scale_index, phase) -> np.ndarray:
 
 
 def table_bits(bank: TableBank, symbols, scale_index, phase) -> np.ndarray:
-    """Code length under the integer counts, escape codes included, float64 bits per symbol."""
+    """Returns the code length under the integer counts, escape codes included.
+
+    Args:
+        bank: probability tables.
+        symbols: integers.
+        scale_index: 0..79, with the shape of `symbols`.
+        phase: 0..31, with the shape of `symbols`.
+
+    Returns:
+        float64, bits per symbol.
+    """
     scale_index, phase = np.asarray(scale_index), np.asarray(phase)
     number = table_number(scale_index, phase)
     folded = fold_symbols(np.asarray(symbols, np.int64), phase)
@@ -177,7 +206,7 @@ def table_bits(bank: TableBank, symbols, scale_index, phase) -> np.ndarray:
 
 
 def build_table_bank() -> TableBank:
-    """The bank of the module's formula; floats and scipy are used here and nowhere else."""
+    """Builds the bank from the formula of the module docstring, with floats and SciPy."""
     lowest, sizes, counts = [], [], []
     for scale in relative_scale(np.arange(NUM_SCALES)):
         for dither in phase_dither(np.arange(NUM_PHASES // 2)):
@@ -195,7 +224,10 @@ def build_table_bank() -> TableBank:
 
 
 def _build_table(scale: float, dither: float) -> tuple[int, np.ndarray]:
-    """(lowest symbol, uint16 counts): symbols worth at least half a count, then the escape."""
+    """Returns the lowest symbol and the counts of one table, uint16, the escape symbol last.
+
+    The table has all symbols that are worth at least half a count.
+    """
     from scipy.special import ndtr
 
     reach = int(np.ceil(6 * scale)) + 1
@@ -210,7 +242,11 @@ def _build_table(scale: float, dither: float) -> tuple[int, np.ndarray]:
 
 
 def _integer_counts(probability: np.ndarray) -> np.ndarray:
-    """uint16 counts >= 1 of sum 2**16: floors, then one by one the count whose change pays most."""
+    """Rounds probabilities to counts, uint16, at least 1 each and with the sum 2**16.
+
+    The counts start as floors. Then the count whose change saves most bits is changed by one,
+    until the sum is right.
+    """
     counts = np.maximum(np.floor(probability * _TOTAL), 1).astype(np.int64)
     missing = _TOTAL - int(counts.sum())
     step = 1 if missing > 0 else -1

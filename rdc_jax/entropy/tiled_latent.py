@@ -1,7 +1,7 @@
-"""A latent coded tile by tile, and read back as a whole or window by window.
+"""Coding of a latent tile by tile, and decoding as a whole or window by window.
 
-Each tile is coded like the latent of a picture of its own: hyper-latent, passes and context end at
-its border. It has the picture's dither, and its part of the picture's map.
+Each tile is coded like the latent of a separate image: hyper-latent, passes and context end at its
+border. Dither and importance map are those of the whole image at the position of the tile.
 """
 
 import dataclasses
@@ -20,14 +20,17 @@ from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
 from rdc_jax.errors import RdcError
 
 Latent = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""yhat, mean, scale of a window of the latent, float32 [h,w,C] each."""
+"""yhat, mean and scale of a window of the latent, float32 [h,w,C] each."""
 
 Windows = Callable[[Window], Latent]
-"""Decodes a window of the latent. The windows asked for one after the other go down the picture."""
+"""Function that decodes a window of the latent. Call it for windows from top to bottom."""
 
 
 class Tally(NamedTuple):
-    """What coding found, as in CodedLatent; symbol_hash: sha256 of the tiles' own, as bytes."""
+    """Bits and hash of all tiles, as in CodedLatent.
+
+    symbol_hash is the SHA-256 of the symbol hashes of the tiles, as bytes.
+    """
 
     hyper_bits: float
     latent_bits: float
@@ -36,7 +39,17 @@ class Tally(NamedTuple):
 
 
 class DamagedTile(NamedTuple):
-    """A tile that could not be decoded: which of how many, its pixels in the picture, and why."""
+    """A tile that could not be decoded.
+
+    Attributes:
+        number: number of the tile, from 0.
+        count: number of tiles in the file.
+        x: left edge in image pixels.
+        y: top edge in image pixels.
+        width: width in image pixels.
+        height: height in image pixels.
+        reason: why the tile could not be decoded.
+    """
 
     number: int
     count: int
@@ -54,7 +67,7 @@ class DamagedTile(NamedTuple):
 
 
 def conditions_of(conditions: Conditions, window: Window) -> Conditions:
-    """A tile's part of what is known of a picture."""
+    """Returns the conditions of a tile, from those of the image and the tile's window."""
     height, width = window.bottom - window.top, window.right - window.left
     rows, columns = (latent_coding.padded_size(size) for size in (height, width))
     return dataclasses.replace(
@@ -70,9 +83,20 @@ def conditions_of(conditions: Conditions, window: Window) -> Conditions:
 def encode(
     model: EntropyModel, latent: np.ndarray, conditions: Conditions, side: int, downsampling: int
 ) -> tuple[bytes, Tally]:
-    """The payload of section TILES of a clean latent, float [h,w,C].
+    """Codes a clean latent in tiles.
 
-    side: of a tile in picture pixels, of which downsampling x downsampling are one of the latent.
+    Args:
+        model: the entropy model.
+        latent: float [h,w,C] in latent units.
+        conditions: conditions of the whole image.
+        side: side of a tile in image pixels.
+        downsampling: image pixels per latent pixel along a side.
+
+    Returns:
+        The payload of section TILES, and bits and hash of all tiles.
+
+    Raises:
+        RdcError: the latent is not finite.
     """
     grid = Grid(conditions.height, conditions.width, side // downsampling)
     everything = Window(0, grid.height, 0, grid.width)
@@ -96,20 +120,25 @@ def encode(
 class TiledFile:
     """The tiles of a file, decoded one at a time.
 
-    conditions: of the whole picture, whose pixels are scale x scale to one of the latent, width x
-    height in all. on_damage: is told of each tile that is damaged, and the tile is what the prior
-    says; None: damage is an error.
+    Attributes:
+        conditions: conditions of the whole image.
+        read: reads bytes of the file.
+        index: positions of the tiles, with its grid in latent pixels.
+        scale: image pixels per latent pixel along a side.
+        size: (width, height) of the image in pixels.
+        on_damage: called with each damaged tile, which is then filled with the prediction of the
+            prior. None makes damage an error.
     """
 
     conditions: Conditions
     read: Read
     index: Index
     scale: int
-    size: tuple[int, int]  # width, height of the picture
+    size: tuple[int, int]
     on_damage: Callable[[DamagedTile], None] | None = None
 
     def tile(self, model: EntropyModel, number: int) -> CodedLatent:
-        """Raises BitstreamError for a damaged tile where that is an error."""
+        """Decodes one tile. Raises BitstreamError for a damaged tile if `on_damage` is None."""
         known = conditions_of(self.conditions, self.index.grid.window(number))
         try:
             streams = tile_index.read_streams(self.read, self.index, number)
@@ -119,7 +148,7 @@ class TiledFile:
         return latent_coding.missing_latent(model, known)
 
     def refuse(self, number: int, reason: str) -> None:
-        """Tells of a damaged tile, or raises BitstreamError."""
+        """Reports a damaged tile to `on_damage`, or raises BitstreamError."""
         place, (width, height) = self.index.grid.window(number), self.size
         y, bottom, x, right = (edge * self.scale for edge in place)
         right, bottom = min(right, width), min(bottom, height)
@@ -130,7 +159,7 @@ class TiledFile:
         self.on_damage(damage)
 
     def check(self) -> None:
-        """Reads all tiles and raises BitstreamError for the first one with a wrong CRC."""
+        """Reads all tiles and reports those with a wrong CRC, see `refuse`."""
         for number in range(len(self.index.offsets)):
             try:
                 tile_index.read_streams(self.read, self.index, number)
@@ -138,7 +167,7 @@ class TiledFile:
                 self.refuse(number, str(error))
 
     def whole(self, model: EntropyModel) -> CodedLatent:
-        """All of the latent; the hash is that of `encode`, bits are not counted."""
+        """Decodes the whole latent. The hash equals that of `encode`. Bits are not counted."""
         grid, digest = self.index.grid, hashlib.sha256()
         everything = Window(0, grid.height, 0, grid.width)
 
@@ -152,7 +181,10 @@ class TiledFile:
         return CodedLatent(*arrays, 0.0, 0.0, None, digest.hexdigest())
 
     def windows(self, model: EntropyModel) -> Windows:
-        """Decodes what windows need; tiles that the last window had no part of are forgotten."""
+        """Returns a function that decodes windows of the latent.
+
+        It keeps the tiles of the last window and drops all others.
+        """
         grid, channels = self.index.grid, model.network.latent_channels
         at_hand: dict[int, Latent] = {}
 
@@ -171,7 +203,7 @@ class TiledFile:
 
 
 def whole_windows(coded: CodedLatent) -> Windows:
-    """Windows of a latent that is decoded already."""
+    """Returns a function that gives windows of a latent that is already decoded."""
 
     def window(wanted: Window) -> Latent:
         where = wanted.of(Window(0, 0, 0, 0))
@@ -181,7 +213,7 @@ def whole_windows(coded: CodedLatent) -> Windows:
 
 
 def _joined(tiles: Iterable[tuple[Window, Latent]], wanted: Window, channels: int) -> Latent:
-    """A window of the latent from the tiles that cover it."""
+    """Assembles a window of the latent from the tiles that cover it."""
     shape = (wanted.bottom - wanted.top, wanted.right - wanted.left, channels)
     arrays = tuple(np.empty(shape, np.float32) for _ in range(3))
     for tile, latent in tiles:

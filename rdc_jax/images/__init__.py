@@ -1,6 +1,6 @@
-"""Image files in and out, and what an encoder takes for pixels.
+"""Image files: reading, writing, and the checks on pixels that an encoder makes.
 
-Reading and writing are in `rdc_jax.images`; these are the names that the rest uses.
+The names below are the ones that other rooms use.
 """
 
 import os
@@ -9,31 +9,34 @@ import numpy as np
 
 from rdc_jax.errors import RdcError
 from rdc_jax.images.atomic_files import atomic_write
-from rdc_jax.images.image import Picture
+from rdc_jax.images.image import LoadedImage
 from rdc_jax.images.reading import MAX_PIXELS, read_image
-from rdc_jax.images.writing import picture_bytes, write_image, write_picture
+from rdc_jax.images.writing import image_bytes, write_image, write_loaded_image
 
 __all__ = [
     "MAX_PIXELS",
-    "Picture",
+    "LoadedImage",
     "atomic_write",
     "checked_pixels",
-    "picture_bytes",
+    "image_bytes",
     "read_image",
     "write_image",
-    "write_picture",
+    "write_loaded_image",
 ]
 
 
 def checked_pixels(pixels: np.ndarray, grey: bool = False) -> tuple[np.ndarray, bool]:
-    """Pixels as an encoder takes them, uint8 [height, width, 3], and whether they are grey.
+    """Returns pixels in the form an encoder takes, and whether they are grey.
 
     Args:
         pixels: uint8 [height, width, 3], or [height, width] for grey.
-        grey: whether three channels are known to be equal.
+        grey: True if the three channels are known to be equal.
+
+    Returns:
+        uint8 [height, width, 3], and True for a grey image.
 
     Raises:
-        RdcError: something else was given, such as a path.
+        RdcError: `pixels` is a path, or has the wrong dtype or shape.
     """
     if isinstance(pixels, str | os.PathLike):
         raise RdcError(
@@ -46,7 +49,7 @@ def checked_pixels(pixels: np.ndarray, grey: bool = False) -> tuple[np.ndarray, 
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=-1), True
     if pixels.shape[-1] != 3:
-        mend = "; alpha goes into extras, see rdc_jax.codec.metadata_sections"
-        given = f"{pixels.shape[-1]}{mend if pixels.shape[-1] == 4 else ''}"
+        hint = "; alpha goes into extras, see rdc_jax.codec.metadata_sections"
+        given = f"{pixels.shape[-1]}{hint if pixels.shape[-1] == 4 else ''}"
         raise RdcError(f"pixels must have 3 channels, not {given}")
     return pixels, grey

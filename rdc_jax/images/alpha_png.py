@@ -1,7 +1,8 @@
-"""A plane of 8-bit greys as a small PNG file, and back; any PNG reader opens it.
+"""An alpha plane as a small 8-bit grey PNG file, and back. Any PNG reader can open the file.
 
-Pillow takes a filter for each row by a rule that is made for photographs. Planes of transparency
-are ramps and flat parts, where one filter for all rows is often much smaller: the best of the five.
+Pillow chooses a filter for each row by a rule that suits photographs. Alpha planes consist of ramps
+and flat areas. For those, a single filter for all rows often gives a much smaller file, so this
+module uses the best of the five.
 """
 
 import io
@@ -17,11 +18,11 @@ from rdc_jax.errors import RdcError
 _START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _GREY_8 = (8, 0, 0, 0, 0)  # bit depth, colour type, compression, filter, not interlaced
 _HEADER = struct.Struct(">IIBBBBB")
-_TRIED_PIXELS = 2**20  # on which the filter is chosen
+_TRIED_PIXELS = 2**20  # the filter is chosen on the middle rows, about this many pixels
 
 
 def encode(plane: np.ndarray) -> bytes:
-    """PNG file of a plane uint8 [H,W]."""
+    """Returns the PNG file of an alpha plane uint8 [H,W]."""
     height, width = plane.shape
     rows = max(1, min(height, _TRIED_PIXELS // width))
     middle = plane[(height - rows) // 2 :][:rows]
@@ -35,10 +36,20 @@ def encode(plane: np.ndarray) -> bytes:
 
 
 def decode(data: bytes, height: int, width: int) -> np.ndarray:
-    """The plane uint8 [H,W] of an 8-bit grey PNG file that has to have this size.
+    """Returns the alpha plane of an 8-bit grey PNG file.
 
-    Size and kind are looked at before anything is decompressed. Raises RdcError for another size
-    or kind, and for a damaged file.
+    Size and PNG type are checked before anything is decompressed.
+
+    Args:
+        data: the PNG file.
+        height: height that the plane must have, in pixels.
+        width: width that the plane must have, in pixels.
+
+    Returns:
+        uint8 [height, width].
+
+    Raises:
+        RdcError: the file is damaged, has another size, or is not an 8-bit grey PNG.
     """
     start = len(_START)
     if len(data) < start + _HEADER.size or data[:start] != _START:
@@ -46,17 +57,17 @@ def decode(data: bytes, height: int, width: int) -> np.ndarray:
     found = _HEADER.unpack_from(data, start)
     if found[:2] != (width, height):
         raise RdcError(
-            f"the alpha plane has {found[0]} x {found[1]} pixels, the picture {width} x {height}; "
+            f"the alpha plane has {found[0]} x {found[1]} pixels, the image {width} x {height}; "
             "the file is damaged"
         )
     if found[2:] != _GREY_8:
         raise RdcError("the alpha plane is not an 8-bit grey PNG; the file is damaged")
     try:
-        with warnings.catch_warnings():  # of its size, within the limit, and of odd chunks
+        with warnings.catch_warnings():  # the size is already checked; odd chunks are harmless
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=["PNG"]) as plane:
                 if plane.size != (width, height) or plane.mode != "L":
-                    raise ValueError("it has two headers")  # and Pillow takes the last
+                    raise ValueError("it has two headers")  # Pillow uses the last one
                 return np.array(plane)
     except Exception as error:  # a decoder may raise anything on a damaged file
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -64,7 +75,7 @@ def decode(data: bytes, height: int, width: int) -> np.ndarray:
 
 
 def _filtered(plane: np.ndarray, kind: int) -> bytes:
-    """The rows with one of PNG's filters: 0 none, 1 left, 2 up, 3 their mean, 4 Paeth."""
+    """Filters all rows with one PNG filter: 0 none, 1 left, 2 up, 3 mean of both, 4 Paeth."""
     values = plane.astype(np.int16)
     left, up, corner = (np.zeros_like(values) for _ in range(3))
     left[:, 1:], up[1:], corner[1:, 1:] = values[:, :-1], values[:-1], values[:-1, :-1]
@@ -79,7 +90,7 @@ def _filtered(plane: np.ndarray, kind: int) -> bytes:
 
 
 def _compressed(rows: bytes) -> bytes:
-    """The smaller of two: with matches anywhere, or runs alone, which suits hard edges."""
+    """Returns the smaller of two zlib streams: all matches, or runs only (good for hard edges)."""
     packed = []
     for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_RLE):
         packer = zlib.compressobj(9, strategy=strategy, memLevel=9)

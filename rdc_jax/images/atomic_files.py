@@ -11,16 +11,18 @@ from rdc_jax.errors import RdcError
 
 
 def atomic_write(path: str | Path, data: bytes, *, overwrite: bool) -> None:
-    """Writes a whole file or nothing: into a temporary file beside it, on the disk before it is
-    renamed, so that even a loss of power leaves the old file or the new one.
+    """Writes a whole file or nothing.
+
+    The data goes into a temporary file in the same folder. That file is synced to disk and then
+    renamed, so even a power failure leaves either the old file or the new one.
 
     Args:
-        path: output file; "-" is standard output. Devices and pipes are written to directly.
-        data: its content.
-        overwrite: replace an existing file.
+        path: output file. "-" is standard output. Devices and pipes are written directly.
+        data: content of the file.
+        overwrite: True to replace an existing file.
 
     Raises:
-        RdcError: the file exists and may not be replaced, or cannot be written.
+        RdcError: the file exists and `overwrite` is False, or the file cannot be written.
     """
     if str(path) == "-":
         try:
@@ -40,7 +42,7 @@ def atomic_write(path: str | Path, data: bytes, *, overwrite: bool) -> None:
         if kind not in (stat.S_IFREG, None):
             path.write_bytes(data)
             return
-        target = Path(os.path.realpath(path))  # a link keeps pointing to the file it names
+        target = Path(os.path.realpath(path))  # a symbolic link stays a link to the same file
         if not target.parent.is_dir():
             raise RdcError(f"the folder of the output '{path}' does not exist; create it first")
         temporary = target.with_name(f".rdc-{secrets.token_hex(8)}.tmp")
@@ -58,7 +60,7 @@ def atomic_write(path: str | Path, data: bytes, *, overwrite: bool) -> None:
 
 
 def _sync(descriptor: int) -> None:
-    """Waits until the disk has the file, where the file system knows how to."""
+    """Waits until the file is on disk, on file systems that support it."""
     try:
         os.fsync(descriptor)
     except OSError as error:

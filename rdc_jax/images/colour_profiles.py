@@ -1,20 +1,20 @@
-"""ICC profiles: what they are called, and pixels taken to sRGB through them (by Little CMS)."""
+"""ICC profiles: names, tone curves, and conversion of pixels to sRGB with Little CMS."""
 
 import io
 
 from PIL import Image
 
-_USUAL_LIGHTNESS = (40.0, 68.0)  # L* of the middle value, 128 of 255
+_USUAL_LIGHTNESS = (40.0, 68.0)  # range of CIE L* (0 to 100) of the middle value, 128 of 255
 _SPACES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK", b"Lab ": "LAB"}
 
 
 def pixel_mode(profile: bytes) -> str | None:
-    """Pillow's mode of the pixels that a profile describes, None for others or a damaged one."""
+    """Returns the Pillow mode of the pixels a profile describes; None if unknown or damaged."""
     return _SPACES.get(profile[16:20]) if profile[36:40] == b"acsp" else None
 
 
 def description(profile: bytes) -> str | None:
-    """The name that a profile has for people, None if it is damaged."""
+    """Returns the human-readable name of a profile, or None if the profile is damaged."""
     from PIL import ImageCms
 
     try:
@@ -25,10 +25,14 @@ def description(profile: bytes) -> str | None:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
-    """A picture in sRGB, mode RGB, of one in the mode and the colours of its profile.
+    """Converts an image to sRGB with the perceptual rendering intent.
 
-    Perceptual intent. profile None: of CIE Lab itself. None where the profile is damaged or is
-    one of other pixels.
+    Args:
+        image: image in the mode and colours of `profile`.
+        profile: ICC profile, or None for an image in CIE Lab.
+
+    Returns:
+        Image of mode RGB. None if the profile is damaged or describes pixels of another mode.
     """
     from PIL import ImageCms
 
@@ -46,11 +50,11 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
 
 
 def unusual_tones(profile: bytes) -> bool:
-    """Whether values under a profile are far from evenly spaced to the eye, as linear ones are.
+    """Returns True if the profile's tone curve is far from perceptually uniform.
 
-    The codec's noise is about the same for dark and bright values, which suits the curves of sRGB,
-    Display P3, Adobe RGB (L* 53 to 54 at the middle value) and ProPhoto (61), not linear light
-    (76) or the curves of HDR (8 to 35).
+    The codec's noise is about the same for dark and bright values. That suits the curves of sRGB,
+    Display P3 and Adobe RGB (L* 53 to 54 at the middle value) and ProPhoto (61). It does not suit
+    linear light (76) or HDR curves (8 to 35).
     """
     from PIL import ImageCms
 

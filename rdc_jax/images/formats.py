@@ -1,4 +1,4 @@
-"""The picture formats: by which ending they are known, what they can hold, how they are written."""
+"""Image formats: file name extensions, features, and options for writing."""
 
 import importlib
 from collections.abc import Mapping
@@ -13,11 +13,17 @@ EXTRA = "pip install 'rdc_jax[formats]'"
 
 @dataclass(frozen=True)
 class Format:
-    """One format that can be written.
+    """A format that can be written.
 
-    name: Pillow's. options: of saving. alpha, grey: whether it has a channel of transparency, and
-    pictures of one channel. lossless: whether pixels come back as they were. metadata: the kinds
-    it can hold. plugin: module that teaches it to Pillow, package that has this module.
+    Attributes:
+        name: Pillow's name of the format.
+        options: keyword arguments for `Image.save`.
+        alpha: True if the format has an alpha channel.
+        grey: True if the format can store a single channel.
+        lossless: True if decoded pixels equal the written ones.
+        metadata: kinds of metadata that fit, out of ALL_METADATA.
+        plugin: module that adds the format to Pillow, and the package to install; None if Pillow
+            supports the format itself.
     """
 
     name: str
@@ -50,20 +56,24 @@ FORMATS = {
     ".heic": _HEIF,
     ".heif": _HEIF,
 }
-"""What can be written, by the end of a file's name."""
+"""Writable formats by file name extension."""
 
 WRITABLE = tuple(FORMATS)
-PICTURES = (*WRITABLE, ".gif")
-"""What is taken from a folder of pictures; whatever else Pillow opens is read when it is named."""
+IMAGE_EXTENSIONS = (*WRITABLE, ".gif")
+"""Extensions read from a folder. A file named explicitly may have any format Pillow can open."""
 COMMON = (".png", ".jpg", ".jpeg", ".webp")
-"""What is taken where many pictures are measured or trained on: photographs, and no odd ones."""
+"""Extensions read from a folder for evaluation and training: the usual formats of photographs."""
 
 
 def of_extension(extension: str, file: str | None = None) -> Format:
-    """The format of an extension such as ".png", its plugin at hand.
+    """Returns the format of an extension such as ".png" and registers its plugin.
 
-    file: a name for the message. Raises RdcError for an extension that is unknown, or needs a
-    plugin that is not installed.
+    Args:
+        extension: file name extension with its dot, in upper or lower case.
+        file: file name for the error message; by default the extension.
+
+    Raises:
+        RdcError: the extension is unknown, or needs a plugin that is not installed.
     """
     found = FORMATS.get(extension.lower())
     if found is None:
@@ -77,7 +87,7 @@ def of_extension(extension: str, file: str | None = None) -> Format:
 
 
 def register(plugin: tuple[str, str]) -> bool:
-    """Whether a plugin is installed; Pillow then knows its format."""
+    """Registers a plugin with Pillow. Returns False if the plugin is not installed."""
     try:
         module = importlib.import_module(plugin[0])
     except ImportError:
@@ -88,7 +98,7 @@ def register(plugin: tuple[str, str]) -> bool:
 
 
 def plugin_for(beginning: bytes) -> tuple[str, str] | None:
-    """The plugin that reads a file with this beginning (32 bytes), None if Pillow does."""
+    """Returns the plugin for a file that starts with these 32 bytes, or None if not needed."""
     if beginning[:2] == b"\xff\x0a" or beginning[4:8] == b"JXL ":
         return JXL_PLUGIN
     brands = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")

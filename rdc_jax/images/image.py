@@ -1,4 +1,4 @@
-"""What a picture file holds once it is read, and what is needed to write one."""
+"""The content of an image file: pixels, alpha and metadata."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,16 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture, upright, with what came with it.
+class LoadedImage:
+    """An upright image with its alpha plane and metadata.
 
     Attributes:
-        pixels: uint8 [height, width, 3], the colours that icc describes (sRGB if there is none).
-        grey: whether there is one luma channel (the three channels here are equal).
-        alpha: uint8 [height, width], 255 = opaque; None for a picture that is opaque everywhere.
+        pixels: uint8 [height, width, 3], in the colour space of `icc` (sRGB if `icc` is None).
+        grey: True for a grey image, whose three channels are equal.
+        alpha: uint8 [height, width], 255 = opaque. None if every pixel is opaque.
         icc: ICC profile of the pixels.
-        exif: EXIF block, from its byte order mark on; its orientation, if it has one, is 1.
-        xmp: XMP packet; its orientation, if it has one, is 1.
+        exif: EXIF block that starts with its byte order mark. An orientation in it is 1.
+        xmp: XMP packet. An orientation in it is 1.
         source_mode: Pillow's name of the file's pixel layout, such as "RGB", "P" or "I;16".
     """
 

@@ -1,4 +1,7 @@
-"""Orientation: applied to the pixels, and then set to 1 in EXIF and XMP, one value in place."""
+"""Image orientation: applied to the pixels, then set to 1 in EXIF and XMP.
+
+Only the orientation value is overwritten. All other metadata bytes stay.
+"""
 
 import re
 import struct
@@ -15,34 +18,34 @@ _METHODS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_INTEGERS = {1: "B", 3: "H", 4: "I"}  # types of TIFF values that an orientation may have
+_INTEGERS = {1: "B", 3: "H", 4: "I"}  # TIFF value types an orientation may have, for struct
 _XMP = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>)\s*)[2-8]""")
 
 
-def orientation(picture: Image.Image) -> int:
-    """1 to 8, of a loaded picture, as its EXIF says, else its XMP; 1 where it is not to be used.
+def orientation(image: Image.Image) -> int:
+    """Returns the orientation, 1 to 8, of a loaded image from its EXIF or else its XMP.
 
-    Pillow's TIFF reader and the plugin for HEIC have applied it before. In JPEG XL the pixels are
-    upright by definition, whatever the EXIF block says.
+    Returns 1 if the pixels are already upright. Pillow's TIFF reader and the HEIC plugin turn the
+    pixels themselves. JPEG XL pixels are upright by definition, even if EXIF says otherwise.
     """
-    if picture.format == "JXL":
+    if image.format == "JXL":
         return 1
     try:
-        value = picture.getexif().get(TAG, 1)
-    except Exception:  # a damaged block is kept as it is, and says nothing
+        value = image.getexif().get(TAG, 1)
+    except Exception:  # a damaged EXIF block is kept unchanged and its orientation is ignored
         return 1
     return value if value in _METHODS else 1
 
 
 def upright(image: Image.Image, value: int) -> Image.Image:
-    """The picture of an orientation 1 to 8, upright."""
+    """Turns an image with EXIF orientation `value`, 1 to 8, upright."""
     return image.transpose(_METHODS[value]) if value in _METHODS else image
 
 
 def upright_exif(exif: bytes) -> bytes:
-    """The block with the orientation of its first directory set to 1; no other byte changes.
+    """Sets the orientation in the first directory of an EXIF block to 1. No other byte changes.
 
-    exif: from the byte order mark on. A damaged block is returned as it is.
+    `exif` starts with the byte order mark. A damaged block is returned unchanged.
     """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
@@ -63,5 +66,5 @@ def upright_exif(exif: bytes) -> bytes:
 
 
 def upright_xmp(xmp: bytes) -> bytes:
-    """The packet with each tiff:Orientation set to 1; no other byte changes."""
+    """Sets each tiff:Orientation in an XMP packet to 1. No other byte changes."""
     return _XMP.sub(rb"\g<1>1", xmp)

@@ -1,15 +1,25 @@
-"""Colours for pixels that have none, from those around them: smooth ones, which cost few bits."""
+"""Smooth colours for hidden pixels, interpolated from the visible ones. They cost few bits."""
 
 import numpy as np
 from PIL import Image
 
 
 def filled(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """uint8 [H,W,3] with new colours where hidden, bool [H,W], is true, and the others as they are.
+    """Replaces the colours of hidden pixels and keeps all others.
 
-    Means of known colours over squares of 2, 4, 8, .. pixels, from the smallest square that has
-    any; between the centres of squares they are interpolated. What is hidden has no influence.
-    Raises ValueError if all is hidden.
+    A hidden pixel takes the mean of the visible colours in the smallest square of 2, 4, 8, ...
+    pixels that has any. Between the centres of squares, colours are interpolated. The old colours
+    of hidden pixels have no influence.
+
+    Args:
+        pixels: uint8 [H,W,3].
+        hidden: bool [H,W].
+
+    Returns:
+        uint8 [H,W,3].
+
+    Raises:
+        ValueError: all pixels are hidden.
     """
     if hidden.all():
         raise ValueError("all pixels are hidden: there is no colour to fill them with")
@@ -24,9 +34,10 @@ def filled(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
 
 
 def _halved(colours: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means of what is known in squares of 2 x 2, float32 [h,w,3], and whether anything is, [h,w].
+    """Halves an image: means of known colours over 2 x 2 squares, and which squares have any.
 
-    Not as uint8 with alpha, in which premultiplied colours of plain areas would change.
+    The means are float32 [h,w,3] and the flags bool [h,w]. Averaging uint8 with alpha would not do:
+    premultiplication would change the colours of plain areas.
     """
     height, width = known.shape
     half = (height + 1) // 2, (width + 1) // 2
@@ -40,7 +51,7 @@ def _halved(colours: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _doubled(colours: np.ndarray, height: int, width: int, dtype: np.dtype) -> np.ndarray:
-    """Twice as large, dtype [height,width,3], between the centres of squares bilinear."""
+    """Doubles an image to dtype [height,width,3], bilinear between the centres of squares."""
     box = (0, 0, width / 2, height / 2)
     result = np.empty((height, width, 3), dtype)
     for channel in range(3):

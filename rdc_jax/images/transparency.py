@@ -1,4 +1,4 @@
-"""Transparency: what is behind it, the colours below it, and its plane as a PNG file."""
+"""Transparency: backgrounds, colours under transparent pixels, and alpha planes as PNG files."""
 
 import numpy as np
 from PIL import Image
@@ -6,30 +6,40 @@ from PIL import Image
 from rdc_jax.images import alpha_png, smooth_fill
 
 WHITE = 255
-_STEP = 17  # between the greys of a lossy plane: 0, 14 partly transparent ones, 255
+_STEP = 17  # between values of a lossy alpha plane: 0, 14 partly transparent values, 255
 
 
 def laid_on(pixels: np.ndarray, alpha: np.ndarray, background: int = WHITE) -> np.ndarray:
-    """uint8 [H,W,3] of a picture in front of a grey, 0 to 255; alpha uint8 [H,W]."""
-    picture = Image.fromarray(np.dstack([pixels, alpha]))
-    behind = Image.new("RGBA", picture.size, (background,) * 3 + (255,))
-    return np.array(Image.alpha_composite(behind, picture).convert("RGB"))
+    """Composites an image over a plain grey background.
+
+    Args:
+        pixels: uint8 [H,W,3].
+        alpha: uint8 [H,W], 255 = opaque.
+        background: grey value, 0 to 255.
+
+    Returns:
+        uint8 [H,W,3].
+    """
+    front = Image.fromarray(np.dstack([pixels, alpha]))
+    behind = Image.new("RGBA", front.size, (background,) * 3 + (255,))
+    return np.array(Image.alpha_composite(behind, front).convert("RGB"))
 
 
 def filled(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """uint8 [H,W,3] with smooth colours where alpha, uint8 [H,W], is 0; white if it is everywhere.
+    """Gives smooth colours to pixels uint8 [H,W,3] where alpha uint8 [H,W] is 0.
 
-    Nobody sees these pixels, but they are coded with the others.
+    If alpha is 0 everywhere, all pixels become white. These pixels are invisible but still coded,
+    and smooth colours cost few bits.
     """
     hidden = alpha == 0
     return np.full_like(pixels, WHITE) if hidden.all() else smooth_fill.filled(pixels, hidden)
 
 
 def to_png(alpha: np.ndarray, lossy: bool = False) -> bytes:
-    """A plane uint8 [H,W] as an 8-bit grey PNG file.
+    """Returns an alpha plane uint8 [H,W] as an 8-bit grey PNG file.
 
-    lossy: values between 0 and 255 may be rounded to 14 greys, if that makes the file smaller; 0
-    and 255 never change, nor is anything rounded to them.
+    With `lossy`, values between 0 and 255 are rounded to 14 values if that makes the file smaller.
+    The values 0 and 255 never change, and no other value is rounded to them.
     """
     exact = alpha_png.encode(alpha)
     if not lossy:

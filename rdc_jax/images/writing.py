@@ -1,4 +1,4 @@
-"""Pixels, alpha and metadata -> a picture file of any format."""
+"""Writing of image files: pixels, alpha and metadata in any supported format."""
 
 import dataclasses
 import io
@@ -13,131 +13,155 @@ from rdc_jax.errors import RdcError
 from rdc_jax.images import colour_profiles, formats, transparency
 from rdc_jax.images.atomic_files import atomic_write
 from rdc_jax.images.formats import ALL_METADATA, Format
-from rdc_jax.images.image import Picture
+from rdc_jax.images.image import LoadedImage
 from rdc_jax.images.metadata import DIRECTORIES, EXIF_PREFIX, XMP_TAG, descriptive
 
 
 def write_image(
     path: str | Path, pixels: np.ndarray, *, grey: bool = False, overwrite: bool = False
 ) -> None:
-    """Writes bare pixels in the format of the path's extension; see `write_picture`.
+    """Writes pixels without metadata in the format of the path's extension.
 
     Args:
         path: output file.
         pixels: uint8 [height, width, 3].
-        grey: store one luma channel instead of three (webp and ppm always have three).
-        overwrite: replace an existing file.
-    """
-    write_picture(path, Picture(pixels, grey), overwrite=overwrite)
-
-
-def write_picture(path: str | Path, picture: Picture, *, overwrite: bool = False) -> list[str]:
-    """Writes a picture in the format of the path's extension; returns what that left out.
-
-    png, webp, tif, bmp, ppm and jxl are lossless; jpg, avif and heic have quality 95, full chroma.
+        grey: True to store one channel instead of three (webp and ppm always have three).
+        overwrite: True to replace an existing file.
 
     Raises:
-        RdcError: unknown extension, a plugin that is not installed, image or metadata too large
-            for the format, or see `atomic_write`.
+        RdcError: as `write_loaded_image`.
+    """
+    write_loaded_image(path, LoadedImage(pixels, grey), overwrite=overwrite)
+
+
+def write_loaded_image(
+    path: str | Path, image: LoadedImage, *, overwrite: bool = False
+) -> list[str]:
+    """Writes an image with alpha and metadata in the format of the path's extension.
+
+    png, webp, tif, bmp, ppm and jxl are lossless. jpg, avif and heic are written at quality 95
+    with full chroma resolution.
+
+    Args:
+        path: output file.
+        image: the image to write.
+        overwrite: True to replace an existing file.
+
+    Returns:
+        One note for each part of the image that the format cannot store.
+
+    Raises:
+        RdcError: the extension is unknown, a plugin is not installed, the image or its metadata
+            is too large for the format, or the file cannot be written (see `atomic_write`).
     """
     formats.of_extension(Path(path).suffix, str(path))
-    data, notes = picture_bytes(picture, Path(path).suffix)
+    data, notes = image_bytes(image, Path(path).suffix)
     atomic_write(path, data, overwrite=overwrite)
     return notes
 
 
-def picture_bytes(picture: Picture, extension: str, **options: Any) -> tuple[bytes, list[str]]:
-    """A picture as a file of the format with this extension (".png"), and notes of what is lost.
+def image_bytes(image: LoadedImage, extension: str, **options: Any) -> tuple[bytes, list[str]]:
+    """Encodes an image with alpha and metadata as a file.
 
-    options: of Pillow's writer, on top of the format's own. Where the format has no alpha, the
-    picture is laid on white; where it holds no ICC profile, the colours are taken to sRGB. Raises
-    RdcError as `write_picture`.
+    If the format has no alpha, the image is composited over white. If the format cannot store an
+    ICC profile, the colours are converted to sRGB.
+
+    Args:
+        image: the image to encode.
+        extension: file name extension of the format, such as ".png".
+        **options: options for Pillow's writer, in addition to the options of the format.
+
+    Returns:
+        The bytes of the file, and one note for each part that the format cannot store.
+
+    Raises:
+        RdcError: as `write_loaded_image`, except that no file is written.
     """
-    pixels = picture.pixels
+    pixels = image.pixels
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"pixels must be uint8 [h, w, 3], got {pixels.dtype} {pixels.shape}")
     chosen = formats.of_extension(extension)
     chosen = dataclasses.replace(chosen, options={**chosen.options, **options})
-    picture, notes = _what_fits(picture, chosen)
-    return _saved(picture, chosen), notes
+    image, notes = _what_fits(image, chosen)
+    return _saved(image, chosen), notes
 
 
-def _what_fits(picture: Picture, chosen: Format) -> tuple[Picture, list[str]]:
+def _what_fits(image: LoadedImage, chosen: Format) -> tuple[LoadedImage, list[str]]:
     notes = []
-    if picture.alpha is not None and not chosen.alpha:
-        flat = transparency.laid_on(picture.pixels, picture.alpha)
-        picture = dataclasses.replace(picture, pixels=flat, alpha=None)
-        notes.append(f"{chosen.name} has no transparency, so the picture is laid on white")
-    if picture.icc and "icc" not in chosen.metadata:
-        mode = colour_profiles.pixel_mode(picture.icc)
-        source = Image.fromarray(picture.pixels)
+    if image.alpha is not None and not chosen.alpha:
+        flat = transparency.laid_on(image.pixels, image.alpha)
+        image = dataclasses.replace(image, pixels=flat, alpha=None)
+        notes.append(f"{chosen.name} has no transparency, so the image is laid on white")
+    if image.icc and "icc" not in chosen.metadata:
+        mode = colour_profiles.pixel_mode(image.icc)
+        source = Image.fromarray(image.pixels)
         converted = colour_profiles.to_srgb(
-            source.convert("L") if mode == "L" else source, picture.icc
+            source.convert("L") if mode == "L" else source, image.icc
         )
         if converted is not None:
-            picture = dataclasses.replace(picture, pixels=np.array(converted))
-    lost = [kind for kind in ALL_METADATA if getattr(picture, kind) and kind not in chosen.metadata]
+            image = dataclasses.replace(image, pixels=np.array(converted))
+    lost = [kind for kind in ALL_METADATA if getattr(image, kind) and kind not in chosen.metadata]
     if lost:
-        picture = dataclasses.replace(picture, **dict.fromkeys(lost))
+        image = dataclasses.replace(image, **dict.fromkeys(lost))
         notes.append(
             f"{chosen.name} files cannot hold {' '.join(lost)}"
-            + (", so colours are taken to sRGB" if "icc" in lost else "")
+            + (", so colours are converted to sRGB" if "icc" in lost else "")
         )
-    return picture, notes
+    return image, notes
 
 
-def _saved(picture: Picture, chosen: Format) -> bytes:
-    image = Image.fromarray(picture.pixels)
-    # A profile of three channels does not describe one.
-    of_colour = picture.icc and colour_profiles.pixel_mode(picture.icc) == "RGB"
-    if picture.grey and chosen.grey and not of_colour:
-        image = image.convert("L")
-    if picture.alpha is not None:
-        image.putalpha(Image.fromarray(picture.alpha))
+def _saved(image: LoadedImage, chosen: Format) -> bytes:
+    encoder_input = Image.fromarray(image.pixels)
+    # An RGB profile cannot describe a grey file, so three channels are stored.
+    of_colour = image.icc and colour_profiles.pixel_mode(image.icc) == "RGB"
+    if image.grey and chosen.grey and not of_colour:
+        encoder_input = encoder_input.convert("L")
+    if image.alpha is not None:
+        encoder_input.putalpha(Image.fromarray(image.alpha))
     encoded = io.BytesIO()
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\b|pillow_(jxl|heif)\b")
-            options = {**chosen.options, **_with_metadata(picture, chosen)}
-            image.save(encoded, chosen.name, **options)
-    except Exception as error:  # plugins have exceptions of their own
-        height, width = picture.pixels.shape[:2]
+            options = {**chosen.options, **_with_metadata(image, chosen)}
+            encoder_input.save(encoded, chosen.name, **options)
+    except Exception as error:  # plugins raise their own exception types
+        height, width = image.pixels.shape[:2]
         reason = " ".join(str(error).split()) or type(error).__name__
-        held = [kind for kind in chosen.metadata if getattr(picture, kind)]
-        mend = f"; --metadata chooses among {','.join(held)}" if held else ""
+        held = [kind for kind in chosen.metadata if getattr(image, kind)]
+        hint = f"; --metadata chooses among {','.join(held)}" if held else ""
         raise RdcError(
-            f"cannot store {width} x {height} pixels as {chosen.name}: {reason}{mend}"
+            f"cannot store {width} x {height} pixels as {chosen.name}: {reason}{hint}"
         ) from None
     return encoded.getvalue()
 
 
-def _with_metadata(picture: Picture, chosen: Format) -> dict[str, Any]:
-    """Pillow's options that put the metadata in the file."""
+def _with_metadata(image: LoadedImage, chosen: Format) -> dict[str, Any]:
+    """Returns the options that make Pillow store the metadata in the file."""
     options: dict[str, Any] = {}
-    if picture.icc:
-        options["icc_profile"] = picture.icc
+    if image.icc:
+        options["icc_profile"] = image.icc
     if chosen.name == "TIFF":
-        tags = _tiff_tags(picture)
-        if any(tag in tags for tag in DIRECTORIES):  # Pillow writes none in compressed files
+        tags = _tiff_tags(image)
+        if any(tag in tags for tag in DIRECTORIES):  # Pillow omits them from compressed files
             options["compression"] = "raw"
         return options | ({"exif": tags} if len(tags) else {})
-    if picture.exif:
-        options["exif"] = EXIF_PREFIX + picture.exif
-    if picture.xmp and chosen.name == "PNG":
+    if image.exif:
+        options["exif"] = EXIF_PREFIX + image.exif
+    if image.xmp and chosen.name == "PNG":
         chunks = PngImagePlugin.PngInfo()
-        chunks.add_itxt("XML:com.adobe.xmp", picture.xmp)
+        chunks.add_itxt("XML:com.adobe.xmp", image.xmp)
         options["pnginfo"] = chunks
-    elif picture.xmp:
-        options["xmp"] = picture.xmp
+    elif image.xmp:
+        options["xmp"] = image.xmp
     return options
 
 
-def _tiff_tags(picture: Picture) -> Image.Exif:
-    """The tags of an EXIF block that TIFF keeps among its own, and XMP, which is one of them."""
+def _tiff_tags(image: LoadedImage) -> Image.Exif:
+    """Returns the EXIF tags that a TIFF file keeps in its own directory, and XMP as a tag."""
     tags = Image.Exif()
-    if picture.exif:
-        tags.load(EXIF_PREFIX + picture.exif)
+    if image.exif:
+        tags.load(EXIF_PREFIX + image.exif)
         tags = descriptive(tags) or Image.Exif()
-    if picture.xmp:
-        tags[XMP_TAG] = picture.xmp
+    if image.xmp:
+        tags[XMP_TAG] = image.xmp
     return tags

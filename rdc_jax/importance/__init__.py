@@ -1,1 +1,1 @@
-"""Importance masks: shapes given in numbers, and what is found in the picture itself."""
+"""Importance masks and maps: shapes, detectors and saliency, levels, timesteps, simplification."""

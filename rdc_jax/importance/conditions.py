@@ -1,4 +1,4 @@
-"""What an entropy model knows of each latent pixel before the latent: level and timestep."""
+"""What the entropy model knows of each latent pixel in advance: importance level and timestep."""
 
 import numpy as np
 
@@ -10,7 +10,13 @@ from rdc_jax.importance.timesteps import level_timesteps
 
 
 def conditions_of(header: Header, grid: np.ndarray, downsampling: int) -> Conditions:
-    """What encoder and decoder both know before the latent; from header and decoded map."""
+    """Returns what encoder and decoder both know before the latent.
+
+    Args:
+        header: header of the file.
+        grid: uint8 [rows, columns], the decoded importance map.
+        downsampling: image pixels per latent pixel along a side.
+    """
     f = downsampling
     height, width = (-(-n // f) for n in (header.height, header.width))
     padded = latent_coding.padded_size(height), latent_coding.padded_size(width)

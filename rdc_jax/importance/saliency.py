@@ -1,13 +1,15 @@
-"""What people are likely to look at, found in the picture itself: a guess, with no network.
+"""Saliency: a guess at what people look at, without a network. The detector "contrast".
 
-    border contrast     colours far from those along the picture's sides        (whole objects)
-  x spectral residual   what the picture's spectrum does not lead one to expect (detail)
-  x centre prior        photographers put what matters near the middle
+    border contrast     colours far from those along the image's sides      (whole objects)
+  x spectral residual   deviations from a smooth log spectrum               (detail)
+  x centre prior        photographers put the subject near the centre
 
-The first two are geometric partners, the last a broad Gaussian. Sources: Wei et al., Geodesic
-saliency using background priors, 2012, and Zhang et al., Minimum barrier salient object detection,
-2015, for the border as a sample of the background; Hou and Zhang, Saliency detection: a spectral
-residual approach, 2007; Judd et al., Learning to predict where humans look, 2009, for the centre.
+The first two are combined by their geometric mean. The centre prior is a broad Gaussian.
+
+Sources: Wei et al., Geodesic saliency using background priors, 2012, and Zhang et al., Minimum
+barrier salient object detection, 2015 (the border as a sample of the background); Hou and Zhang,
+Saliency detection: a spectral residual approach, 2007; Judd et al., Learning to predict where
+humans look, 2009 (the centre).
 """
 
 import numpy as np
@@ -15,23 +17,23 @@ from scipy import ndimage
 
 from rdc_jax.images.reduction import reduced
 
-SIDE = 96  # pixels of the longer side at which saliency is computed
-BORDER = 0.06  # of that, the width of the frame that stands for the background
-IMPORTANT_AREA = 0.25  # of the picture, where the result is .5 or more
-SOFTNESS = 0.15  # of the ranks, half the width of the ramp between unimportant and important
-CENTRE_SIGMA = 0.33  # of each side
+SIDE = 96  # longer side, in pixels, at which saliency is computed
+BORDER = 0.06  # width of the border that represents the background, as share of each side
+IMPORTANT_AREA = 0.25  # share of the image where the mask is 0.5 or more
+SOFTNESS = 0.15  # half the width of the ramp from unimportant to important, as share of the ranks
+CENTRE_SIGMA = 0.33  # standard deviation of the centre prior, as share of each side
 TINY = 1e-6
 
 
 def salient(pixels: np.ndarray) -> np.ndarray:
-    """A soft importance mask of a picture.
+    """Returns a soft importance mask of an image.
 
     Args:
-      pixels: uint8 [h,w,3] or [h,w].
+        pixels: uint8 [h,w,3] or [h,w].
 
     Returns:
-      float32 [h,w] in [0,1]; about a quarter of the area is .5 or more. In a picture without any
-      contrast the middle is important.
+        float32 [h,w] in [0,1]. About a quarter of the area is 0.5 or more. In an image without
+        contrast, the centre is important.
     """
     height, width = pixels.shape[:2]
     colour = opponent_colours(reduced(pixels, SIDE) / 255.0)
@@ -49,17 +51,16 @@ def salient(pixels: np.ndarray) -> np.ndarray:
 
 
 def opponent_colours(rgb: np.ndarray) -> np.ndarray:
-    """Luma, red against green, blue against yellow; [h,w,3] in [0,1] -> the same shape."""
+    """Converts RGB [h,w,3] in [0,1] to luma, red-green and blue-yellow, [h,w,3]."""
     r, g, b = np.moveaxis(rgb, -1, 0)
     return np.stack([0.3 * r + 0.6 * g + 0.1 * b, r - g, b - (r + g) / 2.0], axis=-1)
 
 
 def border_contrast(colour: np.ndarray) -> np.ndarray:
-    """Distance of each colour from those of the nearest-looking side of the frame: [h,w].
+    """Returns the distance of each colour [h,w,3] to the most similar side of the border, [h,w].
 
-    The distance is Mahalanobis' to each of the four sides' colours, the least of the four: an
-    object that touches one side is not background for the others, but sky above and grass below
-    both are.
+    It is the smallest of four Mahalanobis distances, one per side. Separate sides allow different
+    backgrounds, such as sky above and grass below, and an object may touch one side.
     """
     height, width, channels = colour.shape
     rows, columns = (max(1, round(BORDER * side)) for side in (height, width))
@@ -76,31 +77,31 @@ def border_contrast(colour: np.ndarray) -> np.ndarray:
 
 
 def spectral_residual(colour: np.ndarray) -> np.ndarray:
-    """Energy that remains when a smooth log spectrum is taken off, summed over channels: [h,w]."""
+    """Returns the energy [h,w] left after removing a smooth log spectrum, summed over channels."""
     spectrum = np.fft.fft2(colour, axes=(0, 1))
     log_amplitude = np.log(np.abs(spectrum) + 1e-8)
     expected = ndimage.uniform_filter(log_amplitude, (3, 3, 1), mode="wrap")
     phase = np.exp(1j * np.angle(spectrum))
     back = np.fft.ifft2(np.exp(log_amplitude - expected) * phase, axes=(0, 1))
-    weight = colour.std(axis=(0, 1))  # channels without contrast have only noise to tell
+    weight = colour.std(axis=(0, 1))  # a channel without contrast holds only noise
     return np.sum(np.abs(back) ** 2 * weight, axis=-1)
 
 
 def centre_prior(height: int, width: int) -> np.ndarray:
-    """A Gaussian around the middle, 1 there: [height,width]."""
+    """Returns a Gaussian [height,width] that is 1 at the centre."""
     row, column = ((np.arange(n) + 0.5) / n - 0.5 for n in (height, width))
     square = row[:, None] ** 2 + column[None] ** 2
     return np.exp(-0.5 * square / CENTRE_SIGMA**2)
 
 
 def _to_unit(values: np.ndarray) -> np.ndarray:
-    """Between 0 and 1, the upper end at the 99th percentile."""
+    """Scales values to [0,1]. The 99th percentile and all above become 1."""
     low, high = values.min(), np.quantile(values, 0.99)
     return np.clip((values - low) / max(high - low, TINY), 0.0, 1.0)
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Each value's share of values below it, in [0,1)."""
+    """Returns for each value the share of values below it, in [0,1)."""
     order = np.argsort(values, axis=None, kind="stable")
     ranks = np.empty(values.size)
     ranks[order] = np.arange(values.size) / values.size
@@ -108,6 +109,6 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _fitted(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Exactly [height,width]: cut, or the last row and column repeated."""
+    """Brings an array to [height,width]: crops it, or repeats its last row and column."""
     missing = [(0, max(0, n - m)) for n, m in zip((height, width), values.shape, strict=True)]
     return np.pad(values, missing, mode="edge")[:height, :width]

@@ -1,13 +1,13 @@
-"""Soft importance masks from what a user can say in a few numbers: boxes, ellipses, polygons.
+"""Soft importance masks from shapes: boxes, ellipses, polygons and points of gaze.
 
 Every mask is float32 [height,width] in [0,1], 1 = important. Shapes are read from text, in pixels
-from the upper left corner; what reaches outside the picture is cut off, and a shape that lies
-outside altogether is refused.
+from the upper left corner. Parts outside the image are cut off. A shape that lies entirely outside
+is an error.
 
     box       x,y,w,h            left, top, width, height
-    ellipse   x,y,w,h            the one that fills that box
+    ellipse   x,y,w,h            the ellipse that fills this box
     polygon   x,y,x,y,x,y[,...]  three corners or more
-    fovea     x,y[,r]            a point that is looked at; importance falls to .6 at r pixels
+    fovea     x,y[,r]            a point of gaze; importance falls to 0.6 at r pixels
 """
 
 import math
@@ -20,14 +20,14 @@ from rdc_jax.errors import RdcError
 
 Mask = np.ndarray
 Shape = Callable[[int, int], Mask]
-"""(height, width) of a picture -> its mask. Raises RdcError when the shape is not inside."""
+"""Function (height, width) of an image -> its mask. Raises RdcError for a shape outside."""
 
-CENTRE_AREA = 0.25  # of the picture, of the ellipse that `centre` makes
-FOVEA_SHARE = 0.2  # of the shorter side: the radius of a fovea that names none
+CENTRE_AREA = 0.25  # area of the ellipse that `centre` makes, as share of the image
+FOVEA_SHARE = 0.2  # default radius of a fovea, as share of the shorter side
 
 
 def box(text: str) -> Shape:
-    """The shape of "x,y,w,h", whole pixels. Raises RdcError for any other text."""
+    """Parses a box "x,y,w,h" in whole pixels. Raises RdcError for any other text."""
     left, top, width, height = _extent(text, "box")
 
     def mask(rows: int, columns: int) -> Mask:
@@ -39,7 +39,7 @@ def box(text: str) -> Shape:
 
 
 def ellipse(text: str) -> Shape:
-    """The shape of "x,y,w,h", the box that the ellipse fills. Raises RdcError as `box`."""
+    """Parses an ellipse "x,y,w,h", given by its bounding box. Raises RdcError as `box`."""
     left, top, width, height = _extent(text, "ellipse")
 
     def mask(rows: int, columns: int) -> Mask:
@@ -52,10 +52,10 @@ def ellipse(text: str) -> Shape:
 
 
 def polygon(text: str) -> Shape:
-    """The shape of "x,y,x,y,x,y,...". Raises RdcError for fewer than three corners."""
+    """Parses a polygon "x,y,x,y,x,y,...". Raises RdcError for fewer than three corners."""
     values = _numbers(text, "polygon")
     if len(values) % 2:
-        raise RdcError(f"polygon '{text}' has an odd count of numbers; write x,y,x,y,x,y")
+        raise RdcError(f"polygon '{text}' has an odd number of values; write x,y,x,y,x,y")
     if len(values) < 6:
         raise RdcError(f"polygon '{text}' needs three corners or more: x,y,x,y,x,y")
     corners = list(zip(values[::2], values[1::2], strict=True))
@@ -64,15 +64,15 @@ def polygon(text: str) -> Shape:
         raise RdcError(f"polygon '{text}' has no area; its corners lie on a line")
 
     def mask(rows: int, columns: int) -> Mask:
-        picture = Image.new("1", (columns, rows))
-        ImageDraw.Draw(picture).polygon(corners, fill=1)
-        return _inside(np.asarray(picture, np.float32), f"polygon {text}")
+        drawn = Image.new("1", (columns, rows))
+        ImageDraw.Draw(drawn).polygon(corners, fill=1)
+        return _inside(np.asarray(drawn, np.float32), f"polygon {text}")
 
     return mask
 
 
 def fovea(text: str) -> Shape:
-    """The shape of "x,y" or "x,y,r": a Gaussian. Raises RdcError for any other text."""
+    """Parses a fovea "x,y" or "x,y,r", a Gaussian. Raises RdcError for any other text."""
     values = _numbers(text, "fovea")
     if len(values) not in (2, 3) or (len(values) == 3 and values[2] < 1):
         raise RdcError(f"cannot read fovea '{text}'; write x,y or x,y,r with r of 1 pixel or more")
@@ -90,7 +90,7 @@ def fovea(text: str) -> Shape:
 
 
 def centre(height: int, width: int) -> Mask:
-    """An ellipse of the picture's proportions in its middle, a quarter of its area."""
+    """Returns the mask of a centred ellipse with the image's proportions and 25 % of its area."""
     radius = math.sqrt(CENTRE_AREA / math.pi)  # semi-axes radius * width and radius * height
     row = (np.arange(height) + 0.5) / height - 0.5
     column = (np.arange(width) + 0.5) / width - 0.5

@@ -1,7 +1,8 @@
-"""An importance map that takes a small share of its file: made coarser where it must be.
+"""Map simplification: makes an importance map coarser until it takes a small share of its file.
 
-At low rates a detailed map can cost more than it earns. It is then replaced by one of fewer levels
-or of larger cells, of those that are cheap enough by the one that changes importance least.
+At low rates a detailed map can cost more bits than it saves. It is then replaced by a map with
+fewer levels or larger cells. Of all maps that are cheap enough, the one that changes importance
+least is chosen.
 """
 
 import functools
@@ -13,14 +14,14 @@ import numpy as np
 from rdc_jax.entropy.importance_coding import encode_importance
 from rdc_jax.importance.timesteps import importance_values
 
-PERCENT = 2.0  # of the file, by default
-MOST_CHANGE = 0.5  # of what making the map flat would change: a coarser one has lost the region
-MAX_CELL = 1 << 15  # pixels, as the header can say
-ROUNDS = 4  # of coding again: a smaller map leaves a smaller file
+PERCENT = 2.0  # default share of the file that the map may take, in percent
+MOST_CHANGE = 0.5  # of the change by a flat map; beyond this a coarser map has lost the region
+MAX_CELL = 1 << 15  # largest cell size in pixels that the header can store
+ROUNDS = 4  # attempts at coding: a smaller map makes the file smaller, and its share larger again
 
 
 class Map(NamedTuple):
-    """What a file says of importance: levels uint8 [rows, columns], cell_size in pixels."""
+    """An importance map: levels uint8 [rows, columns], and the cell size in pixels."""
 
     levels: np.ndarray
     num_levels: int
@@ -37,11 +38,18 @@ def within(
     percent: float,
     expected: int | None = None,
 ) -> tuple[bytes, Any]:
-    """code(map) -> (file, report), of the given map or the first coarser one that is cheap enough.
+    """Codes an image with the given map, or with a coarser one that is cheap enough.
 
-    percent: of the file that the map may take, 0 for any share. expected: bytes of the file, if
-    they are known before, which saves coding it twice. Where no useful map is that cheap, as in
-    files of some hundred bytes, it is the cheapest of them.
+    If no useful map is cheap enough, as in files of a few hundred bytes, the cheapest one is used.
+
+    Args:
+        code: function from a map to (file, report).
+        given: the map to start with.
+        percent: largest share of the file that the map may take, in percent; 0 for no limit.
+        expected: expected size of the file in bytes, if known. It can save a second coding.
+
+    Returns:
+        (file, report) of the chosen map.
     """
     share = percent / 100
     if given.num_levels == 1 or not 0 < share < 1:
@@ -61,9 +69,11 @@ def within(
 
 
 def coarser_maps(given: Map) -> list[tuple[float, Map]]:
-    """Useful maps of fewer levels and larger cells with the mean change of importance, least first.
+    """Lists useful maps with fewer levels or larger cells, the smallest change first.
 
-    The change is measured at the given map's cells. The given one is the first, with 0.
+    Returns:
+        Pairs of the mean absolute change of importance, measured at the given map's cells, and
+        the map. The given map comes first, with change 0.
     """
     values = importance_values(given.num_levels)[given.levels].astype(np.float64)
     most = MOST_CHANGE * np.abs(values - np.median(values)).mean()
@@ -79,11 +89,11 @@ def coarser_maps(given: Map) -> list[tuple[float, Map]]:
             if change.mean() <= most and (factor, count) != (1, given.num_levels):
                 found.append((float(change.mean()), new))
         factor *= 2
-    return sorted(found, key=lambda pair: pair[0])  # stable: of equals the finer, with more levels
+    return sorted(found, key=lambda pair: pair[0])  # stable: finer maps first among equal changes
 
 
 def _block_means(values: np.ndarray, factor: int) -> np.ndarray:
-    """Means over factor x factor cells; at the right and bottom edge of what is there."""
+    """Averages over factor x factor cells, fewer at the right and bottom edge."""
     starts = [np.arange(0, n, factor) for n in values.shape]
     sums = np.add.reduceat(np.add.reduceat(values, starts[0], axis=0), starts[1], axis=1)
     counts = [np.diff(np.append(s, n)) for s, n in zip(starts, values.shape, strict=True)]
@@ -91,7 +101,7 @@ def _block_means(values: np.ndarray, factor: int) -> np.ndarray:
 
 
 class _Choices:
-    """The coarser maps of one map, made and coded when they are asked for."""
+    """The coarser maps of one map, made and coded only when needed."""
 
     def __init__(self, given: Map):
         self.given = given
@@ -108,7 +118,7 @@ class _Choices:
         return self._costs[key]
 
     def cheap_enough(self, size: float) -> Map:
-        """The least changed map of at most `size` bytes, or the cheapest."""
+        """Returns the least changed map of at most `size` bytes, or else the cheapest map."""
         if self.cost(self.given) <= size:
             return self.given
         for choice in self._maps:

@@ -1,4 +1,7 @@
-"""Timesteps of importance levels and of quality settings, in integers every decoder agrees on."""
+"""Timesteps of importance levels and of quality settings.
+
+Levels map to timesteps in integer arithmetic, so all decoders agree.
+"""
 
 import math
 
@@ -7,22 +10,31 @@ import numpy as np
 from rdc_jax.errors import RdcError
 
 MAX_TIMESTEP = 1000
-TRAINED_MARGIN = 60  # timesteps by which training goes beyond the range that qualities use
+TRAINED_MARGIN = 60  # training covers this many timesteps beyond the range that qualities use
 
 
 def check_levels(num_levels: int) -> None:
+    """Raises RdcError unless the number of levels is 1 to 256."""
     if not 1 <= num_levels <= 256:
         raise RdcError(f"the number of importance levels must be 1 to 256, got {num_levels}")
 
 
 def level_timesteps(timestep_background: int, timestep_roi: int, num_levels: int) -> np.ndarray:
-    """Timesteps of the levels, linear between background (level 0) and region (highest level).
+    """Returns the timestep of each level, linear from background to region of interest.
 
-    t_l = round_half_up(background + (roi - background) l / (num_levels - 1)) in integers only, so
-    that every decoder finds the same. One level stands for the region.
+    t_l = round_half_up(background + (roi - background) l / (num_levels - 1)), computed in integers.
+    A single level is the region.
+
+    Args:
+        timestep_background: timestep of level 0.
+        timestep_roi: timestep of the highest level.
+        num_levels: number of levels, 1 to 256.
 
     Returns:
         int64 [num_levels].
+
+    Raises:
+        RdcError: the number of levels is out of range, or a timestep is negative.
     """
     check_levels(num_levels)
     background, roi = int(timestep_background), int(timestep_roi)
@@ -36,7 +48,11 @@ def level_timesteps(timestep_background: int, timestep_roi: int, num_levels: int
 
 
 def importance_values(num_levels: int) -> np.ndarray:
-    """Importance of the levels, l / (num_levels - 1), 1 for a single level: float32 [levels]."""
+    """Returns the importance of each level, l / (num_levels - 1) or 1 for a single level.
+
+    Returns:
+        float32 [num_levels] in [0,1].
+    """
     check_levels(num_levels)
     if num_levels == 1:
         return np.ones(1, np.float32)
@@ -46,19 +62,23 @@ def importance_values(num_levels: int) -> np.ndarray:
 def quality_to_timesteps(
     quality: float, roi_gain: float, t_min: int, t_max: int
 ) -> tuple[int, int]:
-    """(background, roi) timesteps for a quality setting.
+    """Returns the timesteps of background and region for a quality setting.
 
-    t(quality) is linear: t_max at 0, t_min at 100. The region gets t - roi_gain / 2 and the
-    background t + roi_gain / 2, rounded and limited to [t_min, t_max]. Use a gain of 0 when the
-    whole image is equally important.
+    t(quality) is linear: t_max at quality 0, t_min at quality 100. The region gets t - roi_gain / 2
+    and the background t + roi_gain / 2, rounded and limited to [t_min, t_max]. Use a gain of 0 if
+    the whole image is equally important.
 
     Args:
         quality: 0 (smallest file) to 100 (closest to the original).
         roi_gain: how many timesteps the region lies below the background, at least 0.
-        t_min, t_max: smallest and largest usable timestep, 0 <= t_min <= t_max.
+        t_min: smallest usable timestep, at least 0.
+        t_max: largest usable timestep, at least `t_min`.
+
+    Returns:
+        (background, roi).
 
     Raises:
-        RdcError: when an argument is out of range.
+        RdcError: an argument is out of range.
     """
     if not 0 <= quality <= 100:
         raise RdcError(f"quality {quality} is not in 0 to 100")
@@ -75,10 +95,21 @@ def quality_to_timesteps(
 
 
 def region_only_timesteps(quality: float, t_min: int, t_max: int) -> tuple[int, int]:
-    """(background, roi) timesteps where only the region counts; else as `quality_to_timesteps`.
+    """Returns the timesteps of background and region if only the region matters.
 
-    The background has the highest timestep that training reaches, TRAINED_MARGIN above t_max:
-    beyond it the denoiser no longer knows colours, and files do not get smaller.
+    The background gets the highest timestep that training covers, TRAINED_MARGIN above t_max.
+    Beyond it the denoiser no longer knows colours, and files do not get smaller.
+
+    Args:
+        quality: 0 to 100, as in `quality_to_timesteps`.
+        t_min: smallest usable timestep.
+        t_max: largest usable timestep.
+
+    Returns:
+        (background, roi).
+
+    Raises:
+        RdcError: an argument is out of range.
     """
     _, roi = quality_to_timesteps(quality, 0.0, t_min, t_max)
     return min(t_max + TRAINED_MARGIN, MAX_TIMESTEP), roi

@@ -1,4 +1,4 @@
-"""The container: golden bytes, accounting, and refusal of everything pack did not write."""
+"""The container: golden bytes, accounting of all bytes, and refusal of invalid files."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ def framed(section_type: int, payload: bytes) -> bytes:
 
 
 def with_count(data: bytes, count: int) -> bytes:
-    """The file with another number of sections in its header and a valid header CRC."""
+    """Changes the number of sections in the header and corrects the header CRC."""
     head = data[:5] + bytes([count]) + data[6:30]
     return head + zlib.crc32(head).to_bytes(4, "little") + data[34:]
 
@@ -149,7 +149,7 @@ def test_messages_name_what_is_wrong(data, message):
         container.unpack(data)
 
 
-def test_unknown_optional_sections_are_passed_on():
+def test_unknown_optional_sections_are_returned():
     _, sections = container.unpack(with_count(FILE, 5) + framed(0xF0, b"new") + framed(0x84, b"x"))
     assert sections[3:] == [
         Section(0xF0, b"new", len(FILE), 9),
@@ -167,7 +167,7 @@ def test_too_many_pixels_are_refused_before_anything_else():
     container.unpack(FILE, max_pixels=768 * 512)
 
 
-def test_a_header_is_described_with_the_tau_that_was_meant():
+def test_a_header_is_described_with_its_shortest_tau():
     for units in range(256):
         said = container.described(dataclasses.replace(HEADER, default_tau=units))
         assert round(255 * said["default_tau"]) == units and len(repr(said["default_tau"])) <= 5

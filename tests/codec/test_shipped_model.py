@@ -79,9 +79,9 @@ def test_the_noise_of_a_real_file_is_uniform_at_every_level(codec, photo, mask):
     error = (coded.yhat - latent) / step
     fixed = np.rint(1024 * np.log2(coded.scale / step)).astype(np.int64)
     index = tables.scale_index_from_log2(fixed, 10)
-    sent = index > codec.entropy.silent_scales  # those at the threshold itself left out
+    sent = index > codec.entropy.skipped_scales  # those at the threshold itself left out
     assert 0.05 < sent.mean() < 0.6
-    unsent = ((coded.yhat - coded.mean) / step)[index < codec.entropy.silent_scales - 1]
+    unsent = ((coded.yhat - coded.mean) / step)[index < codec.entropy.skipped_scales - 1]
     assert abs(12 * unsent.var() - 1) < 0.02 and np.abs(unsent).max() < 0.5
     levels = np.broadcast_to(levels[..., None], sent.shape)
     for level in np.unique(levels):

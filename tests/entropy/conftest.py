@@ -1,4 +1,4 @@
-"""The bank of tables, built once for all tests of this room, and models with random weights."""
+"""The table bank, built once for all tests of this room, and models with random weights."""
 
 import numpy as np
 import pytest
@@ -51,9 +51,9 @@ def random_hyperprior():
 
 @pytest.fixture(scope="session")
 def make_model(bank):
-    """Function (parameters, steps, silent_scales) -> EntropyModel; steps [1001] or [1001,C]."""
+    """Function (parameters, steps, skipped_scales) -> EntropyModel; steps [1001] or [1001,C]."""
 
-    def make(params, steps=None, silent_scales=0):
+    def make(params, steps=None, skipped_scales=0):
         if steps is None:
             steps = 0.5 * 128 ** (np.arange(1001) / 1000)
         arrays = schedule_arrays(np.asarray(steps, np.float64).reshape(1001, -1), LATENT_UNIT)
@@ -64,7 +64,7 @@ def make_model(bank):
             step_fixed=arrays["step_fixed"].astype(np.int64),
             log2_step_fixed=arrays["log2_step_fixed"].astype(np.int64),
             shrink=arrays["shrink"].astype(np.int64),
-            silent_scales=silent_scales,
+            skipped_scales=skipped_scales,
         )
 
     return make
@@ -78,7 +78,7 @@ def random_model(random_hyperprior, make_model) -> EntropyModel:
 
 @pytest.fixture(scope="session")
 def gaussian_model(random_hyperprior, make_model) -> EntropyModel:
-    """The latent is N(0, 20^2) and the hyper-latent 0, whatever the condition: no other weights."""
+    """A model for a latent N(0, 20^2) and a hyper-latent 0 under every condition."""
     params = {
         layer: {name: np.zeros_like(array) for name, array in arrays.items()}
         for layer, arrays in random_hyperprior()[1].items()

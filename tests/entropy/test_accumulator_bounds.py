@@ -1,4 +1,4 @@
-"""The proof that the integer network cannot overflow; weights that could are refused."""
+"""The proof that the integer network cannot overflow, and refusal of weights that could."""
 
 import hashlib
 import json
@@ -33,10 +33,10 @@ def test_the_bound_is_reached_and_never_passed(rng, k):
     record = bounds.record["layer"]
     assert record["reachable"] <= record["checked"]
 
-    # The input that drives an output channel to its end of the interval: ends by the weight's sign.
+    # The inputs that drive an output channel to the ends of its interval follow from the signs.
     x = np.where(layer.weight > 0, interval.high[:, None], interval.low[:, None])
     least = np.where(layer.weight > 0, interval.low[:, None], interval.high[:, None])
-    if k == 3:  # zeros outside are possible, too
+    if k == 3:  # the zero padding is possible too
         x = np.where(x * layer.weight < 0, 0, x)
         least = np.where(least * layer.weight > 0, 0, least)
     largest = (x * layer.weight).sum((0, 1, 2)) + layer.bias
@@ -68,7 +68,7 @@ def test_the_shipped_record_is_of_the_shipped_weights():
 
 
 def edit(folder, change):
-    """Changes the integer arrays and makes the manifest's hash right again."""
+    """Changes the integer arrays and corrects the hash in the manifest."""
     path = folder / "entropy.safetensors"
     arrays = safetensors.numpy.load_file(path)
     change(arrays)
@@ -84,7 +84,7 @@ def copy(tmp_path):
     return tmp_path / "model"
 
 
-def test_a_weight_file_altered_to_overflow_is_refused(copy):
+def test_a_weight_file_changed_to_overflow_is_refused(copy):
     def overflow(arrays):
         arrays["network/synthesis_1.bias"][0] = 2**53
 
@@ -93,8 +93,8 @@ def test_a_weight_file_altered_to_overflow_is_refused(copy):
         EntropyModel.from_arrays(codec_model.load(copy).entropy)
 
 
-def test_the_least_bias_there_is_does_not_slip_through(copy):
-    """Its magnitude is no int64."""
+def test_the_smallest_int64_bias_is_refused(copy):
+    """Its magnitude does not fit int64."""
 
     def overflow(arrays):
         arrays["network/synthesis_1.bias"][0] = -(2**63)

@@ -26,7 +26,7 @@ def encode(bank, *passes):
 
 
 def reference_decode(bank, data, scale_index, phase):
-    """The symbols of one pass and the end mark, as docs/bitstream.md words it, symbol by symbol."""
+    """Decodes one pass and the end mark symbol by symbol, as docs/bitstream.md describes it."""
     words = iter(np.frombuffer(data + bytes(-len(data) % 4), ">u4").tolist())
     lower, extent = 0, 2**64 - 1
     point = (next(words, 0) << 32) | next(words, 0)
@@ -215,8 +215,8 @@ def test_damaged_bytes_never_crash(bank, rng):
 
 
 @pytest.mark.parametrize("seed", [1104, 4116, 6507, 15828, 36816, 58838])
-def test_a_code_in_the_gap_of_the_interval_is_no_damage(bank, seed):
-    """Such streams end where constriction can decode no further bit: one in some thousands."""
+def test_a_code_in_the_gap_of_the_interval_is_valid(bank, seed):
+    """constriction can decode no further bit after such a stream, one in a few thousand."""
     symbols, scale_index, phase = sample(np.random.default_rng(seed), 6)
     decoder = coder.SymbolDecoder(bank, encode(bank, (symbols, scale_index, phase)))
     np.testing.assert_array_equal(decoder.decode(scale_index, phase), symbols)

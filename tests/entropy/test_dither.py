@@ -1,4 +1,4 @@
-"""Philox against the published vectors, and the dither's properties."""
+"""Philox against published vectors, and properties of the dither."""
 
 import numpy as np
 import pytest

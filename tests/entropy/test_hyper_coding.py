@@ -1,4 +1,4 @@
-"""Symbols of the hyper-latent: its step, its context, and networks that have neither."""
+"""Symbols of the hyper-latent: learnt step, context, and networks without them."""
 
 import hashlib
 
@@ -49,7 +49,7 @@ def test_a_lattice_has_a_point_near_the_mean_and_one_near_the_value(rng, log2_st
     assert np.abs(lattice.value(np.zeros(500, np.int64)) - mean).max() <= ONE / 2
     from_centre = lattice.in_steps(mean)
     np.testing.assert_allclose(from_centre, (mean - 1024 * lattice.centre) * ONE / step, atol=1)
-    if log2_step == 0:  # the lattice of the integers, whatever the mean
+    if log2_step == 0:  # the lattice of the integers for any mean
         np.testing.assert_array_equal(value, (z + ONE // 2) // ONE * ONE)
 
 
@@ -70,7 +70,7 @@ def inputs(make_conditions):
 
 @pytest.mark.parametrize("additions", KINDS)
 def test_the_prior_is_that_of_the_float_network(rng, random_hyperprior, inputs, additions):
-    """Pass by pass, each given what the float network has coded before."""
+    """Pass by pass, each with the values that the float network coded before."""
     import jax.numpy as jnp
 
     module, params = random_hyperprior(seed=4, **additions)
@@ -130,7 +130,7 @@ def test_decoder_sees_what_the_encoder_saw(
 def test_a_grown_network_codes_the_same_integers(
     rng, random_hyperprior, make_model, make_conditions, additions
 ):
-    """New layers that end in zeros: the step alone leaves every byte, context the order of z."""
+    """With new layers that end in zeros, a step changes no byte and a context only the order."""
     params = random_hyperprior()[1]
     more = random_hyperprior(**additions)[1]
     for layer in ("hyper_log2_step", "hyper1_1", "hyper2_1"):
@@ -150,7 +150,7 @@ def test_a_grown_network_codes_the_same_integers(
 
 
 def test_a_larger_step_costs_fewer_bits(rng, random_hyperprior, make_model, make_conditions):
-    """Down to nothing, where the step is far above the scale of z."""
+    """Down to zero bits if the step is far above the scale of z."""
     params = random_hyperprior(**STEP)[1]
     latent, conditions = rng.normal(0, 30, (32, 32, 4)), make_conditions(32, 32)
     params["hyper_log2_step"]["kernel"] *= 0
@@ -166,8 +166,8 @@ def test_a_larger_step_costs_fewer_bits(rng, random_hyperprior, make_model, make
     assert bits[-1] < 0.2 * bits[2]
 
 
-def test_values_of_the_most_steps_stay_exact(random_hyperprior, make_model, rng):
-    """2**13 - 1 steps, the most that a file may have, of the largest step."""
+def test_the_largest_values_stay_exact(random_hyperprior, make_model, rng):
+    """2**13 - 1 of the largest steps, the maximum in a file."""
     network = make_model(random_hyperprior(**STEP | CONTEXT)[1]).network
     condition = condition_table(np.array([500, 100]), 2)[rng.integers(0, 2, (8, 8))]
     for steps in (2**13 - 1, -(2**13) + 1):

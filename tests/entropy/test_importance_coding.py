@@ -1,4 +1,4 @@
-"""The importance map's code: round trips, golden bytes, cost, damaged bytes."""
+"""Coding of the importance map: round trips, golden bytes, cost, damaged bytes."""
 
 import zlib
 

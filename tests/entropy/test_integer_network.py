@@ -1,4 +1,4 @@
-"""The fixed-point network: the float network it stands for, exactness, refusals."""
+"""The fixed-point network: agreement with the float network, exactness, refusals."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def random_activations(rng, h, w, c):
 
 
 def reference_sums(layer, x, stride):
-    """The sums in int64, one tap of the kernel after the other."""
+    """The sums in int64, tap by tap."""
     k = layer.weight.shape[0]
     pad = k // 2
     x = np.pad(x.astype(np.int64), ((pad, pad), (pad, pad), (0, 0)))
@@ -49,8 +49,8 @@ def test_sums_are_exact_at_full_range_and_across_stripes(rng, k, stride, height)
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_sums_at_some_pixels_are_those_of_all(rng, k):
-    """Also where most of what a pixel sees is zero, and with a row and a column more than asked."""
+def test_sums_at_some_pixels_equal_those_at_all(rng, k):
+    """Also if a pixel sees mostly zeros, and with an additional row and column."""
     layer = random_layer(rng, k, 5, 4)
     x = random_activations(rng, 9, 12, 5)
     where = rng.random((8, 11)) < 0.3
@@ -114,7 +114,7 @@ def networks(random_hyperprior):
     float_condition = condition_features(t, m)
 
     def apply(method, *arguments, last=()):
-        """last: arguments after the condition, of rank 4 already."""
+        """`last`: arguments after the condition, already of rank 4."""
         arrays = [jnp.asarray(a, jnp.float32)[None] for a in arguments]
         result = module.apply({"params": params}, *arrays, float_condition, *last, method=method)
         if isinstance(result, tuple):
@@ -151,7 +151,7 @@ def test_prior_of_the_hyper_latent_agrees(networks):
 
 @pytest.mark.parametrize("log2_step", [-100.0, 3.0])
 def test_all_passes_agree(networks, log2_step):
-    """Context is the Wiener estimate: of a tiny step, the latent itself."""
+    """The context is the Wiener estimate. For a tiny step it is the latent itself."""
     apply, network, condition, _, latent = networks
     z = np.rint(apply("hyper_analysis", latent))
     last = (np.full((1, 1, 1, 1), log2_step, np.float32),)

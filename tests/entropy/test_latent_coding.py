@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-from rdc_jax.entropy import hyper_coding, latent_coding, tables
+from rdc_jax.entropy import hyper_coding, latent_coding, tables, wiener_context
 from rdc_jax.entropy.dither import dither_phases
 from rdc_jax.entropy.entropy_model import EntropyModel, schedule_arrays
 from rdc_jax.entropy.integer_network import condition_table
@@ -17,8 +17,8 @@ from rdc_jax.errors import RdcError
 
 SIZES = [(1, 1), (1, 9), (7, 1), (5, 3), (4, 4), (13, 22)]
 ADDITIONS = {"hyper_step": True, "hyper_context": True}
-SILENT = 36  # scale indexes of elements that are not sent, where a test has such
-FAR = 20  # latent pixels beyond which nothing can be felt: the receptive field is 16
+SKIPPED = 36  # number of scale indexes in skip mode, in tests that use it
+FAR = 20  # distance in latent pixels without any influence: the receptive field is 16
 
 
 def random_latent(rng, height, width, channels=4):
@@ -45,18 +45,18 @@ def test_decoder_sees_what_the_encoder_saw(rng, random_model, make_conditions, h
     assert coded.bits_map.sum() == pytest.approx(coded.latent_bits)
 
 
-@pytest.mark.parametrize(("silent_scales", "additions"), [(0, {}), (SILENT, {}), (0, ADDITIONS)])
+@pytest.mark.parametrize(("skipped_scales", "additions"), [(0, {}), (SKIPPED, {}), (0, ADDITIONS)])
 def test_mean_and_scale_are_those_of_the_float_network(
-    rng, random_hyperprior, make_model, make_conditions, silent_scales, additions
+    rng, random_hyperprior, make_model, make_conditions, skipped_scales, additions
 ):
-    """Context included: the whole path against the network that training uses."""
+    """The whole path, context included, against the network that training uses."""
     import jax.numpy as jnp
 
     from rdc_jax.models.hyperprior import condition_features, silence_threshold
 
-    silent_below = silence_threshold(silent_scales) if silent_scales else None
+    silent_below = silence_threshold(skipped_scales) if skipped_scales else None
     module, params = random_hyperprior(silent_below=silent_below, **additions)
-    random_model = make_model(params, silent_scales=silent_scales)
+    random_model = make_model(params, skipped_scales=skipped_scales)
     conditions, latent = make_conditions(16, 12), random_latent(rng, 16, 12)
     coded = latent_coding.encode_latent(random_model, latent, conditions)[2]
     levels = conditions.levels[None, ..., None]
@@ -84,36 +84,36 @@ def test_mean_and_scale_are_those_of_the_float_network(
 
 
 @pytest.fixture(scope="module")
-def silent_model(random_hyperprior, make_model):
-    return make_model(random_hyperprior()[1], silent_scales=SILENT)
+def skipping_model(random_hyperprior, make_model):
+    return make_model(random_hyperprior()[1], skipped_scales=SKIPPED)
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
-def test_a_silent_element_costs_nothing_and_is_its_mean_with_dither(
-    rng, silent_model, random_model, make_conditions, height, width
+def test_a_skipped_element_costs_nothing_and_is_its_mean_with_dither(
+    rng, skipping_model, random_model, make_conditions, height, width
 ):
     conditions, latent = make_conditions(height, width), random_latent(rng, height, width)
-    hyper, body, coded, decoded = round_trip(silent_model, latent, conditions)
+    hyper, body, coded, decoded = round_trip(skipping_model, latent, conditions)
     assert decoded.symbol_hash == coded.symbol_hash
     for name in ("yhat", "mean", "scale"):
         np.testing.assert_array_equal(getattr(decoded, name), getattr(coded, name))
     levels = conditions.levels[:height, :width]
-    log2_step = silent_model.log2_step_fixed[conditions.timesteps][levels] / 1024
+    log2_step = skipping_model.log2_step_fixed[conditions.timesteps][levels] / 1024
     index = np.rint(6 * (np.log2(coded.scale) - log2_step + 7) + 1e-4)
-    silent = index < SILENT
+    skipped = index < SKIPPED
     if height * width > 16:
-        assert 0.1 < silent.mean() < 0.9
+        assert 0.1 < skipped.mean() < 0.9
     phases = dither_phases(conditions.dither_seed, height, width, 4)
     noise = np.exp2(log2_step) * ((2 * phases.astype(float) + 1) / 64 - 0.5)
-    np.testing.assert_allclose((coded.yhat - coded.mean)[silent], noise[silent], rtol=2e-3)
-    assert np.abs((coded.yhat - coded.mean - noise)[~silent]).max() > 10
-    assert not np.any(coded.bits_map[np.all(silent, -1)])
+    np.testing.assert_allclose((coded.yhat - coded.mean)[skipped], noise[skipped], rtol=2e-3)
+    assert np.abs((coded.yhat - coded.mean - noise)[~skipped]).max() > 10
+    assert not np.any(coded.bits_map[np.all(skipped, -1)])
     everything = latent_coding.encode_latent(random_model, latent, conditions)
     assert len(body) <= len(everything[1]) and hyper == everything[0]
 
 
-def test_all_elements_silent(rng, random_hyperprior, make_model, make_conditions):
-    model = make_model(random_hyperprior()[1], silent_scales=tables.NUM_SCALES)
+def test_all_elements_skipped(rng, random_hyperprior, make_model, make_conditions):
+    model = make_model(random_hyperprior()[1], skipped_scales=tables.NUM_SCALES)
     conditions, latent = make_conditions(9, 6), random_latent(rng, 9, 6)
     _, body, coded, decoded = round_trip(model, latent, conditions)
     assert coded.latent_bits == 0 and len(body) <= 8
@@ -121,16 +121,16 @@ def test_all_elements_silent(rng, random_hyperprior, make_model, make_conditions
 
 
 @pytest.mark.parametrize("stored", [[-1], [tables.NUM_SCALES + 1], [3, 3]])
-def test_a_silence_out_of_range_is_refused(random_model, stored):
+def test_skipped_scales_out_of_range_are_refused(random_model, stored):
     table = 0.5 * 128 ** (np.arange(1001) / 1000)
-    arrays = schedule_arrays(table.reshape(-1, 1), 32, silent_scales=1)
+    arrays = schedule_arrays(table.reshape(-1, 1), 32, skipped_scales=1)
     arrays["silent_scales"] = np.asarray(stored, np.int64)
     arrays = {f"schedule/{name}": array for name, array in arrays.items()}
     with pytest.raises(RdcError, match="silent_scales"):
         EntropyModel.from_arrays(arrays)
 
 
-def test_wiener_weights_are_those_of_the_formula(random_model):
+def test_wiener_weights_follow_the_formula(random_model):
     assert random_model.shrink.shape == (80,) and random_model.shrink.dtype == np.int64
     scale = 2.0 ** (-7 + np.arange(80) / 6)
     expected = np.round(scale**2 / (scale**2 + 1 / 12) * 65536)
@@ -140,18 +140,18 @@ def test_wiener_weights_are_those_of_the_formula(random_model):
 
 def test_weights_between_scale_indexes_are_close_to_the_formula(random_model):
     fixed = np.arange(-9 * 1024, 8 * 1024)
-    weight = latent_coding.interpolated_weight(random_model.shrink, fixed)
+    weight = wiener_context.interpolated_weight(random_model.shrink, fixed)
     power = 4.0 ** np.clip(fixed / 1024, -7, 79 / 6 - 7)
     np.testing.assert_allclose(weight / 65536, power / (power + 1 / 12), atol=8e-4)
     assert np.all(np.diff(weight) >= 0)
     at_index = np.ceil((np.arange(80) / 6 - 7) * 1024).astype(np.int64)
-    stored = latent_coding.interpolated_weight(random_model.shrink, at_index)
+    stored = wiener_context.interpolated_weight(random_model.shrink, at_index)
     assert np.abs(stored - random_model.shrink).max() <= 24  # 1/1024 octave past an index
     np.testing.assert_array_equal(stored[::3], random_model.shrink[::3])  # hits them
 
 
 def test_a_shrunk_residual_is_exact_to_the_last_bit(rng):
-    """Against unbounded integers, up to the largest residual; full weight rounds it, no more."""
+    """Against unbounded integers, up to the largest residual. Full weight only rounds."""
     largest = (2**31 - 1) * (64 * (2**20 - 1) + 31)
     assert largest < 2**57
     residual = np.concatenate(
@@ -162,22 +162,22 @@ def test_a_shrunk_residual_is_exact_to_the_last_bit(rng):
         ]
     )
     weight = np.concatenate([[0, 2**16, 2**16], rng.integers(0, 2**16 + 1, 1000)])
-    shrunk = latent_coding.shrink_residual(residual, weight)
+    shrunk = wiener_context.shrink_residual(residual, weight)
     expected = [
         ((int(r) >> 12) * int(w) + 2**19) >> 20 for r, w in zip(residual, weight, strict=True)
     ]
     assert shrunk.tolist() == expected
     np.testing.assert_array_equal(
-        latent_coding.shrink_residual(residual, np.full(residual.shape, 2**16)),
+        wiener_context.shrink_residual(residual, np.full(residual.shape, 2**16)),
         (residual + 2**15) >> 16,
     )
-    assert not latent_coding.shrink_residual(residual, np.zeros_like(residual)).any()
+    assert not wiener_context.shrink_residual(residual, np.zeros_like(residual)).any()
 
 
-def test_a_silenced_channel_does_not_disturb_the_others(
+def test_a_channel_without_information_does_not_disturb_the_others(
     rng, random_hyperprior, make_model, make_conditions
 ):
-    """Other dither: other noise in a channel of huge step; the others' means hardly move."""
+    """Another dither changes the noise in a channel of huge step. Other means hardly move."""
     steps = np.full((1001, 4), 0.01)
     params = random_hyperprior()[1]
     latent = random_latent(rng, 16, 16)
@@ -249,7 +249,7 @@ def test_bytes_are_close_to_the_ideal_length(rng, gaussian_model, make_condition
 
 
 def test_ideal_length_is_that_of_the_gaussian(rng, gaussian_model, make_conditions):
-    """Against the integral of N(0, 20^2) over each bin; scales are quantised to 1/6 octave."""
+    """Against the integral of N(0, 20^2) over each bin. Scales are quantised to 1/6 octave."""
     latent = rng.normal(0, 20, (64, 64, 4))
     conditions = make_conditions(64, 64)
     coded = latent_coding.encode_latent(gaussian_model, latent, conditions)[2]
@@ -297,7 +297,7 @@ def test_a_finer_region_costs_bits_there_and_leaves_the_far_symbols(
 def test_translating_everything_translates_the_bits(
     rng, random_model, make_conditions, down, right
 ):
-    """Map, latent and dither moved together by whole hyper-latent cells: interior bits move too."""
+    """Interior bits move with map, latent and dither by whole cells of the hyper-latent."""
     canvas = random_latent(rng, 72, 72)
     levels = np.kron(rng.integers(0, 3, (18, 18)), np.ones((4, 4), np.int64))
 
@@ -388,7 +388,7 @@ def test_random_bytes_give_one_kind_of_error(random_model, coded_bytes, noise):
             pass
 
 
-def test_entropy_model_survives_its_arrays_and_refuses_others(random_hyperprior):
+def test_entropy_model_loads_its_arrays_and_refuses_others(random_hyperprior):
     from rdc_jax.model_folder import codec_model
 
     steps = np.linspace(0.5, 60, 1001)[:, None]
@@ -419,10 +419,10 @@ def test_entropy_model_survives_its_arrays_and_refuses_others(random_hyperprior)
 
 
 @pytest.mark.parametrize("size", [(8, 12), (9, 11), (1, 6), (2, 1), (7, 4)])
-def test_context_goes_on_only_past_cells_that_are_not_whole(rng, size):
+def test_context_continues_only_beyond_partial_cells(rng, size):
     known = rng.integers(-9, 9, (*size, 3))
     h, w = size
-    more = latent_coding.continued(known)
+    more = wiener_context.continued(known)
     assert more.shape[:2] == (h + (h % 4 > 0 and h > 1), w + (w % 4 > 0 and w > 1))
     np.testing.assert_array_equal(more[:h, :w], known)
     if more.shape[0] > h:

@@ -1,4 +1,4 @@
-"""h_a and h_s in integers against the float module, and the guards around them."""
+"""h_a and h_s in integers against the float network, and checks of their arrays."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Section TILES: golden bytes, the index against hostile files, and tiles that stand alone."""
+"""Section TILES: golden bytes, hostile indexes, and tiles that decode alone."""
 
 import dataclasses
 import io
@@ -33,7 +33,7 @@ def index_of(payload, height=HEIGHT, width=WIDTH):
 
 
 def with_index(index, tiles=PAYLOAD[INDEX_BYTES:]):
-    """A payload with another index, its CRC valid."""
+    """A payload with another index and a valid CRC."""
     return index + crc(index) + tiles
 
 
@@ -94,7 +94,7 @@ def test_a_hostile_index_is_refused(payload, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_grid_of_many_tiles_is_refused_before_anything_is_read_for_it():
+def test_a_grid_of_too_many_tiles_is_refused_before_reading():
     asked = []
 
     def read(offset, length):
@@ -106,7 +106,7 @@ def test_a_grid_of_many_tiles_is_refused_before_anything_is_read_for_it():
     assert max(asked) == 1
 
 
-def test_the_grid_of_the_latent_follows_from_that_of_the_picture():
+def test_the_grid_of_the_latent_follows_from_that_of_the_image():
     index = index_of(PAYLOAD)
     latent = index.on_latent(8)
     assert latent.grid == Grid(40, 64, 32) and latent.offsets is index.offsets
@@ -141,7 +141,7 @@ def test_windows_and_their_tiles():
         ((4096, 4096), {"resilient": True}, 256),
     ],
 )
-def test_which_pictures_are_cut(size, choice, side):
+def test_which_images_are_tiled(size, choice, side):
     assert tile_index.chosen_side(*size, 8, **choice) == side
 
 
@@ -173,7 +173,7 @@ def tiled_file(payload, conditions, on_damage=None):
     return tiled_latent.TiledFile(conditions, reader_of(payload), index, 8, size, on_damage)
 
 
-def test_each_tile_is_a_picture_of_its_own(random_model, coded):
+def test_each_tile_is_coded_like_an_image_of_its_own(random_model, coded):
     latent, conditions, payload, tally = coded
     file = tiled_file(payload, conditions)
     number, where = 4, np.s_[32:43, 32:64]
@@ -188,7 +188,7 @@ def test_each_tile_is_a_picture_of_its_own(random_model, coded):
     assert latent_coding.encode_latent(random_model, latent[where], shifted)[1] != body
 
 
-def test_the_whole_comes_back(random_model, coded):
+def test_the_whole_latent_round_trips(random_model, coded):
     latent, conditions, payload, tally = coded
     whole = tiled_file(payload, conditions).whole(random_model)
     assert whole.symbol_hash == tally.symbol_hash
@@ -211,7 +211,7 @@ def test_windows_are_parts_of_the_whole(random_model, coded, rng):
             np.testing.assert_array_equal(found, array[window.of(Window(0, 0, 0, 0))])
 
 
-def test_going_down_decodes_each_tile_once(random_model, coded, monkeypatch):
+def test_windows_from_top_to_bottom_decode_each_tile_once(random_model, coded, monkeypatch):
     _, conditions, payload, _ = coded
     numbers, tile = [], tiled_latent.TiledFile.tile
     monkeypatch.setattr(
@@ -255,7 +255,7 @@ HEADER = container.Header(
 FILE = container.pack(HEADER, [(1, b"m"), (4, PAYLOAD), (0x84, b"xmp")])
 
 
-def test_a_file_has_one_of_both_codings():
+def test_a_file_has_tiles_or_a_whole_latent():
     for sections in (
         [(1, b""), (2, b""), (3, b""), (4, b"")],
         [(1, b""), (2, b""), (4, b"")],
@@ -274,7 +274,7 @@ def test_a_reader_finds_all_sections(make):
     assert [reader.payload(kind) for kind in reader.places] == [b"m", PAYLOAD, b"xmp"]
 
 
-def test_a_reader_reads_what_it_is_asked_for():
+def test_a_reader_reads_only_requested_parts():
     class Counting(io.BytesIO):
         count = 0
 

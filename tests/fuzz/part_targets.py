@@ -17,7 +17,7 @@ from rdc_jax.bitstream.tile_index import Window
 from rdc_jax.codec import metadata_sections
 from rdc_jax.decoding import concealment, opened_file
 from rdc_jax.images import alpha_png, writing
-from rdc_jax.images.image import Picture
+from rdc_jax.images.image import LoadedImage
 from tests.fuzz import mutations, targets
 from tests.fuzz.targets import Target, files, model, model_names
 
@@ -136,8 +136,8 @@ def extras(data: bytes) -> None:
     assert alpha is None or (alpha.shape == size and alpha.dtype == np.uint8)
     for section in container.unpack(data, max_pixels=targets.MAX_PIXELS)[1]:
         metadata_sections.said_of(section)
-    picture = Picture(pixels=np.zeros((*size, 3), np.uint8), **parts)
-    writing.picture_bytes(picture, EXTENSIONS[len(data) % len(EXTENSIONS)])
+    picture = LoadedImage(pixels=np.zeros((*size, 3), np.uint8), **parts)
+    writing.image_bytes(picture, EXTENSIONS[len(data) % len(EXTENSIONS)])
 
 
 @functools.cache

@@ -26,7 +26,7 @@ from rdc_jax.bitstream.sections import SectionType  # noqa: E402
 from rdc_jax.codec import codec as codecs  # noqa: E402
 from rdc_jax.codec import metadata_sections  # noqa: E402
 from rdc_jax.entropy import importance_coding, latent_coding  # noqa: E402
-from rdc_jax.images.image import Picture  # noqa: E402
+from rdc_jax.images.image import LoadedImage  # noqa: E402
 from rdc_jax.importance.conditions import conditions_of  # noqa: E402
 
 
@@ -92,7 +92,7 @@ def with_extras(pixels: np.ndarray, **options) -> Callable:
     height, width = pixels.shape[:2]
     exif = Image.Exif()
     exif[0x010E] = "golden"
-    picture = Picture(
+    picture = LoadedImage(
         pixels=pixels,
         alpha=np.uint8(np.rint(255 * blob(height, width))),
         icc=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),

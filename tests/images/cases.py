@@ -1,4 +1,4 @@
-"""Odd picture files, and what is read of them."""
+"""Unusual image files, and the expected result of reading them."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ from tests.images.files import (
 
 
 class Case(NamedTuple):
-    """A file and what is read of it.
+    """A file and the expected result of reading it.
 
-    colours: [H,W,3], compared where alpha is above 0; within: the largest difference.
+    `colours` is [H,W,3] and compared where alpha is above 0. `within` is the largest difference.
     """
 
     make: Callable[[], bytes]
@@ -61,7 +61,7 @@ def size(height: int, width: int) -> Case:
 
 
 def of_all(kind: str, within: int = 0, **options) -> Case:
-    """A file of a format with all metadata, turned."""
+    """A rotated file of one format with all metadata."""
     turned = RGB.swapaxes(0, 1)[:, ::-1]
     return Case(lambda: saved(RGB, kind, **AS_SAVED, **options), turned, held=HELD, within=within)
 

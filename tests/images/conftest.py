@@ -1,11 +1,11 @@
-"""A codec, and a photo with all that a file can hold."""
+"""A codec, and an image file with alpha and all metadata."""
 
 from __future__ import annotations
 
 import pytest
 
 from rdc_jax.codec import codec as codecs
-from rdc_jax.images import Picture, picture_bytes
+from rdc_jax.images import LoadedImage, image_bytes
 from tests.images.files import HELD, pixels
 
 
@@ -18,6 +18,6 @@ def codec(smoke_model):
 def photo(tmp_path):
     """A PNG file with transparency and all metadata."""
     path = tmp_path / "photo.png"
-    image = Picture(pixels(40, 56), alpha=pixels(40, 56, 1) // 2, **HELD)
-    path.write_bytes(picture_bytes(image, ".png")[0])
+    image = LoadedImage(pixels(40, 56), alpha=pixels(40, 56, 1) // 2, **HELD)
+    path.write_bytes(image_bytes(image, ".png")[0])
     return path

@@ -1,4 +1,4 @@
-"""Small odd picture files and what they hold: by Pillow, and by small writers of our own."""
+"""Small unusual image files and their contents, made by Pillow and by small writers here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="%d" a="\xc3\x
 
 
 def pixels(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
-    """A smooth picture uint8 [h,w,channels], [h,w] for one channel."""
+    """A smooth image uint8 [h,w,channels], or [h,w] for one channel."""
     coarse = np.random.default_rng(seed).integers(0, 256, (3, 3, channels), np.uint8)
     planes = [
         Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR)
@@ -28,11 +28,11 @@ def pixels(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndar
     return smooth[..., 0] if channels == 1 else smooth
 
 
-def saved(picture: Image.Image | np.ndarray, kind: str = "PNG", **options) -> bytes:
-    """A picture file of Pillow's format `kind`."""
+def saved(image: Image.Image | np.ndarray, kind: str = "PNG", **options) -> bytes:
+    """An image file of Pillow's format `kind`."""
     file = io.BytesIO()
-    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    picture.save(file, kind, **options)
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -43,7 +43,7 @@ def animation(kind: str, **options) -> bytes:
 
 
 def exif(orientation: int, order: str = ">") -> bytes:
-    """An EXIF block as cameras write it, with a directory of its own and junk behind it."""
+    """An EXIF block as cameras write it, with a subdirectory and junk behind it."""
     camera, date = b"A camera\0", b"2026:11:21 10:00:00\0"
     start, mark = (b"MM\0*", "big") if order == ">" else (b"II*\0", "little")
     entries = [
@@ -60,7 +60,7 @@ def exif(orientation: int, order: str = ">") -> bytes:
 
 
 def png(samples: np.ndarray, *chunks: tuple[bytes, bytes], size=None) -> bytes:
-    """PNG of uint16 [h,w] or [h,w,channels]; size: what the header says, if it is to lie."""
+    """PNG of uint16 [h,w] or [h,w,channels]. `size` makes the header state a wrong size."""
     height, width = samples.shape[:2]
     channels = samples.shape[2] if samples.ndim == 3 else 1
     colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]

@@ -22,7 +22,7 @@ def rdc(capsys, *arguments) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_commands_keep_it_all(photo, smoke_model, capsys):
+def test_commands_keep_alpha_and_metadata(photo, smoke_model, capsys):
     model = ("--json", "--model", smoke_model)
     report = rdc(capsys, "encode", photo, *model)
     assert report["alpha"] and report["section_bytes"]["icc"] == len(P3)
@@ -52,7 +52,7 @@ def test_commands_keep_it_all(photo, smoke_model, capsys):
 
 
 @pytest.mark.parametrize("seen", [0, 30])
-def test_what_nobody_sees_is_smooth_in_the_picture_file(seen, tmp_path, smoke_model, rng, capsys):
+def test_transparent_pixels_are_smooth_in_the_output(seen, tmp_path, smoke_model, rng, capsys):
     alpha = np.zeros((64, 80, 1), np.uint8)
     alpha[:, :seen] = 255
     pixels = rng.integers(0, 256, (64, 80, 3), np.uint8)
@@ -60,8 +60,8 @@ def test_what_nobody_sees_is_smooth_in_the_picture_file(seen, tmp_path, smoke_mo
     Image.fromarray(np.dstack([pixels, alpha])).save(photo)
     rdc(capsys, "encode", photo, "-o", coded, "--json", "--model", smoke_model)
     rdc(capsys, "decode", coded, "-o", out, "--json", "--model", smoke_model)
-    with Image.open(out) as picture:
-        back = np.asarray(picture)
+    with Image.open(out) as image:
+        back = np.asarray(image)
     decoded = rdc_jax.load(smoke_model).decode(coded.read_bytes())
     np.testing.assert_array_equal(back[..., 3:], alpha)
     np.testing.assert_array_equal(back[:, :seen, :3], decoded[:, :seen])
@@ -83,7 +83,7 @@ def test_flags_of_encode(flags, kept, photo, smoke_model, capsys):
     assert set(report["section_bytes"]) - {"importance", "hyper_latent", "latent"} == kept
 
 
-def test_onnxruntime_keeps_it_all(photo, capsys):
+def test_onnxruntime_keeps_alpha_and_metadata(photo, capsys):
     pytest.importorskip("onnxruntime")
     rdc(capsys, "encode", photo, "--json", "-q", "20")
     coded, out = photo.with_suffix(".rdc"), photo.with_name("out.webp")
@@ -117,7 +117,7 @@ def test_wrong_flags(arguments, words, photo, capsys):
     assert words in capsys.readouterr().err
 
 
-def test_what_is_transparent_is_not_important(photo, smoke_model, capsys):
+def test_transparent_parts_are_not_important(photo, smoke_model, capsys):
     image = Image.open(photo)
     image.putalpha(Image.fromarray(np.where(np.arange(56) < 28, 0, 255).astype(np.uint8)
                                    * np.ones((40, 1), np.uint8)))  # fmt: skip

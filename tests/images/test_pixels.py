@@ -17,9 +17,9 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (13, 17, 3), dtype=np.uint8)
 GREY = np.repeat(PIXELS[..., :1], 3, axis=-1)
 
 
-def file_of(picture, file_format="PNG", **options):
+def file_of(image, file_format="PNG", **options):
     file = io.BytesIO()
-    picture.save(file, file_format, **options)
+    image.save(file, file_format, **options)
     file.seek(0)
     return file
 
@@ -34,20 +34,20 @@ def test_lossless_round_trip(tmp_path, suffix, grey):
     pixels = GREY if grey else PIXELS
     path = tmp_path / f"image{suffix}"
     write_image(path, pixels, grey=grey)
-    picture = read_image(path)
-    np.testing.assert_array_equal(picture.pixels, pixels)
-    assert picture.pixels.dtype == np.uint8 and picture.pixels.flags.writeable
-    assert picture.grey == (grey and suffix not in (".webp", ".ppm"))
-    assert picture.icc is None and picture.exif is None and picture.xmp is None
+    image = read_image(path)
+    np.testing.assert_array_equal(image.pixels, pixels)
+    assert image.pixels.dtype == np.uint8 and image.pixels.flags.writeable
+    assert image.grey == (grey and suffix not in (".webp", ".ppm"))
+    assert image.icc is None and image.exif is None and image.xmp is None
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg"])
 @pytest.mark.parametrize("grey", [False, True])
 def test_jpeg_keeps_size_and_channels(tmp_path, suffix, grey):
     write_image(tmp_path / f"image{suffix}", GREY, grey=grey)
-    picture = read_image(str(tmp_path / f"image{suffix}"))
-    assert picture.pixels.shape == PIXELS.shape and picture.grey == grey
-    assert np.abs(picture.pixels.astype(int) - GREY).mean() < 8
+    image = read_image(str(tmp_path / f"image{suffix}"))
+    assert image.pixels.shape == PIXELS.shape and image.grey == grey
+    assert np.abs(image.pixels.astype(int) - GREY).mean() < 8
 
 
 def test_orientation_is_applied_and_removed_and_metadata_kept():
@@ -55,30 +55,30 @@ def test_orientation_is_applied_and_removed_and_metadata_kept():
     exif[0x0112], exif[0x010E] = 6, "a description"
     source = Image.fromarray(PIXELS)
     file = file_of(source, exif=exif.tobytes(), icc_profile=b"profile")
-    picture = read_image(file)
-    np.testing.assert_array_equal(picture.pixels, np.rot90(PIXELS, -1))
+    image = read_image(file)
+    np.testing.assert_array_equal(image.pixels, np.rot90(PIXELS, -1))
     kept = Image.Exif()
-    kept.load(picture.exif)
+    kept.load(image.exif)
     assert kept[0x010E] == "a description" and kept[0x0112] == 1
-    assert picture.icc == b"profile" and picture.source_mode == "RGB"
+    assert image.icc == b"profile" and image.source_mode == "RGB"
     xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'></x:xmpmeta>"
     assert read_image(file_of(source, "JPEG", xmp=xmp)).xmp == xmp
 
 
 def test_sixteen_bit_grey_is_scaled_to_eight():
     wide = np.array([[0, 128, 129, 257, 32896, 65535]], np.uint16)
-    picture = read_image(file_of(Image.fromarray(wide)))
-    assert picture.pixels[0, :, 0].tolist() == [0, 0, 1, 1, 128, 255]
-    assert picture.grey and picture.pixels.shape == (1, 6, 3)
+    image = read_image(file_of(Image.fromarray(wide)))
+    assert image.pixels[0, :, 0].tolist() == [0, 0, 1, 1, 128, 255]
+    assert image.grey and image.pixels.shape == (1, 6, 3)
 
 
 @pytest.mark.parametrize("background", [0, 255])
 def test_alpha_is_composited(background):
     rgba = np.zeros((1, 3, 4), np.uint8)
     rgba[0, :, 0], rgba[0, :, 3] = 200, [0, 255, 51]
-    picture = read_image(file_of(Image.fromarray(rgba)), background=background)
+    image = read_image(file_of(Image.fromarray(rgba)), background=background)
     expected = [background, 200, round(0.2 * 200 + 0.8 * background)]
-    assert picture.pixels[0, :, 0].tolist() == expected and not picture.grey
+    assert image.pixels[0, :, 0].tolist() == expected and not image.grey
     grey = read_image(file_of(Image.fromarray(rgba).convert("LA")), background=background)
     assert grey.grey and grey.pixels[0, 0].tolist() == [background] * 3
 
@@ -98,17 +98,17 @@ def test_transparent_palette_and_key_colour():
     source = Image.new("P", (2, 1))
     source.putpalette([10, 20, 30, 40, 50, 60])
     source.putdata([0, 1])
-    picture = read_image(file_of(source, transparency=0))
-    assert picture.pixels[0].tolist() == [[255, 255, 255], [40, 50, 60]]
+    image = read_image(file_of(source, transparency=0))
+    assert image.pixels[0].tolist() == [[255, 255, 255], [40, 50, 60]]
     key = Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8))
-    picture = read_image(file_of(key, transparency=(1, 2, 3)), background=0)
-    assert picture.pixels[0].tolist() == [[0, 0, 0], [4, 5, 6]]
+    image = read_image(file_of(key, transparency=(1, 2, 3)), background=0)
+    assert image.pixels[0].tolist() == [[0, 0, 0], [4, 5, 6]]
 
 
 def test_first_frame_of_an_animation():
     frames = [Image.new("L", (4, 4), v) for v in (10, 200)]
-    picture = read_image(file_of(frames[0], "GIF", save_all=True, append_images=frames[1:]))
-    assert (picture.pixels == 10).all()
+    image = read_image(file_of(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert (image.pixels == 10).all()
 
 
 def test_standard_input(monkeypatch):
@@ -160,11 +160,11 @@ def test_damaged_files_fail_only_with_one_line(file_format, position, value, cut
     if cut:
         del data[position:]
     try:
-        picture = read_image(io.BytesIO(data), max_pixels=10**6)
+        image = read_image(io.BytesIO(data), max_pixels=10**6)
     except RdcError as error:
         assert "\n" not in str(error)
     else:
-        assert picture.pixels.dtype == np.uint8 and picture.pixels.shape[2] == 3
+        assert image.pixels.dtype == np.uint8 and image.pixels.shape[2] == 3
 
 
 def test_write_errors(tmp_path):
@@ -195,7 +195,7 @@ def test_atomic_write_replaces_only_when_allowed(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["out.rdc"]
 
 
-def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+def test_a_file_is_synced_before_it_is_renamed(tmp_path, monkeypatch):
     path, seen = tmp_path / "out.rdc", []
     path.write_bytes(b"old")
     sync, replace = os.fsync, os.replace
@@ -226,7 +226,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     with pytest.raises(RdcError, match="cannot write"):
         atomic_write(path, b"newer", overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["out.rdc"] and path.read_bytes() == b"new"
-    monkeypatch.setattr(os, "fsync", failing(errno.EINVAL))  # a file system without it
+    monkeypatch.setattr(os, "fsync", failing(errno.EINVAL))  # a file system without fsync
     atomic_write(path, b"newer", overwrite=True)
     assert path.read_bytes() == b"newer"
 
@@ -264,9 +264,9 @@ def test_standard_output(capfdbinary):
     assert capfdbinary.readouterr().out == b"\x00bytes"
 
 
-def test_pillows_limit_comes_back_whatever_order_reads_end_in(monkeypatch):
+def test_pillows_limit_is_restored_in_any_order_of_reads(monkeypatch):
     limit, larger = Image.MAX_IMAGE_PIXELS, reading.MAX_PIXELS + 1
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)  # put right after a failure
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)  # restored even if the test fails
     for sizes in ((larger, reading.MAX_PIXELS), (larger, larger)):
         first, second = (reading._pillows_limit_lifted(size) for size in sizes)
         first.__enter__()

@@ -1,4 +1,4 @@
-"""Odd picture files are read, coded and come back as docs/images.md says, or are refused."""
+"""Unusual image files are read, coded and restored as docs/images.md says, or are refused."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ import pytest
 from rdc_jax.cli.main import main
 from rdc_jax.codec import metadata_sections
 from rdc_jax.errors import RdcError
-from rdc_jax.images import Picture, formats, orientation, picture_bytes, read_image
+from rdc_jax.images import LoadedImage, formats, image_bytes, orientation, read_image
 from tests.images.cases import CASES, PLUGIN_CASES
 from tests.images.files import HEIF, JXL, P3, RGB, WIDE, exif, pixels, png, saved
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_read(name):
+def test_files_are_read_as_expected(name):
     case = CASES[name]
-    picture = read_image(io.BytesIO(case.make()), keep_alpha=True)
-    assert picture.pixels.dtype == np.uint8 and picture.grey == case.grey
-    assert picture.pixels.shape == case.colours.shape
-    seen = np.ones(picture.pixels.shape[:2], bool) if case.alpha is None else case.alpha > 0
-    difference = np.abs(picture.pixels.astype(int) - case.colours)[seen]
+    image = read_image(io.BytesIO(case.make()), keep_alpha=True)
+    assert image.pixels.dtype == np.uint8 and image.grey == case.grey
+    assert image.pixels.shape == case.colours.shape
+    seen = np.ones(image.pixels.shape[:2], bool) if case.alpha is None else case.alpha > 0
+    difference = np.abs(image.pixels.astype(int) - case.colours)[seen]
     assert difference.max(initial=0) <= case.within
-    np.testing.assert_equal(picture.alpha, case.alpha)
-    held = {kind: getattr(picture, kind) for kind in formats.ALL_METADATA}
+    np.testing.assert_equal(image.alpha, case.alpha)
+    held = {kind: getattr(image, kind) for kind in formats.ALL_METADATA}
     assert held == dict.fromkeys(formats.ALL_METADATA) | case.held
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if "orientation 2" not in name])
-def test_what_comes_back(name, codec):
-    """Through the codec, and through a PNG file of what it gave."""
-    picture = read_image(io.BytesIO(CASES[name].make()), keep_alpha=True)
-    extras = metadata_sections.extras_of(picture)
-    data = codec.encode(picture.pixels, quality=30, grey=picture.grey, extras=extras)
+def test_files_survive_coding(name, codec):
+    """Through the codec, and through a PNG file of the decoded image."""
+    image = read_image(io.BytesIO(CASES[name].make()), keep_alpha=True)
+    extras = metadata_sections.extras_of(image)
+    data = codec.encode(image.pixels, quality=30, grey=image.grey, extras=extras)
     back = codec.decode_picture(data)
-    file, notes = picture_bytes(back, ".png")
+    file, notes = image_bytes(back, ".png")
     again = read_image(io.BytesIO(file), keep_alpha=True)
-    assert notes == [] and again.pixels.shape == picture.pixels.shape
+    assert notes == [] and again.pixels.shape == image.pixels.shape
     for kind in ("alpha", *formats.ALL_METADATA):
-        np.testing.assert_equal(getattr(back, kind), getattr(picture, kind))
-        np.testing.assert_equal(getattr(again, kind), getattr(picture, kind))
+        np.testing.assert_equal(getattr(back, kind), getattr(image, kind))
+        np.testing.assert_equal(getattr(again, kind), getattr(image, kind))
     seen = slice(None) if back.alpha is None else back.alpha > 0
     np.testing.assert_array_equal(again.pixels[seen], back.pixels[seen])
-    assert back.grey == picture.grey
-    assert again.grey == picture.grey or back.icc  # a profile of colours wants three channels
-    bare = codec.encode(picture.pixels, quality=30, grey=picture.grey)
+    assert back.grey == image.grey
+    assert again.grey == image.grey or back.icc  # a profile of colours wants three channels
+    bare = codec.encode(image.pixels, quality=30, grey=image.grey)
     np.testing.assert_array_equal(codec.decode(bare), back.pixels)
 
 
@@ -58,9 +58,9 @@ def test_what_comes_back(name, codec):
     [pytest.param(name, make, marks=mark) for name, (mark, make) in PLUGIN_CASES.items()],
 )
 def test_formats_that_may_be_missing(name, make):
-    picture = read_image(io.BytesIO(make()), keep_alpha=True)
-    assert np.abs(picture.pixels.astype(int) - RGB).max() <= 6 and not picture.grey
-    assert picture.icc == P3 or name == "JPEG XL"
+    image = read_image(io.BytesIO(make()), keep_alpha=True)
+    assert np.abs(image.pixels.astype(int) - RGB).max() <= 6 and not image.grey
+    assert image.icc == P3 or name == "JPEG XL"
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_formats_that_may_be_missing(name, make):
         pytest.param(lambda: b"\0\0\0\x18ftypheic" + bytes(90), "damaged|not an image", marks=HEIF),
     ],
 )
-def test_what_is_refused(make, words, tmp_path, smoke_model, capsys):
-    """One line, exit code 2, nothing left behind."""
-    path = tmp_path / "odd picture.png"
+def test_unsuitable_files_are_refused(make, words, tmp_path, smoke_model, capsys):
+    """One line on stderr, exit code 2, and no output file."""
+    path = tmp_path / "odd image.png"
     path.write_bytes(make())
     assert main(["encode", str(path), "--model", str(smoke_model)]) == 2
     output, error = capsys.readouterr()
@@ -95,19 +95,19 @@ def test_what_is_refused(make, words, tmp_path, smoke_model, capsys):
 
 
 @pytest.mark.parametrize("plugin", [formats.JXL_PLUGIN, formats.HEIF_PLUGIN])
-def test_a_plugin_that_is_missing(plugin, monkeypatch):
+def test_a_missing_plugin_is_named(plugin, monkeypatch):
     monkeypatch.setitem(sys.modules, plugin[0], None)
     jxl = plugin == formats.JXL_PLUGIN
     beginning = b"\xff\x0a" if jxl else b"\0\0\0\x18ftypheic"
     for work in (
         lambda: read_image(io.BytesIO(beginning + bytes(40))),
-        lambda: picture_bytes(Picture(RGB), ".jxl" if jxl else ".heic"),
+        lambda: image_bytes(LoadedImage(RGB), ".jxl" if jxl else ".heic"),
     ):
         with pytest.raises(RdcError, match=rf"needs {plugin[1]}: pip install 'rdc_jax\[formats\]'"):
             work()
 
 
-def test_avif_needs_no_plugin_whatever_its_first_brand():
+def test_avif_needs_no_plugin_with_any_first_brand():
     assert formats.plugin_for(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf") is None
     assert formats.plugin_for(b"\0\0\0\x1cftypmif1\0\0\0\0mif1heicmiaf") == formats.HEIF_PLUGIN
 

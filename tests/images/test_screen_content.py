@@ -1,4 +1,4 @@
-"""What is taken for a drawing, and what for a photograph."""
+"""Recognition of screen content and photographs."""
 
 import io
 from pathlib import Path
@@ -14,13 +14,13 @@ from rdc_jax.images.screen_content import looks_drawn
 
 
 def page():
-    """Some lines of text, antialiased."""
-    picture = Image.new("RGB", (320, 160), "white")
-    draw = ImageDraw.Draw(picture)
+    """A few lines of antialiased text."""
+    image = Image.new("RGB", (320, 160), "white")
+    draw = ImageDraw.Draw(image)
     for row in range(6):
         text = "A quick brown fox and 0123456789"
         draw.text((8, 8 + 24 * row), text, (20, 20, 20), ImageFont.load_default(16))
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 def through_jpeg(pixels, quality):
@@ -33,7 +33,7 @@ def demo_photograph():
     return read_image(Path(rdc_jax.demo.__file__).with_name("flower.png")).pixels
 
 
-def test_text_and_charts_are_drawings():
+def test_text_and_charts_are_screen_content():
     chart = np.full((64, 96, 3), 250, np.uint8)
     for i in range(8):
         chart[60 - 6 * i :, 10 * i + 4 : 10 * i + 10] = (30, 90, 160)
@@ -41,7 +41,7 @@ def test_text_and_charts_are_drawings():
     assert looks_drawn(through_jpeg(page(), 90))
 
 
-def test_a_photograph_is_none_and_neither_is_its_jpeg():
+def test_a_photograph_and_its_jpeg_are_not_screen_content():
     photograph = demo_photograph()
     assert not looks_drawn(photograph)
     assert not looks_drawn(through_jpeg(photograph, 40))
@@ -56,11 +56,11 @@ def test_text_pasted_into_a_photograph_counts():
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 3, 3), (5, 4, 3), (1, 400, 3)])
-def test_small_and_plain_pictures_are_no_drawings(shape):
+def test_small_and_plain_images_are_not_screen_content(shape):
     assert not looks_drawn(np.full(shape, 128, np.uint8))
 
 
-def test_encoding_a_drawing_says_so_once(tmp_path, smoke_model, capsys):
+def test_encoding_screen_content_warns_once(tmp_path, smoke_model, capsys):
     Image.fromarray(page()[:64, :64]).save(tmp_path / "page.png")
     command = ["encode", str(tmp_path / "page.png"), "--model", str(smoke_model)]
     assert main(command) == 0

@@ -1,4 +1,4 @@
-"""Colours under what is transparent, planes of alpha, and what sections may hold."""
+"""Colours under transparent pixels, alpha planes, and limits of the sections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rdc_jax.bitstream.sections import MAX_METADATA_BYTES, WHOLE_LATENT, Section
 from rdc_jax.cli.flags import images as arguments
 from rdc_jax.codec import metadata_sections
 from rdc_jax.errors import RdcError
-from rdc_jax.images import Picture, alpha_png, transparency
+from rdc_jax.images import LoadedImage, alpha_png, transparency
 from tests.images.files import GREY, RGB, WIDE, png, saved, with_alpha
 
 
@@ -89,4 +89,4 @@ def test_sections_have_limits():
     with pytest.raises(RdcError, match="two headers"):
         alpha_png.decode(twice, 1, 1)
     with pytest.raises(RdcError, match=r"xmp has 16\.0 MiB.*--metadata icc,exif"):
-        metadata_sections.extras_of(Picture(RGB, xmp=many + b"\0"))
+        metadata_sections.extras_of(LoadedImage(RGB, xmp=many + b"\0"))

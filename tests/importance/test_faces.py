@@ -1,4 +1,4 @@
-"""From the face network's grids to boxes and masks."""
+"""Boxes and masks from the output grids of the face network."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ def grids(height, width):
     return np.zeros((height, width), np.float32), *np.zeros((2, 2, height, width), np.float32)
 
 
-def test_a_box_has_the_size_and_the_middle_that_the_grids_say():
+def test_a_box_has_the_size_and_centre_of_the_grids():
     likely, sizes, offsets = grids(10, 20)
     likely[4, 7] = 0.9
     sizes[:, 4, 7] = np.log([6.0, 3.0])  # height, width in grid cells
@@ -20,7 +20,7 @@ def test_a_box_has_the_size_and_the_middle_that_the_grids_say():
     assert (left + width / 2, top + height / 2) == pytest.approx((4 * 7.0, 4 * 4.75))
 
 
-def test_the_surest_come_first_and_doubts_are_left_out():
+def test_boxes_are_sorted_by_probability_and_unlikely_ones_dropped():
     likely, sizes, offsets = grids(8, 8)
     likely[1, 1], likely[5, 5], likely[7, 0] = 0.6, 0.9, 0.4
     boxes = faces.boxes_of(likely, sizes, offsets)
@@ -34,7 +34,7 @@ def test_boxes_of_one_face_become_one():
     np.testing.assert_array_equal(faces.shared(boxes[0], boxes[[0, 2]]), [1, 0])
 
 
-def test_the_mask_is_an_ellipse_with_room_cut_at_the_edge():
+def test_the_mask_is_a_larger_ellipse_cropped_at_the_edge():
     mask = faces.mask(np.array([[20.0, 10.0, 30.0, 40.0]]), 60, 80)
     assert mask.shape == (60, 80) and mask.dtype == np.float32
     assert mask[30, 35] == 1 and mask[30, 18] == 1 and mask[30, 12] == 0 and mask[5, 16] == 0

@@ -40,11 +40,11 @@ def test_uniform():
 def test_mask_file_white_is_important(tmp_path, mode):
     mask = np.zeros((40, 50), np.uint8)
     mask[:16, :32] = 255
-    picture = Image.fromarray(mask)
-    picture = (
-        Image.fromarray(mask.astype(np.uint16) * 257) if mode == "I;16" else (picture.convert(mode))
+    image = Image.fromarray(mask)
+    image = (
+        Image.fromarray(mask.astype(np.uint16) * 257) if mode == "I;16" else (image.convert(mode))
     )
-    picture.save(tmp_path / "mask.png")
+    image.save(tmp_path / "mask.png")
     levels = from_mask_array(read_mask(tmp_path / "mask.png", 40, 50), **SIZE)
     assert levels.tolist() == [[7, 7, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
 

@@ -1,4 +1,4 @@
-"""Masks from numbers: where they are 1, what is cut off, what is refused."""
+"""Masks from shapes: inside, outside, cut off at the border, and errors."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,13 @@ from rdc_jax.importance import shapes
 HEIGHT, WIDTH = 40, 60
 
 
-def test_a_box_is_its_pixels():
+def test_a_box_covers_its_pixels():
     mask = shapes.box("10, 5,20,30")(HEIGHT, WIDTH)
     assert mask.shape == (HEIGHT, WIDTH) and mask.dtype == np.float32
     assert mask[5:35, 10:30].min() == 1 and mask.sum() == 20 * 30
 
 
-def test_what_reaches_outside_is_cut_off():
+def test_parts_outside_the_image_are_cut_off():
     assert shapes.box("-8,-8,24,24")(HEIGHT, WIDTH).sum() == 16 * 16
     assert shapes.box("50,30,100,100")(HEIGHT, WIDTH).sum() == 10 * 10
 
@@ -62,7 +62,7 @@ def test_the_centre_is_a_quarter_of_the_area():
         (shapes.fovea, "1,2,inf"),
     ],
 )
-def test_text_that_is_no_shape_is_refused(read, text):
+def test_malformed_shapes_are_refused(read, text):
     with pytest.raises(RdcError, match=read.__name__) as error:
         read(text)
     assert "\n" not in str(error.value)
@@ -77,6 +77,6 @@ def test_text_that_is_no_shape_is_refused(read, text):
         shapes.fovea("60,5"),
     ],
 )
-def test_shapes_outside_the_picture_are_refused(shape):
+def test_shapes_outside_the_image_are_refused(shape):
     with pytest.raises(RdcError, match="outside the image of 60 x 40"):
         shape(HEIGHT, WIDTH)

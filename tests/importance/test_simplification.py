@@ -1,4 +1,4 @@
-"""Maps made coarser until they are cheap enough, and files of fewer levels than the model's."""
+"""Map simplification, and files with fewer levels than the model has."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ def codec(smoke_model):
 
 
 def disc(rows=24, columns=32, num_levels=8):
-    """A soft disc as a map: dear for its size."""
+    """A soft disc as a map: expensive for its size."""
     y, x = np.mgrid[:rows, :columns]
     distance = np.hypot(y - rows / 2, x - columns / 2) / (rows / 2)
     soft = np.clip(1.3 - distance, 0, 1)
@@ -25,7 +25,7 @@ def disc(rows=24, columns=32, num_levels=8):
 
 
 def file_of(rest):
-    """A `code` whose files are the map and `rest` other bytes; it notes the maps."""
+    """A `code` function whose files are the map plus `rest` bytes. It records all maps."""
 
     def code(choice):
         code.maps.append(choice)
@@ -43,7 +43,7 @@ def values(choice, shape):
 
 @pytest.mark.parametrize("rest", [700, 1000, 2000, 3000, 5000])
 @pytest.mark.parametrize("shape", [(24, 32), (25, 37)])
-def test_the_least_change_that_is_cheap_enough(rest, shape):
+def test_the_least_changed_map_that_is_cheap_enough_is_chosen(rest, shape):
     given = disc(*shape)
     code = file_of(rest)
     data, chosen = within(code, given, 2.0)
@@ -55,7 +55,7 @@ def test_the_least_change_that_is_cheap_enough(rest, shape):
             assert other.coded_bytes > 0.02 * (rest + other.coded_bytes)
 
 
-def test_a_size_known_before_saves_a_coding():
+def test_an_expected_size_saves_a_coding():
     for given, rest in ((disc(), 1500), (disc(), 50_000)):
         code = file_of(rest)
         data, chosen = within(code, given, 2.0, expected=rest + 30)
@@ -69,7 +69,7 @@ def test_a_file_smaller_than_expected_is_coded_again():
 
 
 @pytest.mark.parametrize("rest", [0, 20, 100])
-def test_a_region_survives_where_nothing_is_cheap_enough(rest):
+def test_a_region_survives_if_no_map_is_cheap_enough(rest):
     _, chosen = within(file_of(rest), disc(), 2.0)
     kept = values(chosen, (24, 32))
     given = values(disc(), (24, 32))
@@ -79,20 +79,20 @@ def test_a_region_survives_where_nothing_is_cheap_enough(rest):
 
 
 @pytest.mark.parametrize("percent", [0, 2.0])
-def test_what_need_not_change_does_not(percent):
+def test_a_cheap_map_does_not_change(percent):
     flat = Map(np.zeros((9, 9), np.uint8), 1, 16)
     for given in (flat, disc()):
         code = file_of(10_000)
         assert within(code, given, percent)[1] is given and len(code.maps) == 1
 
 
-def test_of_two_levels_only_cells_can_grow():
+def test_with_two_levels_only_cells_can_grow():
     hard = disc(num_levels=2)
     assert {m.num_levels for _, m in coarser_maps(hard)} == {2}
     assert coarser_maps(hard)[0] == (0.0, hard)
 
 
-def test_a_constant_map_has_no_coarser_one_but_its_like():
+def test_a_constant_map_stays_constant():
     level = Map(np.full((5, 7), 3, np.uint8), 8, 16)
     _, chosen = within(file_of(0), level, 2.0)
     assert timesteps.importance_values(chosen.num_levels)[chosen.levels].min() > 0
@@ -101,14 +101,14 @@ def test_a_constant_map_has_no_coarser_one_but_its_like():
 # Through the codec
 
 
-def picture(height, width):
+def image(height, width):
     y, x = np.mgrid[:height, :width]
     plane = 128 + 60 * np.sin(x / 17) * np.cos(y / 11)
     return np.clip(np.stack([plane, plane + 9, 255 - plane], -1), 0, 255).astype(np.uint8)
 
 
-def test_a_dear_map_is_made_coarser_and_the_file_decodes(codec):
-    pixels = picture(160, 240)
+def test_an_expensive_map_is_simplified_and_the_file_decodes(codec):
+    pixels = image(160, 240)
     y, x = np.mgrid[:160, :240]
     mask = np.clip(1.4 - np.hypot(y - 80, x - 120) / 60, 0, 1).astype(np.float32)
     settings = dict(quality=0, importance=mask, return_report=True)
@@ -130,8 +130,8 @@ def test_a_dear_map_is_made_coarser_and_the_file_decodes(codec):
 
 
 def test_any_number_of_levels_decodes_the_same(codec):
-    """A map of the least and the highest level means the same whatever lies between."""
-    pixels = picture(72, 104)
+    """A map of only the lowest and highest level decodes the same for any number of levels."""
+    pixels = image(72, 104)
     latent = codec.analyse(pixels)
     mask = np.zeros((72, 104), bool)
     mask[16:48, 32:80] = True
@@ -150,6 +150,6 @@ def test_any_number_of_levels_decodes_the_same(codec):
 
 
 def test_files_without_a_region_do_not_depend_on_it(codec):
-    pixels = picture(40, 40)
+    pixels = image(40, 40)
     assert codec.encode(pixels, map_cost=0.01) == codec.encode(pixels, map_cost=0)
     assert simplification.PERCENT == 2.0

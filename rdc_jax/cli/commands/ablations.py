@@ -213,7 +213,7 @@ def latent_psnr(coder: Any, latent: np.ndarray, data: bytes) -> float:
     step = entropy.step_fixed[conditions.timesteps][levels] * (entropy.latent_unit / 2**STEP_BITS)
     ratio = coded.scale / step
     weight = 1.0 / (1.0 + 1.0 / (12.0 * ratio**2))
-    weight[np.log2(ratio) < silence_threshold(entropy.silent_scales)] = 0.0
+    weight[np.log2(ratio) < silence_threshold(entropy.skipped_scales)] = 0.0
     estimate = coded.mean + weight * (coded.yhat - coded.mean)
     square = float(np.mean(np.square(estimate - latent))) * latent.shape[-1]
     factor = PIXEL_RANGE / (LATENT_GAIN * downsampling_of(coder.model.config))

@@ -19,7 +19,7 @@ from rdc_jax.cli.jobs import CODED, STREAM, Job, LazyCodec, plan, read_bytes, ru
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.decoding import opened_file
 from rdc_jax.errors import RdcError
-from rdc_jax.images import Picture, atomic_write, formats, picture_bytes, read_image, transparency
+from rdc_jax.images import LoadedImage, atomic_write, formats, image_bytes, read_image, transparency
 from rdc_jax.model_folder.codec_model import downsampling_of
 
 
@@ -170,8 +170,8 @@ def _decode(job, data, args, model, backends, tau, crop) -> dict[str, Any]:
         report["symbol_hash"] = file.latent(codec.entropy).symbol_hash
     if parts["alpha"] is not None:  # what the networks invented where nobody sees it is dear
         pixels = transparency.filled(pixels, parts["alpha"])
-    picture = Picture(pixels=pixels, **parts)
-    encoded, notes = picture_bytes(picture, extension_of(job.target, args.format))
+    picture = LoadedImage(pixels=pixels, **parts)
+    encoded, notes = image_bytes(picture, extension_of(job.target, args.format))
     atomic_write(job.target, encoded, overwrite=args.force)
     for note in () if args.quiet else notes:
         print(f"rdc: note: '{job.target}': {note}", file=sys.stderr)

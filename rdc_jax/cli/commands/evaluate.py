@@ -41,7 +41,7 @@ def run(args: Namespace) -> int:
     compared, unavailable = choose_coders(model, args)
     skipped += unavailable
     check_anchors(args.anchors, compared)
-    by_networks = args.masks in detectors.FINDERS and args.masks != "contrast"
+    by_networks = args.masks in detectors.DETECTORS and args.masks != "contrast"
     finders = f" by {detectors.installed()}" if by_networks else ""
     conditions = f"{args.masks}{finders} {sorted(metrics) + sets}"
     results = benchmark_run.read(folder / "results.json")
@@ -164,7 +164,7 @@ def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | N
     """float32 [h,w] in [0,1]: "center", a finder, the picture of that stem in a folder, or None."""
     if masks is None:
         return None
-    if masks in (*detectors.FINDERS, "center"):
+    if masks in (*detectors.DETECTORS, "center"):
         return region_flags.region_of(masks, [], pixels).mask
     for file in image_files(masks):
         if file.stem == path.stem:

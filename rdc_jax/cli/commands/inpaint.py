@@ -13,7 +13,7 @@ from rdc_jax.bitstream import container
 from rdc_jax.cli.jobs import STREAM, LazyCodec, read_bytes
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.errors import RdcError
-from rdc_jax.images import Picture, formats, read_image, write_picture
+from rdc_jax.images import LoadedImage, formats, read_image, write_loaded_image
 from rdc_jax.images.formats import ALL_METADATA
 from rdc_jax.importance import maps
 
@@ -46,7 +46,7 @@ def run(args: Namespace) -> int:
 
     started = time.perf_counter()
     if coded:
-        picture = Picture(pixels=codec.decode(data, max_pixels=max_pixels), **parts)
+        picture = LoadedImage(pixels=codec.decode(data, max_pixels=max_pixels), **parts)
     result = inpainting.inpaint(
         codec, picture.pixels, mask, steps=args.steps, tau=args.tau, seed=args.seed
     )
@@ -54,7 +54,7 @@ def run(args: Namespace) -> int:
         result = result.mean(axis=-1, keepdims=True).round().astype("uint8").repeat(3, axis=-1)
     # EXIF may hold a small copy of the picture, with what was to go still in it.
     picture = dataclasses.replace(picture, pixels=result, exif=None)
-    for note in write_picture(target, picture, overwrite=args.force):
+    for note in write_loaded_image(target, picture, overwrite=args.force):
         print(f"rdc: note: '{target}': {note}", file=sys.stderr)
     report = {
         "input": args.input,

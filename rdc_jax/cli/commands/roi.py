@@ -12,7 +12,7 @@ from rdc_jax.cli import region_flags
 from rdc_jax.cli.jobs import STREAM
 from rdc_jax.entropy.importance_coding import encode_importance
 from rdc_jax.errors import RdcError
-from rdc_jax.images import Picture, atomic_write, formats, picture_bytes, read_image
+from rdc_jax.images import LoadedImage, atomic_write, formats, image_bytes, read_image
 from rdc_jax.importance import maps
 from rdc_jax.model_folder import codec_model
 
@@ -38,7 +38,7 @@ def run(args: Namespace) -> int:
     grid = maps.from_mask_array(mask, height, width, cell, levels)
     shown = np.rint(255.0 / (levels - 1) * grid).astype(np.uint8)
     shown = shown.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
-    data, _ = picture_bytes(Picture(shown[..., None].repeat(3, axis=2), grey=True), suffix)
+    data, _ = image_bytes(LoadedImage(shown[..., None].repeat(3, axis=2), grey=True), suffix)
     atomic_write(target, data, overwrite=args.force)
     report = {
         "input": args.input,

@@ -16,13 +16,13 @@ from rdc_jax.codec.codec import Codec
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.decoding.opened_file import OpenFile, open_file
 from rdc_jax.entropy.latent_coding import CodedLatent
-from rdc_jax.images import Picture
+from rdc_jax.images import LoadedImage
 from rdc_jax.model_folder.codec_model import downsampling_of
 
 
 @dataclasses.dataclass(frozen=True)
 class Received:
-    """See `receive`. parts: the fields of a Picture but its pixels. note: "" for a whole file."""
+    """See `receive`. parts: fields of a LoadedImage except pixels. note: "" for a whole file."""
 
     opened: OpenFile
     coded: CodedLatent
@@ -35,13 +35,13 @@ class Received:
         known = self.opened.conditions
         return known.levels[: known.height, : known.width]
 
-    def picture(self, codec: Codec, steps: int, tau: float | str) -> Picture:
+    def picture(self, codec: Codec, steps: int, tau: float | str) -> LoadedImage:
         """What `rdc decode` makes of the file, with alpha and profile. See `Codec.decode`."""
         opened = self.opened
         pixels = codec.reconstruct(
             opened.header, self.coded, opened.conditions, steps=steps, tau=tau, **opened.part
         )
-        return Picture(pixels=pixels, **self.parts)
+        return LoadedImage(pixels=pixels, **self.parts)
 
 
 def receive(codec: Codec, data: bytes) -> Received:

@@ -10,12 +10,12 @@ from rdc_jax.bitstream.file_reader import FileReader
 from rdc_jax.bitstream.framing import CRC_BYTES
 from rdc_jax.bitstream.sections import SectionType, section_name
 from rdc_jax.evaluation.metrics.distortion import masked_psnr, psnr
-from rdc_jax.images import Picture
+from rdc_jax.images import LoadedImage
 from rdc_jax.web.studio import images
 
 
 def distances(
-    original: Picture | None, decoded: np.ndarray, mask: np.ndarray | None
+    original: LoadedImage | None, decoded: np.ndarray, mask: np.ndarray | None
 ) -> dict[str, float | None]:
     """PSNR in dB: psnr of all, psnr_inside and psnr_outside of the mask; None where not known.
 

@@ -7,15 +7,15 @@ import io
 import numpy as np
 from PIL import Image
 
-from rdc_jax.images import Picture, picture_bytes
+from rdc_jax.images import LoadedImage, image_bytes
 
 FAST = 2  # of zlib's 9 levels: a page waits for these bytes
 
 
-def png(picture: Picture) -> bytes:
+def png(picture: LoadedImage) -> bytes:
     """A PNG file of a picture with its alpha and profile, like that of `rdc decode`; sooner."""
     shown = dataclasses.replace(picture, exif=None, xmp=None)
-    return picture_bytes(shown, ".png", compress_level=FAST)[0]
+    return image_bytes(shown, ".png", compress_level=FAST)[0]
 
 
 def data_url(pixels: np.ndarray) -> str:

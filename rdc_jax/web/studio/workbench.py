@@ -26,7 +26,7 @@ from rdc_jax.codec.codec import DEFAULT_QUALITY, DEFAULT_ROI_GAIN, Codec
 from rdc_jax.codec.metadata_sections import extras_of
 from rdc_jax.demo import FOLDER as DEMO_FOLDER
 from rdc_jax.errors import RdcError
-from rdc_jax.images import Picture, read_image
+from rdc_jax.images import LoadedImage, read_image
 from rdc_jax.importance import detectors
 from rdc_jax.importance.shapes import centre
 from rdc_jax.model_folder.codec_model import downsampling_of
@@ -42,7 +42,7 @@ PHOTOS_KEPT, FILES_KEPT = 3, 8
 class Photo:
     """A picture with its alpha. extras: alpha, profile and metadata as its files hold them."""
 
-    picture: Picture
+    picture: LoadedImage
     extras: Mapping[int, bytes]
 
     def where_visible(self, mask: np.ndarray) -> np.ndarray:
@@ -120,7 +120,7 @@ class Workbench:
         """Keeps the photograph that comes with the package."""
         return self._keep(read_image(DEMO_FOLDER / "flower.png"))
 
-    def _keep(self, picture: Picture) -> dict[str, Any]:
+    def _keep(self, picture: LoadedImage) -> dict[str, Any]:
         height, width = picture.pixels.shape[:2]
         return {
             "photo": self._photos.put(Photo(picture, extras_of(picture))),

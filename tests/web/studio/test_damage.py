@@ -9,7 +9,7 @@ from rdc_jax.bitstream import container
 from rdc_jax.bitstream.file_reader import FileReader
 from rdc_jax.bitstream.sections import SectionType
 from rdc_jax.codec.metadata_sections import extras_of
-from rdc_jax.images import Picture
+from rdc_jax.images import LoadedImage
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def tiled(codec, pixels):
     """A file of 400 x 288 pixels in four tiles, with alpha behind them."""
     wide = np.tile(pixels, (4, 4, 1))
     alpha = np.full(wide.shape[:2], 200, np.uint8)
-    return codec.encode(wide, resilient=True, extras=extras_of(Picture(wide, alpha=alpha)))
+    return codec.encode(wide, resilient=True, extras=extras_of(LoadedImage(wide, alpha=alpha)))
 
 
 def spoilt(data, kind, share):
@@ -48,7 +48,7 @@ def test_a_file_that_ends_early_loses_what_followed(client, tiled):
 
 
 def test_other_damage_is_one_line(client, codec, pixels, photo, tiled):
-    whole = codec.encode(pixels, extras=extras_of(Picture(pixels, alpha=pixels[..., 0])))
+    whole = codec.encode(pixels, extras=extras_of(LoadedImage(pixels, alpha=pixels[..., 0])))
     for data, kinds in (
         (whole, (SectionType.IMPORTANCE, SectionType.LATENT, SectionType.ALPHA)),
         (tiled, (SectionType.IMPORTANCE, SectionType.ALPHA)),
