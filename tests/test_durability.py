@@ -132,7 +132,7 @@ def test_a_folder_run_that_is_killed_leaves_whole_files(photo, environment):
     model = codec_model.load(MODEL)
     entropy = EntropyModel.from_arrays(model.entropy)
     for path in files:
-        decoder.decode_latent(path.read_bytes(), model, entropy, 8)
+        decoder.decode_latent(path.read_bytes(), model, entropy)
 
 
 def test_a_disk_that_is_full_leaves_nothing(tmp_path, environment):

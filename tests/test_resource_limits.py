@@ -64,7 +64,7 @@ def test_what_is_too_large_is_refused_before_anything_is_allocated(
     assert len(data) < 70
     for decode in (
         lambda: container.unpack(data),
-        lambda: decoder.decode_latent(data, model, entropy, 8),
+        lambda: decoder.decode_latent(data, model, entropy),
         lambda: info.contents(data, container.DEFAULT_MAX_PIXELS),
     ):
         started = time.process_time()
@@ -103,7 +103,7 @@ def test_a_piece_that_is_too_large_is_refused_before_anything_is_allocated(
     tracemalloc.start()
     try:
         with pytest.raises(RdcError, match=f"{message}.*raise that to {limit} if you trust"):
-            decoder.decode_latent(data, model, entropy, 8)
+            decoder.decode_latent(data, model, entropy)
         assert tracemalloc.get_traced_memory()[1] < (16 << 20 if side else REFUSAL_BYTES)
     finally:
         tracemalloc.stop()
@@ -112,9 +112,9 @@ def test_a_piece_that_is_too_large_is_refused_before_anything_is_allocated(
 def test_the_limit_of_a_piece_is_an_eighth(model, entropy):
     for data, size in ((file_of(model, 300, 200), 60_000), (tiled(model, 300, 256, 256, 2), 65536)):
         with pytest.raises(RdcError, match="more than the limit"):
-            decoder.decode_latent(data, model, entropy, 8, 8 * size - 1)
+            decoder.decode_latent(data, model, entropy, 8 * size - 1)
         with pytest.raises(RdcError, match="damaged"):  # which the streams are
-            decoder.decode_latent(data, model, entropy, 8, 8 * size)
+            decoder.decode_latent(data, model, entropy, 8 * size)
     sound = dict(height=2**13, width=2**12)
     assert large_pieces.note(**sound, tile=0) == large_pieces.note(**sound, tile=2**13) == ""
     assert large_pieces.note(2**14, 2**14, None) == large_pieces.note(2**14, 2**14, 4096) == ""
@@ -149,15 +149,15 @@ def test_memory_of_the_entropy_stage_is_linear_in_the_declared_pixels(model, ent
     hyper, body, _ = latent_coding.encode_latent(entropy, latent, known)
     sound = file_of(model, SIDE, SIDE, payloads=(b"", hyper, body))
     damaged = file_of(model, SIDE, SIDE, payloads=(b"", hyper, bytes([255] * 40)))
-    decoder.decode_latent(sound, model, entropy, 8)  # tables are kept from here on
+    decoder.decode_latent(sound, model, entropy)  # tables are kept from here on
     for data, outcome in ((sound, None), (damaged, RdcError)):
         tracemalloc.start()
         try:
             if outcome is None:
-                decoder.decode_latent(data, model, entropy, 8)
+                decoder.decode_latent(data, model, entropy)
             else:
                 with pytest.raises(outcome):
-                    decoder.decode_latent(data, model, entropy, 8)
+                    decoder.decode_latent(data, model, entropy)
             assert tracemalloc.get_traced_memory()[1] < BYTES_PER_PIXEL * SIDE * SIDE
         finally:
             tracemalloc.stop()

@@ -23,9 +23,9 @@ from rdc_jax.bitstream.sections import WHOLE_LATENT, SectionType, section_name
 from rdc_jax.codec import loading, metadata_sections, rate_control, window_networks
 from rdc_jax.codec.report import Report
 from rdc_jax.decoding import decoder, opened_file
-from rdc_jax.diffusion import sampling
+from rdc_jax.decoding.reconstruction import WindowFunction
+from rdc_jax.decoding.sampling import Sampling, check_sampling
 from rdc_jax.entropy import importance_coding, latent_coding, tiled_latent
-from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage, checked_pixels
@@ -39,18 +39,18 @@ DEFAULT_QUALITY = 50.0
 DEFAULT_ROI_GAIN = 300.0  # timesteps between background and region of interest
 
 
-class Codec:
+class Codec(decoder.Decoder):
     """A model ready to encode and decode; see `rdc_jax.load`."""
 
     def __init__(self, model: codec_model.Model, module: fusion_module.Module | None = None):
-        self.model, self.module = model, module
+        super().__init__(model, module)
         self._networks, self._params = loading.of_model(model)
-        self.entropy = EntropyModel.from_arrays(model.entropy)
-        self._num_levels = int(model.config["num_levels"])
+        self._num_levels = model.num_levels
         self._cell_size = int(model.config["cell_size"])
         self.timestep_range = tuple(model.config["timestep_range"])
+        self._fusion = None
         if module is not None:
-            self._fusion, self._fusion_params = loading.of_module(module, self._networks)
+            self._fusion = loading.of_module(module, self._networks)
 
     # Encoding
 
@@ -107,7 +107,7 @@ class Codec:
             steps = self.module.default_steps if self.module else 1
         if tau is None:
             tau = self.module.default_tau if self.module else 1.0
-        decoder.check_sampling(steps, tau)
+        check_sampling(steps, tau)
         target = rate_control.target_bytes(height, width, quality, target_bpp, target_bytes)
         f = self._networks.downsampling
         side = tile_index.chosen_side(height, width, f, tile, resilient)
@@ -197,83 +197,41 @@ class Codec:
 
     # Decoding
 
-    def decode(
+    def window_function(self, sampling: Sampling) -> WindowFunction:
+        """The networks on one window, see `window_networks.reconstruction`."""
+        return window_networks.reconstruction(
+            self._networks,
+            self._params,
+            sampling.timesteps,
+            steps=sampling.steps,
+            clock=sampling.clock,
+            fusion=None if self.module is None else self._fusion,
+        )
+
+    def decode_picture(
         self,
         data: bytes | BinaryIO,
         *,
-        steps: int | None = None,
-        tau: float | np.ndarray | str | None = None,
-        clock: sampling.Clock = "proportional",
         max_pixels: int = container.DEFAULT_MAX_PIXELS,
-        progress: bool = False,
         crop: opened_file.Crop | None = None,
         resilient: bool = False,
         on_damage: Callable[[DamagedTile], None] = opened_file.warn,
-    ) -> np.ndarray:
-        """Pixels uint8 [H,W,3] of an `.rdc` file, given as bytes or opened for reading them.
-
-        tau: from the faithful picture (0, smallest squared error) to the realistic one (1): a
-        number, an array [H,W] (uint8, 255 = realistic, or float in [0,1]), or "roi", which keeps
-        faithful what the file's map calls important. steps: sampler steps of the realistic latent,
-        by the plug-and-play module if the model has one, else by the denoiser. None: as the file
-        suggests. crop: (x, y, width, height), the only part that is wanted; its pixels are those of
-        the whole picture (but in damaged tiles). Of an open file with tiles no more than it needs
-        is read and checked. resilient: a damaged tile is filled with what the prior says, and
-        `on_damage` told of it. Raises RdcError for a damaged file or one made by another model.
-        """
-        f = self._networks.downsampling
-        more = dict(crop=crop, resilient=resilient, on_damage=on_damage)
-        opened = opened_file.open_file(data, self.model, f, max_pixels, **more)
-        return self.decode_opened(opened, steps=steps, tau=tau, clock=clock, progress=progress)
-
-    def decode_opened(self, opened: opened_file.OpenFile, **options: Any) -> np.ndarray:
-        """The same of a file that is open. options: steps, tau, clock, progress of `decode`."""
-        windows = opened.windows(self.entropy)
-        return self._picture(windows, opened.header, opened.conditions, **options, **opened.part)
-
-    def decode_picture(
-        self, data: bytes, *, max_pixels: int = container.DEFAULT_MAX_PIXELS, **options: Any
+        **sampling: Any,
     ) -> LoadedImage:
-        """All that a file holds: pixels, alpha, metadata. options: steps, tau, .. of `decode`."""
-        how_read = {k: options.pop(k) for k in ("crop", "resilient", "on_damage") if k in options}
-        f = self._networks.downsampling
-        opened = opened_file.open_file(data, self.model, f, max_pixels, **how_read)
-        parts = metadata_sections.parts_of(opened.reader, crop=how_read.get("crop"))
-        return LoadedImage(pixels=self.decode_opened(opened, **options), **parts)
+        """Everything that a file holds: pixels, alpha and metadata.
 
-    def reconstruct(
-        self,
-        header: container.Header,
-        coded: latent_coding.CodedLatent,
-        conditions: latent_coding.Conditions,
-        **options: Any,
-    ) -> np.ndarray:
-        """The networks' part of `decode`: pixels of what `decode_latent` returned.
-
-        options: steps, tau, clock, progress of `decode`; of a file with tiles `OpenFile.part`, too,
-        so that their borders are smoothed.
+        Args:
+            data: As in `decode`.
+            max_pixels: As in `decode`.
+            crop: As in `decode`.
+            resilient: As in `decode`.
+            on_damage: As in `decode`.
+            **sampling: steps, tau, clock and progress of `decode`.
         """
-        return self._picture(tiled_latent.whole_windows(coded), header, conditions, **options)
-
-    def _picture(
-        self, windows, header, conditions, *, steps=None, tau=None, clock="proportional", **how_much
-    ):
-        f, num_levels = self._networks.downsampling, self._num_levels
-        how = decoder.sampling_of(header, conditions, num_levels, f, steps, tau)
-        module = None
-        if self.module is not None:
-            module = window_networks.Module(self._fusion, self._fusion_params)
-        tile = window_networks.picture_of_tile(
-            self._networks, self._params, how.timesteps, steps=how.steps, clock=clock, module=module
-        )
-        return decoder.picture(tile, windows, header, how, f, noise=module is not None, **how_much)
-
-    def decode_latent(
-        self, data: bytes, *, max_pixels: int = container.DEFAULT_MAX_PIXELS
-    ) -> tuple[container.Header, latent_coding.CodedLatent, latent_coding.Conditions]:
-        """The entropy stage alone: header, noisy latent with its prior, and map. No network."""
-        f = self._networks.downsampling
-        return decoder.decode_latent(data, self.model, self.entropy, f, max_pixels)
+        how = opened_file.ReadOptions(max_pixels, crop, resilient, on_damage)
+        opened = self.open(data, how)
+        parts = metadata_sections.parts_of(opened.reader, crop=crop)
+        return LoadedImage(pixels=self.decode_opened(opened, **sampling), **parts)
 
 
 def load(model: str | Path | None = None, fusion: str | Path | None = None) -> Codec:

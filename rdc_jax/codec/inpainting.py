@@ -16,7 +16,6 @@ from rdc_jax.errors import RdcError
 from rdc_jax.images import checked_pixels, smooth_fill
 from rdc_jax.importance import maps, timesteps
 from rdc_jax.importance.conditions import conditions_of
-from rdc_jax.model_folder.codec_model import downsampling_of
 
 CONTEXT = 160  # pixels around the mask that are computed with it
 TRAINED_GAP = 400  # timesteps between parts of a picture that training shows; more does no good
@@ -76,8 +75,7 @@ def _surroundings(mask: np.ndarray) -> tuple[slice, slice]:
 def _invented(codec, filled, hidden, steps, tau, seed) -> np.ndarray:
     """The filled picture through codec and denoiser, uint8 [H,W,3]."""
     height, width = hidden.shape
-    config = codec.model.config
-    cell = downsampling_of(config)
+    cell = codec.model.downsampling
     grid = maps.from_mask_array(~hidden, height, width, cell, 256) // 255  # 1: all is known
     background, best = timesteps.region_only_timesteps(100.0, *codec.timestep_range)
     known = max(best, background - TRAINED_GAP)

@@ -1,9 +1,10 @@
-"""The networks that a folder describes, with its weights on the device: strict about both."""
+"""The networks that a folder describes, with its weights on the device. Both are checked."""
 
 from typing import Any
 
 import jax
 
+from rdc_jax.codec.window_networks import FusionNetwork
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model, fusion_module
 from rdc_jax.models.fusion import Fusion
@@ -11,9 +12,9 @@ from rdc_jax.models.networks import Networks
 
 
 def of_model(model: codec_model.Model) -> tuple[Networks, dict[str, Any]]:
-    """The networks of a model and the parameters of those that run as floats.
+    """The networks of a model, and the parameters of those that run in floating point.
 
-    Raises RdcError when the config describes no model or the weights are not its.
+    Raises RdcError if the config does not describe a model, or the weights do not fit the config.
     """
     with codec_model.described_by(model.path, "a model"):
         networks = Networks.from_config(model.config)
@@ -23,18 +24,21 @@ def of_model(model: codec_model.Model) -> tuple[Networks, dict[str, Any]]:
     return networks, jax.device_put(params)
 
 
-def of_module(module: fusion_module.Module, networks: Networks) -> tuple[Fusion, dict[str, Any]]:
-    """The plug-and-play module for the networks of its base, and the parameters that decode."""
+def of_module(module: fusion_module.Module, networks: Networks) -> FusionNetwork:
+    """The network of a fusion module for the networks of its base, with its parameters.
+
+    Raises RdcError if the config does not describe a module, or the weights do not fit the config.
+    """
     with codec_model.described_by(module.path, "a module"):
         fusion = Fusion.from_config(module.config, networks)
         expected = jax.eval_shape(fusion.init, jax.random.key(0))
     params = {"transform": module.params["transform"]}
     _check_parameters(params, {"transform": expected["transform"]})
-    return fusion, jax.device_put(params)
+    return FusionNetwork(fusion, jax.device_put(params))
 
 
 def _check_parameters(params: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Strict: every parameter present, none left over, all shapes right."""
+    """Raises RdcError unless the names and shapes of all parameters are as expected."""
     have, want = map(codec_model.parameter_shapes, (params, expected))
     for key in sorted(have.keys() | want.keys()):
         if have.get(key) != want.get(key):

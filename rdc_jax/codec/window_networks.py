@@ -1,18 +1,18 @@
-"""The networks at inference: analysis of pictures of any size, and reconstruction of one tile.
+"""The networks at inference: analysis of images of any size, and reconstruction of one window.
 
-Every network call sees one tile of TILE_PIXELS, so each function below compiles once.
+Every call of a network sees one window of WINDOW_PIXELS, so each function below compiles once.
 """
 
 import functools
 import itertools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdc_jax.decoding.windows import OVERLAP_PIXELS, TILE_PIXELS, assembled, tiled_rows
+from rdc_jax.decoding.reconstruction import WindowFunction
+from rdc_jax.decoding.windows import OVERLAP_PIXELS, WINDOW_PIXELS, assembled, windowed_rows
 from rdc_jax.diffusion import residual, sampling
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
@@ -21,71 +21,84 @@ from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
 Params = dict[str, Any]
 
 
+class FusionNetwork(NamedTuple):
+    """The network of a fusion module, and its parameters on the device."""
+
+    fusion: Fusion
+    params: Params
+
+
 def analyse(
     networks: Networks, params: Params, pixels: np.ndarray, *, progress: bool = False
 ) -> np.ndarray:
-    """Clean latent float32 [h,w,C] of pixels uint8 [H,W,3]; edges continued to multiples of f."""
+    """The clean latent of an image.
+
+    Args:
+        networks: The networks of the model.
+        params: Their parameters.
+        pixels: uint8 [H,W,3]. The edges are repeated up to multiples of the downsampling factor.
+        progress: Show a progress bar for large images.
+
+    Returns:
+        float32 [h,w,C].
+    """
     f = networks.downsampling
     height, width = (-(-n // f) for n in pixels.shape[:2])
 
-    def bands(top, bottom, left, right):
+    def bands(top: int, bottom: int, left: int, right: int) -> list[np.ndarray]:
         band = pixels[top * f : bottom * f, left * f : right * f]
         missing = (0, (bottom - top) * f - band.shape[0]), (0, (right - left) * f - band.shape[1])
         return [np.pad(band, [*missing, (0, 0)], mode="edge")]
 
-    rows = tiled_rows(
-        lambda tile: _analysis(networks, params, tile),
+    rows = windowed_rows(
+        lambda window: _analysis(networks, params, window),
         bands,
         (height, width),
         input_scale=f,
         output_scale=1,
-        tile=TILE_PIXELS // f,
+        window=WINDOW_PIXELS // f,
         overlap=OVERLAP_PIXELS // f,
         progress="encode" if progress else "",
     )
     return assembled(rows, height)
 
 
-class Module(NamedTuple):
-    """A plug-and-play module."""
-
-    fusion: Fusion
-    params: Params
-
-
-def picture_of_tile(
+def reconstruction(
     networks: Networks,
     params: Params,
     timesteps: np.ndarray,
     *,
     steps: int,
     clock: sampling.Clock,
-    module: Module | None = None,
-) -> Callable[..., np.ndarray]:
-    """The function that denoises and synthesises one tile, see `decoding.decoder.picture`.
+    fusion: FusionNetwork | None = None,
+) -> WindowFunction:
+    """Returns the function that denoises and synthesises one window.
 
-    It takes yhat, mean, scale: float32 [h,w,C] as decoded; levels: uint8 [h,w], importance level of
-    each latent pixel; tau: float32 [h,w] in 0..1, how far each latent pixel goes from the faithful
-    latent (0) to the realistic one (1); noise: float32 [h,w,C], what a module's sampling starts
-    from. It returns pixels float32 [fh,fw,3], about 0..255, not rounded or clipped.
+    The faithful latent is the denoiser's, in one step. The realistic latent is the fusion module's
+    sample, or without a module that of the denoiser's own sampler. Tau chooses between the two.
+    Windows where tau is 0 everywhere are decoded by the base codec alone.
 
-    timesteps: float32 [L] of the levels. The realistic latent is the module's sample after `steps`
-    steps, or without a module that of the denoiser's own sampler. Tiles where tau is 0 throughout
-    are decoded by the base codec alone.
+    Args:
+        networks: The networks of the model.
+        params: Their parameters.
+        timesteps: float32 [L], timestep of each importance level.
+        steps: Steps of the sampler.
+        clock: How timesteps fall during these steps.
+        fusion: The network of the fusion module.
     """
-    if networks.unet is None and module is None:
-        steps = 1  # there is nothing to sample with
+    if networks.unet is None and fusion is None:
+        steps = 1  # no network to sample with
     clocks = np.asarray(sampling.clock_timesteps(jnp.asarray(timesteps), steps, clock))
 
-    def tile(yhat, mean, scale, levels, tau, noise):
+    def window(yhat, mean, scale, levels, tau, noise):
         prior_and_levels = (mean, scale, levels)
-        if not tau.any() or (steps == 1 and module is None):
+        if not tau.any() or (steps == 1 and fusion is None):
             return _one_step(networks, params, yhat, *prior_and_levels, clocks[0])
-        if module is not None:
+        if fusion is not None:
             decoded = _decoded(networks, params, yhat, *prior_and_levels, clocks[0])
             values = residual.clock(steps)
             for now, after in itertools.pairwise(np.asarray(values, np.float32)):
-                noise = _module_step(module.fusion, module.params, noise, decoded, now, after)
+                noise = _fusion_step(fusion.fusion, fusion.params, noise, decoded, now, after)
             return _fused(networks, params, decoded, noise, tau)
         faithful = _clean(networks, params, yhat, *prior_and_levels, clocks[0])
         for now, after in itertools.pairwise(clocks[:-1]):
@@ -93,7 +106,7 @@ def picture_of_tile(
         last = (*prior_and_levels, clocks[-2], faithful, tau)
         return _last_step(networks, params, yhat, *last)
 
-    return tile
+    return window
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -103,14 +116,14 @@ def _analysis(networks: Networks, params: Params, pixels: jax.Array) -> jax.Arra
 
 @functools.partial(jax.jit, static_argnums=0)
 def _one_step(networks, params, yhat, mean, scale, levels, now) -> jax.Array:
-    """Faithful picture of a tile; now: timesteps per level [L]."""
+    """Faithful image of a window; now: timestep of each level [L]."""
     clean, _ = _denoise(networks, params, yhat, mean, scale, levels, now)
     return _pixels(networks, params, clean)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _sampler_step(networks, params, yhat, mean, scale, levels, now, after) -> jax.Array:
-    """One DDIM step of a tile; now and after: timesteps per level [L]."""
+    """One DDIM step of a window; now and after: timestep of each level [L]."""
     clean, timesteps = _denoise(networks, params, yhat, mean, scale, levels, now)
     later = timesteps._replace(values=after[None])
     steps = (networks.steps_at_pixels(params, t) for t in (timesteps, later))
@@ -119,27 +132,27 @@ def _sampler_step(networks, params, yhat, mean, scale, levels, now, after) -> ja
 
 @functools.partial(jax.jit, static_argnums=0)
 def _last_step(networks, params, yhat, mean, scale, levels, now, faithful, tau) -> jax.Array:
-    """Last denoising of a tile, the knob, and synthesis."""
+    """Last denoising step of a window, fusion by tau, and synthesis."""
     clean, _ = _denoise(networks, params, yhat, mean, scale, levels, now)
     return _pixels(networks, params, residual.fuse(faithful, clean, tau[None, :, :, None]))
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _clean(networks, params, yhat, mean, scale, levels, now) -> jax.Array:
-    """Faithful latent of a tile."""
+    """Faithful latent of a window."""
     return _denoise(networks, params, yhat, mean, scale, levels, now)[0]
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _decoded(networks, params, yhat, mean, scale, levels, now) -> Decoded:
-    """What a module starts from, of a tile."""
+    """The decoded latent of a window, with what the fusion module needs to know about it."""
     timesteps = level_timesteps(now[None], levels[None].astype(jnp.int32))
     return decoded_latent(networks, params, yhat[None], timesteps, mean[None], scale[None])
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _module_step(fusion, params, noisy, decoded, now, after) -> jax.Array:
-    """One DDIM step of the module's residual; now and after: clock values []."""
+def _fusion_step(fusion, params, noisy, decoded, now, after) -> jax.Array:
+    """One DDIM step of the fusion module's residual; now and after: clock values []."""
     now, after = now[None], after[None]
     v = fusion.velocity(params, noisy[None], now, decoded)
     return residual.ddim_step(noisy[None], v, now, after)[0]
@@ -147,7 +160,7 @@ def _module_step(fusion, params, noisy, decoded, now, after) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _fused(networks, params, decoded, clean, tau) -> jax.Array:
-    """The knob and synthesis."""
+    """Fusion by tau, and synthesis."""
     transformed = decoded.latent + decoded.deviation * clean[None]
     latent = residual.fuse(decoded.latent, transformed, tau[None, :, :, None])
     return _pixels(networks, params, latent)

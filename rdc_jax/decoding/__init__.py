@@ -1,1 +1,1 @@
-"""All of decoding but the networks, shared by every back end. NumPy only."""
+"""Everything about decoding except the networks: NumPy only, shared by every back end."""

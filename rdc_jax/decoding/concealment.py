@@ -1,9 +1,9 @@
-"""Fills the place of damaged tiles with the colours around them.
+"""Fills damaged tiles with the colours around them.
 
-Of a damaged tile the decoder knows what the model expects of any picture, which is mid-grey. Its
-pixels keep their texture and get the colours of the four sides, each weighted by the inverse
-square of the distance. Tiles are filled row by row, so that of a file that ends early each takes
-after the one above.
+For a damaged tile, the decoder only knows what the model expects of any image, which is mid-grey.
+The tile keeps its texture and takes its colours from its four sides, each weighted by the inverse
+square of the distance. Tiles are filled row by row: if a file ends early, each missing tile takes
+its colours from the tile above.
 """
 
 from collections.abc import Iterable
@@ -14,15 +14,23 @@ from rdc_jax.bitstream.tile_index import Window
 from rdc_jax.decoding.deblocking import running_mean
 from rdc_jax.entropy.tiled_latent import DamagedTile
 
-BESIDE = 16  # pixels beside a tile whose mean is the colour of that side
-ALONG = 65  # pixels of a running mean along a side
+BESIDE = 16  # the colour of a side is the mean of so many pixels beside the tile
+ALONG = 65  # length of the running mean along a side, in pixels
 
 
 def filled(pixels: np.ndarray, window: Window, damaged: Iterable[DamagedTile]) -> np.ndarray:
-    """Picture uint8 [h,w,3] of a window, its damaged tiles filled in; in place.
+    """Fills the damaged tiles of an image in, in place.
 
-    Sides that lie outside the window or in a tile that is still to be filled do not count; a tile
-    without any stays as it is.
+    A side does not count if it lies outside of the window, or in a tile that is still to be filled.
+    A tile without any side that counts stays as it is.
+
+    Args:
+        pixels: uint8 [h,w,3], the part of the image in `window`.
+        window: Where these pixels lie in the image.
+        damaged: The damaged tiles.
+
+    Returns:
+        `pixels`.
     """
     places = [Window(t.y, t.y + t.height, t.x, t.x + t.width) for t in sorted(damaged)]
     waiting = np.zeros(pixels.shape[:2], bool)
@@ -44,7 +52,7 @@ def filled(pixels: np.ndarray, window: Window, damaged: Iterable[DamagedTile]) -
 def _from_sides(
     pixels: np.ndarray, waiting: np.ndarray, rows: slice, columns: slice
 ) -> np.ndarray | None:
-    """Colours float32 [n,m,3] of a rectangle, or None if nothing is known beside it."""
+    """Colours float32 [n,m,3] of a rectangle, or None if no side counts."""
     height, width = rows.stop - rows.start, columns.stop - columns.start
     total, weights = np.zeros((height, width, 3), np.float32), np.zeros((height, width, 1))
     down, right = np.arange(height)[:, None, None], np.arange(width)[None, :, None]

@@ -1,168 +1,180 @@
-"""What decoding does before and after the networks, in NumPy: without JAX, for every back end.
+"""The decoder that every back end shares, in NumPy: only running the networks differs.
 
-bytes -> header, importance map, symbols -> noisy latent with its prior       decode_latent
-what the caller asked for, or the file suggests -> steps, taus, timesteps     sampling_of
-latent, window by window -> networks, tile by tile -> uint8 pixels            picture
+    bytes -> header, importance map, tiles            open
+    symbols -> noisy latent with its prior            decode_latent
+    latent -> networks, window by window -> pixels    decode, reconstruct
+
+A back end derives from `Decoder` and defines `window_function`.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+import abc
+from collections.abc import Callable
+from typing import BinaryIO
 
 import numpy as np
 
 from rdc_jax.bitstream import container
-from rdc_jax.bitstream.container import TAU_UNITS
-from rdc_jax.bitstream.tile_index import Window
-from rdc_jax.decoding import concealment, deblocking
-from rdc_jax.decoding.opened_file import open_file
-from rdc_jax.decoding.windows import OVERLAP_PIXELS, TILE_PIXELS, tiled_rows
-from rdc_jax.entropy import dither, latent_coding
+from rdc_jax.decoding import reconstruction
+from rdc_jax.decoding.opened_file import Crop, OpenFile, ReadOptions, open_file, warn
+from rdc_jax.decoding.reconstruction import Part, WindowFunction
+from rdc_jax.decoding.sampling import Clock, Sampling, SamplingOptions, Tau
+from rdc_jax.entropy import tiled_latent
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.entropy.tiled_latent import DamagedTile, Windows
-from rdc_jax.errors import RdcError
-from rdc_jax.importance import maps
+from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
+from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.model_folder.codec_model import Model
-
-MAX_STEPS = 255
-NOISE_SEED = 0x9E3779B9  # added to the dither's seed for the noise that a module starts from
+from rdc_jax.model_folder.fusion_module import Module
 
 
-class Sampling(NamedTuple):
-    """How to make a picture of a decoded latent."""
+class Decoder(abc.ABC):
+    """A model, and its fusion module if it has one, ready to decode.
 
-    steps: int
-    tau: np.ndarray  # float32 [h,w] in 0..1
-    levels: np.ndarray  # uint8 [h,w], importance level of each latent pixel
-    timesteps: np.ndarray  # float32 [L] of the model's L levels
+    Attributes:
+        model: The model.
+        module: Its fusion module, or None. With None, decoding does without a fusion module.
+        entropy: The integer part of the model, which decodes symbols.
+    """
+
+    def __init__(self, model: Model, module: Module | None = None):
+        self.model, self.module = model, module
+        self.entropy = EntropyModel.from_arrays(model.entropy)
+
+    @abc.abstractmethod
+    def window_function(self, sampling: Sampling) -> WindowFunction:
+        """The networks on one window, for one image.
+
+        Raises RdcError if this back end cannot do the sampling.
+        """
+
+    def open(self, data: bytes | BinaryIO, options: ReadOptions = ReadOptions()) -> OpenFile:
+        """Header and importance map of a file, the latent still as bytes. See `open_file`."""
+        return open_file(data, self.model, options)
+
+    def decode(
+        self,
+        data: bytes | BinaryIO,
+        *,
+        steps: int | None = None,
+        tau: Tau | None = None,
+        clock: Clock = "proportional",
+        max_pixels: int = container.DEFAULT_MAX_PIXELS,
+        progress: bool = False,
+        crop: Crop | None = None,
+        resilient: bool = False,
+        on_damage: Callable[[DamagedTile], None] = warn,
+    ) -> np.ndarray:
+        """Decodes an `.rdc` file.
+
+        Args:
+            data: The file's bytes, or the file opened for reading bytes. From an open file with
+                tiles, only the tiles in use are read and checked.
+            steps: Steps of the fusion module's sampler, or of the denoiser's if the model has no
+                fusion module. None: as the file suggests.
+            tau: From the faithful image (0, smallest squared error) to the realistic one (1): a
+                number, an array [H,W] (uint8 with 255 = realistic, or float in 0..1), or "roi",
+                which keeps important parts of the image faithful. None: as the file suggests.
+            clock: How timesteps fall if the denoiser samples in several steps.
+            max_pixels: Larger images are refused.
+            progress: Show a progress bar for large images.
+            crop: (x, y, width, height), the only part to decode. Its pixels equal those of the
+                whole image, except in damaged tiles.
+            resilient: Fill damaged tiles in, instead of raising an error.
+            on_damage: Called for each damaged tile; by default it warns.
+
+        Returns:
+            uint8 [H,W,3].
+
+        Raises:
+            RdcError: The file is damaged or was made by another model, or an argument is unusable.
+        """
+        opened = self.open(data, ReadOptions(max_pixels, crop, resilient, on_damage))
+        return self.decode_opened(opened, steps=steps, tau=tau, clock=clock, progress=progress)
+
+    def decode_opened(
+        self,
+        opened: OpenFile,
+        *,
+        steps: int | None = None,
+        tau: Tau | None = None,
+        clock: Clock = "proportional",
+        progress: bool = False,
+    ) -> np.ndarray:
+        """The image of a file that is open already. Arguments as in `decode`."""
+        asked, windows = SamplingOptions(steps, tau, clock), opened.windows(self.entropy)
+        return self._image(windows, opened.header, opened.conditions, asked, opened.part, progress)
+
+    def reconstruct(
+        self,
+        header: container.Header,
+        coded: CodedLatent,
+        conditions: Conditions,
+        *,
+        steps: int | None = None,
+        tau: Tau | None = None,
+        clock: Clock = "proportional",
+        part: Part = Part(),
+    ) -> np.ndarray:
+        """The networks' share of `decode`: the image of a latent that is decoded already.
+
+        Args:
+            header: As returned by `decode_latent`.
+            coded: As returned by `decode_latent`.
+            conditions: As returned by `decode_latent`.
+            steps: As in `decode`.
+            tau: As in `decode`.
+            clock: As in `decode`.
+            part: `OpenFile.part` of a file with tiles, so that their borders are smoothed.
+
+        Returns:
+            uint8 [H,W,3].
+        """
+        asked, windows = SamplingOptions(steps, tau, clock), tiled_latent.whole_windows(coded)
+        return self._image(windows, header, conditions, asked, part)
+
+    def decode_latent(
+        self, data: bytes | BinaryIO, *, max_pixels: int = container.DEFAULT_MAX_PIXELS
+    ) -> tuple[container.Header, CodedLatent, Conditions]:
+        """The entropy stage alone, without networks. See `decoding.decoder.decode_latent`."""
+        return decode_latent(data, self.model, self.entropy, max_pixels)
+
+    def _image(
+        self,
+        windows: tiled_latent.Windows,
+        header: container.Header,
+        conditions: Conditions,
+        asked: SamplingOptions,
+        part: Part,
+        progress: bool = False,
+    ) -> np.ndarray:
+        sampling = asked.resolved(header, conditions, self.model)
+        return reconstruction.reconstruct(
+            self.window_function(sampling),
+            windows,
+            header,
+            sampling,
+            part,
+            downsampling=self.model.downsampling,
+            noise=self.module is not None,
+            progress=progress,
+        )
 
 
 def decode_latent(
-    data: bytes,
+    data: bytes | BinaryIO,
     model: Model,
     entropy: EntropyModel,
-    downsampling: int,
     max_pixels: int = container.DEFAULT_MAX_PIXELS,
-) -> tuple[container.Header, latent_coding.CodedLatent, latent_coding.Conditions]:
-    """The entropy stage: header, noisy latent with its prior, and map, of an `.rdc` file's bytes.
+) -> tuple[container.Header, CodedLatent, Conditions]:
+    """The entropy stage: header, noisy latent with its prior, and importance map of a file.
 
-    entropy: that of the model. downsampling: picture pixels per latent pixel. Raises RdcError for
-    a damaged file or one made by another model.
+    Args:
+        data: The file's bytes, or the file opened for reading bytes.
+        model: The model that made the file.
+        entropy: The integer part of this model.
+        max_pixels: Larger images are refused.
+
+    Raises:
+        RdcError: The file is damaged, or was made by another model.
     """
-    opened = open_file(data, model, downsampling, max_pixels)
+    opened = open_file(data, model, ReadOptions(max_pixels))
     return opened.header, opened.latent(entropy), opened.conditions
-
-
-def sampling_of(
-    header: container.Header,
-    known: latent_coding.Conditions,
-    num_levels: int,
-    downsampling: int,
-    steps: int | None,
-    tau: float | np.ndarray | str | None,
-) -> Sampling:
-    """Steps and tau as asked for, or (None) as the file suggests, and the map for the networks.
-
-    num_levels: of the model, 1 or more; a file may have fewer. tau: see `maps.tau_map`.
-    Raises RdcError for what is out of range.
-    """
-    steps = header.default_steps if steps is None else steps
-    tau = header.default_tau / TAU_UNITS if tau is None else tau
-    check_sampling(steps, tau)
-    levels = known.levels[: known.height, : known.width]
-    size = header.height, header.width
-    taus = maps.tau_map(tau, levels, header.num_levels, size, downsampling)
-    timesteps = np.full(num_levels, known.timesteps[-1], np.float32)
-    timesteps[: len(known.timesteps)] = known.timesteps
-    return Sampling(steps, taus, levels, timesteps)
-
-
-def check_sampling(steps: int, tau: Any) -> None:
-    """Raises RdcError for a number of steps, or a single tau, that is out of range."""
-    if not 1 <= steps <= MAX_STEPS:
-        raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
-    if not isinstance(tau, str) and np.ndim(tau) == 0 and not 0.0 <= tau <= 1.0:
-        raise RdcError(f"tau {tau} must be between 0 (faithful) and 1 (realistic)")
-
-
-def module_noise(
-    dither_seed: int, shape: tuple[int, int, int], row0: int = 0, col0: int = 0
-) -> np.ndarray:
-    """What a module's sampling starts from, float32 [h,w,C], uniform, of unit variance.
-
-    A function of the file and the position alone; row0, col0: where a window of it begins.
-    """
-    seed = (dither_seed + NOISE_SEED) % 2**32
-    phases = dither.dither_phases(seed, *shape, row0=row0, col0=col0)
-    return (math.sqrt(12.0) * dither.dither_values(phases)).astype(np.float32)
-
-
-def picture(
-    tile: Callable[..., np.ndarray],
-    windows: Windows,
-    header: container.Header,
-    how: Sampling,
-    downsampling: int,
-    *,
-    area: Window | None = None,
-    noise: bool,
-    tile_side: int | None = None,
-    damaged: Sequence[DamagedTile] = (),
-    progress: bool = False,
-) -> np.ndarray:
-    """The picture uint8 [H,W,3] of a latent, or the part of it that lies in `area` (pixels).
-
-    tile(yhat, mean, scale, levels, tau, noise) makes the picture of one tile of the networks,
-    float32 of about 0..255. noise: whether it has a use for what a module starts from (otherwise an
-    array without channels stands for it). tile_side: of the entropy stage's tiles in pixels, None
-    for a latent coded as a whole. damaged: tiles that `windows` found to be. progress: shows a bar
-    for large pictures.
-
-    Each tile runs all of a sampler's steps on its own window, and the tiles are cross-faded as
-    pixels. Noise is a function of the position, so neighbours start alike and end alike where their
-    windows agree; blending latents after each step would need a band of them at every step. It is
-    enough: a cross-fade of pictures that differ would be blurred, and gradients in the middle of
-    the fades, over the original's, are .67 (elsewhere .64) after 1 step and 1.06 (1.10) after 4.
-    """
-    everything = Window(0, header.height, 0, header.width)
-    wanted = area = area or everything
-    if tile_side is not None:
-        area = area.grown(deblocking.MARGIN).common(everything)
-    pixels = np.empty((area.bottom - area.top, area.right - area.left, 3), np.uint8)
-
-    def bands(top, bottom, left, right):
-        where = np.s_[top:bottom, left:right]
-        latents = windows(Window(top, bottom, left, right))
-        levels, tau = how.levels[where], how.tau[where]
-        start = np.zeros((*tau.shape, 0), np.float32)
-        if noise:
-            start = module_noise(header.dither_seed, latents[0].shape, top, left)
-        return [*latents, levels, tau, start]
-
-    position = 0
-    for rows in tiled_rows(
-        tile,
-        bands,
-        how.levels.shape,
-        input_scale=1,
-        output_scale=downsampling,
-        tile=TILE_PIXELS // downsampling,
-        overlap=OVERLAP_PIXELS // downsampling,
-        area=area,
-        progress="decode" if progress else "",
-    ):
-        pixels[position : position + len(rows)] = to_pixels(rows, header.colour_mode)
-        position += len(rows)
-    if damaged:
-        pixels = concealment.filled(pixels, area, damaged)
-    if tile_side is not None:
-        pixels = deblocking.smoothed(pixels, area, tile_side)
-    return pixels[wanted.of(area)]
-
-
-def to_pixels(image: np.ndarray, colour_mode: container.ColourMode) -> np.ndarray:
-    """uint8 [h,w,3] of the networks' picture, float [h,w,3] of about 0..255."""
-    pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
-    if colour_mode == container.ColourMode.GREY:
-        pixels = np.repeat(np.rint(pixels.mean(-1, keepdims=True)).astype(np.uint8), 3, -1)
-    return pixels

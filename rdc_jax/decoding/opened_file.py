@@ -1,14 +1,15 @@
-"""A file that is opened to be decoded: header and map read and checked, the latent still bytes.
+"""Opening a file to decode it: header and map are read and checked, the latent stays as bytes.
 
-A whole file is checked to the last byte before anything is decoded. For a crop, or where damage is
-to be mended, header, map and the tiles' index are, and of the tiles those that are decoded.
+A whole file is checked to the last byte before anything is decoded. For a crop or a resilient
+decode, only the header, map, tile index and the tiles in use are checked.
 """
 
 import dataclasses
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import BinaryIO
 
 from rdc_jax.bitstream import container, tile_index
 from rdc_jax.bitstream.container import Header
@@ -16,6 +17,7 @@ from rdc_jax.bitstream.file_reader import FileReader
 from rdc_jax.bitstream.framing import BitstreamError
 from rdc_jax.bitstream.sections import WHOLE_LATENT, SectionType
 from rdc_jax.bitstream.tile_index import Window
+from rdc_jax.decoding.reconstruction import Part
 from rdc_jax.entropy import importance_coding, latent_coding, tiled_latent
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
@@ -25,22 +27,46 @@ from rdc_jax.importance.conditions import conditions_of
 from rdc_jax.model_folder.codec_model import Model
 
 Crop = tuple[int, int, int, int]
-"""x, y, width, height in picture pixels."""
+"""x, y, width, height in image pixels."""
 
 PIECE_SHARE = 8
-"""A picture without tiles, or a tile, has at most this part of the limit of pixels: the entropy
-stage takes some 180 bytes for each pixel of what is coded in one piece."""
+"""An image without tiles, or one tile, may have at most 1 / PIECE_SHARE of the limit of pixels:
+the entropy stage needs some 180 bytes for each pixel that is coded in one piece."""
 
 
 def warn(tile: DamagedTile) -> None:
-    """Says what was filled in, as a warning of Python's."""
+    """Warns that a damaged tile was filled in."""
     warnings.warn(f"{tile} and was filled in", stacklevel=2)
 
 
 @dataclasses.dataclass(frozen=True)
+class ReadOptions:
+    """How to read a file.
+
+    Attributes:
+        max_pixels: Larger images are refused, and images of more than an eighth in one piece.
+        crop: The wanted part of the image, None for all.
+        resilient: Damaged tiles are no error; they are filled in.
+        on_damage: Called for each damaged tile when the tile is decoded.
+    """
+
+    max_pixels: int = container.DEFAULT_MAX_PIXELS
+    crop: Crop | None = None
+    resilient: bool = False
+    on_damage: Callable[[DamagedTile], None] = warn
+
+
+@dataclasses.dataclass(frozen=True)
 class OpenFile:
-    """See `open_file`. area: what is wanted of the picture, in its pixels; tiles: None for a latent
-    that is coded as a whole. damaged: those that were found so while decoding, if allowed."""
+    """A file with its header and map decoded; see `open_file`.
+
+    Attributes:
+        reader: Reads the sections of the file.
+        conditions: Importance map and timesteps.
+        area: The wanted part of the image, in pixels.
+        tiles: None if the latent is coded as a whole.
+        damaged: Tiles found to be damaged while decoding.
+    """
 
     reader: FileReader
     conditions: Conditions
@@ -53,24 +79,20 @@ class OpenFile:
         return self.reader.header
 
     @property
-    def tile_side(self) -> int | None:
-        """Side of the tiles in picture pixels."""
-        return None if self.tiles is None else self.tiles.index.grid.side * self.tiles.scale
-
-    @property
-    def part(self) -> dict[str, Any]:
-        """What `decoder.picture` has to know of the file beside its latent and header."""
-        return {"area": self.area, "tile_side": self.tile_side, "damaged": self.damaged}
+    def part(self) -> Part:
+        """The wanted part of the image, and the tiles of the file."""
+        side = None if self.tiles is None else self.tiles.index.grid.side * self.tiles.scale
+        return Part(self.area, side, self.damaged)
 
     def latent(self, entropy: EntropyModel) -> CodedLatent:
-        """All of the latent. Raises RdcError for damage."""
+        """The whole latent. Raises RdcError for damage."""
         if self.tiles is not None:
             return self.tiles.whole(entropy)
         streams = (self.reader.payload(kind) for kind in WHOLE_LATENT)
         return latent_coding.decode_latent(entropy, *streams, self.conditions)
 
     def windows(self, entropy: EntropyModel) -> tiled_latent.Windows:
-        """The latent, window by window. Raises RdcError for damage, then or when it is met."""
+        """The latent, window by window. Raises RdcError for damage, now or at the window."""
         if self.tiles is not None:
             return self.tiles.windows(entropy)
         return tiled_latent.whole_windows(self.latent(entropy))
@@ -79,37 +101,25 @@ class OpenFile:
 def open_file(
     source: bytes | BinaryIO,
     model: Model,
-    downsampling: int,
-    max_pixels: int = container.DEFAULT_MAX_PIXELS,
-    *,
-    crop: Crop | None = None,
-    resilient: bool = False,
-    on_damage: Callable[[DamagedTile], None] = warn,
+    options: ReadOptions = ReadOptions(),
 ) -> OpenFile:
-    """An `.rdc` file's bytes, or a file opened for reading them, ready to be decoded.
+    """Opens an `.rdc` file to decode it.
 
-    downsampling: picture pixels per latent pixel. crop: what is wanted of the picture, None for
-    all. resilient: damaged tiles are no error; `on_damage` is told of each when it is decoded.
-    Raises RdcError for a damaged file, one made by another model, a crop that leaves the picture,
-    and more pixels than max_pixels, or than an eighth of it in one piece.
+    Args:
+        source: The file's bytes, or the file opened for reading bytes.
+        model: The model that made the file.
+        options: Limits, crop, and what to do about damage.
+
+    Raises:
+        RdcError: The file is damaged or was made by another model, the crop leaves the image, or
+            the image has too many pixels.
     """
-    if isinstance(source, str | os.PathLike):
-        path = str(source)
-        raise RdcError(
-            f"decoding takes bytes, not a path: pass pathlib.Path({path!r}).read_bytes()"
-        )
-    reader = FileReader(source, max_pixels=max_pixels, cut_off=resilient)
-    header, f = reader.header, downsampling
-    if header.model_id != model.model_id:
-        raise RdcError(
-            f"the file needs model {header.model_id.hex()}, but {model.path} is "
-            f"{model.model_id.hex()}; give the right one with --model"
-        )
-    if header.num_levels > int(model.config["num_levels"]) or header.cell_size % f:
-        raise RdcError("the file's importance map does not fit its model; the file is damaged")
-    if SectionType.TILES not in reader.places:
-        check_piece("the picture has", header.width, header.height, max_pixels, "without tiles")
-    area, everything = area_of(header, crop), crop is None and not resilient
+    _check_source(source)
+    reader = FileReader(source, max_pixels=options.max_pixels, cut_off=options.resilient)
+    header = reader.header
+    _check_header(reader, model, options.max_pixels)
+    area = area_of(header, options.crop)
+    everything = options.crop is None and not options.resilient
     if everything:
         for kind in reader.places:
             if kind != SectionType.TILES:
@@ -117,26 +127,51 @@ def open_file(
     grid = importance_coding.decode_importance(
         reader.payload(SectionType.IMPORTANCE), header.map_shape, header.num_levels
     )
-    known, tiles, damaged = conditions_of(header, grid, f), None, []
-
-    def note(tile: DamagedTile) -> None:
-        damaged.append(tile)
-        on_damage(tile)
-
+    conditions = conditions_of(header, grid, model.downsampling)
+    damaged: list[DamagedTile] = []
+    tiles = None
     if SectionType.TILES in reader.places:
-        _, *place = reader.places[SectionType.TILES]
-        index = tile_index.read_index(reader.read, *place, header.height, header.width)
-        size = header.width, header.height
-        first = index.grid.window(0)
-        check_piece("a tile has", first.right, first.bottom, max_pixels, "for a tile")
-        index = index.on_latent(f)
-        tiles = TiledFile(known, reader.read, index, f, size, note if resilient else None)
+        tiles = _tiles(reader, conditions, model.downsampling, options, damaged)
         if everything:
-            _check(reader, tiles)
-    return OpenFile(reader, known, area, tiles, damaged)
+            _check_tiles(reader, tiles)
+    return OpenFile(reader, conditions, area, tiles, damaged)
 
 
-def check_piece(what: str, width: int, height: int, max_pixels: int, kind: str) -> None:
+def area_of(header: Header, crop: Crop | None) -> Window:
+    """A crop as a window, the whole image for None; RdcError if the crop leaves the image."""
+    x, y, width, height = crop or (0, 0, header.width, header.height)
+    inside = 0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height
+    if not inside:
+        raise RdcError(
+            f"the crop {x},{y},{width},{height} (x, y, width, height) does not lie in the image "
+            f"of {header.width} x {header.height} pixels"
+        )
+    return Window(y, y + height, x, x + width)
+
+
+def _check_source(source: bytes | BinaryIO) -> None:
+    if isinstance(source, str | os.PathLike):
+        path = str(Path(source))
+        raise RdcError(
+            f"decoding takes bytes, not a path: pass pathlib.Path({path!r}).read_bytes()"
+        )
+
+
+def _check_header(reader: FileReader, model: Model, max_pixels: int) -> None:
+    """Raises RdcError if the file is of another model, or its image is too large in one piece."""
+    header = reader.header
+    if header.model_id != model.model_id:
+        raise RdcError(
+            f"the file needs model {header.model_id.hex()}, but {model.path} is "
+            f"{model.model_id.hex()}; give the right one with --model"
+        )
+    if header.num_levels > model.num_levels or header.cell_size % model.downsampling:
+        raise RdcError("the file's importance map does not fit its model; the file is damaged")
+    if SectionType.TILES not in reader.places:
+        _check_piece("the image has", header.width, header.height, max_pixels, "without tiles")
+
+
+def _check_piece(what: str, width: int, height: int, max_pixels: int, kind: str) -> None:
     """Raises RdcError if so many pixels in one piece would take too much memory."""
     if width * height > max_pixels // PIECE_SHARE:
         raise RdcError(
@@ -146,20 +181,35 @@ def check_piece(what: str, width: int, height: int, max_pixels: int, kind: str) 
         )
 
 
-def area_of(header: Header, crop: Crop | None) -> Window:
-    """A crop, None for the whole picture; RdcError if it is empty or leaves the picture."""
-    x, y, width, height = crop or (0, 0, header.width, header.height)
-    inside = 0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height
-    if not inside:
-        raise RdcError(
-            f"the crop {x},{y},{width},{height} (x, y, width, height) does not lie in the picture "
-            f"of {header.width} x {header.height} pixels"
-        )
-    return Window(y, y + height, x, x + width)
+def _tiles(
+    reader: FileReader,
+    conditions: Conditions,
+    downsampling: int,
+    options: ReadOptions,
+    damaged: list[DamagedTile],
+) -> TiledFile:
+    """The tiles of a file. A resilient decode adds those that are damaged to `damaged`."""
+
+    def note(tile: DamagedTile) -> None:
+        damaged.append(tile)
+        options.on_damage(tile)
+
+    header, place = reader.header, reader.places[SectionType.TILES]
+    index = tile_index.read_index(reader.read, place.begin, place.end, header.height, header.width)
+    first = index.grid.window(0)
+    _check_piece("a tile has", first.right, first.bottom, options.max_pixels, "for a tile")
+    return TiledFile(
+        conditions,
+        reader.read,
+        index.on_latent(downsampling),
+        downsampling,
+        (header.width, header.height),
+        note if options.resilient else None,
+    )
 
 
-def _check(reader: FileReader, tiles: TiledFile) -> None:
-    """Raises BitstreamError for a damaged section TILES; it names the tile, if it is one."""
+def _check_tiles(reader: FileReader, tiles: TiledFile) -> None:
+    """Raises BitstreamError if section TILES is damaged, naming the tile if it is one."""
     try:
         reader.payload(SectionType.TILES)
     except BitstreamError:

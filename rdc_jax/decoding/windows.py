@@ -1,60 +1,45 @@
-"""Networks on pictures of any size through tiles of one fixed size.
+"""Networks on images of any size, through windows of one fixed size.
 
-XLA compiles anew for every shape, so networks only ever see square tiles of `tile` latent pixels.
-Neighbouring tiles overlap and are cross-faded linearly; at the picture's edge a tile counts fully.
-Pictures smaller than a tile are continued by their edge and cropped again. Results come row of
-tiles by row of tiles, so that of a large picture no more than such a row is in memory.
+XLA compiles once per shape, so the networks only see square windows of `window` latent pixels.
+Neighbouring windows overlap and are cross-faded linearly; at the edge of the image a window counts
+fully. Images smaller than a window are extended by repeating their edge, and cropped afterwards.
+Results are produced from top to bottom, one row of windows at a time, so only one such row of a
+large image is in memory.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-TILE_PIXELS = 320  # side of the networks' tiles, in picture pixels
+WINDOW_PIXELS = 320  # side of a window, in image pixels
 OVERLAP_PIXELS = 64
-MANY_TILES = 16
+MANY_WINDOWS = 16  # from this number on, a progress bar is shown
+
+Bands = Callable[[int, int, int, int], Sequence[np.ndarray]]
+"""(top, bottom, left, right) in latent pixels -> the networks' inputs there, arrays
+[(bottom - top) * input_scale, (right - left) * input_scale, ...]."""
 
 
-def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
-    """First positions of the tiles that cover `length`, evenly spread, overlapping >= overlap."""
-    if length <= tile:
+def window_starts(length: int, window: int, overlap: int) -> list[int]:
+    """First positions of windows that cover `length`, evenly spread, overlapping >= overlap."""
+    if length <= window:
         return [0]
-    count = 1 + -(-(length - tile) // (tile - overlap))
-    return [round(i * (length - tile) / (count - 1)) for i in range(count)]
+    count = 1 + -(-(length - window) // (window - overlap))
+    return [round(i * (length - window) / (count - 1)) for i in range(count)]
 
 
-def crossfade(tile: int, overlap: int, at_start: bool, at_end: bool) -> np.ndarray:
-    """Weights along one side of a tile, float32 [tile]; 1 towards an edge of the picture."""
-    distance = (np.arange(tile, dtype=np.float32) + 0.5) / max(overlap, 1)
-    rise = np.ones(tile, np.float32) if at_start else np.minimum(1.0, distance)
-    fall = np.ones(tile, np.float32) if at_end else np.minimum(1.0, distance[::-1])
+def crossfade(window: int, overlap: int, at_start: bool, at_end: bool) -> np.ndarray:
+    """Weights along one side of a window, float32 [window]; 1 towards an edge of the image."""
+    distance = (np.arange(window, dtype=np.float32) + 0.5) / max(overlap, 1)
+    rise = np.ones(window, np.float32) if at_start else np.minimum(1.0, distance)
+    fall = np.ones(window, np.float32) if at_end else np.minimum(1.0, distance[::-1])
     return rise * fall
 
 
-def apply_tiled(
-    function: Callable[..., np.ndarray],
-    inputs: Sequence[np.ndarray],
-    *,
-    input_scale: int,
-    **how: Any,
-) -> np.ndarray:
-    """`tiled_rows` of arrays [h*input_scale, w*input_scale, ...], put together: float32
-    [h*output_scale, w*output_scale, c]."""
-
-    def bands(top, bottom, left, right):
-        rows = slice(top * input_scale, bottom * input_scale)
-        columns = slice(left * input_scale, right * input_scale)
-        return [x[rows, columns] for x in inputs]
-
-    size = tuple(n // input_scale for n in inputs[0].shape[:2])
-    rows = tiled_rows(function, bands, size, input_scale=input_scale, **how)
-    return assembled(rows, size[0] * how["output_scale"])
-
-
 def assembled(parts: Iterable[np.ndarray], height: int) -> np.ndarray:
-    """Rows [n,w,c] that follow each other as one array [height,w,c]."""
+    """Joins rows [n,w,c] that follow each other into one array [height,w,c]."""
     whole, position = None, 0
     for part in parts:
         if whole is None:
@@ -64,74 +49,139 @@ def assembled(parts: Iterable[np.ndarray], height: int) -> np.ndarray:
     return whole
 
 
-def tiled_rows(
+def windowed_rows(
     function: Callable[..., np.ndarray],
-    bands: Callable[[int, int, int, int], Sequence[np.ndarray]],
+    bands: Bands,
     size: tuple[int, int],
     *,
     input_scale: int,
     output_scale: int,
-    tile: int,
+    window: int,
     overlap: int,
     area: tuple[int, int, int, int] | None = None,
     progress: str = "",
 ) -> Iterator[np.ndarray]:
-    """function(*tiles) on overlapping tiles, blended, as rows float32 [n,w,c] from top to bottom.
+    """Runs a function on overlapping windows, and blends the results.
 
-    bands(top, bottom, left, right): the inputs' rows top..bottom - 1 and columns left..right - 1,
-    arrays [(bottom - top) * input_scale, (right - left) * input_scale, ...]; asked for from top to
-    bottom. size: (h, w) of the whole; it, `tile` and `overlap` count latent pixels. function maps
-    tiles [tile*input_scale, ...] to [tile*output_scale, tile*output_scale, c].
+    Args:
+        function: Maps windows [window * input_scale, window * input_scale, ...] to
+            [window * output_scale, window * output_scale, c].
+        bands: Gives the inputs of a row of windows; called from top to bottom.
+        size: (h, w) of the whole, in latent pixels.
+        input_scale: Input pixels per latent pixel along a side.
+        output_scale: Output pixels per latent pixel along a side.
+        window: Side of a window, in latent pixels.
+        overlap: Least overlap of neighbouring windows, in latent pixels.
+        area: (top, bottom, left, right) of the wanted part, in output pixels. Windows outside of
+            it are left out. The others stay where they are, so the result equals that part of the
+            whole to the last bit.
+        progress: Label of a progress bar, which is shown on a terminal if there are many windows;
+            "" for no bar.
 
-    area: (top, bottom, left, right) of what is wanted, in output pixels; tiles without a part in it
-    are left out. Tiles lie where they lie in the whole, so the result is that part of the whole, to
-    the last bit. progress: name of a bar on standard error, shown on a terminal while there are
-    many tiles to do; "" for none.
+    Yields:
+        Rows float32 [n,w,c] of the output, from top to bottom.
     """
-    height, width = size
-    all_rows, all_columns = (tile_starts(n, tile, overlap) for n in size)
-    area = area or (0, height * output_scale, 0, width * output_scale)
-    rows = _touching(all_rows, tile, output_scale, *area[:2])
-    columns = _touching(all_columns, tile, output_scale, *area[2:])
-    side, fade, left = tile * output_scale, overlap * output_scale, columns[0]
-    shape = (side, (columns[-1] - left) * output_scale + side)
-    hidden = not progress or len(rows) * len(columns) < MANY_TILES
-    total, weight = None, np.zeros((*shape, 1), np.float32)
-    bar = tqdm(
-        total=len(rows) * len(columns), desc=progress, unit="tile", leave=False,
-        disable=hidden or None,
-    )  # fmt: skip
+    layout = _Layout.of(size, window, overlap, output_scale, area)
+    count = len(layout.rows) * len(layout.columns)
+    hidden = not progress or count < MANY_WINDOWS
+    bar = tqdm(total=count, desc=progress, unit="window", leave=False, disable=hidden or None)
+    sums = _Sums(layout)
+    left, right = layout.columns[0], min(size[1], layout.columns[-1] + window)
+    side = window * input_scale
     with bar:
-        for top, after in zip(rows, [*rows[1:], None], strict=True):
-            inputs = bands(top, min(height, top + tile), left, min(width, columns[-1] + tile))
-            inputs = [_pad_to(x, tile * input_scale) for x in inputs]
-            down = crossfade(side, fade, top == all_rows[0], top == all_rows[-1])
-            for column in columns:
-                across = crossfade(side, fade, column == all_columns[0], column == all_columns[-1])
+        for top, after in zip(layout.rows, [*layout.rows[1:], None], strict=True):
+            inputs = [_pad_to(x, side) for x in bands(top, min(size[0], top + window), left, right)]
+            for column in layout.columns:
                 begin = (column - left) * input_scale
-                where = slice(begin, begin + tile * input_scale)
-                result = np.asarray(function(*(x[: tile * input_scale, where] for x in inputs)))
-                if total is None:
-                    total = np.zeros((*shape, result.shape[-1]), np.float32)
-                share = (down[:, None] * across[None, :])[..., None]
-                begin = (column - left) * output_scale
-                total[:, begin : begin + side] += share * result
-                weight[:, begin : begin + side] += share
+                cut = [x[:side, begin : begin + side] for x in inputs]
+                sums.add(np.asarray(function(*cut)), top, column)
                 bar.update()
-            # Rows that no later tile has a part in are done; the others move up.
-            done = side if after is None else (after - top) * output_scale
-            first, last = (min(max(edge - top * output_scale, 0), done) for edge in area[:2])
-            of_area = slice(*(edge - left * output_scale for edge in area[2:]))
-            if first < last:
-                yield total[first:last, of_area] / weight[first:last, of_area]
-            for sums in (total, weight):
-                sums[: side - done] = sums[done:]
-                sums[side - done :] = 0
+            yield from sums.finished(top, after)
 
 
-def _touching(starts: list[int], tile: int, scale: int, begin: int, end: int) -> list[int]:
-    """Those tiles that have a part in begin..end - 1, in output pixels."""
-    return [start for start in starts if start * scale < end and (start + tile) * scale > begin]
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    """Where the windows lie: first rows and columns, in latent pixels.
+
+    all_rows, all_columns: of all windows; rows, columns: of those with a part in `area`, which is
+    (top, bottom, left, right) in output pixels. side, fade: of a window, in output pixels.
+    """
+
+    all_rows: list[int]
+    all_columns: list[int]
+    rows: list[int]
+    columns: list[int]
+    area: tuple[int, int, int, int]
+    scale: int
+    side: int
+    fade: int
+
+    @classmethod
+    def of(
+        cls,
+        size: tuple[int, int],
+        window: int,
+        overlap: int,
+        scale: int,
+        area: tuple[int, int, int, int] | None,
+    ) -> "_Layout":
+        all_rows, all_columns = (window_starts(n, window, overlap) for n in size)
+        area = area or (0, size[0] * scale, 0, size[1] * scale)
+        rows = _touching(all_rows, window, scale, *area[:2])
+        columns = _touching(all_columns, window, scale, *area[2:])
+        side, fade = window * scale, overlap * scale
+        return cls(all_rows, all_columns, rows, columns, area, scale, side, fade)
+
+    def weights(self, row: int, column: int) -> np.ndarray:
+        """Weights of the window at a row and column, float32 [side,side,1]."""
+        fades = (
+            crossfade(self.side, self.fade, place == places[0], place == places[-1])
+            for place, places in ((row, self.all_rows), (column, self.all_columns))
+        )
+        down, across = fades
+        return (down[:, None] * across[None, :])[..., None]
+
+
+class _Sums:
+    """Weighted sums of the windows of one row, and of what the row above left unfinished."""
+
+    def __init__(self, layout: _Layout):
+        self._layout = layout
+        columns = layout.columns
+        self._shape = layout.side, (columns[-1] - columns[0]) * layout.scale + layout.side
+        self._total: np.ndarray | None = None
+        self._weight = np.zeros((*self._shape, 1), np.float32)
+
+    def add(self, result: np.ndarray, row: int, column: int) -> None:
+        """Adds the result [side,side,c] of one window."""
+        layout = self._layout
+        if self._total is None:
+            self._total = np.zeros((*self._shape, result.shape[-1]), np.float32)
+        weights = layout.weights(row, column)
+        begin = (column - layout.columns[0]) * layout.scale
+        self._total[:, begin : begin + layout.side] += weights * result
+        self._weight[:, begin : begin + layout.side] += weights
+
+    def finished(self, row: int, after: int | None) -> Iterator[np.ndarray]:
+        """Yields the wanted output rows that no later window has a part in; moves the others up.
+
+        row: first row of the windows added last. after: that of the next ones, None at the end.
+        """
+        layout, total, weight = self._layout, self._total, self._weight
+        side, scale = layout.side, layout.scale
+        done = side if after is None else (after - row) * scale
+        first, last = (min(max(edge - row * scale, 0), done) for edge in layout.area[:2])
+        across = slice(*(edge - layout.columns[0] * scale for edge in layout.area[2:]))
+        if first < last:
+            yield total[first:last, across] / weight[first:last, across]
+        for sums in (total, weight):
+            sums[: side - done] = sums[done:]
+            sums[side - done :] = 0
+
+
+def _touching(starts: list[int], window: int, scale: int, begin: int, end: int) -> list[int]:
+    """The windows that have a part in begin..end - 1, in output pixels."""
+    return [start for start in starts if start * scale < end and (start + window) * scale > begin]
 
 
 def _pad_to(x: np.ndarray, side: int) -> np.ndarray:

@@ -49,6 +49,16 @@ class Model:
     entropy: dict[str, np.ndarray]
     model_id: bytes
 
+    @property
+    def downsampling(self) -> int:
+        """Image pixels per latent pixel along a side."""
+        return downsampling_of(self.config)
+
+    @property
+    def num_levels(self) -> int:
+        """Importance levels that the model knows."""
+        return int(self.config["num_levels"])
+
 
 def downsampling_of(config: Mapping[str, Any]) -> int:
     """Picture pixels per latent pixel along a side, of the `model` section of a config."""

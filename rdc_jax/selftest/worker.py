@@ -15,7 +15,6 @@ import numpy as np
 from rdc_jax.decoding import decoder as file_decoding
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.model_folder import codec_model
-from rdc_jax.model_folder.codec_model import downsampling_of
 from rdc_jax.selftest.corpus import corpus
 
 
@@ -68,8 +67,7 @@ def _decoder(kind: str, model: codec_model.Model) -> tuple[Any, Any, list[str]]:
         decoder = onnx_decoder.Decoder(model, None, model.path / onnx_decoder.FOLDER)
         return decoder.decode_latent, None, [f"onnxruntime {onnxruntime.__version__}"]
     entropy = EntropyModel.from_arrays(model.entropy)
-    f = downsampling_of(model.config)
-    return lambda data: file_decoding.decode_latent(data, model, entropy, f), None, ["numpy"]
+    return lambda data: file_decoding.decode_latent(data, model, entropy), None, ["numpy"]
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ def test_a_size_target_runs_no_denoiser(codec, monkeypatch):
     def forbidden(*_, **__):
         raise AssertionError("a picture was decoded")
 
-    for name in ("decode", "_picture", "reconstruct"):
+    for name in ("decode", "decode_opened", "window_function", "reconstruct"):
         monkeypatch.setattr(codecs.Codec, name, forbidden)
     analyse, calls = window_networks.analyse, []
     monkeypatch.setattr(
@@ -252,13 +252,13 @@ def test_tiled_analysis_equals_the_whole_away_from_inner_edges(codec):
 @pytest.mark.parametrize("clock", ["proportional", "clamped"])
 def test_decoding_in_steps_is_the_sampler(codec, rng, clock):
     """One tile by `sampling.sample` and the networks, called directly."""
-    networks, params, side = codec._networks, codec._params, window_networks.TILE_PIXELS // 8
+    networks, params, side = codec._networks, codec._params, window_networks.WINDOW_PIXELS // 8
     shape = (side, side, 56)
     yhat, mean = (rng.normal(0, 30, shape).astype(np.float32) for _ in range(2))
     scale = np.exp(rng.normal(2, 1, shape)).astype(np.float32)
     levels = rng.integers(0, 8, (side, side)).astype(np.uint8)
     values = np.linspace(700, 200, 8).astype(np.float32)
-    tile = window_networks.picture_of_tile(networks, params, values, steps=4, clock=clock)
+    tile = window_networks.reconstruction(networks, params, values, steps=4, clock=clock)
     pixels = tile(yhat, mean, scale, levels, np.ones((side, side), np.float32), None)
 
     weights = jax.nn.one_hot(jnp.asarray(levels, jnp.int32)[None], 8)

@@ -16,7 +16,7 @@ from rdc_jax.bitstream import container
 from rdc_jax.cli.main import main
 from rdc_jax.codec import codec as codecs
 from rdc_jax.codec import window_networks
-from rdc_jax.decoding import decoder
+from rdc_jax.decoding.sampling import starting_noise
 from rdc_jax.diffusion import residual, sampling
 from rdc_jax.errors import RdcError
 from rdc_jax.importance import maps
@@ -195,16 +195,16 @@ def test_the_noise_is_uniform_and_follows_from_the_seed(codec):
     from rdc_jax.entropy import dither
 
     shape = (40, 30, 56)
-    noise = decoder.module_noise(5, shape)
+    noise = starting_noise(5, shape)
     assert noise.shape == shape and noise.dtype == np.float32
     assert np.abs(noise).max() <= np.float32(3**0.5)
     np.testing.assert_allclose(noise.std(), 1, rtol=0.01)
     np.testing.assert_allclose(noise.mean(), 0, atol=0.01)
-    np.testing.assert_array_equal(decoder.module_noise(5, shape), noise)
-    window = decoder.module_noise(5, (9, 7, 56), row0=20, col0=13)
+    np.testing.assert_array_equal(starting_noise(5, shape), noise)
+    window = starting_noise(5, (9, 7, 56), row0=20, col0=13)
     np.testing.assert_array_equal(window, noise[20:29, 13:20])
     for seed in (6, 2**32 - 1):
-        other = decoder.module_noise(seed, shape)
+        other = starting_noise(seed, shape)
         assert abs(np.corrcoef(other.ravel(), noise.ravel())[0, 1]) < 0.02
     coded = dither.dither_values(dither.dither_phases(5, *shape))
     assert abs(np.corrcoef(coded.ravel(), noise.ravel())[0, 1]) < 0.02
@@ -236,7 +236,7 @@ def test_small_pictures_of_any_size_and_grey_ones(codec, height, width):
 @pytest.fixture(scope="module")
 def latents():
     """(yhat, mean, scale, levels, timesteps, tau) of one tile."""
-    rng, side = np.random.default_rng(7), window_networks.TILE_PIXELS // 8
+    rng, side = np.random.default_rng(7), window_networks.WINDOW_PIXELS // 8
     shape = (side, side, 56)
     yhat, mean = (rng.normal(0, 30, shape).astype(np.float32) for _ in range(2))
     scale = np.exp(rng.normal(2, 1, shape)).astype(np.float32)
@@ -250,10 +250,10 @@ def test_a_module_fuses_its_ddim_sample(codec, latents, steps):
     """One tile by the networks, called directly."""
     networks, params = codec._networks, codec._params
     yhat, mean, scale, levels, values, tau = latents
-    module = window_networks.Module(codec._fusion, codec._fusion_params)
-    noise = decoder.module_noise(3, yhat.shape)
-    tile = window_networks.picture_of_tile(
-        networks, params, values, steps=steps, clock="proportional", module=module
+    module = codec._fusion
+    noise = starting_noise(3, yhat.shape)
+    tile = window_networks.reconstruction(
+        networks, params, values, steps=steps, clock="proportional", fusion=module
     )
     found = tile(yhat, mean, scale, levels, tau, noise)
     weights = jax.nn.one_hot(jnp.asarray(levels, jnp.int32)[None], 8)
@@ -290,7 +290,7 @@ def test_without_a_module_one_step_and_sample_are_fused(base, latents, clock):
             clock=clock,
         )
 
-    tile = window_networks.picture_of_tile(networks, params, values, steps=3, clock=clock)
+    tile = window_networks.reconstruction(networks, params, values, steps=3, clock=clock)
     faithful, realistic = sample(1), sample(3)
     for tau in (np.zeros_like(random_tau), random_tau, np.ones_like(random_tau)):
         found = tile(*latents[:4], tau, None)

@@ -119,7 +119,7 @@ def test_a_crop_with_taus_and_steps(codec, coded):
 
 @pytest.mark.parametrize("crop", [(0, 0, 0, 5), (-1, 0, 5, 5), (560, 0, 4, 4), (0, 300, 1, 1)])
 def test_a_crop_outside_is_refused(codec, coded, crop):
-    with pytest.raises(RdcError, match="does not lie in the picture of 563 x 300"):
+    with pytest.raises(RdcError, match="does not lie in the image of 563 x 300"):
         codec.decode(coded[0], crop=crop)
 
 
@@ -271,7 +271,7 @@ def test_the_commands(smoke_model, pixels, tmp_path, capsys):
     for arguments, message in (
         (["--crop", "1,2,3"], "four whole numbers"),
         (["--crop", "0,0,5,5", "--symbol-hash"], "--symbol-hash is of a whole file"),
-        (["--crop", "0,0,999,5"], "does not lie in the picture"),
+        (["--crop", "0,0,999,5"], "does not lie in the image"),
     ):
         assert main(["decode", file, "-f", "-o", out, *arguments, *model]) == 2
         assert message in capsys.readouterr().err

@@ -9,7 +9,7 @@ from rdc_jax.data.mixing import Part
 from rdc_jax.data.pipeline import training_iterator
 from rdc_jax.data.ragged import continued, draw_true_size
 from rdc_jax.data.sources import SyntheticSource
-from rdc_jax.decoding.windows import assembled, tiled_rows
+from rdc_jax.decoding.windows import assembled, windowed_rows
 from rdc_jax.errors import RdcError
 from rdc_jax.importance.maps import cells_to_latent
 
@@ -114,7 +114,9 @@ def test_a_border_is_what_the_encoder_makes_of_a_picture_of_that_size(rng):
 
         size = (-(-height // 8), -(-width // 8))
         assembled(
-            tiled_rows(network, bands, size, input_scale=8, output_scale=1, tile=16, overlap=4),
+            windowed_rows(
+                network, bands, size, input_scale=8, output_scale=1, window=16, overlap=4
+            ),
             size[0],
         )
         np.testing.assert_array_equal(continued(crop, height, width), seen[-1])

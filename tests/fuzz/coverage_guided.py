@@ -16,7 +16,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["rdc_jax.entropy", "rdc_jax.decoding.decoder"]):
+with atheris.instrument_imports(include=["rdc_jax.entropy", "rdc_jax.decoding"]):
     from rdc_jax.errors import RdcError
     from tests.fuzz.part_targets import TARGETS
 

@@ -35,11 +35,13 @@ def tiles(data: bytes) -> None:
     resilient, known = bool(flags & RESILIENT), {model(n)[0].model_id: n for n in model_names()}
     header = FileReader(file, max_pixels=MAX_PIXELS, cut_off=resilient).header
     loaded, entropy, f = model(known.get(header.model_id, "model"))
-    opened = opened_file.open_file(
-        file, loaded, f, opened_file.PIECE_SHARE * MAX_PIXELS,
+    how = opened_file.ReadOptions(
+        max_pixels=opened_file.PIECE_SHARE * MAX_PIXELS,
         crop=crop_of(crop, header) if flags & CROP else None,
-        resilient=resilient, on_damage=told.append,
-    )  # fmt: skip
+        resilient=resilient,
+        on_damage=told.append,
+    )
+    opened = opened_file.open_file(file, loaded, how)
     read, area = opened.windows(entropy), opened.area
     left, right = area.left // f, -(-area.right // f)
     for top in range(area.top // f, -(-area.bottom // f), ROWS):

@@ -18,11 +18,11 @@ from rdc_jax.bitstream.sections import SectionType
 from rdc_jax.cli.commands import info
 from rdc_jax.decoding import decoder as file_decoding
 from rdc_jax.decoding import opened_file
+from rdc_jax.decoding.sampling import SamplingOptions
 from rdc_jax.entropy import coder, importance_coding, latent_coding, tables
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.importance.conditions import conditions_of
 from rdc_jax.model_folder import codec_model
-from rdc_jax.model_folder.codec_model import downsampling_of
 from tests.fuzz import mutations
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -58,7 +58,7 @@ def files() -> dict[str, tuple[bytes, str]]:
 def model(name: str) -> tuple[codec_model.Model, EntropyModel, int]:
     loaded = codec_model.load(GOLDEN / name)
     entropy = EntropyModel.from_arrays(loaded.entropy)
-    return loaded, entropy, downsampling_of(loaded.config)
+    return loaded, entropy, loaded.downsampling
 
 
 @functools.cache
@@ -165,14 +165,13 @@ def whole(data: bytes) -> None:
     """The entropy stage of a whole file, by the model that it names, else the first."""
     known = {model(name)[0].model_id: name for name in model_names()}
     header, _ = bitstream.unpack(data, max_pixels=MAX_PIXELS)
-    loaded, entropy, f = model(known.get(header.model_id, "model"))
+    loaded, entropy, _ = model(known.get(header.model_id, "model"))
     header, coded, conditions = file_decoding.decode_latent(
-        data, loaded, entropy, f, max_pixels=opened_file.PIECE_SHARE * MAX_PIXELS
+        data, loaded, entropy, max_pixels=opened_file.PIECE_SHARE * MAX_PIXELS
     )
     assert coded.yhat.shape[:2] == (conditions.height, conditions.width)
     assert np.all(np.isfinite(coded.yhat)) and np.all(coded.scale > 0)
-    levels = int(loaded.config["num_levels"])
-    file_decoding.sampling_of(header, conditions, levels, f, 1, None)
+    SamplingOptions(steps=1).resolved(header, conditions, loaded)
 
 
 def model_names() -> list[str]:

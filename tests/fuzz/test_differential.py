@@ -24,7 +24,7 @@ TILED_PIXELS = 1 << 15
 def test_both_accept_the_same_files_and_read_the_same_symbols(name):
     generator = random.Random(name)
     data, model_name = files()[name]
-    loaded, entropy, f = model(model_name)
+    loaded, entropy, _ = model(model_name)
     outcomes = set()
     for _ in range(RUNS):
         changed, max_pixels = mutations.change_file(data, generator, data), MAX_PIXELS
@@ -33,7 +33,7 @@ def test_both_accept_the_same_files_and_read_the_same_symbols(name):
             changed = part_targets.change_tiles(choice + data, generator, choice + data)
             changed, max_pixels = changed[len(choice) :], 8 * TILED_PIXELS
         try:
-            known = file_decoding.decode_latent(changed, loaded, entropy, f, max_pixels=max_pixels)
+            known = file_decoding.decode_latent(changed, loaded, entropy, max_pixels=max_pixels)
             ours = known[1].symbol_hash
         except RdcError as error:
             if "limit" in str(error):

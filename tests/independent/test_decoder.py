@@ -15,7 +15,6 @@ from rdc_jax.entropy import importance_coding
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model
-from rdc_jax.model_folder.codec_model import downsampling_of
 from tests.fuzz import mutations
 from tests.independent import decoder, dither
 from tests.independent.container import Damaged
@@ -29,8 +28,7 @@ def of_the_package(data: bytes, folder: Path) -> dict:
     """What `decode_latent` gives, with the network's own integers."""
     model = codec_model.load(folder)
     entropy = EntropyModel.from_arrays(model.entropy)
-    f = downsampling_of(model.config)
-    opened = open_file(data, model, f)
+    opened = open_file(data, model)
     header, h, w = opened.header, opened.conditions.height, opened.conditions.width
     windows = [Window(0, h, 0, w)]
     if opened.tiles is not None:

@@ -48,7 +48,6 @@ from rdc_jax.evaluation.report.results import hardware, image_files, table
 from rdc_jax.images import atomic_write, read_image
 from rdc_jax.importance import shapes
 from rdc_jax.model_folder import codec_model
-from rdc_jax.model_folder.codec_model import downsampling_of
 from rdc_jax.models import lpips, lpips_weights
 from rdc_jax.models.autoencoder import LATENT_GAIN
 from rdc_jax.models.hyperprior import silence_threshold
@@ -216,7 +215,7 @@ def latent_psnr(coder: Any, latent: np.ndarray, data: bytes) -> float:
     weight[np.log2(ratio) < silence_threshold(entropy.skipped_scales)] = 0.0
     estimate = coded.mean + weight * (coded.yhat - coded.mean)
     square = float(np.mean(np.square(estimate - latent))) * latent.shape[-1]
-    factor = PIXEL_RANGE / (LATENT_GAIN * downsampling_of(coder.model.config))
+    factor = PIXEL_RANGE / (LATENT_GAIN * coder.model.downsampling)
     return 10.0 * math.log10(255.0**2 / (square * factor**2))
 
 

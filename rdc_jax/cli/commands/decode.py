@@ -20,7 +20,6 @@ from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.decoding import opened_file
 from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage, atomic_write, formats, image_bytes, read_image, transparency
-from rdc_jax.model_folder.codec_model import downsampling_of
 
 
 def run(args: Namespace) -> int:
@@ -111,19 +110,20 @@ def decode_file(
 def _decode(job, data, args, model, backends, tau, crop) -> dict[str, Any]:
     max_pixels = args.max_pixels or container.DEFAULT_MAX_PIXELS
     damaged = []
-    part = {"crop": crop, "resilient": args.resilient, "on_damage": damaged.append}
-    f = downsampling_of(model.model.config)
+    how = opened_file.ReadOptions(max_pixels, crop, args.resilient, damaged.append)
     # Damage shows before JAX starts.
-    file = opened_file.open_file(data, model.model, f, max_pixels, **part)
+    file = opened_file.open_file(data, model.model, how)
     parts = parts_of(file.reader, metadata=args.metadata, crop=crop)
     header = file.header
     backend = backends.choose(header, args.steps, tau)
     if backend == XLA:
-        codec, clock = model.codec, {"clock": args.clock}
+        codec = model.codec
     else:
-        codec, clock = backends.onnx, {}  # which one step has no use for
+        codec = backends.onnx
     started = time.perf_counter()
-    pixels = codec.decode_opened(file, steps=args.steps, tau=tau, progress=not args.quiet, **clock)
+    pixels = codec.decode_opened(
+        file, steps=args.steps, tau=tau, clock=args.clock, progress=not args.quiet
+    )
     seconds = time.perf_counter() - started
     if file.reader.lost_sections is not None:
         print(

@@ -18,7 +18,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from rdc_jax.decoding.windows import TILE_PIXELS
+from rdc_jax.decoding.windows import WINDOW_PIXELS
 from rdc_jax.errors import RdcError
 from rdc_jax.interop.onnx.decoder import ELSEWHERE, FAITHFUL, KNOB, MODEL_ID, MODULE_ID
 from rdc_jax.interop.torch.decoder import Decoder, load
@@ -123,7 +123,7 @@ def export_model(
 
 def tile_shape(decoder: Decoder) -> tuple[int, int]:
     """Side and channels of a tile of the latent."""
-    return TILE_PIXELS // decoder.networks.downsampling, decoder.networks.latent_channels
+    return WINDOW_PIXELS // decoder.networks.downsampling, decoder.networks.latent_channels
 
 
 def _proto(graph: nn.Module, decoder: Decoder) -> Any:

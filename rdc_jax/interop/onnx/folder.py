@@ -11,7 +11,7 @@ Graphs without weights are for the folder `onnx` of the model they were made of,
 from collections.abc import Iterator
 from pathlib import Path
 
-from rdc_jax.decoding.windows import OVERLAP_PIXELS, TILE_PIXELS
+from rdc_jax.decoding.windows import OVERLAP_PIXELS, WINDOW_PIXELS
 from rdc_jax.interop import export_folder
 from rdc_jax.interop.onnx.decoder import ELSEWHERE, FAITHFUL, KNOB
 from rdc_jax.interop.onnx.export import graphs, tile_shape
@@ -90,5 +90,5 @@ def _arrays(decoder: Decoder) -> Iterator[tuple[str, str, str]]:
     if decoder.fusion is not None:
         yield f"`noise` ({KNOB})", latent, "uniform, of unit variance, a function of the file"
         yield f"`tau` ({KNOB})", f"float32 {square}", "0 faithful .. 1 realistic"
-    pixels = f"float32 [{TILE_PIXELS},{TILE_PIXELS},3]"
+    pixels = f"float32 [{WINDOW_PIXELS},{WINDOW_PIXELS},3]"
     yield "output `picture`", pixels, "RGB, about 0..255, to be rounded and clipped"

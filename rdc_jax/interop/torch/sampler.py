@@ -1,6 +1,6 @@
 """From a noisy latent to a picture in PyTorch: DDIM with a clock per pixel, the knob, synthesis.
 
-What `rdc_jax.codec.window_networks.picture_of_tile` does; see `rdc_jax.diffusion.sampling`.
+What `rdc_jax.codec.window_networks.reconstruction` does; see `rdc_jax.diffusion.sampling`.
 """
 
 import itertools

@@ -14,10 +14,9 @@ import numpy as np
 from rdc_jax.bitstream.framing import BitstreamError
 from rdc_jax.codec.codec import Codec
 from rdc_jax.codec.metadata_sections import parts_of
-from rdc_jax.decoding.opened_file import OpenFile, open_file
+from rdc_jax.decoding.opened_file import OpenFile, ReadOptions, open_file
 from rdc_jax.entropy.latent_coding import CodedLatent
 from rdc_jax.images import LoadedImage
-from rdc_jax.model_folder.codec_model import downsampling_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Received:
         """What `rdc decode` makes of the file, with alpha and profile. See `Codec.decode`."""
         opened = self.opened
         pixels = codec.reconstruct(
-            opened.header, self.coded, opened.conditions, steps=steps, tau=tau, **opened.part
+            opened.header, self.coded, opened.conditions, steps=steps, tau=tau, part=opened.part
         )
         return LoadedImage(pixels=pixels, **self.parts)
 
@@ -50,13 +49,14 @@ def receive(codec: Codec, data: bytes) -> Received:
     Raises RdcError for one made by another model, and for damage, but that of tiles: those are
     filled in, as by `rdc decode --resilient`.
     """
-    f = downsampling_of(codec.model.config)
     note = ""
     try:
-        opened = open_file(data, codec.model, f)
+        opened = open_file(data, codec.model)
         coded = opened.latent(codec.entropy)
     except BitstreamError as error:
-        opened = open_file(data, codec.model, f, resilient=True, on_damage=lambda tile: None)
+        opened = open_file(
+            data, codec.model, ReadOptions(resilient=True, on_damage=lambda tile: None)
+        )
         if opened.tiles is None:
             raise
         coded = opened.latent(codec.entropy)

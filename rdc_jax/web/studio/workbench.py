@@ -29,7 +29,6 @@ from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage, read_image
 from rdc_jax.importance import detectors
 from rdc_jax.importance.shapes import centre
-from rdc_jax.model_folder.codec_model import downsampling_of
 from rdc_jax.web.studio import figures, images, request_fields
 from rdc_jax.web.studio.decoded_file import Received, receive
 from rdc_jax.web.studio.recent_items import Shelf
@@ -192,7 +191,7 @@ class Workbench:
                 **rate,
             )
             seconds = time.perf_counter() - started
-            side = downsampling_of(codec.model.config)
+            side = codec.model.downsampling
         note = ""
         if target is not None and len(data) > target:
             note = f"even quality 0 takes {len(data)} bytes, more than the {target:.0f} asked for"
@@ -218,7 +217,7 @@ class Workbench:
             )
         with self._turn:
             received = receive(self._codec, data)
-            side = downsampling_of(self._codec.model.config)
+            side = self._codec.model.downsampling
             key = self._files.put(File(data))
             self._received = key, received
         held = figures.contents(received.opened.reader, received.levels, side)
