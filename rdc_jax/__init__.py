@@ -1,26 +1,57 @@
 """Region-adaptive diffusion image compression.
 
     import rdc_jax
-    codec = rdc_jax.load()
-    data = codec.encode(pixels, quality=40, importance=mask)
-    pixels = codec.decode(data)
+    data   = rdc_jax.encode("photo.jpg", quality=40, importance="auto")     bytes of an .rdc file
+    pixels = rdc_jax.decode(data)                                           uint8 [H,W,3]
 
-Importing the package is cheap: JAX is loaded by `load` or `Codec`, not before.
+    codec  = rdc_jax.load()                                                 a model, to use it often
+    data   = codec.encode(pixels, quality=40, importance=mask)
+    pixels = codec.decode(data, tau=1.0)
+
+Importing the package is cheap: JAX is imported when a model is loaded, not before.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
 
 from rdc_jax.errors import RdcError
 
 if TYPE_CHECKING:
-    from rdc_jax.codec.codec import Codec, Report, load
+    from rdc_jax.codec.api import decode, encode
+    from rdc_jax.codec.codec import Codec, load
+    from rdc_jax.codec.file_info import info
+    from rdc_jax.codec.report import Report as Report
+    from rdc_jax.images import read_image, write_image
 
 __version__ = "0.1.0"
-__all__ = ["Codec", "RdcError", "Report", "load"]
+__all__ = [
+    "Codec",
+    "RdcError",
+    "decode",
+    "encode",
+    "info",
+    "load",
+    "read_image",
+    "write_image",
+]
+
+_HOMES = {
+    "Codec": "rdc_jax.codec.codec",
+    "Report": "rdc_jax.codec.codec",
+    "decode": "rdc_jax.codec.api",
+    "encode": "rdc_jax.codec.api",
+    "info": "rdc_jax.codec.file_info",
+    "load": "rdc_jax.codec.codec",
+    "read_image": "rdc_jax.images",
+    "write_image": "rdc_jax.images",
+}
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("Codec", "Report", "load"):
-        return getattr(importlib.import_module("rdc_jax.codec.codec"), name)
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(_import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'rdc_jax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__doc__", "__version__"]

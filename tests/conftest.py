@@ -25,6 +25,7 @@ _flags_of_the_user = os.environ.get("XLA_FLAGS", "")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = f"{COMPILE_FLAGS} {_flags_of_the_user} {DEVICE_FLAG}"
 os.environ.update(STRICTNESS)
+os.environ["RDC_CACHE_DIR"] = os.devnull  # no folder: no test fills the user's cache
 
 import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402

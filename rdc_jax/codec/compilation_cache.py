@@ -1,4 +1,4 @@
-"""Compiled networks kept on disk, so that a command compiles once per machine, not per start."""
+"""Compiled networks on disk, so that they are compiled once per machine, not once per process."""
 
 import os
 import tempfile
@@ -13,8 +13,16 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "rdc_jax"
 
 
+def enable_by_default() -> None:
+    """Turns JAX's persistent cache on, unless JAX has been told to use a folder already."""
+    import jax
+
+    if not jax.config.jax_compilation_cache_dir:
+        enable()
+
+
 def enable() -> Path | None:
-    """Turns JAX's persistent cache on; None, without a word, where the folder is not writable."""
+    """Turns JAX's persistent cache on; None, without a message, if the folder is not writable."""
     path = folder()
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -27,6 +35,6 @@ def enable() -> Path | None:
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    # A damaged entry, or a disk that is full, costs a compilation and nothing else.
+    # A damaged entry, or a full disk, only costs a compilation.
     warnings.filterwarnings("ignore", message=".*persistent compilation cache")
     return path

@@ -1,10 +1,12 @@
-"""Replacing a part of a picture by what its surroundings lead the model to expect.
+"""Replaces a part of an image by what the model expects there from its surroundings.
 
-    fill -> latent -> noise (highest timestep inside, low outside) -> denoiser, module -> pixels
+    fill -> latent -> noise (high timestep inside, low outside) -> denoiser, fusion module -> pixels
 
-What lies under the mask is filled in smoothly from around it before any network sees the picture,
-so that it cannot leak into the result. Only the part of the picture near the mask is computed.
+The masked part is first filled in smoothly from around it, so no network sees what it was, and it
+cannot leak into the result. Only the part of the image near the mask is computed.
 """
+
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -13,49 +15,58 @@ from rdc_jax.bitstream import container
 from rdc_jax.codec.codec import Codec
 from rdc_jax.entropy import latent_coding
 from rdc_jax.errors import RdcError
-from rdc_jax.images import checked_pixels, smooth_fill
+from rdc_jax.images import smooth_fill
+from rdc_jax.images.arrays import as_image
 from rdc_jax.importance import maps, timesteps
 from rdc_jax.importance.conditions import conditions_of
 
 CONTEXT = 160  # pixels around the mask that are computed with it
-TRAINED_GAP = 400  # timesteps between parts of a picture that training shows; more does no good
-FEATHER = 8  # pixels, inside the mask, over which the fill turns into the model's picture
+TRAINED_GAP = 400  # largest gap of timesteps within one image during training
+FEATHER = 8  # pixels, inside the mask, over which the fill turns into the model's image
 
 
 def inpaint(
     codec: Codec,
-    pixels: np.ndarray,
+    image: Any,
     mask: np.ndarray,
     *,
     steps: int | None = None,
     tau: float | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """The picture with the masked part replaced: uint8 [H,W,3].
+    """Replaces the masked part of an image.
 
-    Small gaps in hair, grass or cloth close; what is larger than some 50 pixels becomes a soft
-    patch, and in smooth areas `smooth_fill.filled` alone is nearer to the truth. No object is
-    invented.
+    Small gaps in hair, grass or cloth close. Parts larger than some 50 pixels become a soft patch,
+    and in smooth areas `smooth_fill.filled` alone is closer to the truth. No object is invented.
 
-    pixels: uint8 [H,W,3] or [H,W]. mask: bool [H,W], true where to replace. steps, tau: as in
-    `Codec.decode`, by default the model's steps and 1, all realistic. seed: of the noise. Pixels
-    outside the mask are returned as they are, and those inside have no influence on the result.
-    Raises RdcError for a mask of another size, or one that leaves nothing or replaces nothing.
+    Args:
+        codec: The codec whose networks are used.
+        image: As in `Codec.encode`.
+        mask: bool [H,W], true where to replace. The pixels there do not influence the result.
+        steps: As in `Codec.decode`; by default the fusion module's.
+        tau: As in `Codec.decode`; by default 1, realistic.
+        seed: Seed of the noise.
+
+    Returns:
+        uint8 [H,W,3]. Pixels outside of the mask are unchanged.
+
+    Raises:
+        RdcError: The mask has another size or type, is empty, or covers the whole image.
     """
-    pixels, _ = checked_pixels(pixels)
+    pixels = as_image(image).pixels
     mask = np.asarray(mask)
     if mask.shape != pixels.shape[:2] or mask.dtype != bool:
         raise RdcError(f"the mask must be bool {pixels.shape[:2]}, not {mask.dtype} {mask.shape}")
     if not mask.any() or mask.all():
         raise RdcError(
-            "the mask replaces nothing; make white what is to go" if not mask.any()
-            else "the mask replaces the whole picture; leave something black to go by"
+            "the mask replaces nothing; make the part to replace white" if not mask.any()
+            else "the mask replaces the whole image; leave a part of it black"
         )  # fmt: skip
     where = _surroundings(mask)
     near, hidden = pixels[where], mask[where]
     filled = smooth_fill.filled(near, hidden)
     invented = _invented(codec, filled, hidden, steps, 1.0 if tau is None else tau, seed)
-    depth = ndimage.distance_transform_edt(hidden)  # the picture's own sides are no border
+    depth = ndimage.distance_transform_edt(hidden)  # the sides of the image are no border
     share = np.clip(depth / (FEATHER + 1), 0.0, 1.0)[..., None]
     blend = np.rint(filled * (1.0 - share) + invented * share).astype(np.uint8)
     result = pixels.copy()
@@ -64,7 +75,7 @@ def inpaint(
 
 
 def _surroundings(mask: np.ndarray) -> tuple[slice, slice]:
-    """The mask's bounding box with CONTEXT pixels more on every side, as far as they exist."""
+    """The bounding box of the mask, and up to CONTEXT pixels more on every side."""
     found = []
     for axis in (1, 0):
         places = np.flatnonzero(mask.any(axis=axis))
@@ -72,11 +83,13 @@ def _surroundings(mask: np.ndarray) -> tuple[slice, slice]:
     return found[0], found[1]
 
 
-def _invented(codec, filled, hidden, steps, tau, seed) -> np.ndarray:
-    """The filled picture through codec and denoiser, uint8 [H,W,3]."""
+def _invented(
+    codec: Codec, filled: np.ndarray, hidden: np.ndarray, steps: int | None, tau: float, seed: int
+) -> np.ndarray:
+    """The filled image after the codec and the networks, uint8 [H,W,3]."""
     height, width = hidden.shape
     cell = codec.model.downsampling
-    grid = maps.from_mask_array(~hidden, height, width, cell, 256) // 255  # 1: all is known
+    grid = maps.from_mask_array(~hidden, height, width, cell, 256) // 255  # 1: known
     background, best = timesteps.region_only_timesteps(100.0, *codec.timestep_range)
     known = max(best, background - TRAINED_GAP)
     if steps is None:

@@ -1,10 +1,10 @@
-"""What a picture has beside its colours, as the optional sections of an `.rdc` file, and back.
+"""Alpha and metadata of an image, as the optional sections of an `.rdc` file, and back.
 
-    picture = read_image(path, keep_alpha=True)
-    data    = codec.encode(picture.pixels, grey=picture.grey, extras=extras_of(picture))
-    picture = picture_of(codec.decode(data), data)          or codec.decode_picture(data)
+    image = read_image(path, keep_alpha=True)
+    data  = codec.encode(image.pixels, grey=image.grey, extras=extras_of(image))
+    image = picture_of(codec.decode(data), data)            or codec.decode_picture(data)
 
-NumPy and Pillow only: every back end shares it.
+NumPy and Pillow only, so every back end can use it.
 """
 
 from collections.abc import Collection
@@ -27,11 +27,16 @@ MEBIBYTE = 2**20
 def extras_of(
     picture: LoadedImage, *, metadata: Collection[str] = ALL_METADATA, alpha: str = "lossless"
 ) -> dict[SectionType, bytes]:
-    """Payloads of the optional sections for a picture that was read with its alpha kept.
+    """Payloads of the optional sections of an image.
 
-    metadata: which of icc, exif, xmp go into the file. alpha: "lossless"; "lossy", 14 levels if
-    that is smaller, and 0 and 255 exact; or "drop", which leaves the plane out (the caller has laid
-    the picture on a background). Raises RdcError for metadata that are too large.
+    Args:
+        picture: The image, read with its alpha kept.
+        metadata: Which of icc, exif and xmp go into the file.
+        alpha: "lossless"; "lossy", 14 levels if that is smaller, with 0 and 255 exact; or "drop",
+            which leaves alpha out (the caller has laid the image on a background).
+
+    Raises:
+        RdcError: The metadata are too large for a file.
     """
     extras = {}
     if picture.alpha is not None and alpha != "drop":
@@ -43,7 +48,7 @@ def extras_of(
         if len(payload) > MAX_METADATA_BYTES:
             others = ",".join(k for k in _SECTIONS if k != kind)
             raise RdcError(
-                f"the picture's {kind} has {len(payload) / MEBIBYTE:.1f} MiB, more than the "
+                f"the image's {kind} has {len(payload) / MEBIBYTE:.1f} MiB, more than the "
                 f"{MAX_METADATA_BYTES // MEBIBYTE} MiB that a file may hold; leave it "
                 f"out with --metadata {others}"
             )
@@ -58,10 +63,19 @@ def parts_of(
     max_pixels: int = container.DEFAULT_MAX_PIXELS,
     crop: tuple[int, int, int, int] | None = None,
 ) -> dict[str, Any]:
-    """grey, alpha, icc, exif and xmp of a file: the fields of a LoadedImage but its pixels.
+    """Reads the optional sections of a file. Only these sections are read and checked.
 
-    metadata: which of icc, exif, xmp are wanted. crop: (x, y, width, height) of the picture, None
-    for all. Only these sections are read and checked. Raises RdcError for a damaged file.
+    Args:
+        source: The file's bytes, or a reader.
+        metadata: Which of icc, exif and xmp are wanted.
+        max_pixels: Larger images are refused.
+        crop: (x, y, width, height), the wanted part of the image; None for all.
+
+    Returns:
+        grey, alpha, icc, exif and xmp: the fields of a LoadedImage, without its pixels.
+
+    Raises:
+        RdcError: The file is damaged.
     """
     reader = source
     if not isinstance(source, FileReader):
@@ -80,7 +94,7 @@ def parts_of(
 
 
 def said_of(section: container.Section) -> dict[str, str]:
-    """What can be said of an optional section in a few words, under the key "holds"; else {}."""
+    """{"holds": a short description} of an ICC or alpha section, {} for other sections."""
     if section.type == SectionType.ICC:
         return {"holds": colour_profiles.description(section.payload) or "a damaged profile"}
     return {"holds": "8-bit grey PNG"} if section.type == SectionType.ALPHA else {}
@@ -89,6 +103,12 @@ def said_of(section: container.Section) -> dict[str, str]:
 def picture_of(
     pixels: np.ndarray, data: bytes, *, metadata: Collection[str] = ALL_METADATA
 ) -> LoadedImage:
-    """The whole picture of decoded pixels uint8 [H,W,3] and the file's bytes they come from."""
+    """Joins decoded pixels with the alpha and metadata of their file.
+
+    Args:
+        pixels: uint8 [H,W,3], as decoded from the whole file.
+        data: The file's bytes.
+        metadata: Which of icc, exif and xmp are wanted.
+    """
     largest = max(container.DEFAULT_MAX_PIXELS, pixels.shape[0] * pixels.shape[1])
     return LoadedImage(pixels=pixels, **parts_of(data, metadata=metadata, max_pixels=largest))

@@ -1,10 +1,10 @@
-"""The smallest file whose picture is good enough: decodes, measures, and tries the next quality.
+"""Finds the smallest file whose decoded image is good enough: decode, measure, try again.
 
     target = quality_target.parse("psnr=35")
     data, report, reached = quality_target.encode(codec, pixels, target, importance=mask)
 
-The picture that counts is the one `codec.decode(data)` makes, with the steps and the tau that the
-file suggests. A size target needs no decoding: see rate_control.
+`codec.decode(data)` makes the image that is measured, with the steps and tau that the file
+suggests. A target size needs no decoding, see rate_control.
 """
 
 import math
@@ -19,13 +19,19 @@ from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import metric_set
 
 METRICS = {"psnr": "psnr-rgb", "ms-ssim": "ms-ssim-rgb", "lpips": "lpips-alex"}
-TOLERANCE = 0.1  # decibels above the target that are near enough: 2.3 % of the error
-USUAL_RANGE = 13.0  # decibels between quality 0 and 100: where to try second
-DECODES = 8  # at most
+TOLERANCE = 0.1  # so many decibels above the target are close enough: 2.3 % of the error
+USUAL_RANGE = 13.0  # decibels between quality 0 and 100, for the second try
+DECODES = 8  # most tries, unless none of them has reached the target
 
 
 class Target(NamedTuple):
-    """A picture quality to reach: name is a key of METRICS, value its least (lpips: largest)."""
+    """An image quality to reach.
+
+    Attributes:
+        name: Key of METRICS.
+        value: Smallest value that is good enough; for lpips, the largest.
+        measure: The metric, of two images uint8 [H,W,3].
+    """
 
     name: str
     value: float
@@ -33,7 +39,7 @@ class Target(NamedTuple):
 
 
 def parse(text: str) -> Target:
-    """Reads METRIC=VALUE. Raises RdcError for what cannot be meant, or measured here."""
+    """Reads METRIC=VALUE. Raises RdcError if it is no target, or the metric is not installed."""
     name, _, number = text.lower().partition("=")
     try:
         value = float(number)
@@ -52,9 +58,9 @@ def parse(text: str) -> Target:
 
 
 def decibels(name: str, value: float) -> float:
-    """A metric on a scale that is nearly linear in the quality setting, more is better."""
+    """A metric on a scale where more is better, and that is nearly linear in the quality."""
     if name == "psnr":
-        return min(value, 100.0)  # without any error it is infinite
+        return min(value, 100.0)  # equal images have an infinite PSNR
     error = 1.0 - value if name == "ms-ssim" else value
     return -10.0 * math.log10(max(error, 1e-9))
 
@@ -68,19 +74,31 @@ def encode(
     progress: bool = False,
     **options: Any,
 ) -> tuple[bytes, Report, float]:
-    """The file of the lowest quality found to reach the target, its report, the metric's value.
+    """Encodes an image at the lowest quality that reaches a target.
 
-    pixels: uint8 [H,W,3] or [H,W]. options: of `Codec.encode`, such as importance; a rate is not
-    among them. progress: shows on a terminal what was tried. The value is as good as the target,
-    and at most TOLERANCE better, unless quality 0 is better still or DECODES were not enough.
-    Raises RdcError when not even quality 100 reaches it; with best_effort that file is returned.
+    The value reached is at most TOLERANCE better than the target, unless quality 0 is already
+    better or DECODES tries were not enough.
+
+    Args:
+        codec: Encodes and decodes.
+        pixels: uint8 [H,W,3] or [H,W].
+        target: The image quality to reach.
+        best_effort: If even quality 100 falls short, return its file.
+        progress: Show the tries on a terminal.
+        **options: Arguments of `Codec.encode`, except quality and target sizes.
+
+    Returns:
+        The file, its report, and the value of the metric.
+
+    Raises:
+        RdcError: Even quality 100 falls short, without best_effort.
     """
     wanted = decibels(target.name, target.value)
     steps = max(1, codec.timestep_range[1] - codec.timestep_range[0])
     colour = np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels
     reached: dict[int, float] = {}
     best = last = None
-    low, high = -1, steps + 1  # of those known to fall short and to reach it
+    low, high = -1, steps + 1  # the largest known to fall short, the smallest to reach it
 
     with _bar(target, progress) as bar:
         while high - low > 1 and (len(reached) < DECODES or best is None):
@@ -106,20 +124,19 @@ def encode(
         return best
     if not best_effort:
         raise RdcError(
-            f"at quality 100 {target.name} is {last[2]:.4g}, not yet {target.value:g}; ask for "
-            "what can be reached"
+            f"at quality 100 {target.name} is {last[2]:.4g}, not yet {target.value:g}; ask for less"
         )
     return last
 
 
 def _bar(target: Target, shown: bool) -> tqdm:
-    """Of files tried; how many it will take is not known."""
-    said = f"{target.name}={target.value:g}"
-    return tqdm(desc=said, unit="try", leave=False, mininterval=0, disable=None if shown else True)
+    """Counts the tries; their number is not known in advance."""
+    label = f"{target.name}={target.value:g}"
+    return tqdm(desc=label, unit="try", leave=False, mininterval=0, disable=None if shown else True)
 
 
 def _next(reached: dict[int, float], wanted: float, low: int, high: int, steps: int) -> int:
-    """Where, strictly between low and high, the target is expected to be just reached."""
+    """The index, strictly between low and high, that should just reach the target."""
     aim = wanted + TOLERANCE / 2
     if not reached:
         return steps // 2

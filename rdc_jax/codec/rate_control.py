@@ -1,8 +1,7 @@
-"""Hitting a file size in few codings: which quality, of the finitely many that differ.
+"""Finds the quality that hits a file size, in few codings.
 
-Timesteps are integers, so that a picture has only some hundred different files. An estimate of
-their sizes, from the latent alone, says which to code first; the sizes of those that were coded
-correct it.
+Timesteps are integers, so one image has only some hundred different files. An estimate of their
+sizes, from the latent alone, says which one to code first; the sizes of coded files correct it.
 """
 
 import functools
@@ -16,12 +15,12 @@ from rdc_jax.entropy.entropy_model import STEP_BITS, EntropyModel
 from rdc_jax.entropy.latent_coding import Conditions
 from rdc_jax.errors import RdcError
 
-TOLERANCE = 0.01  # a file that is so little below the target, relatively, is near enough
-NEAR = 0.02  # what users are promised where steps of one timestep allow it
-PATIENCE = 3  # codings, after which twice that is near enough
+TOLERANCE = 0.01  # a file that is smaller than the target by at most this share is close enough
+NEAR = 0.02  # the share that users are promised, if steps of one timestep allow it
+PATIENCE = 3  # after so many codings, twice the tolerance is close enough
 CODINGS = 12  # at most; three are usual
-BLOCK = 4  # latent pixels along a side that share a variance in the estimate
-SAMPLE = 1 << 15  # blocks of all channels that are looked at, at most
+BLOCK = 4  # side of a block whose latent pixels share a variance in the estimate
+SAMPLE = 1 << 15  # largest number of blocks in the estimate
 
 
 def target_bytes(
@@ -31,10 +30,20 @@ def target_bytes(
     bpp: float | None,
     size: int | None,
 ) -> int | None:
-    """The largest size allowed, in bytes, or None where a quality (or nothing) is given.
+    """The largest size allowed, in bytes.
 
-    bpp: bits per pixel of the whole file. size: bytes. Raises RdcError if two of the three are
-    given, or one that is not above 0.
+    Args:
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        quality: The quality asked for, or None.
+        bpp: Most bits per pixel of the whole file, or None.
+        size: Most bytes, or None.
+
+    Returns:
+        None if there is no limit.
+
+    Raises:
+        RdcError: Two of the three are given, or a limit is not above 0.
     """
     if sum(wish is not None for wish in (quality, bpp, size)) > 1:
         raise RdcError("give one of quality, target_bpp and target_bytes, not both or all")
@@ -47,15 +56,20 @@ def target_bytes(
     if not 0 < bpp < math.inf:
         raise RdcError(f"target bits per pixel {bpp} must be above 0")
     most = math.floor(bpp * height * width / 8)
-    return most + (8 * (most + 1) / (height * width) <= bpp)  # the product may be rounded down
+    return most + (
+        8 * (most + 1) / (height * width) <= bpp
+    )  # the product was rounded
 
 
 def distinct_qualities(
     timesteps_at: Callable[[float], tuple[int, int]], t_min: int, t_max: int
 ) -> list[float]:
-    """Qualities 0..100, ascending, that stand for all different pairs of timesteps.
+    """Qualities 0..100, ascending, one for each pair of timesteps.
 
-    timesteps_at(quality) -> (background, region); see `importance.quality_to_timesteps`.
+    Args:
+        timesteps_at: Gives the (background, region) timesteps of a quality.
+        t_min: Smallest timestep that qualities use.
+        t_max: Largest timestep that qualities use.
     """
     count = max(1, t_max - t_min)
     qualities = [100.0 * i / count for i in range(count + 1)]
@@ -69,15 +83,22 @@ def size_estimate(
     conditions_at: Callable[[float], Conditions],
     besides: int = 0,
 ) -> Callable[[float], float]:
-    """A function of the quality that guesses the bytes of a latent.
+    """Estimates the size of the file from the latent alone.
 
     An element of variance v, quantised with dither at step d, takes about log2(1 + 12 v / d^2) / 2
-    bits (a Gaussian's information through uniform noise). v is taken over blocks of BLOCK x BLOCK
-    latent pixels, which knows nothing of what the entropy model predicts: right within a third or
-    so, and in a moment. Of large latents evenly spread blocks stand for all.
+    bits (the information of a Gaussian through uniform noise). v is measured over blocks of BLOCK x
+    BLOCK latent pixels. That ignores the predictions of the entropy model, so the estimate is only
+    right within about a third, but it is fast. In a large latent, evenly spread blocks stand for
+    all.
 
-    latent: float [h,w,C]. conditions_at(quality): map and timesteps; all have the same map.
-    besides: bytes of the file that are known before.
+    Args:
+        entropy: The integer part of the model, which has the quantisation steps.
+        latent: float32 [h,w,C], the clean latent.
+        conditions_at: Gives the map and timesteps of a quality; the map is always the same.
+        besides: Bytes of the file that are known already.
+
+    Returns:
+        The function quality -> bytes.
     """
     levels = conditions_at(0.0).levels
     h4, w4 = (n // BLOCK for n in levels.shape)
@@ -109,24 +130,38 @@ def largest_within(
     tolerance: float = TOLERANCE,
     most: int = CODINGS,
 ) -> tuple[bytes, Any]:
-    """The largest file found that is not above `target` bytes, and what `code` says of it.
+    """The largest file found that has at most `target` bytes.
 
-    code(quality) -> (file, report). qualities: ascending. estimate(quality) -> about how many
-    bytes, increasing. Sizes grow with the quality but for small steps back: those may cost a
-    nearer file, never the limit. Stops at `tolerance` (relative) below the target, after PATIENCE
-    codings at twice that, or when the next quality is known to be too large, or after `most`. If
-    even the smallest file is above the target: raises RdcError, or with best_effort returns that.
+    Stops at a file that is close enough to the target, when the next quality is known to be too
+    large, or after `most` codings. Sizes grow with the quality, except for small steps back: those
+    may cost some of the size, but the limit is always kept.
+
+    Args:
+        code: Makes the (file, report) of a quality.
+        qualities: Qualities to choose from, ascending.
+        estimate: Estimates the size in bytes of a quality, increasing.
+        target: Most bytes of the file.
+        best_effort: If even the smallest file is too large, return it.
+        tolerance: A file is close enough if it is smaller than the target by at most this share;
+            after PATIENCE codings, by twice this share.
+        most: Most codings.
+
+    Returns:
+        The file and its report.
+
+    Raises:
+        RdcError: Even the smallest file is larger than the target, without best_effort.
     """
     sizes: dict[int, int] = {}
     best = smallest = None
-    low, high = -1, len(qualities)  # of those known to fit and not to
+    low, high = -1, len(qualities)  # the largest known to fit, the smallest known not to
     while high - low > 1:
         if len(sizes) >= most:
             if best is not None:
                 break
             index = 0
         elif len(sizes) in range(5, most, 2):
-            index = (low + high) // 2  # the estimate misleads: the interval shrinks all the same
+            index = (low + high) // 2  # bisect, in case the estimate is far off
         else:
             index = _expected_place(sizes, qualities, estimate, target, tolerance, low, high)
         coded = code(qualities[index])
@@ -143,8 +178,8 @@ def largest_within(
         return best
     if not best_effort:
         raise RdcError(
-            f"the smallest file this model makes of this picture is {len(smallest[0])} bytes; ask "
-            f"for at least that instead of {target}, or scale the picture down"
+            f"the smallest file this model makes of this image is {len(smallest[0])} bytes; ask "
+            f"for at least that instead of {target}, or scale the image down"
         )
     return smallest
 
@@ -158,10 +193,10 @@ def _expected_place(
     low: int,
     high: int,
 ) -> int:
-    """Where, strictly between low and high, the size is expected to be just below the target.
+    """The index, strictly between low and high, whose size should be just below the target.
 
-    The estimate is corrected by a factor: of the one size known, or between two of them its
-    logarithm interpolated.
+    The estimate is multiplied by a factor: that of the only known size, or interpolated between
+    two known sizes, on a logarithmic scale.
     """
     known = sorted(sizes)
     factors = [math.log(sizes[i] / max(estimate(qualities[i]), 1.0)) for i in known]

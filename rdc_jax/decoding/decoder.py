@@ -9,13 +9,12 @@ A back end derives from `Decoder` and defines `window_function`.
 
 import abc
 from collections.abc import Callable
-from typing import BinaryIO
 
 import numpy as np
 
 from rdc_jax.bitstream import container
 from rdc_jax.decoding import reconstruction
-from rdc_jax.decoding.opened_file import Crop, OpenFile, ReadOptions, open_file, warn
+from rdc_jax.decoding.opened_file import Crop, OpenFile, ReadOptions, Source, open_file, warn
 from rdc_jax.decoding.reconstruction import Part, WindowFunction
 from rdc_jax.decoding.sampling import Clock, Sampling, SamplingOptions, Tau
 from rdc_jax.entropy import tiled_latent
@@ -46,13 +45,13 @@ class Decoder(abc.ABC):
         Raises RdcError if this back end cannot do the sampling.
         """
 
-    def open(self, data: bytes | BinaryIO, options: ReadOptions = ReadOptions()) -> OpenFile:
+    def open(self, data: Source, options: ReadOptions = ReadOptions()) -> OpenFile:
         """Header and importance map of a file, the latent still as bytes. See `open_file`."""
         return open_file(data, self.model, options)
 
     def decode(
         self,
-        data: bytes | BinaryIO,
+        data: Source,
         *,
         steps: int | None = None,
         tau: Tau | None = None,
@@ -66,8 +65,8 @@ class Decoder(abc.ABC):
         """Decodes an `.rdc` file.
 
         Args:
-            data: The file's bytes, or the file opened for reading bytes. From an open file with
-                tiles, only the tiles in use are read and checked.
+            data: The file's bytes, its path, or the file opened for reading bytes. From an open
+                file with tiles, only the tiles in use are read and checked.
             steps: Steps of the fusion module's sampler, or of the denoiser's if the model has no
                 fusion module. None: as the file suggests.
             tau: From the faithful image (0, smallest squared error) to the realistic one (1): a
@@ -132,7 +131,7 @@ class Decoder(abc.ABC):
         return self._image(windows, header, conditions, asked, part)
 
     def decode_latent(
-        self, data: bytes | BinaryIO, *, max_pixels: int = container.DEFAULT_MAX_PIXELS
+        self, data: Source, *, max_pixels: int = container.DEFAULT_MAX_PIXELS
     ) -> tuple[container.Header, CodedLatent, Conditions]:
         """The entropy stage alone, without networks. See `decoding.decoder.decode_latent`."""
         return decode_latent(data, self.model, self.entropy, max_pixels)
@@ -160,7 +159,7 @@ class Decoder(abc.ABC):
 
 
 def decode_latent(
-    data: bytes | BinaryIO,
+    data: Source,
     model: Model,
     entropy: EntropyModel,
     max_pixels: int = container.DEFAULT_MAX_PIXELS,
@@ -168,7 +167,7 @@ def decode_latent(
     """The entropy stage: header, noisy latent with its prior, and importance map of a file.
 
     Args:
-        data: The file's bytes, or the file opened for reading bytes.
+        data: The file's bytes, its path, or the file opened for reading bytes.
         model: The model that made the file.
         entropy: The integer part of this model.
         max_pixels: Larger images are refused.

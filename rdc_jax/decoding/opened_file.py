@@ -29,6 +29,9 @@ from rdc_jax.model_folder.codec_model import Model
 Crop = tuple[int, int, int, int]
 """x, y, width, height in image pixels."""
 
+Source = bytes | str | os.PathLike | BinaryIO
+"""An `.rdc` file: its bytes, its path, or the file opened for reading bytes."""
+
 PIECE_SHARE = 8
 """An image without tiles, or one tile, may have at most 1 / PIECE_SHARE of the limit of pixels:
 the entropy stage needs some 180 bytes for each pixel that is coded in one piece."""
@@ -54,6 +57,24 @@ class ReadOptions:
     crop: Crop | None = None
     resilient: bool = False
     on_damage: Callable[[DamagedTile], None] = warn
+
+
+def source_of(data: Source) -> bytes | BinaryIO:
+    """A file's bytes, read if `data` is a path. An open file stays as it is.
+
+    Raises RdcError if there is no such file, or `data` is something else.
+    """
+    if isinstance(data, str | os.PathLike):
+        try:
+            return Path(data).read_bytes()
+        except OSError as error:
+            raise RdcError(f"cannot read '{os.fspath(data)}': {error.strerror}") from None
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    if hasattr(data, "read"):
+        return data
+    kind = type(data).__name__
+    raise RdcError(f"decoding takes a file's bytes, a path, or an open file, not {kind}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,14 +120,14 @@ class OpenFile:
 
 
 def open_file(
-    source: bytes | BinaryIO,
+    source: Source,
     model: Model,
     options: ReadOptions = ReadOptions(),
 ) -> OpenFile:
     """Opens an `.rdc` file to decode it.
 
     Args:
-        source: The file's bytes, or the file opened for reading bytes.
+        source: The file's bytes, its path, or the file opened for reading bytes.
         model: The model that made the file.
         options: Limits, crop, and what to do about damage.
 
@@ -114,8 +135,7 @@ def open_file(
         RdcError: The file is damaged or was made by another model, the crop leaves the image, or
             the image has too many pixels.
     """
-    _check_source(source)
-    reader = FileReader(source, max_pixels=options.max_pixels, cut_off=options.resilient)
+    reader = FileReader(source_of(source), max_pixels=options.max_pixels, cut_off=options.resilient)
     header = reader.header
     _check_header(reader, model, options.max_pixels)
     area = area_of(header, options.crop)
@@ -147,14 +167,6 @@ def area_of(header: Header, crop: Crop | None) -> Window:
             f"of {header.width} x {header.height} pixels"
         )
     return Window(y, y + height, x, x + width)
-
-
-def _check_source(source: bytes | BinaryIO) -> None:
-    if isinstance(source, str | os.PathLike):
-        path = str(Path(source))
-        raise RdcError(
-            f"decoding takes bytes, not a path: pass pathlib.Path({path!r}).read_bytes()"
-        )
 
 
 def _check_header(reader: FileReader, model: Model, max_pixels: int) -> None:

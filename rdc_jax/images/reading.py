@@ -84,6 +84,21 @@ def read_image(
         raise RdcError(f"{name} is a damaged image: {reason}") from error
 
 
+def from_pillow(image: Image.Image, name: str = "the PIL image") -> LoadedImage:
+    """Converts an image that Pillow holds, as `read_image` does from a file; alpha is kept.
+
+    Raises RdcError if its samples are out of range, or its file cannot be read.
+    """
+    try:
+        copy = image.copy()  # loads the file; the user's image stays as it is
+        return _convert(copy, lambda: copy, None, name)
+    except RdcError:
+        raise
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RdcError(f"{name} cannot be read: {reason}") from error
+
+
 def _source_of(path_or_file: str | Path | BinaryIO) -> tuple[str | Path | io.BytesIO, str]:
     """Returns a path or the bytes of an open file, and the name to use in error messages."""
     if str(path_or_file) == "-":

@@ -85,7 +85,7 @@ def _of_float(values: np.ndarray, name: str) -> np.ndarray:
 
 def _raw_mode(image: Image.Image) -> str:
     """Returns Pillow's name of the file's sample layout, or "" if it is not known."""
-    modes = {_raw_of(tile.args) for tile in image.tile}
+    modes = {_raw_of(tile.args) for tile in getattr(image, "tile", ())}
     return modes.pop() if len(modes) == 1 else ""
 
 

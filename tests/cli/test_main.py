@@ -279,7 +279,7 @@ def test_target_size(models, photo, capsys):
 def test_a_size_that_cannot_be_reached(models, photo, capsys, target):
     model = ["--model", str(models / "first")]
     error = fails(capsys, photo.parent, "encode", photo, *target, *model)
-    assert "the smallest file this model makes of this picture is" in error
+    assert "the smallest file this model makes of this image is" in error
     assert main(["encode", str(photo), *target, "--best-effort", *model]) == 0
     output, error = capsys.readouterr()
     assert "even at quality 0" in error

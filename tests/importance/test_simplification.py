@@ -7,6 +7,7 @@ import pytest
 
 from rdc_jax.bitstream import container
 from rdc_jax.codec import codec as codecs
+from rdc_jax.codec import encoder
 from rdc_jax.importance import maps, simplification, timesteps
 from rdc_jax.importance.simplification import Map, coarser_maps, within
 
@@ -141,8 +142,9 @@ def test_any_number_of_levels_decodes_the_same(codec):
     decoded = codec.decode(data)
     for count in range(2, 9):
         header = dataclasses.replace(header, num_levels=count)
-        again, other = codec._code(
-            latent, (grid * (count - 1)).astype(np.uint8), header, 50.0, None, {}
+        levels = (grid * (count - 1)).astype(np.uint8)
+        again, other = encoder.coded(
+            codec.entropy, latent, levels, header, downsampling=8, quality=50.0
         )
         assert other.symbol_hash == report.symbol_hash
         assert container.unpack(again)[0].num_levels == count

@@ -151,7 +151,8 @@ def test_errors_are_one_line(jobs, smoke_model, smoke_codec, tmp_path):
     damaged = good[:-9] + bytes([good[-9] ^ 1]) + good[-8:]
     assert "damaged" in message(lambda: torch_decoding.decode(damaged, decoder))
     assert message(lambda: decoder.decode(good[: len(good) // 2]))
-    assert "takes bytes, not a path" in message(lambda: decoder.decode(folder / "0.rdc"))
+    assert "the file needs model" in message(lambda: decoder.decode(folder / "0.rdc"))
+    assert "takes a file's bytes" in message(lambda: decoder.decode(None))
     assert "no model 'nothing'" in message(lambda: torch_decoding.decode(good, "nothing"))
     assert "tau 1.5" in message(lambda: decoder.decode(good, tau=1.5))
     assert "steps 0" in message(lambda: decoder.decode(good, steps=0))

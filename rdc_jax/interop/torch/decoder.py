@@ -11,11 +11,12 @@ Symbols equal those of `rdc decode`; pixels are equal up to rounding.
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from rdc_jax.decoding import decoder as file_decoding
+from rdc_jax.decoding.opened_file import Source
 from rdc_jax.decoding.reconstruction import WindowFunction
 from rdc_jax.decoding.sampling import Sampling, Tau
 from rdc_jax.interop.torch.extra import Tensor, nn, torch
@@ -50,11 +51,11 @@ class Decoder(nn.Module, file_decoding.Decoder):
         """Names the weights of the fusion module."""
         return None if self.module is None else self.module.identity
 
-    def decode(self, data: bytes | BinaryIO, **options: Any) -> Tensor:
+    def decode(self, data: Source, **options: Any) -> Tensor:
         """Decodes an `.rdc` file.
 
         Args:
-            data: The file's bytes, or the file opened for reading bytes.
+            data: The file's bytes, its path, or the file opened for reading bytes.
             **options: The other arguments of `rdc_jax.Codec.decode`.
 
         Returns:
@@ -96,7 +97,7 @@ def load(model: str | Path | None = None, fusion: str | Path | None = None) -> D
 
 
 def decode(
-    data: bytes,
+    data: Source,
     model: Decoder | str | Path | None = None,
     tau: Tau | None = None,
     steps: int | None = None,
@@ -104,7 +105,7 @@ def decode(
     """Decodes an `.rdc` file.
 
     Args:
-        data: The file's bytes.
+        data: The file's bytes, its path, or the file opened for reading bytes.
         model: A decoder, or the argument of `load`.
         tau: As in `rdc_jax.Codec.decode`.
         steps: As in `rdc_jax.Codec.decode`.

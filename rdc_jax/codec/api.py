@@ -1,0 +1,79 @@
+"""`rdc_jax.encode` and `rdc_jax.decode`: the codec in one call, its model loaded once and kept."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rdc_jax.codec.codec import Codec, load
+from rdc_jax.decoding.opened_file import Source
+from rdc_jax.images.arrays import is_batch
+
+KEPT = 2  # models in memory at once
+
+
+def encode(
+    image: Any,
+    *,
+    model: str | Path | None = None,
+    fusion: str | Path | None = None,
+    **options: Any,
+) -> Any:
+    """Encodes an image, or each image of a list.
+
+        data = rdc_jax.encode("photo.jpg", target_bpp=0.2, importance="auto")
+
+    Args:
+        image: Path, PIL image, or array: uint8 [H,W,3] or [H,W], float 0..1 [H,W,3] or [3,H,W].
+            A list of these is a batch. Alpha and metadata of files and PIL images are kept.
+        model: As in `rdc_jax.load`. The model is loaded at the first call and kept.
+        fusion: As in `rdc_jax.load`.
+        **options: The other arguments of `Codec.encode`, such as quality and importance.
+
+    Returns:
+        The bytes of an `.rdc` file, or a list of them.
+
+    Raises:
+        RdcError: The image, the model or an option is unusable.
+    """
+    return _kept(_key(model), _key(fusion)).encode(image, **options)
+
+
+def decode(
+    data: Source | list[Source],
+    *,
+    model: str | Path | None = None,
+    fusion: str | Path | None = None,
+    **options: Any,
+) -> np.ndarray | list[np.ndarray]:
+    """Decodes an `.rdc` file, or each file of a list.
+
+        pixels = rdc_jax.decode("photo.rdc", tau=1.0)
+
+    Args:
+        data: The file's bytes, its path, or the file opened for reading bytes. A list of these is
+            a batch.
+        model: As in `rdc_jax.load`. The model is loaded at the first call and kept.
+        fusion: As in `rdc_jax.load`.
+        **options: The other arguments of `Codec.decode`, such as tau, steps and crop.
+
+    Returns:
+        Pixels uint8 [H,W,3], or a list of them. `Codec.decode_picture` returns alpha, too.
+
+    Raises:
+        RdcError: A file is damaged or was made by another model, or an option is unusable.
+    """
+    codec = _kept(_key(model), _key(fusion))
+    if is_batch(data):
+        return [codec.decode(one, **options) for one in data]
+    return codec.decode(data, **options)
+
+
+@functools.lru_cache(KEPT)
+def _kept(model: str | None, fusion: str | None) -> Codec:
+    return load(model, fusion)
+
+
+def _key(name: str | Path | None) -> str | None:
+    return None if name is None else str(name)

@@ -1,0 +1,50 @@
+"""Importance as users give it: a mask, the path of a mask, or the name of a detector."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from rdc_jax.errors import RdcError
+from rdc_jax.images import LoadedImage
+from rdc_jax.images.arrays import as_mask
+from rdc_jax.importance import detectors, maps, shapes
+
+CENTRE = ("center", "centre")
+
+
+def mask_of(importance: Any, image: LoadedImage) -> np.ndarray | None:
+    """The importance mask of an image.
+
+    Args:
+        importance: A mask [H,W] as an array, tensor or PIL image; the path of a mask; "center"; or
+            one of `detectors.DETECTORS`, such as "auto". None: everything is equally important.
+        image: The image. Its fully transparent pixels are not important.
+
+    Returns:
+        bool, uint8 or float [H,W], or None.
+
+    Raises:
+        RdcError: The name is unknown, or the mask cannot be read.
+    """
+    if importance is None or isinstance(importance, tuple):  # `maps` refuses a tuple with a hint
+        return importance
+    if isinstance(importance, str | os.PathLike):
+        mask = _named(importance, image)
+    else:
+        mask = as_mask(importance)
+    if image.alpha is not None and mask.shape == image.alpha.shape:
+        mask = np.where(image.alpha > 0, mask, mask.dtype.type(0))
+    return mask
+
+
+def _named(name: str | os.PathLike, image: LoadedImage) -> np.ndarray:
+    height, width = image.pixels.shape[:2]
+    if name in detectors.DETECTORS:
+        return detectors.find(image.pixels, str(name)).mask
+    if name in CENTRE:
+        return shapes.centre(height, width)
+    if not os.path.lexists(name):
+        words = ", ".join(repr(word) for word in ("center", *detectors.DETECTORS))
+        raise RdcError(f"importance {str(name)!r} is no file; give a mask [H,W], or one of {words}")
+    return maps.read_mask(os.fspath(name), height, width)
