@@ -31,7 +31,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage
 from rdc_jax.images.arrays import as_image, is_batch
 from rdc_jax.importance import simplification
-from rdc_jax.model_folder import codec_model, fusion_module
+from rdc_jax.model_folder import codec_model, files, fusion_module
 
 __all__ = ["DEFAULT_QUALITY", "DEFAULT_ROI_GAIN", "Codec", "Report", "load"]
 
@@ -58,7 +58,7 @@ class Codec(decoder.Decoder):
         if self.module is not None:
             trees.append({"transform": self.module.params["transform"]})
             fusion = f"fusion module {self.module.identity}"
-        count = sum(x.size for tree in trees for x in codec_model.flatten(tree).values())
+        count = sum(x.size for tree in trees for x in files.flatten(tree).values())
         model = f"{self.model.name} {self.model.model_id.hex()}"
         return f"<Codec: model {model}, {count:,} parameters, {fusion}>"
 

@@ -6,7 +6,7 @@ import jax
 
 from rdc_jax.codec.window_networks import FusionNetwork
 from rdc_jax.errors import RdcError
-from rdc_jax.model_folder import codec_model, fusion_module
+from rdc_jax.model_folder import codec_model, files, fusion_module
 from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.networks import Networks
 
@@ -16,7 +16,7 @@ def of_model(model: codec_model.Model) -> tuple[Networks, dict[str, Any]]:
 
     Raises RdcError if the config does not describe a model, or the weights do not fit the config.
     """
-    with codec_model.described_by(model.path, "a model"):
+    with files.described_by(model.path, "a model"):
         networks = Networks.from_config(model.config)
         expected = jax.eval_shape(networks.init, jax.random.key(0))
     _check_parameters(model.params, expected)
@@ -29,7 +29,7 @@ def of_module(module: fusion_module.Module, networks: Networks) -> FusionNetwork
 
     Raises RdcError if the config does not describe a module, or the weights do not fit the config.
     """
-    with codec_model.described_by(module.path, "a module"):
+    with files.described_by(module.path, "a module"):
         fusion = Fusion.from_config(module.config, networks)
         expected = jax.eval_shape(fusion.init, jax.random.key(0))
     params = {"transform": module.params["transform"]}
@@ -39,7 +39,7 @@ def of_module(module: fusion_module.Module, networks: Networks) -> FusionNetwork
 
 def _check_parameters(params: dict[str, Any], expected: dict[str, Any]) -> None:
     """Raises RdcError unless the names and shapes of all parameters are as expected."""
-    have, want = map(codec_model.parameter_shapes, (params, expected))
+    have, want = map(files.parameter_shapes, (params, expected))
     for key in sorted(have.keys() | want.keys()):
         if have.get(key) != want.get(key):
             raise RdcError(

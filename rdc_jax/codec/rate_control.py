@@ -56,9 +56,7 @@ def target_bytes(
     if not 0 < bpp < math.inf:
         raise RdcError(f"target bits per pixel {bpp} must be above 0")
     most = math.floor(bpp * height * width / 8)
-    return most + (
-        8 * (most + 1) / (height * width) <= bpp
-    )  # the product was rounded
+    return most + (8 * (most + 1) / (height * width) <= bpp)  # the product was rounded
 
 
 def distinct_qualities(

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rdc_jax.model_folder.codec_model import Model, as_json
+from rdc_jax.model_folder.codec_model import Model
+from rdc_jax.model_folder.files import as_json
 
 MANIFEST = "manifest.json"
 

@@ -1,1 +1,1 @@
-"""Models on disk: weights, integer entropy tables, identity."""
+"""Models and fusion modules on disk: config, weights, integer tables, identity."""

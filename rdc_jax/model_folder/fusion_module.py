@@ -1,12 +1,13 @@
-"""The plug-and-play module on disk: a folder beside, or away from, the base codec it was made for.
+"""The fusion module on disk: a folder inside, or outside of, the folder of its base codec.
 
-    config.json              name, the base's model id, the `fusion` section of the training
-                             config, and the defaults that encoders write into files as hints
-    transform.safetensors    float16 parameters of the latent transform
-    manifest.json            sha256 of the files above
-    training/                what only further training needs (not in the manifest, may be deleted)
+    config.json              name, the base's model id, and the `fusion` section of the training
+                             config, with the defaults that encoders write into files as hints
+    transform.safetensors    float16 parameters of the transform
+    manifest.json            SHA-256 of the files above
+    training/                only needed for further training (not in the manifest, may be deleted)
 
-A module never changes files or base weights, so the base's model id does not depend on it.
+A fusion module changes neither files nor base weights, so the base's model id does not depend on
+it.
 """
 
 import dataclasses
@@ -18,24 +19,35 @@ from typing import Any
 import safetensors.numpy
 
 from rdc_jax.errors import RdcError
-from rdc_jax.model_folder import codec_model
+from rdc_jax.model_folder import files
+from rdc_jax.model_folder.codec_model import Model
 
 FORMAT = 1
-FOLDER = "fusion"  # inside a model's folder: the module that comes with it
+FOLDER = "fusion"  # inside a model's folder: the fusion module that comes with the model
 TRAINING_PARTS = ("auxiliary",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Module:
-    """What a folder holds. params: {"transform": ...}, and training parts where they were kept."""
+    """What the folder of a fusion module holds.
+
+    Attributes:
+        path: The folder.
+        config: The `fusion` section of the training config.
+        base_id: Model id of the base codec.
+        default_tau: Tau that encoders suggest.
+        default_steps: Sampler steps that encoders suggest.
+        params: {"transform": ...}, and the parts for further training if they were kept.
+        identity: Id of the manifest in hexadecimal; names these weights in results.
+    """
 
     path: Path
-    config: dict[str, Any]  # the `fusion` section
+    config: dict[str, Any]
     base_id: bytes
     default_tau: float
     default_steps: int
     params: dict[str, Any]
-    identity: str  # hex id of the manifest, names these weights in results
+    identity: str
 
 
 def save(
@@ -45,31 +57,39 @@ def save(
     base_id: bytes,
     params: Mapping[str, Any],
 ) -> None:
-    """Writes a module's folder, replacing its files. fusion: the config section of that name."""
+    """Writes the folder of a fusion module, replacing its files.
+
+    Args:
+        folder: The folder, made if it is missing.
+        name: Name of the module, for people.
+        fusion: The `fusion` section of the training config.
+        base_id: Model id of the base codec.
+        params: {"transform": ...}, and parts for further training.
+    """
     folder = Path(folder)
     config = {"name": name, "format": FORMAT, "base": base_id.hex(), "fusion": dict(fusion)}
-    files = {
-        "config.json": codec_model.as_json(config),
-        "transform.safetensors": codec_model.as_float16("transform", params["transform"]),
+    contents = {
+        "config.json": files.as_json(config),
+        "transform.safetensors": files.as_float16("transform", params["transform"]),
     }
-    codec_model.write(folder, files)
+    files.write(folder, contents)
     for part in TRAINING_PARTS:
         if part in params:
             kept = folder / "training" / f"{part}.safetensors"
             kept.parent.mkdir(exist_ok=True)
-            kept.write_bytes(codec_model.as_float16(part, params[part]))
+            kept.write_bytes(files.as_float16(part, params[part]))
 
 
 def load(folder: str | Path, base_id: bytes) -> Module:
-    """The module in a folder, for the base codec of that model id.
+    """Loads a fusion module for the base codec with this model id.
 
-    Raises RdcError when files are missing or damaged, or belong to another base.
+    Raises RdcError if a file is missing or damaged, or belongs to another base.
     """
     folder = Path(folder)
-    if not (folder / "manifest.json").is_file():
+    if not (folder / files.MANIFEST).is_file():
         raise RdcError(f"no fusion module in {folder}; give a folder made by `rdc train`")
-    contents, identity = codec_model.read(folder, {"config.json", "transform.safetensors"})
-    with codec_model.damage(folder / "config.json"):
+    contents, identity = files.read(folder, {"config.json", "transform.safetensors"})
+    with files.damage(folder / "config.json"):
         config = json.loads(contents["config.json"])
         version, base, fusion = config["format"], config["base"], dict(config["fusion"])
         tau, steps = float(fusion["default_tau"]), int(fusion["default_steps"])
@@ -80,20 +100,23 @@ def load(folder: str | Path, base_id: bytes) -> Module:
             f"the module in {folder} was made for model {base}, not for {base_id.hex()}; give "
             "its base with --model or another module with --fusion"
         )
-    files = {folder / "transform.safetensors": contents["transform.safetensors"]}
+    stored = {folder / "transform.safetensors": contents["transform.safetensors"]}
     for part in TRAINING_PARTS:
         path = folder / "training" / f"{part}.safetensors"
         if path.is_file():
-            files[path] = path.read_bytes()
+            stored[path] = path.read_bytes()
     params = {}
-    for path, data in files.items():
-        with codec_model.damage(path):
-            params[path.stem] = codec_model.unflatten(safetensors.numpy.load(data))
+    for path, data in stored.items():
+        with files.damage(path):
+            params[path.stem] = files.unflatten(safetensors.numpy.load(data))
     return Module(folder, fusion, base_id, tau, steps, params, identity.hex())
 
 
-def choose(model: codec_model.Model, fusion: str | Path | None) -> Module | None:
-    """The module in a folder; of None the one that comes with the model; of "none", none."""
+def choose(model: Model, fusion: str | Path | None) -> Module | None:
+    """The fusion module to use with a model.
+
+    fusion: Folder of the module; None for the one that comes with the model; "none" for none.
+    """
     if fusion is None:
         folder = model.path / FOLDER
         return load(folder, model.model_id) if folder.is_dir() else None

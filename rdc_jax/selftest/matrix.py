@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model
+from rdc_jax.model_folder.files import as_json, damage
 from rdc_jax.selftest.corpus import corpus
 from rdc_jax.selftest.settings import Setting, on_the_cpu, settings
 from rdc_jax.selftest.worker import decoded_here
@@ -170,7 +171,7 @@ def read_reference(folder: Path, model_id: str) -> dict[str, Any]:
     path = folder / REFERENCE
     if not path.is_file():
         return {}
-    with codec_model.damage(path):
+    with damage(path):
         stored = json.loads(path.read_text())
         return dict(stored["files"]) if stored["model_id"] == model_id else {}
 
@@ -191,7 +192,7 @@ def write_reference(model: str | Path | None = None) -> Path:
             for name, path in files.items()
         }
     stored = {"model_id": codec_model.load(folder).model_id.hex(), "files": entries}
-    (folder / REFERENCE).write_bytes(codec_model.as_json(stored))
+    (folder / REFERENCE).write_bytes(as_json(stored))
     return folder / REFERENCE
 
 

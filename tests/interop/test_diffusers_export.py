@@ -12,7 +12,7 @@ from configs import base, hyperprior, sd21, tiny
 from rdc_jax.cli import main
 from rdc_jax.interop.diffusers import configs, parts
 from rdc_jax.interop.diffusers import scheduler as diffusers_scheduler
-from rdc_jax.model_folder import codec_model, fusion_module
+from rdc_jax.model_folder import codec_model, files, fusion_module
 from rdc_jax.models.networks import Networks
 
 
@@ -142,7 +142,7 @@ def test_the_shipped_model_is_exported_whole(tmp_path, capsys):
     assert config["kind"] == "transform" and config["latent_channels"] == 56
     tiny_model = codec_model.load("tiny")
     flat = safetensors.numpy.load_file(out / "autoencoder" / "model.safetensors")
-    ours = codec_model.flatten(tiny_model.params["autoencoder"])
+    ours = files.flatten(tiny_model.params["autoencoder"])
     assert flat.keys() == ours.keys()
     for name, value in flat.items():
         np.testing.assert_array_equal(value, ours[name])

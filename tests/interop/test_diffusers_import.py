@@ -16,7 +16,7 @@ from rdc_jax.cli import main
 from rdc_jax.codec import loading
 from rdc_jax.interop.diffusers import configs as diffusers_configs
 from rdc_jax.interop.diffusers import names, scheduler
-from rdc_jax.model_folder import codec_model
+from rdc_jax.model_folder import codec_model, files
 from rdc_jax.models.networks import Networks
 
 CONFIG = "configs/sd21.py:smoke"
@@ -54,7 +54,7 @@ def stock(networks, params, tmp_path_factory):
         name = "scheduler_config.json" if part == "scheduler" else "config.json"
         (folder / part / name).write_text(json.dumps(config))
     for part, tree in (("unet", params["unet"]), ("vae", params["autoencoder"])):
-        flat = codec_model.flatten(tree)
+        flat = files.flatten(tree)
         arrays = {names.diffusers_key(k): names.to_diffusers(k, v) for k, v in flat.items()}
         safetensors.numpy.save_file(arrays, folder / part / WEIGHTS)
     (folder / "LICENSE.md").write_text("terms of the source")
@@ -88,7 +88,7 @@ def edit(file, **changes):
 def assert_parts_equal(folder, expected, parts=("unet", "autoencoder")):
     loaded = codec_model.load(folder).params
     for part in parts:
-        ours, theirs = codec_model.flatten(loaded[part]), codec_model.flatten(expected[part])
+        ours, theirs = files.flatten(loaded[part]), files.flatten(expected[part])
         assert ours.keys() == theirs.keys()
         for name, value in theirs.items():
             assert ours[name].dtype == np.float32

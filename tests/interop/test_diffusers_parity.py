@@ -13,7 +13,7 @@ import pytest
 from configs import sd21
 from rdc_jax.diffusion import preconditioning
 from rdc_jax.interop.diffusers import configs, importing, names
-from rdc_jax.model_folder.codec_model import flatten, parameter_shapes
+from rdc_jax.model_folder.files import flatten, parameter_shapes
 from rdc_jax.models.autoencoder_kl import AutoencoderKL
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps

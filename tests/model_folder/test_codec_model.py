@@ -8,7 +8,7 @@ import pytest
 import safetensors.numpy
 
 from rdc_jax.errors import RdcError
-from rdc_jax.model_folder import codec_model
+from rdc_jax.model_folder import codec_model, files
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def test_weights_beyond_float16_are_not_saved(tmp_path, bad):
 
 def test_flatten_is_undone_by_unflatten():
     tree = {"a": {"b": {"c": np.ones(2)}, "d": np.zeros(1)}, "e": np.ones(3)}
-    flat = codec_model.flatten(tree)
+    flat = files.flatten(tree)
     assert set(flat) == {"a/b/c", "a/d", "e"}
-    back = codec_model.unflatten(flat)
-    assert codec_model.flatten(back).keys() == flat.keys()
+    back = files.unflatten(flat)
+    assert files.flatten(back).keys() == flat.keys()
     np.testing.assert_array_equal(back["a"]["b"]["c"], np.ones(2))
 
 

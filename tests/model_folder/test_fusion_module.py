@@ -12,6 +12,7 @@ import safetensors.numpy
 
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model, fusion_module
+from rdc_jax.model_folder.files import flatten
 
 BASE = bytes(range(8))
 SECTION = {
@@ -62,7 +63,7 @@ def test_round_trip_in_float16(folder, params):
     assert module.config == json.loads(json.dumps(SECTION))
     assert set(module.params) == {"transform", "auxiliary"}
     for part, stored in module.params.items():
-        flat, want = map(codec_model.flatten, (stored, params[part]))
+        flat, want = map(flatten, (stored, params[part]))
         assert flat.keys() == want.keys()
         for name, value in flat.items():
             assert value.dtype == np.float32

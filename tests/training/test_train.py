@@ -14,7 +14,7 @@ from PIL import Image
 from configs import sd21, tiny
 from rdc_jax.data import pipeline
 from rdc_jax.errors import RdcError
-from rdc_jax.model_folder import codec_model
+from rdc_jax.model_folder import codec_model, files
 from rdc_jax.models.networks import Networks
 from rdc_jax.training import program, train
 from rdc_jax.training.checkpoints import Checkpoints
@@ -115,7 +115,7 @@ def test_exported_model_is_the_average_and_fits_its_config(joint):
     model = codec_model.load(workdir / "model")
     networks = Networks.from_config(model.config)
     shapes = jax.eval_shape(networks.init, jax.random.key(0))
-    have, want = codec_model.flatten(model.params), codec_model.flatten(shapes)
+    have, want = files.flatten(model.params), files.flatten(shapes)
     assert {k: v.shape for k, v in have.items()} == {k: v.shape for k, v in want.items()}
     _, leaves, _ = final_state(config)
     for key, value in have.items():
@@ -212,7 +212,7 @@ def test_later_stages_train_their_part_only(joint, tmp_path, stage, part, metric
     folder = train.train(config)
     first = metrics_of(tmp_path)[0]
     assert np.isfinite(first["loss"]) and np.isfinite(first[metric])
-    before, after = (codec_model.flatten(codec_model.load(f).params) for f in (start, folder))
+    before, after = (files.flatten(codec_model.load(f).params) for f in (start, folder))
     changed = {key.split("/")[0] for key in before if np.any(before[key] != after[key])}
     assert changed == {part}
 

@@ -11,6 +11,7 @@ from rdc_jax.cli import output_folder
 from rdc_jax.cli.commands.train import apply_override, load_config
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model, fusion_module
+from rdc_jax.model_folder.files import flatten, unflatten
 from rdc_jax.models.networks import Networks
 
 OF_A_MODEL = ("manifest.json", "entropy.safetensors")  # together in no other folder
@@ -52,9 +53,9 @@ def from_compressai(args: Namespace, out: Path, folder: Path) -> tuple[dict[str,
             said = f"'{args.overrides[0]}'" if name == "overrides" else f"--{name}"
             raise RdcError(f"{said} is for --from diffusers")
     state = compressai.read_state(args.path)
-    flat = codec_model.flatten(compressai.from_state_dict(state))
+    flat = flatten(compressai.from_state_dict(state))
     # What a decoder will load: rounded to the float16 that is stored.
-    params = codec_model.unflatten({k: v.astype(np.float16) for k, v in flat.items()})
+    params = unflatten({k: v.astype(np.float16) for k, v in flat.items()})
     config = compressai.model_section(params)
     networks = Networks.from_config(config)
     entropy = codec_model.entropy_arrays(

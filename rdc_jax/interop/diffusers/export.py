@@ -25,7 +25,8 @@ from rdc_jax.interop.diffusers.parts import OWN_WEIGHTS, STOCK_WEIGHTS, Part, pa
 from rdc_jax.interop.diffusers.readme import readme
 from rdc_jax.interop.diffusers.scheduler import scheduler_config
 from rdc_jax.model_folder import fusion_module
-from rdc_jax.model_folder.codec_model import Model, as_json, exactly, flatten
+from rdc_jax.model_folder.codec_model import Model
+from rdc_jax.model_folder.files import as_json, exactly, flatten
 from rdc_jax.models.networks import Networks
 
 ENTROPY = "entropy"

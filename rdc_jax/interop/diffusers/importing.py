@@ -21,7 +21,8 @@ from rdc_jax.errors import RdcError
 from rdc_jax.interop import safetensors_folder
 from rdc_jax.interop.diffusers import configs, names
 from rdc_jax.interop.diffusers.scheduler import check_scheduler
-from rdc_jax.model_folder.codec_model import entropy_arrays, parameter_shapes, unflatten
+from rdc_jax.model_folder.codec_model import entropy_arrays
+from rdc_jax.model_folder.files import parameter_shapes, unflatten
 from rdc_jax.models.networks import Networks
 
 WITHOUT_CONTEXT = (

@@ -20,7 +20,7 @@ from rdc_jax.interop.diffusers.export import ENTROPY
 from rdc_jax.interop.diffusers.names import check_names
 from rdc_jax.interop.diffusers.parts import OWN_WEIGHTS, Part, parts
 from rdc_jax.interop.export_folder import MANIFEST
-from rdc_jax.model_folder.codec_model import damage, parameter_shapes, unflatten
+from rdc_jax.model_folder.files import damage, parameter_shapes, unflatten
 
 
 def is_export(folder: Path) -> bool:

@@ -25,7 +25,7 @@ from rdc_jax.interop.torch.layout import decoder_state
 from rdc_jax.interop.torch.networks import Networks
 from rdc_jax.interop.torch.sampler import reconstruct_tile
 from rdc_jax.interop.torch.weights import load_state
-from rdc_jax.model_folder import codec_model, fusion_module
+from rdc_jax.model_folder import codec_model, files, fusion_module
 
 
 class Decoder(nn.Module, file_decoding.Decoder):
@@ -35,10 +35,10 @@ class Decoder(nn.Module, file_decoding.Decoder):
         nn.Module.__init__(self)
         file_decoding.Decoder.__init__(self, model, module)
         params, self.fusion = model.params, None
-        with codec_model.described_by(model.path, "a model"):
+        with files.described_by(model.path, "a model"):
             self.networks = Networks(model.config, self.entropy.latent_unit)
         if module is not None:
-            with codec_model.described_by(module.path, "a module"):
+            with files.described_by(module.path, "a module"):
                 self.fusion = Fusion(module.config, self.networks)
             params = params | {"transform": module.params["transform"]}
             self.module = dataclasses.replace(module, params={})

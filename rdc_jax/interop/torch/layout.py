@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rdc_jax.interop.diffusers.names import LEAVES, diffusers_key, to_diffusers
-from rdc_jax.model_folder.codec_model import flatten
+from rdc_jax.model_folder.files import flatten
 
 PREFIXES = {  # of the modules that the parts of a model folder are
     "autoencoder": "networks.autoencoder.",

@@ -12,7 +12,7 @@ import jax
 import ml_collections
 
 from rdc_jax.errors import RdcError
-from rdc_jax.model_folder import codec_model, fusion_module
+from rdc_jax.model_folder import codec_model, files, fusion_module
 from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.networks import Networks
 from rdc_jax.training.tasks import fusion_losses, looks
@@ -69,7 +69,7 @@ def initial_parameters(config: ml_collections.ConfigDict, networks: Networks) ->
     if config.fusion_from:
         earlier = fusion_module.load(config.fusion_from, base.model_id).params
         for part, params in earlier.items():
-            fresh, stored = map(codec_model.parameter_shapes, (module[part], params))
+            fresh, stored = map(files.parameter_shapes, (module[part], params))
             if fresh != stored:
                 raise RdcError(f"the {part} in {config.fusion_from} does not fit config.fusion")
         module |= earlier

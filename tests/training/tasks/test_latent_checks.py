@@ -13,7 +13,7 @@ from rdc_jax.cli.commands import encode_latents as command
 from rdc_jax.cli.main import main
 from rdc_jax.data import latent_records
 from rdc_jax.data.latent_source import LatentSource
-from rdc_jax.model_folder import codec_model
+from rdc_jax.model_folder import codec_model, files
 from rdc_jax.models.networks import Networks
 from rdc_jax.training import train
 from rdc_jax.training.tasks import latent_checks
@@ -101,7 +101,7 @@ def test_a_stage_trains_on_latents(encoded, models, tmp_path, stage, part):
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert np.isfinite(lines[0]["loss"])
     assert {"bpp@250", "psnr_ae@250"} <= lines[-1].keys() and "psnr@250" not in lines[-1]
-    before, after = (codec_model.flatten(codec_model.load(f).params) for f in (models[0], folder))
+    before, after = (files.flatten(codec_model.load(f).params) for f in (models[0], folder))
     changed = {key.split("/")[0] for key in before if np.any(before[key] != after[key])}
     assert changed == {part}
     assert list((tmp_path / "pictures").iterdir())
