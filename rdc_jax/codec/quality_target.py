@@ -120,13 +120,11 @@ def encode(
             high, best = index, last
             if reached[index] <= wanted + TOLERANCE:
                 break
-    if best is not None:
-        return best
-    if not best_effort:
+    if best is None and not best_effort:
         raise RdcError(
             f"at quality 100 {target.name} is {last[2]:.4g}, not yet {target.value:g}; ask for less"
         )
-    return last
+    return last if best is None else best
 
 
 def _bar(target: Target, shown: bool) -> tqdm:

@@ -130,9 +130,8 @@ def largest_within(
 ) -> tuple[bytes, Any]:
     """The largest file found that has at most `target` bytes.
 
-    Stops at a file that is close enough to the target, when the next quality is known to be too
-    large, or after `most` codings. Sizes grow with the quality, except for small steps back: those
-    may cost some of the size, but the limit is always kept.
+    Sizes grow with the quality, except for small steps back. Those may make the file smaller than
+    necessary, but never larger than the target.
 
     Args:
         code: Makes the (file, report) of a quality.
@@ -142,13 +141,10 @@ def largest_within(
         best_effort: If even the smallest file is too large, return it.
         tolerance: A file is close enough if it is smaller than the target by at most this share;
             after PATIENCE codings, by twice this share.
-        most: Most codings.
-
-    Returns:
-        The file and its report.
+        most: Most codings; then the best file so far is returned.
 
     Raises:
-        RdcError: Even the smallest file is larger than the target, without best_effort.
+        RdcError: Even the smallest file is too large, without best_effort.
     """
     sizes: dict[int, int] = {}
     best = smallest = None
