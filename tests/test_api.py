@@ -126,20 +126,20 @@ def test_alpha_and_profile_of_a_pil_image_are_kept(codec, pixels):
     alpha[:5] = 0
     image = Image.fromarray(np.dstack([pixels, alpha]))
     image.info["icc_profile"] = b"a profile"
-    picture = codec.decode_picture(codec.encode(image))
-    np.testing.assert_array_equal(picture.alpha, alpha)
-    assert picture.icc == b"a profile"
+    decoded = codec.decode_image(codec.encode(image))
+    np.testing.assert_array_equal(decoded.alpha, alpha)
+    assert decoded.icc == b"a profile"
     mask = np.ones((24, 40), bool)  # what is transparent is not important
     kept = codec.encode(image, importance=mask)
     assert kept == codec.encode(image, importance=alpha > 0)
 
 
-@pytest.mark.parametrize("name", detectors.FINDERS)
+@pytest.mark.parametrize("name", detectors.DETECTORS)
 def test_importance_by_the_name_of_a_detector(codec, pixels, monkeypatch, name):
     mask, asked = np.linspace(0, 1, 24 * 40, dtype=np.float32).reshape(24, 40), []
 
-    def find(given, finder):
-        asked.append(finder)
+    def find(given, detector):
+        asked.append(detector)
         np.testing.assert_array_equal(given, pixels)
         return detectors.Found(mask, "a test")
 

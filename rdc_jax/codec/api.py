@@ -59,7 +59,7 @@ def decode(
         **options: The other arguments of `Codec.decode`, such as tau, steps and crop.
 
     Returns:
-        Pixels uint8 [H,W,3], or a list of them. `Codec.decode_picture` returns alpha, too.
+        Pixels uint8 [H,W,3], or a list of them. `Codec.decode_image` returns alpha, too.
 
     Raises:
         RdcError: A file is damaged or was made by another model, or an option is unusable.

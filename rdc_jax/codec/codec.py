@@ -164,7 +164,7 @@ class Codec(decoder.Decoder):
             fusion=None if self.module is None else self._fusion,
         )
 
-    def decode_picture(
+    def decode_image(
         self,
         data: opened_file.Source,
         *,
@@ -188,6 +188,8 @@ class Codec(decoder.Decoder):
         opened = self.open(data, how)
         parts = metadata_sections.parts_of(opened.reader, crop=crop)
         return LoadedImage(pixels=self.decode_opened(opened, **sampling), **parts)
+
+    decode_picture = decode_image  # its name in version 0.1.0
 
 
 def load(

@@ -2,7 +2,7 @@
 
     image = read_image(path, keep_alpha=True)
     data  = codec.encode(image.pixels, grey=image.grey, extras=extras_of(image))
-    image = picture_of(codec.decode(data), data)            or codec.decode_picture(data)
+    image = image_of(codec.decode(data), data)              or codec.decode_image(data)
 
 NumPy and Pillow only, so every back end can use it.
 """
@@ -25,12 +25,12 @@ MEBIBYTE = 2**20
 
 
 def extras_of(
-    picture: LoadedImage, *, metadata: Collection[str] = ALL_METADATA, alpha: str = "lossless"
+    image: LoadedImage, *, metadata: Collection[str] = ALL_METADATA, alpha: str = "lossless"
 ) -> dict[SectionType, bytes]:
     """Payloads of the optional sections of an image.
 
     Args:
-        picture: The image, read with its alpha kept.
+        image: The image, read with its alpha kept.
         metadata: Which of icc, exif and xmp go into the file.
         alpha: "lossless"; "lossy", 14 levels if that is smaller, with 0 and 255 exact; or "drop",
             which leaves alpha out (the caller has laid the image on a background).
@@ -39,10 +39,10 @@ def extras_of(
         RdcError: The metadata are too large for a file.
     """
     extras = {}
-    if picture.alpha is not None and alpha != "drop":
-        extras[SectionType.ALPHA] = transparency.to_png(picture.alpha, lossy=alpha == "lossy")
+    if image.alpha is not None and alpha != "drop":
+        extras[SectionType.ALPHA] = transparency.to_png(image.alpha, lossy=alpha == "lossy")
     for kind, section in _SECTIONS.items():
-        payload = getattr(picture, kind)
+        payload = getattr(image, kind)
         if not payload or kind not in metadata:
             continue
         if len(payload) > MAX_METADATA_BYTES:
@@ -100,7 +100,7 @@ def said_of(section: container.Section) -> dict[str, str]:
     return {"holds": "8-bit grey PNG"} if section.type == SectionType.ALPHA else {}
 
 
-def picture_of(
+def image_of(
     pixels: np.ndarray, data: bytes, *, metadata: Collection[str] = ALL_METADATA
 ) -> LoadedImage:
     """Joins decoded pixels with the alpha and metadata of their file.

@@ -38,7 +38,7 @@ def test_files_survive_coding(name, codec):
     image = read_image(io.BytesIO(CASES[name].make()), keep_alpha=True)
     extras = metadata_sections.extras_of(image)
     data = codec.encode(image.pixels, quality=30, grey=image.grey, extras=extras)
-    back = codec.decode_picture(data)
+    back = codec.decode_image(data)
     file, notes = image_bytes(back, ".png")
     again = read_image(io.BytesIO(file), keep_alpha=True)
     assert notes == [] and again.pixels.shape == image.pixels.shape
