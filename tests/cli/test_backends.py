@@ -156,7 +156,7 @@ def test_auto_is_xla_where_onnxruntime_or_its_graphs_are_missing(chosen, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(backends, "installed", lambda name: False)
         assert chosen("auto") == "xla"
-    monkeypatch.setattr(backends.onnx_decoder, "FOLDER", "nowhere")
+    monkeypatch.setattr(backends.decoder, "FOLDER", "nowhere")
     assert chosen("auto") == "xla"
 
 
@@ -176,7 +176,7 @@ def test_what_cannot_be_honoured_is_one_line(file, smoke_model, tmp_path, capsys
     if importlib.util.find_spec("onnxruntime") is not None:
         common = ("decode", file, "-o", tmp_path / "a.png", "--backend", "onnxruntime")
         line = error(capsys, *common, "--steps", 3, "--tau", 1)
-        assert "in one step, not 3; --steps 1 or --backend xla" in line
+        assert "in one step, not 3; use --steps 1 or --backend xla" in line
         assert decode(capsys, file, tmp_path / "a.png", "--tau", "0", "--steps", "3")
     coded = tmp_path / "smoke.rdc"
     coded.write_bytes(codecs.load(smoke_model).encode(np.zeros((16, 16, 3), np.uint8)))

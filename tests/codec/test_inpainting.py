@@ -70,7 +70,7 @@ def test_the_fill_is_smooth_and_keeps_what_is_known(rng, size):
     ("mask", "words"),
     [
         (np.zeros((96, 128), bool), "replaces nothing"),
-        (np.ones((96, 128), bool), "the whole picture"),
+        (np.ones((96, 128), bool), "the whole image"),
         (np.ones((8, 8), bool), "must be bool"),
         (np.ones((96, 128)), "must be bool"),
     ],
