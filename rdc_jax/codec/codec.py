@@ -117,7 +117,12 @@ class Codec(decoder.Decoder):
     def encode_with(
         self, image: Any, options: EncodeOptions, *, progress: bool = False
     ) -> tuple[bytes, Report]:
-        """Encodes one image. Arguments as in `encode`.
+        """Encodes one image, with typed settings.
+
+        Args:
+            image: As in `encode`.
+            options: The settings.
+            progress: Show a progress bar for large images.
 
         Returns:
             The bytes of an `.rdc` file, and what encoding did.

@@ -98,7 +98,18 @@ class Decoder(abc.ABC):
         clock: Clock = "proportional",
         progress: bool = False,
     ) -> np.ndarray:
-        """The image of a file that is open already. Arguments as in `decode`."""
+        """The image of a file that is open already.
+
+        Args:
+            opened: The file, as from `open`.
+            steps: As in `decode`.
+            tau: As in `decode`.
+            clock: As in `decode`.
+            progress: As in `decode`.
+
+        Returns:
+            uint8 [H,W,3].
+        """
         asked, windows = SamplingOptions(steps, tau, clock), opened.windows(self.entropy)
         return self._image(windows, opened.header, opened.conditions, asked, opened.part, progress)
 

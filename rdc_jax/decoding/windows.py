@@ -23,7 +23,13 @@ Bands = Callable[[int, int, int, int], Sequence[np.ndarray]]
 
 
 def window_starts(length: int, window: int, overlap: int) -> list[int]:
-    """First positions of windows that cover `length`, evenly spread, overlapping >= overlap."""
+    """The first positions of as few windows as cover a length, evenly spread.
+
+    Args:
+        length: Length to cover.
+        window: Side of a window.
+        overlap: Least overlap of neighbouring windows.
+    """
     if length <= window:
         return [0]
     count = 1 + -(-(length - window) // (window - overlap))
@@ -31,7 +37,17 @@ def window_starts(length: int, window: int, overlap: int) -> list[int]:
 
 
 def crossfade(window: int, overlap: int, at_start: bool, at_end: bool) -> np.ndarray:
-    """Weights along one side of a window, float32 [window]; 1 towards an edge of the image."""
+    """Weights along one side of a window.
+
+    Args:
+        window: Side of the window.
+        overlap: Length of the fade at each end.
+        at_start: Whether the window starts at an edge of the image, where it counts fully.
+        at_end: Whether the window ends at an edge of the image.
+
+    Returns:
+        float32 [window].
+    """
     distance = (np.arange(window, dtype=np.float32) + 0.5) / max(overlap, 1)
     rise = np.ones(window, np.float32) if at_start else np.minimum(1.0, distance)
     fall = np.ones(window, np.float32) if at_end else np.minimum(1.0, distance[::-1])
