@@ -1,4 +1,4 @@
-"""Colours as 8-bit RGB triples: random ones that suit each other, and readable ink on them."""
+"""Colours as 8-bit RGB triples: random harmonious colours, and readable ink on a background."""
 
 import colorsys
 
@@ -12,11 +12,11 @@ _HARMONIES = (
     *((0.0, 0.04, 0.08, -0.05), (0.0, 0.5, 0.06, 0.45)),
     *((0.0, 0.33, 0.67), (0.0, 0.42, 0.58)),
 )
-_GOLDEN = 0.618034  # hues in steps of the golden ratio are never close to each other
+_GOLDEN = 0.618034  # hues in steps of the golden ratio stay far apart
 
 
 def of_hsv(hue: float, saturation: float, value: float) -> Colour:
-    """From hue (a turn is 1, any number), saturation and value in 0..1."""
+    """Converts hue (1 is a full turn), saturation in 0..1 and value in 0..1 to a colour."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
 
@@ -38,7 +38,7 @@ def vivid(rng: np.random.Generator) -> Colour:
 
 
 def palette(rng: np.random.Generator, count: int) -> list[Colour]:
-    """Colours that look chosen: few hues, or all hues at one strength."""
+    """Draws `count` colours that look deliberate: few hues, or all hues at similar strength."""
     start, saturation, value = rng.random(), rng.uniform(0.2, 0.95), rng.uniform(0.5, 1.0)
     offsets = pick(rng, (*_HARMONIES, None))
     colours = []
@@ -51,7 +51,7 @@ def palette(rng: np.random.Generator, count: int) -> list[Colour]:
 
 
 def mixed(a: Colour, b: Colour, share: float) -> Colour:
-    """`share` of b in a."""
+    """Mixes two colours, with the given share of b, 0..1."""
     red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return red, green, blue
 
@@ -61,5 +61,5 @@ def is_dark(colour: Colour) -> bool:
 
 
 def ink_on(background: Colour, strength: float = 1.0) -> Colour:
-    """Black or white, whichever is readable on the background; fainter with less strength."""
+    """Returns black or white for text on a background, fainter for a strength below 1."""
     return mixed(background, WHITE if is_dark(background) else BLACK, strength)
