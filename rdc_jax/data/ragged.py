@@ -27,9 +27,15 @@ def draw_true_size(rng: np.random.Generator, size: int) -> tuple[int, int]:
 
 
 def continued(array: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Replaces rows from `height` on and columns from `width` on by the last ones before them.
+    """Replaces the last rows and columns by copies of the row and column before them.
 
-    The array [h, w, ...] keeps its shape.
+    Args:
+        array: [h, w, ...].
+        height: number of rows to keep.
+        width: number of columns to keep.
+
+    Returns:
+        Array of the same shape.
     """
     rows = np.minimum(np.arange(array.shape[0]), height - 1)
     columns = np.minimum(np.arange(array.shape[1]), width - 1)

@@ -140,6 +140,7 @@ class ShardWriter:
         return self
 
     def write(self, record: bytes) -> None:
+        """Appends a record. Raises RdcError if the disk cannot be written."""
         with _disk_errors(self._path):
             self._writer.write(record)
         self.records += 1

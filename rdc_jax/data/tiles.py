@@ -28,7 +28,16 @@ def covering_squares(height: int, width: int, tile: int) -> list[Crop]:
 
 
 def tile_pixels(image: np.ndarray, square: Crop, tile: int) -> np.ndarray:
-    """Returns the pixels of a tile, uint8 [tile, tile, 3], from a photo [height, width, 3]."""
+    """Returns the pixels of a tile.
+
+    Args:
+        image: uint8 [height, width, 3], the photo.
+        square: position of the tile in the photo.
+        tile: side of the tile in pixels.
+
+    Returns:
+        uint8 [tile, tile, 3].
+    """
     return crop_image(image, square, tile)
 
 

@@ -16,24 +16,34 @@ _GOLDEN = 0.618034  # hues in steps of the golden ratio stay far apart
 
 
 def of_hsv(hue: float, saturation: float, value: float) -> Colour:
-    """Converts hue (1 is a full turn), saturation in 0..1 and value in 0..1 to a colour."""
+    """Converts HSV to a colour.
+
+    Args:
+        hue: any number; 1 is a full turn.
+        saturation: 0..1.
+        value: 0..1.
+    """
     red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def any_colour(rng: np.random.Generator) -> Colour:
+    """Draws a colour of any hue."""
     return of_hsv(rng.random(), rng.uniform(0.1, 1.0), rng.uniform(0.25, 1.0))
 
 
 def pale(rng: np.random.Generator) -> Colour:
+    """Draws a light colour for backgrounds."""
     return of_hsv(rng.random(), rng.uniform(0.0, 0.15), rng.uniform(0.9, 1.0))
 
 
 def deep(rng: np.random.Generator) -> Colour:
+    """Draws a dark colour for text or dark backgrounds."""
     return of_hsv(rng.random(), rng.uniform(0.0, 0.6), rng.uniform(0.05, 0.25))
 
 
 def vivid(rng: np.random.Generator) -> Colour:
+    """Draws a saturated colour."""
     return of_hsv(rng.random(), rng.uniform(0.55, 1.0), rng.uniform(0.6, 1.0))
 
 
@@ -51,12 +61,19 @@ def palette(rng: np.random.Generator, count: int) -> list[Colour]:
 
 
 def mixed(a: Colour, b: Colour, share: float) -> Colour:
-    """Mixes two colours, with the given share of b, 0..1."""
+    """Mixes two colours.
+
+    Args:
+        a: first colour.
+        b: second colour.
+        share: share of b, 0..1.
+    """
     red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return red, green, blue
 
 
 def is_dark(colour: Colour) -> bool:
+    """Returns True if white text is readable on the colour."""
     return colour[0] * 0.3 + colour[1] * 0.59 + colour[2] * 0.11 < 128
 
 

@@ -23,7 +23,15 @@ def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font] 
 
 
 def blob(rng: np.random.Generator, x: float, y: float, radius: float, spread: float = 0.3):
-    """Returns the points of a round shape, more irregular for a larger `spread`, 0..1."""
+    """Returns the points of a round shape.
+
+    Args:
+        rng: source of all randomness.
+        x: centre in pixels from the left.
+        y: centre in pixels from the top.
+        radius: mean radius in pixels.
+        spread: irregularity, 0..1.
+    """
     count = 90
     angles = np.arange(count) * 2 * np.pi / count
     wave = sum(rng.uniform(-1, 1) / k * np.cos(k * angles + rng.uniform(0, 7)) for k in range(2, 6))
@@ -35,7 +43,15 @@ def blob(rng: np.random.Generator, x: float, y: float, radius: float, spread: fl
 
 
 def polygon(rng: np.random.Generator, x: float, y: float, radius: float, corners: int):
-    """Returns the corners of a regular polygon, turned at random."""
+    """Returns the corners of a regular polygon, turned at random.
+
+    Args:
+        rng: source of all randomness.
+        x: centre in pixels from the left.
+        y: centre in pixels from the top.
+        radius: distance of the corners from the centre in pixels.
+        corners: number of corners.
+    """
     turn = rng.uniform(0, 2 * np.pi)
     angles = [turn + 2 * np.pi * i / corners for i in range(corners)]
     return [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]

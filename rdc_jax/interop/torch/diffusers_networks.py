@@ -83,7 +83,10 @@ class TimestepMapUNet(nn.Module):
 
 
 class KLAutoencoder(nn.Module):
-    """Wrapper of diffusers' `AutoencoderKL` (`inner`) with our fields and our scaled latent."""
+    """Wrapper of diffusers' `AutoencoderKL` (`inner`) with our fields and our scaled latent.
+
+    The fields are those of `rdc_jax.models.autoencoder_kl.AutoencoderKL`.
+    """
 
     def __init__(
         self,

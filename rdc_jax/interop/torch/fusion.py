@@ -72,7 +72,13 @@ class Fusion(nn.Module):
         self.transform = make_unet(6 * channels + 2, 2 * channels, fields, None)
 
     def velocity(self, noisy: Tensor, u: float, decoded: Decoded) -> Tensor:
-        """Predicts v [B,C,h,w] for a noisy residual [B,C,h,w] at clock u."""
+        """Predicts v [B,C,h,w].
+
+        Args:
+            noisy: noisy residual [B,C,h,w].
+            u: clock, 0..1.
+            decoded: what the decoder of the base codec knows.
+        """
         deviation = (decoded.deviation / self.latent_unit).clamp(min=MIN_DEVIATION)
         amplitudes = [noisy.new_full((len(noisy), 1, *noisy.shape[2:]), a) for a in alpha_sigma(u)]
         latent = decoded.latent / self.latent_unit
@@ -84,7 +90,13 @@ class Fusion(nn.Module):
         return delta - functional.softplus(share) * noisy
 
     def sample(self, noise: Tensor, decoded: Decoded, steps: int) -> Tensor:
-        """Returns the realistic latent [B,C,h,w]: DDIM of the residual from noise [B,C,h,w]."""
+        """Returns the realistic latent [B,C,h,w], by DDIM of the residual.
+
+        Args:
+            noise: starting noise [B,C,h,w].
+            decoded: what the decoder of the base codec knows.
+            steps: number of sampler steps.
+        """
         for n in range(steps):
             now, after = 1.0 - n / steps, 1.0 - (n + 1) / steps
             v = self.velocity(noise, now, decoded)

@@ -4,7 +4,14 @@ from rdc_jax.interop.torch.extra import Tensor, functional, nn, torch
 
 
 def conv(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
-    """Returns a square convolution with a padding of kernel // 2 on every side."""
+    """Returns a square convolution with a padding of kernel // 2 on every side.
+
+    Args:
+        channels_in: number of input channels.
+        channels_out: number of output channels.
+        kernel: side of the kernel.
+        stride: input pixels per output pixel along a side.
+    """
     return nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2)
 
 
@@ -22,7 +29,16 @@ class PixelNorm(nn.Module):
 
 
 def normalization(kind: str, groups: int, channels: int) -> nn.Module:
-    """Returns a norm: "group" as in Stable Diffusion, or "pixel" as in the small models."""
+    """Returns a norm.
+
+    Args:
+        kind: "group" as in Stable Diffusion, or "pixel" as in the small models.
+        groups: number of groups of a group norm.
+        channels: number of channels.
+
+    Raises:
+        ValueError: the kind is unknown.
+    """
     if kind == "group":
         return nn.GroupNorm(groups, channels, eps=1e-5)
     if kind == "pixel":

@@ -42,7 +42,13 @@ class Upsample(nn.Module):
 
 
 class MeanScaleAutoencoder(nn.Module):
-    """The transforms g_a and g_s, with hidden width N and M latent channels."""
+    """The transforms g_a and g_s.
+
+    Args:
+        width: number of channels N of the hidden layers.
+        latent_channels: number of channels M of the latent.
+        latent_gain: factor between the output of g_a and the latent.
+    """
 
     downsampling = 16
 

@@ -118,8 +118,19 @@ def with_module(
 ) -> Tensor:
     """Reconstructs the image of one window with a fusion module.
 
-    The arguments are those of `reconstruct_tile`, except that `timesteps` has the timesteps of the
-    latent.
+    Args:
+        networks: networks of the codec.
+        fusion: the fusion module.
+        yhat: noisy latent [B,C,h,w].
+        mean: mean of the prior [B,C,h,w].
+        scale: standard deviation of the prior [B,C,h,w].
+        noise: starting noise of the fusion module [B,C,h,w].
+        timesteps: timesteps of the latent.
+        tau: float32 [B,h,w], 0 for the faithful and 1 for the realistic latent.
+        steps: number of sampler steps.
+
+    Returns:
+        Image [B,3,fh,fw] in about [-1,1].
     """
     decoded = decoded_latent(networks, yhat, timesteps, mean, scale)
     better = fusion.sample(noise, decoded, steps)
@@ -127,5 +138,11 @@ def with_module(
 
 
 def fuse(faithful: Tensor, realistic: Tensor, tau: Tensor) -> Tensor:
-    """Interpolates two latents [B,C,h,w] with tau [B,h,w]."""
+    """Interpolates between two latents.
+
+    Args:
+        faithful: latent at tau = 0, [B,C,h,w].
+        realistic: latent at tau = 1, [B,C,h,w].
+        tau: [B,h,w] in 0..1.
+    """
     return (1.0 - tau[:, None]) * faithful + tau[:, None] * realistic

@@ -65,7 +65,16 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """Predicts eps, v or x0 from a noisy latent. The fields are those of `models.unet.UNet`."""
+    """Predicts eps, v or x0 from a noisy latent.
+
+    Args:
+        channels_in: number of input channels.
+        channels_out: number of output channels.
+        channels: number of channels of each level, the highest resolution first.
+        layers: number of residual blocks per level.
+        norm: "group" or "pixel".
+        groups: number of groups of a group norm.
+    """
 
     def __init__(
         self,
