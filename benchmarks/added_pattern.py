@@ -1,12 +1,12 @@
-"""How much of what tau 1 adds to real files is a pattern that repeats every 8 pixels.
+"""Share of the pattern that repeats every 8 pixels in the texture that tau 1 adds.
 
     python benchmarks/added_pattern.py --data PHOTOS [--fusion FOLDER]
 
-Every picture is coded at every quality and decoded at tau 0 and at tau 1. The table has the share
-of the added energy that lies on the harmonics of an 8 x 8 grid (defined in
-rdc_jax/evaluation/metrics/added_pattern.py): the mean of the pictures, and that
-of the energies of all pictures together, in which those count most to which most is added.
-Pictures with a side below 64 are left out.
+Every image is coded at every quality and decoded at tau 0 and at tau 1. The table has the share of
+the added energy that lies on the harmonics of an 8 x 8 grid (defined in
+rdc_jax/evaluation/metrics/added_pattern.py), as the mean over images and for the energies of all
+images together. The latter gives more weight to images with more added energy. Images with a side
+below 64 pixels are left out.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ QUALITIES = (20.0, 45.0, 70.0)
 
 
 class Measured(NamedTuple):
-    """One picture at one quality."""
+    """One image at one quality."""
 
-    picture: str
+    picture: str  # file name; this is also the key in the JSON output
     quality: float
     bpp: float
     energy: added_pattern.Energy
 
 
 def measure(codec: rdc_jax.Codec, path: Path, quality: float, steps: int) -> Measured:
-    """Codes a picture, decodes it twice, and compares."""
+    """Codes an image, decodes it at tau 0 and tau 1, and compares the results."""
     pixels = read_image(path).pixels
     data = codec.encode(pixels, quality=quality)
     faithful, realistic = (
@@ -52,7 +52,7 @@ def measure(codec: rdc_jax.Codec, path: Path, quality: float, steps: int) -> Mea
 
 
 def row(measured: list[Measured]) -> list[str]:
-    """One line of the table, of all pictures at one quality."""
+    """Returns the line of the table for all images at one quality."""
     shares = [added_pattern.share([m.energy]) for m in measured]
     pooled = added_pattern.share(m.energy for m in measured)
     return [
@@ -67,19 +67,19 @@ def run(arguments: argparse.Namespace) -> None:
     compilation_cache.enable()
     codec = rdc_jax.load(arguments.model, fusion=arguments.fusion)
     if codec.module is None:
-        raise RdcError("this model has no module, so tau adds nothing; give --fusion FOLDER")
+        raise RdcError("this model has no fusion module, so tau adds nothing; give --fusion FOLDER")
     paths = [
         path
         for path in image_files(arguments.data, arguments.limit)
         if min(read_image(path).pixels.shape[:2]) >= added_pattern.WINDOW
     ]
     if not paths:
-        raise RdcError(f"no picture in '{arguments.data}' has 64 pixels or more on each side")
+        raise RdcError(f"no image in '{arguments.data}' has 64 pixels or more on each side")
     pairs = [(path, quality) for quality in arguments.qualities for path in paths]
     results = [measure(codec, *pair, arguments.steps) for pair in tqdm(pairs, unit="file")]
     rows = [row([m for m in results if m.quality == quality]) for quality in arguments.qualities]
-    print(f"{len(paths)} pictures, module {codec.module.identity}; % of what tau 1 adds\n")
-    print(table(("quality", "bits per pixel", "mean of pictures", "all energy"), rows))
+    print(f"{len(paths)} images, fusion module {codec.module.identity}; % of the added energy\n")
+    print(table(("quality", "bpp", "mean of images", "all energy"), rows))
     print(f"\nchance: {100 * added_pattern.CHANCE:.1f} %")
     entries = [m._asdict() | {"energy": m.energy._asdict()} for m in results]
     write_results(arguments.out, {"module": codec.module.identity, "files": entries})
@@ -91,10 +91,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--data", required=True, help="folder of photographs")
     parser.add_argument("--model", help="name or folder; default: the shipped one")
-    parser.add_argument("--fusion", metavar="FOLDER", help="module; default: the model's own")
+    parser.add_argument("--fusion", metavar="FOLDER", help="fusion module; default: the model's")
     parser.add_argument("--qualities", nargs="+", type=float, default=QUALITIES, metavar="Q")
     parser.add_argument("--steps", type=int, default=1, help="sampler steps; default: 1")
-    parser.add_argument("--limit", type=int, help="only the first pictures")
+    parser.add_argument("--limit", type=int, help="only the first images")
     parser.add_argument("--out", metavar="FILE", help="figures of every file as JSON")
     return speed.exit_code(run, parser.parse_args(argv))
 

@@ -1,11 +1,11 @@
-"""Details at 300 %: the original, and one file shown by several modules, as one sheet.
+"""A sheet of details at 300 %: the original, and one file decoded with several fusion modules.
 
     python benchmarks/details.py --photo hair=FILE@X,Y --photo skin=FILE@X,Y --quality 25 \
         --module before=FOLDER --module after=tiny [--out details.jpg]
 
 Each row shows one detail of 96 x 96 pixels: the original, the file at tau 0, the same file at tau 1
-by each module (FOLDER of a module, or the name of a model for its own; without --module the one
-that comes with the model), and AVIF with as many bytes.
+with each fusion module, and AVIF of the same size. --module takes the folder of a fusion module, or
+the name of a model to use its own. Without --module, the fusion module of the model is used.
 """
 
 from __future__ import annotations
@@ -27,12 +27,15 @@ from rdc_jax.evaluation.report.results import table
 from rdc_jax.images import atomic_write
 from rdc_jax.model_folder.codec_model import SHIPPED
 
-SHOWN = 96  # side of a detail, pixels
+SHOWN = 96  # side of a detail in pixels
 ZOOM = 3
 
 
 def enlarged(pixels: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
-    """A detail [288,288,3] of a picture [H,W,3], its corner (x, y) moved inside."""
+    """Returns an enlarged detail [288,288,3] of an image [H,W,3].
+
+    The corner (x, y) is moved inside if needed.
+    """
     left, top = (
         max(0, min(at, n - SHOWN)) for at, n in zip(corner, pixels.shape[1::-1], strict=True)
     )
@@ -41,7 +44,7 @@ def enlarged(pixels: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
 
 
 def module_of(argument: str) -> tuple[str, str]:
-    """NAME=FOLDER or NAME=MODEL -> name, folder of a module."""
+    """Parses NAME=FOLDER or NAME=MODEL to a name and the folder of a fusion module."""
     name, equals, folder = argument.partition("=")
     if not equals or not name:
         raise RdcError(f"--module takes NAME=FOLDER, not {argument!r}")
@@ -50,11 +53,11 @@ def module_of(argument: str) -> tuple[str, str]:
 
 
 def with_modules(model: str | None, modules: list[str]) -> dict[str, rdc_jax.Codec]:
-    """A model with each module of `--module`, or {"tau 1": the model with its own}."""
+    """Loads a model with each fusion module of `--module`, or with its own as "tau 1"."""
     folders = dict(map(module_of, modules)) or {"tau 1": None}
     codecs = {name: rdc_jax.load(model, folder) for name, folder in folders.items()}
     if any(codec.module is None for codec in codecs.values()):
-        raise RdcError("this model comes without a module; name one with --module NAME=FOLDER")
+        raise RdcError("this model has no fusion module; name one with --module NAME=FOLDER")
     return codecs
 
 
@@ -70,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
         shown |= {label: own.decode(data, tau=1.0) for label, own in codecs.items()}
         avif = baselines.size_matched("avif", pixels, len(data))[0]
         shown["AVIF"] = baselines.decode("avif", avif)
-        panels.append([(label, enlarged(picture, corner)) for label, picture in shown.items()])
+        panels.append([(label, enlarged(image, corner)) for label, image in shown.items()])
         bpp = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
         rows.append([name, len(data), len(avif), f"{bpp:.3f}"])
     print(table(["detail", "bytes", "AVIF's bytes", "bpp"], rows))

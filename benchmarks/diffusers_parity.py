@@ -1,12 +1,13 @@
-"""Weights of diffusers imported here: do both libraries compute the same, at full size?
+"""Checks that imported diffusers weights give the same outputs in both libraries, at full size.
 
-    python benchmarks/diffusers_parity.py                      Stable Diffusion 2.1's layout
+    python benchmarks/diffusers_parity.py                      layout of Stable Diffusion 2.1
     python benchmarks/diffusers_parity.py configs/sd21.py:smoke
 
-Random weights are written by diffusers (`save_pretrained`), read by the code of `rdc import`. One
-latent of 64 x 64 with 77 tokens, and one picture of 512 x 512, go through both in float32 on a CPU.
-Prints the largest absolute difference relative to the largest output. Full size: about 9 GB of
-memory, 4 GB in --folder, seven minutes on two cores. One library's network is there at a time.
+diffusers writes random weights with `save_pretrained`, and the code of `rdc import` reads them. One
+latent of 64 x 64 with 77 tokens and one image of 512 x 512 go through both libraries, in float32 on
+a CPU. The script prints the largest absolute difference relative to the largest output. Full size
+needs about 9 GB of memory, 4 GB in --folder, and seven minutes on two cores. Only one library holds
+its network in memory at a time.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ from pathlib import Path
 
 import numpy as np
 
-SIDES = {"configs/sd21.py": 64}  # of the latent
+SIDES = {"configs/sd21.py": 64}  # side of the latent by config; OTHER_SIDE for other configs
 OTHER_SIDE = 16
 TIMESTEP = 321.5
 
 
 def inputs(networks, side: int) -> dict[str, np.ndarray]:
-    """One latent, context and picture, channels last, float32."""
+    """Draws one latent, context and image, float32, channels last."""
     rng = np.random.default_rng(0)
     pixels = side * networks.downsampling
     return {
         "latent": rng.standard_normal((1, side, side, networks.latent_channels), np.float32),
         "context": rng.standard_normal((1, *networks.context_shape), np.float32),
-        "picture": rng.uniform(-1, 1, (1, pixels, pixels, 3)).astype(np.float32),
+        "image": rng.uniform(-1, 1, (1, pixels, pixels, 3)).astype(np.float32),
     }
 
 
 def theirs(networks, arrays: dict[str, np.ndarray], folder: Path) -> dict[str, np.ndarray]:
-    """Outputs of diffusers with random weights, which are written to the folder."""
+    """Returns outputs of diffusers with random weights, and writes the weights to the folder."""
     import diffusers
     import torch
 
@@ -62,14 +63,14 @@ def theirs(networks, arrays: dict[str, np.ndarray], folder: Path) -> dict[str, n
         config = configs.autoencoder_config(networks.autoencoder)
         vae = diffusers.AutoencoderKL.from_config(config).eval()
         factor = vae.config.scaling_factor
-        found["encode"] = vae.encode(nchw(arrays["picture"])).latent_dist.mean * factor
+        found["encode"] = vae.encode(nchw(arrays["image"])).latent_dist.mean * factor
         found["decode"] = vae.decode(nchw(arrays["latent"]) / factor).sample
         vae.save_pretrained(folder / "vae")
     return {name: value.numpy().transpose(0, 2, 3, 1) for name, value in found.items()}
 
 
 def ours(networks, model, arrays: dict[str, np.ndarray], folder: Path) -> dict[str, np.ndarray]:
-    """Outputs of our networks with the weights in the folder."""
+    """Returns outputs of our networks with the weights in the folder."""
     import jax
 
     from rdc_jax.interop.diffusers import importing
@@ -79,7 +80,7 @@ def ours(networks, model, arrays: dict[str, np.ndarray], folder: Path) -> dict[s
     for name, part, call in (
         ("unet", "unet", lambda p, a: networks.unet.apply(
             {"params": p["unet"]}, a["latent"], np.float32([TIMESTEP]), a["context"])),
-        ("encode", "autoencoder", lambda p, a: networks.encode(p, a["picture"])),
+        ("encode", "autoencoder", lambda p, a: networks.encode(p, a["image"])),
         ("decode", "autoencoder", lambda p, a: networks.decode(p, a["latent"])),
     ):  # fmt: skip
         found[name] = np.asarray(jax.jit(call)({part: params[part]}, arrays))
@@ -92,7 +93,7 @@ def ours(networks, model, arrays: dict[str, np.ndarray], folder: Path) -> dict[s
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config", nargs="?", default="configs/sd21.py")
-    parser.add_argument("--folder", help="where the weights are written; default: a temporary one")
+    parser.add_argument("--folder", help="folder of the weights; default: a temporary one")
     args = parser.parse_args()
 
     from rdc_jax.cli.commands.train import load_config

@@ -1,14 +1,14 @@
-"""The entropy stage: symbols a second, bytes above the ideal, share of a decode.
+"""The entropy stage: symbols per second, overhead over the ideal size, share of decoding time.
 
     python benchmarks/entropy.py [--image FILE] [--repeats 5]
 
-- throughput: symbols that the range coder writes and reads in a second of one core, with scale
-  indexes of a real picture, and evenly over all 80, tables included; a million symbols at a time;
-- overhead: bytes of hyper-latent and latent above the ideal code length of the continuous model;
-- share: CPU seconds of the entropy stage (network, dither, tables, coder) in a one-step decode.
+- throughput: symbols per second that the range coder writes and reads on one core, tables included,
+  with the scale indexes of a real image and with all 80 scale indexes alike; a million symbols each
+- overhead: bytes of hyper-latent and latent above the ideal code length of the continuous model
+- share: CPU seconds of the entropy stage (network, dither, tables, coder) in a one-step decode
 
-Times are CPU seconds of the process (its threads together), which a busy machine changes little;
-`--wall` takes wall time.
+Times are CPU seconds of the process, over all threads. They depend little on the load of the
+machine. `--wall` measures wall time instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")  # before NumPy starts: one core
+    os.environ.setdefault(_name, "1")  # one core; must be set before NumPy is imported
 
 import numpy as np  # noqa: E402
 import speed  # noqa: E402
@@ -38,7 +38,7 @@ TARGETS = {"symbols_per_second": 5e6, "overhead": 0.007, "share": 0.10}
 
 
 def seconds(function: Callable, repeats: int, clock: Callable[[], float]) -> float:
-    """The least of several: what else runs only adds."""
+    """Returns the smallest of several times, because other programs can only add time."""
     function()
     times = []
     for _ in range(repeats):
@@ -49,7 +49,7 @@ def seconds(function: Callable, repeats: int, clock: Callable[[], float]) -> flo
 
 
 def symbols_of(codec: Codec, data: bytes) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(symbols, scale indexes, phases) of each pass of a file's latent."""
+    """Returns (symbols, scale indexes, phases) of each pass of a file's latent."""
     found, decode = [], coder.SymbolDecoder.decode
 
     def recorded(self, scale_index, phase):
@@ -66,7 +66,7 @@ def symbols_of(codec: Codec, data: bytes) -> list[tuple[np.ndarray, np.ndarray, 
 
 
 def even_symbols() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Symbols of all scale indexes alike, as their tables expect them."""
+    """Draws symbols with all scale indexes alike, from the distributions of their tables."""
     rng = np.random.default_rng(0)
     scale_index = rng.integers(0, tables.NUM_SCALES, SYMBOLS).astype(np.uint8)
     phase = rng.integers(0, tables.NUM_PHASES, SYMBOLS).astype(np.uint8)
@@ -75,7 +75,7 @@ def even_symbols() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def throughput(bank: tables.TableBank, passes: list, repeats: int, clock: Callable) -> dict:
-    """Symbols a second of writing and of reading, and bits a symbol."""
+    """Returns symbols per second when writing and reading, and bits per symbol."""
     total = sum(symbols.size for symbols, _, _ in passes)
 
     def write() -> bytes:
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> dict:
     clock = time.perf_counter if arguments.wall else time.process_time
     pixels = synthetic_picture() if arguments.image is None else read_image(arguments.image).pixels
     codec = rdc_jax.load(arguments.model)
-    codec.module = None  # the base alone
+    codec.module = None  # only the base codec
     results = {"width": pixels.shape[1], "height": pixels.shape[0], "files": {}}
     for quality in QUALITIES:
         data, report = codec.encode(pixels, quality=quality, return_report=True)
@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace) -> dict:
     joined = [tuple(np.tile(array, repeated) for array in one) for one in passes]
     bank = codec.entropy.bank
     results["throughput"] = {
-        "a picture's": throughput(bank, joined, arguments.repeats, clock),
+        "a picture's": throughput(bank, joined, arguments.repeats, clock),  # key in the JSON output
         "all scales": throughput(bank, [even_symbols()], arguments.repeats, clock),
     }
     write_results(arguments.out, results)
@@ -145,7 +145,7 @@ def print_summary(results: dict) -> None:
         )
         for name, one in results["throughput"].items()
     ]
-    header = ("symbols", "number", "bits each", "write, 1e6/s", "read, 1e6/s", "read / target 5e6")
+    header = ("symbols of", "number", "bits each", "write, 1e6/s", "read, 1e6/s", "read / 5e6")
     print(table(header, rows))
     rows = [
         (
@@ -160,7 +160,7 @@ def print_summary(results: dict) -> None:
         )
         for name, one in results["files"].items()
     ]
-    header = ("file", "bytes", "above ideal", "/ target .7 %", "entropy s", "decode s", "share",
+    header = ("file", "bytes", "above ideal", "/ target 0.7 %", "entropy s", "decode s", "share",
               "/ target 10 %")  # fmt: skip
     print(f"\n{results['width']} x {results['height']}, one step, tau 0")
     print(table(header, rows))
@@ -170,10 +170,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--image", default=None, help="default: 768x512 noise like a photograph")
+    parser.add_argument("--image", default=None, help="default: synthetic, 768 x 512")
     parser.add_argument("--model", default=None, help="name or folder; default: the shipped one")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--wall", action="store_true", help="wall time in place of CPU time")
+    parser.add_argument("--wall", action="store_true", help="wall time instead of CPU time")
     parser.add_argument("--out", default=None, help="results as JSON")
     return speed.exit_code(run, parser.parse_args(argv))
 

@@ -1,10 +1,10 @@
-"""Where the shipped model fails, as one sheet: text, chart, screenshot, and photographs you name.
+"""Failure cases of the shipped model in one sheet: text, chart, screenshot and given photographs.
 
     python benchmarks/failures.py [--photo NAME=FILE[@X,Y] ...] [--out docs/failures.jpg]
 
-Every row shows one case: the original, two files as `rdc decode` shows them, and between them WebP
-with as many bytes as the smaller one (or its fewest). Text, chart and screenshot are drawn here.
-X,Y: the part of a photograph that is shown.
+Every row shows one case: the original, two files as `rdc decode` shows them, and between them a
+WebP file of the size of the smaller one (or the smallest possible). Text, chart and screenshot are
+drawn by this script. X,Y is the upper left corner of the part of a photograph to show.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from rdc_jax.images import atomic_write, read_image
 from rdc_jax.images.screen_content import looks_drawn
 
 QUALITIES = (15.0, 50.0)
-SIZE = 512, 384  # of what is drawn here
-SHOWN = 192  # side of the part that the sheet shows, pixels
+SIZE = 512, 384  # width and height of the drawn cases in pixels
+SHOWN = 192  # side in pixels of the part that the sheet shows
 WORDS = "It was a bright cold day, and the clocks were striking. 0123456789 AaBbCc (fine print) "
 
 
 def text() -> np.ndarray:
-    """A page of print in three sizes."""
-    picture = Image.new("RGB", SIZE, (252, 250, 245))
-    draw = ImageDraw.Draw(picture)
+    """Draws a page of text in three sizes."""
+    image = Image.new("RGB", SIZE, (252, 250, 245))
+    draw = ImageDraw.Draw(image)
     top = 8
     for size in (22, 22, 22, 15, 15, 15, 15, 15, 11, 11, 11, 11, 11, 11, 11, 11, 11):
         draw.text((10, top), 2 * WORDS, (25, 25, 30), ImageFont.load_default(size))
         top += round(1.45 * size)
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 def chart() -> np.ndarray:
-    """Axes, thin lines, bars, labels."""
-    picture = Image.new("RGB", SIZE, "white")
-    draw = ImageDraw.Draw(picture)
+    """Draws axes, thin lines, bars and labels."""
+    image = Image.new("RGB", SIZE, "white")
+    draw = ImageDraw.Draw(image)
     for i, colour in enumerate(((31, 119, 180), (255, 127, 14), (44, 160, 44))):
         points = [(x, 200 - 90 * np.sin(x / (50 - 9 * i) + i)) for x in range(40, 500, 4)]
         draw.line(points, colour, 2)
@@ -57,13 +57,13 @@ def chart() -> np.ndarray:
         draw.text((8, 32 + 40 * i), f"{80 - 10 * i}", "black", ImageFont.load_default(12))
         draw.rectangle([60 + 50 * i, 360 - 9 * (i % 5 + 1), 85 + 50 * i, 360], (120, 60, 150))
     draw.line([(40, 30), (40, 360), (500, 360)], "black", 2)
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 def screenshot() -> np.ndarray:
-    """A window: bars, buttons, icons one pixel wide, a list."""
-    picture = Image.new("RGB", SIZE, (236, 238, 241))
-    draw = ImageDraw.Draw(picture)
+    """Draws a window with bars, buttons, icons of thin lines and a list."""
+    image = Image.new("RGB", SIZE, (236, 238, 241))
+    draw = ImageDraw.Draw(image)
     draw.rectangle([0, 0, SIZE[0], 28], (44, 62, 80))
     draw.text((10, 6), "File   Edit   View   Help", "white", ImageFont.load_default(14))
     for row in range(13):
@@ -74,11 +74,11 @@ def screenshot() -> np.ndarray:
         draw.rectangle([10, top, 118, top + 20], outline=(150, 150, 160), fill=(250, 250, 250))
         draw.line([(18, top + 10), (26, top + 15), (38, top + 5)], (0, 120, 60), 1)
         draw.text((46, top + 4), f"option {row}", (30, 30, 30), ImageFont.load_default(12))
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 def part(pixels: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
-    """The part of a picture [H,W,3] that the sheet shows, its corner (x, y) moved inside."""
+    """Returns the part of an image [H,W,3] to show. Its corner (x, y) is moved inside if needed."""
     left, top = (
         max(0, min(at, n - SHOWN)) for at, n in zip(corner, pixels.shape[1::-1], strict=True)
     )
@@ -86,7 +86,7 @@ def part(pixels: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
 
 
 def photograph(argument: str) -> tuple[str, np.ndarray, tuple[int, int]]:
-    """NAME=FILE[@X,Y] -> name, pixels, corner."""
+    """Parses NAME=FILE[@X,Y] and reads the file. Returns name, pixels and corner."""
     name, equals, rest = argument.partition("=")
     path, _, corner = rest.partition("@")
     try:
@@ -99,14 +99,14 @@ def photograph(argument: str) -> tuple[str, np.ndarray, tuple[int, int]]:
 
 
 def lossless_bytes(pixels: np.ndarray) -> int:
-    """Size as lossless WebP, what a drawing should be kept as."""
+    """Returns the size as lossless WebP, the recommended format for screen content."""
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, "WEBP", lossless=True)
     return data.tell()
 
 
 def webp_of(pixels: np.ndarray, size: int) -> bytes:
-    """A WebP file of at most `size` bytes, or WebP's smallest, where that is larger."""
+    """Returns a WebP file of at most `size` bytes, or the smallest WebP file if that is larger."""
     try:
         return baselines.size_matched("webp", pixels, size)[0]
     except RdcError:
@@ -132,7 +132,7 @@ def run(arguments: argparse.Namespace) -> None:
             rows.append([name, codec_name, len(data), f"{bpp:.3f}", f"{error:.2f}"])
         drawn = "yes" if looks_drawn(pixels) else "no"
         rows.append([name, f"lossless WebP (warned: {drawn})", lossless_bytes(pixels), "", ""])
-    print(table(["picture", "codec", "bytes", "bpp", "PSNR, dB"], rows))
+    print(table(["image", "codec", "bytes", "bpp", "PSNR, dB"], rows))
     data = io.BytesIO()
     sheet = Image.fromarray(draw_sheet(panels))
     sheet.reduce(2).save(data, "JPEG", quality=85)

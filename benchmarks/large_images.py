@@ -1,11 +1,11 @@
-"""Time per pixel and memory of large pictures, in one command.
+"""Time per pixel and memory of large images.
 
     python benchmarks/large_images.py [--data FOLDER] [--megapixels 0.4,2,12,50] [--quality 40]
 
-Each size is encoded, decoded, and decoded in part in fresh processes; the picture is made of
-mirrored copies of the photographs (default: the demo's). Seconds, wall-clock and of processors, are
-per megapixel after a warm-up on a small picture, with the ratio to the first size; memory is the
-largest resident size of the process, in which the pixels themselves have 3 MB per megapixel.
+Each size is encoded, decoded and partly decoded in new processes. The image consists of mirrored
+copies of the photographs (by default, those of the demo). Wall-clock and CPU seconds are per
+megapixel, after a warm-up on a small image, with the ratio to the first size. Memory is the peak
+resident size of the process. The pixels themselves take 3 MB per megapixel of it.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.report.results import hardware, image_files, table, write_results
 from rdc_jax.images import read_image
 
-CROP_SHARES = (1 / 4, 1 / 16, 1 / 64)  # of the area
+CROP_SHARES = (1 / 4, 1 / 16, 1 / 64)  # area of the decoded crops, as share of the image
 
 
 def mosaic(photos: list[Path], megapixels: float) -> np.ndarray:
-    """A picture uint8 [H,W,3], 3:2, of copies of the photographs, each beside its mirror image."""
+    """Builds an image uint8 [H,W,3] of aspect 3:2 from mirrored copies of the photographs."""
     height = round(math.sqrt(megapixels * 1e6 / 1.5))
     width = round(1.5 * height)
-    picture, number, top = np.empty((height, width, 3), np.uint8), 0, 0
+    image, number, top = np.empty((height, width, 3), np.uint8), 0, 0
     while top < height:
         left, tallest = 0, height
         while left < width:
             photo = read_image(photos[number % len(photos)]).pixels
             photo = photo[:: 1 if number // 2 % 2 else -1, :: 1 if number % 2 else -1]
             part = photo[: height - top, : width - left]
-            picture[top : top + len(part), left : left + part.shape[1]] = part
+            image[top : top + len(part), left : left + part.shape[1]] = part
             tallest = min(tallest, len(part))
             left, number = left + part.shape[1], number + 1
         top += tallest
-    return picture
+    return image
 
 
 def measured(work) -> tuple[float, float]:
-    """Wall-clock and processor seconds of one call."""
+    """Returns the wall-clock and CPU seconds of one call."""
     wall, processor = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - wall, time.process_time() - processor
 
 
 def one_process(task: str, arguments: argparse.Namespace, megapixels: float) -> dict:
-    """What one process does: encodes, or decodes, one picture."""
+    """Does the work of one process: encodes or decodes one image and returns the figures."""
     compilation_cache.enable()
     codec = rdc_jax.load(arguments.model)
     pixels = mosaic(arguments.photos, megapixels if task == "encode" else 0.1)
@@ -127,7 +127,7 @@ def print_summary(results: dict) -> None:
             crops.append((row[0], *cells, f"{processor / area / whole:.2f}"))
     names = ("s/MP", "ratio", "CPU s/MP", "ratio", "peak MiB")
     header = ("megapixels", *(f"{task} {name}" for task in ("encode", "decode") for name in names))
-    print(table((*header, "bits per pixel"), rows))
+    print(table((*header, "bpp"), rows))
     header = ("of megapixels", "crop, megapixels", "seconds", "CPU seconds", "CPU s/MP to whole")
     print("\n" + table(header, crops))
 
@@ -140,9 +140,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", default=None, help="name or folder; default: the shipped one")
     parser.add_argument("--megapixels", default="0.4,2,12,50")
     parser.add_argument("--quality", type=float, default=40.0)
-    parser.add_argument("--tau", type=float, default=None, help="default: as the file says")
+    parser.add_argument("--tau", type=float, default=None, help="default: that of the file")
     parser.add_argument("--out", default=None, help="results as JSON")
-    for name in ("--task", "--size", "--file"):  # of the processes it starts
+    for name in ("--task", "--size", "--file"):  # for the processes that this script starts
         parser.add_argument(name, default=None, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     arguments.megapixels = [float(word) for word in arguments.megapixels.split(",")]

@@ -3,11 +3,11 @@
     python benchmarks/modules.py --data PHOTOS --module before=FOLDER --module after=FOLDER \
         --out modules.json
 
-Every picture is coded once at every quality and shown at tau 0, by each module at tau 1 (without
---module: the one that comes with the model), and with --avif also as AVIF of as many bytes. LPIPS
-with AlexNet and VGG16 may be training losses; DISTS and SSIMULACRA2 are not. "added pattern" is the
-share of what a module adds that repeats every 8 pixels (chance: 0.015). Results are kept in --out
-after every picture; an interrupted run goes on there.
+Every image is coded once at every quality. It is decoded at tau 0, with each fusion module at tau 1
+(without --module, the one of the model), and with --avif also as AVIF of the same size. LPIPS with
+AlexNet and VGG16 can be training losses. DISTS and SSIMULACRA2 are not. "added pattern" is the
+share of the added texture that repeats every 8 pixels (0.015 by chance). Results are saved in --out
+after every image, so an interrupted run can continue.
 """
 
 from __future__ import annotations
@@ -43,7 +43,18 @@ def measure(
     qualities: list[float],
     avif: bool,
 ) -> dict[str, Any]:
-    """{quality: {"bpp", "shown": {name: {metric: value}}}} of one picture."""
+    """Measures one image.
+
+    Args:
+        codecs: the codec with each fusion module, by name.
+        chosen: metrics by name.
+        pixels: uint8 [h,w,3].
+        qualities: qualities to code at.
+        avif: True to add AVIF of the same size.
+
+    Returns:
+        {quality: {"bpp", "shown": {name: {metric: value}}}}.
+    """
     codec = next(iter(codecs.values()))
     originals = {name: judge.features(pixels) for name, judge in chosen.items()}
     found = {}
@@ -56,10 +67,10 @@ def measure(
             shown[AVIF] = baselines.decode("avif", file)
         values = {
             name: {
-                metric: float(judge.distance(originals[metric], judge.features(picture)))
+                metric: float(judge.distance(originals[metric], judge.features(image)))
                 for metric, judge in chosen.items()
             }
-            for name, picture in shown.items()
+            for name, image in shown.items()
         }
         for name in codecs:
             energy = added_pattern.added_energy(shown[FAITHFUL], shown[name])
@@ -69,9 +80,9 @@ def measure(
     return found
 
 
-def rows_of(pictures: Mapping[str, Any], quality: float) -> tuple[list[str], list[list[str]]]:
-    """The table of one quality: a row a decoder, means over the pictures."""
-    files = [found[f"{quality:g}"] for found in pictures.values()]
+def rows_of(images: Mapping[str, Any], quality: float) -> tuple[list[str], list[list[str]]]:
+    """Returns header and rows of the table for one quality: means over images, by decoder."""
+    files = [found[f"{quality:g}"] for found in images.values()]
     names = list(files[0]["shown"])
     metrics = list(dict.fromkeys(m for name in names for m in files[0]["shown"][name]))
     bpp = np.mean([file["bpp"] for file in files])
@@ -84,12 +95,12 @@ def rows_of(pictures: Mapping[str, Any], quality: float) -> tuple[list[str], lis
 
 
 def is_measurable(path: Path) -> bool:
-    """Whether a picture has the 64 pixels on each side that the added pattern needs."""
+    """Returns True if an image has the 64 pixels on each side that the added pattern needs."""
     return min(read_image(path).pixels.shape[:2]) >= added_pattern.WINDOW
 
 
 def kept_results(path: str | None, settings: dict[str, Any]) -> dict[str, Any]:
-    """Pictures that an earlier run with the same settings has measured."""
+    """Returns the images that an earlier run with the same settings has measured."""
     if path is None or not Path(path).is_file():
         return {}
     stored = json.loads(Path(path).read_text())
@@ -111,16 +122,15 @@ def run(arguments: argparse.Namespace) -> None:
         "metrics": list(chosen),
         "avif": arguments.avif,
     }
-    pictures = kept_results(arguments.out, settings)
-    for path in tqdm(files, unit="picture"):
-        if path.name not in pictures:
+    images = kept_results(arguments.out, settings)
+    for path in tqdm(files, unit="image"):
+        if path.name not in images:
             pixels = read_image(path).pixels
-            pictures[path.name] = measure(
-                codecs, chosen, pixels, arguments.qualities, arguments.avif
-            )
-            write_results(arguments.out, {"settings": settings, "pictures": pictures})
-    asked = {path.name: pictures[path.name] for path in files}
-    print(f"{len(asked)} pictures, means\n")
+            images[path.name] = measure(codecs, chosen, pixels, arguments.qualities, arguments.avif)
+            # "pictures" is the key in the JSON file, which earlier runs share.
+            write_results(arguments.out, {"settings": settings, "pictures": images})
+    asked = {path.name: images[path.name] for path in files}
+    print(f"{len(asked)} images, means\n")
     for quality in arguments.qualities:
         print(table(*rows_of(asked, quality)) + "\n")
 
@@ -133,9 +143,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--module", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--model", help="name or folder; default: the shipped one")
     parser.add_argument("--qualities", nargs="+", type=float, default=QUALITIES, metavar="Q")
-    parser.add_argument("--avif", action="store_true", help="AVIF of equal bytes, too")
-    parser.add_argument("--limit", type=int, help="only the first pictures")
-    parser.add_argument("--out", metavar="FILE", help="results as JSON, to go on from")
+    parser.add_argument("--avif", action="store_true", help="also AVIF of the same size")
+    parser.add_argument("--limit", type=int, help="only the first images")
+    parser.add_argument("--out", metavar="FILE", help="results as JSON, to continue from")
     return speed.exit_code(run, parser.parse_args(argv))
 
 

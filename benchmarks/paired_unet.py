@@ -1,4 +1,4 @@
-"""One U-Net twice, ours and diffusers', with equal weights and a batch for both."""
+"""The same U-Net in our code and in diffusers, with equal weights, and a batch for both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Size:
-    """One network and its batch; fields as in `UNet`, `context` is (tokens, width) or None."""
+    """A network and its batch.
+
+    The fields are those of `UNet`. `context` is (tokens, width) or None.
+    """
 
     channels: tuple[int, ...]
     layers: int
@@ -25,9 +28,9 @@ class Size:
 
 
 SIZES = {
-    # configs/tiny.py, but with group norm: diffusers knows no other
+    # configs/tiny.py, but with group norm, the only norm of diffusers
     "tiny": Size((96, 144, 192), 1, (0, 0, 0), 0, 16, 168, 56, 16, None, 16, "float32"),
-    # Stable Diffusion 2.1 at a fifth of the channels and half the latent's side
+    # Stable Diffusion 2.1 with a fifth of the channels and half the side of the latent
     "small": Size(
         (64, 128, 256, 256), 2, (1, 2, 4, 0), 4, 32, 4, 4, 32, (77, 256), 4, "float32"
     ),
@@ -38,7 +41,7 @@ SIZES = {
 
 
 def our_network(size: Size, dtype: str, attention: str = "auto"):
-    """The `UNet` of a size as training builds it; parameters are float32, `dtype` computes."""
+    """Builds our U-Net of a size as in training, with float32 parameters and `dtype` compute."""
     import jax
 
     from rdc_jax.models.unet import UNet
@@ -53,7 +56,7 @@ def our_network(size: Size, dtype: str, attention: str = "auto"):
 
 
 def torch_network(size: Size):
-    """The same network in diffusers, float32."""
+    """Builds the same network in diffusers, float32."""
     import diffusers
 
     def blocks(direction: str, heads: tuple[int, ...]) -> tuple[str, ...]:
@@ -73,7 +76,7 @@ def torch_network(size: Size):
         return diffusers.UNet2DModel(**shared, add_attention=False)
     return diffusers.UNet2DConditionModel(
         **shared,
-        # despite its name the number of heads; the last one also serves the middle
+        # Despite its name, this is the number of heads. The last one is also for the middle.
         attention_head_dim=(*size.heads[:-1], size.mid_heads),
         cross_attention_dim=size.context[1],
         use_linear_projection=True,
@@ -81,7 +84,10 @@ def torch_network(size: Size):
 
 
 def make_batch(size: Size, batch: int) -> dict[str, np.ndarray]:
-    """float32 inputs and target: noisy and target [B,h,w,C], timesteps [B], context [B,m,d]."""
+    """Draws float32 inputs and a target.
+
+    These are noisy and target [B,h,w,C], timesteps [B] and context [B,m,d].
+    """
     rng = np.random.default_rng(0)
 
     def draw(*shape):
@@ -98,7 +104,7 @@ def make_batch(size: Size, batch: int) -> dict[str, np.ndarray]:
 
 
 def random_params(model, batch: dict[str, np.ndarray]) -> dict:
-    """Random weights in every layer (conv_out starts at zero otherwise), as NumPy arrays."""
+    """Draws random weights for every layer, also for conv_out, as NumPy arrays."""
     import jax
 
     inputs = [batch[name][:1] for name in ("noisy", "timesteps", "context") if name in batch]
@@ -115,9 +121,10 @@ def random_params(model, batch: dict[str, np.ndarray]) -> dict:
 
 
 def torch_arrays(params: dict) -> dict[str, np.ndarray]:
-    """Our parameters (or gradients) by diffusers' names, '_' for '.', in PyTorch's layout.
+    """Converts our parameters or gradients to the names of diffusers and the layout of PyTorch.
 
-    Convolutions [kh,kw,in,out] become [out,in,kh,kw], dense kernels [in,out] become [out,in].
+    Names have '_' instead of '.'. Convolutions [kh,kw,in,out] become [out,in,kh,kw], and dense
+    kernels [in,out] become [out,in].
     """
     import jax
 
@@ -131,17 +138,17 @@ def torch_arrays(params: dict) -> dict[str, np.ndarray]:
 
 
 def copy_to_torch(params: dict, network) -> int:
-    """Copies our parameters into diffusers' network; the number of both.
+    """Copies our parameters into the network of diffusers and returns their number.
 
     Raises:
-      ValueError: names or shapes differ, so the networks are not the same.
+        ValueError: names or shapes differ, so the networks are not the same.
     """
     import torch
 
     arrays = torch_arrays(params)
     theirs = {name.replace(".", "_"): value for name, value in network.named_parameters()}
     if different := sorted(arrays.keys() ^ theirs.keys()):
-        raise ValueError(f"parameters that only one side has: {', '.join(different)}")
+        raise ValueError(f"parameters on only one side: {', '.join(different)}")
     for name, value in theirs.items():
         if arrays[name].shape != tuple(value.shape):
             raise ValueError(f"{name} is {arrays[name].shape} here, {tuple(value.shape)} there")

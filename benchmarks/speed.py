@@ -1,11 +1,11 @@
-"""Steady-state speed of encoding and decoding, in one command.
+"""Steady-state speed of encoding and decoding.
 
     python benchmarks/speed.py [--image FILE] [--repeats 10]
 
-Medians over the repeats after warm-up, from uint8 pixels in memory to bytes in memory and
-back. Model loading, compilation and file reading are outside and timed apart. Pillow's JPEG
-and AVIF on the same pixels and machine give the scale, as ratios. If the model has a module, what
-decoding with it costs at 1, 2, 4 and 8 steps follows, against tau 0.
+The figures are medians over the repeats after warm-up, from uint8 pixels in memory to bytes in
+memory and back. Model loading and compilation are timed separately. Ratios to Pillow's JPEG and
+AVIF, on the same pixels and machine, give a scale. If the model has a fusion module, decoding with
+1, 2, 4 and 8 steps of it is compared with tau 0.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MODULE_STEPS = (1, 2, 4, 8)
 
 
 def stage_seconds(call: partial) -> dict[str, float]:
-    """Seconds of each stage of one call, if the codec's report holds them, else nothing."""
+    """Returns the seconds of each stage of one call, or {} if the codec does not report them."""
     if "return_report" not in inspect.signature(call.func).parameters:
         return {}
     _, report = call(return_report=True)
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> dict:
     start = time.perf_counter()
     data = encode()
     first_encode = time.perf_counter() - start
-    module, codec.module = codec.module, None  # the base alone
+    module, codec.module = codec.module, None  # only the base codec
     decode = partial(codec.decode, data, steps=arguments.steps, tau=1.0)
     start = time.perf_counter()
     decode()
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> dict:
 
 
 def seconds_with_module(codec, data: bytes, tau: float, steps: int, arguments) -> float:
-    """Median seconds of a decode."""
+    """Returns the median seconds of decoding a file."""
     return median_seconds(partial(codec.decode, data, tau=tau, steps=steps), arguments.repeats)
 
 
@@ -122,10 +122,10 @@ def print_summary(results: dict) -> None:
     if module := results.get("module_seconds"):
         base = module["tau 0"]
         rows = [(name, f"{s:.3f}", f"{s / base:.2f}") for name, s in module.items()]
-        print("\n" + table(("the module, decode", "seconds", "ratio to tau 0"), rows))
+        print("\n" + table(("decode with fusion module", "seconds", "ratio to tau 0"), rows))
     first = results["first_call_seconds"]
     print(
-        f"\noutside the medians: model load {results['load_seconds']:.2f} s, first encode "
+        f"\nnot in the medians: model load {results['load_seconds']:.2f} s, first encode "
         f"{first['encode']:.2f} s, first decode {first['decode']:.2f} s (compilation included)"
     )
     print(json.dumps({"encode_s": ours["encode"], "decode_s": ours["decode"]}))
@@ -135,7 +135,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--image", default=None, help="default: 768x512 noise like a photograph")
+    parser.add_argument("--image", default=None, help="default: synthetic, 768 x 512")
     parser.add_argument("--model", default=None, help="name or folder; default: the shipped one")
     parser.add_argument("--quality", type=float, default=50.0)
     parser.add_argument("--steps", type=int, default=1, help="sampler steps of the decoder")
@@ -145,7 +145,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def exit_code(run: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
-    """Of a benchmark: 0, or 2 with one line on standard error for what the user can mend."""
+    """Runs a benchmark and returns its exit code.
+
+    The exit code is 0, or 2 with one line on standard error for an error the user can fix.
+    """
     try:
         run(arguments)
     except RdcError as error:

@@ -1,10 +1,10 @@
-"""How near files come to the size that was asked for, and in how many codings.
+"""Accuracy of target sizes, and the number of codings they need.
 
     python benchmarks/targets.py --data PHOTOS [--pairs 100] [--region]
 
-Draws pairs of a picture and a size, uniform in the logarithm between the picture's smallest and
-largest file, and prints how far below the sizes the files end. With --region the middle of every
-picture is important.
+The script draws pairs of an image and a target size. The logarithm of the size is uniform between
+the smallest and the largest file of the image. It prints how far the files are below the targets.
+With --region, the centre of every image is important.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from rdc_jax.importance import shapes
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder of pictures")
+    parser.add_argument("--data", required=True, help="folder of images")
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model")
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         f"{len(rows)} pairs: {np.sum(below < 0)} above the target; below it by "
         f"{100 * below.mean():.2f} % on average, {100 * below.max():.2f} % at most, "
         f"{np.sum(below > 0.02)} by more than 2 %; codings {codings.mean():.2f} on average, "
-        f"{int(codings.max())} at most; {seconds.mean():.2f} s a file"
+        f"{int(codings.max())} at most; {seconds.mean():.2f} s per file"
     )
 
 

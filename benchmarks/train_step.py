@@ -1,13 +1,13 @@
-"""A train step of our U-Net against the same network in PyTorch, in one command.
+"""Speed of a train step of our U-Net compared with the same network in PyTorch.
 
     python benchmarks/train_step.py [--size tiny|small|sd21] [--dtype bfloat16] [--batch 16]
 
-Both sides train one network: diffusers' U-Net and ours hold the same parameters (their number and
-the first loss are checked), see the same batch, and minimise the mean squared error with AdamW of
-the same settings. They take turns in one process after warm-up. Printed: our images per second
-divided by theirs (above 1 ours is faster), median and spread over the rounds, for the whole step
-and for its parts. `--size sd21` is the U-Net of Stable Diffusion 2.1 and is meant for a GPU.
-Compilation is outside and printed apart.
+Both sides train the same network. The U-Net of diffusers and ours have the same parameters (their
+number and the first loss are checked), see the same batch, and minimise the mean squared error with
+AdamW of the same settings. After warm-up, they take turns in one process. The script prints our
+images per second divided by theirs (above 1, ours is faster), as median and spread over the rounds,
+for the whole step and for its parts. `--size sd21` is the U-Net of Stable Diffusion 2.1 and needs a
+GPU. Compilation is not included and printed separately.
 """
 
 from __future__ import annotations
@@ -23,24 +23,32 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from paired_unet import SIZES, copy_to_torch, make_batch, our_network, random_params, torch_network
+from paired_unet import (
+    SIZES,
+    Size,
+    copy_to_torch,
+    make_batch,
+    our_network,
+    random_params,
+    torch_network,
+)
 from train_step_sides import Ours, Theirs
 
-# Most that the two first losses may differ, relative.
+# Largest relative difference of the two first losses.
 LOSS_TOLERANCE = {"float32": 1e-3, "bfloat16": 2e-2}
-# The layout of the PyTorch side: on CPUs the faster by measurement, on GPUs by common advice.
+# Layout of the PyTorch side: on CPUs the faster one as measured, on GPUs the recommended one.
 CHANNELS_LAST = {"cpu": False, "cuda": True}
-# Others' load above which the wall times of a run on CPU are doubtful.
+# Load average above which the wall times of a run on CPU are not reliable.
 BUSY_LOAD = 0.5
 
 
 def missing_packages() -> list[str]:
-    """Those of the `torch` extra that are not installed."""
+    """Returns the packages of the `torch` extra that are not installed."""
     return [name for name in ("torch", "diffusers") if importlib.util.find_spec(name) is None]
 
 
 def seconds(function: Callable[[], Any]) -> tuple[float, float]:
-    """Wall time of a call, and the processor time of all its threads."""
+    """Returns the wall time of a call, and the CPU time of all its threads, in seconds."""
     wall, processor = time.perf_counter(), time.process_time()
     function()
     return time.perf_counter() - wall, time.process_time() - processor
@@ -49,9 +57,18 @@ def seconds(function: Callable[[], Any]) -> tuple[float, float]:
 def alternate(
     ours: Callable[[int], Any], theirs: Callable[[int], Any], rounds: int, turn_seconds: float
 ) -> dict[str, dict[str, list[float]]]:
-    """{"wall"|"processor": {side: seconds per call, one a round}}: A B A B ... after warm-up.
+    """Times both sides in turns (A B A B ...), after a warm-up.
 
-    A turn repeats the call until it lasts about `turn_seconds`, as often on both sides.
+    A turn repeats the call until it lasts about `turn_seconds`, equally often on both sides.
+
+    Args:
+        ours: our function, which takes the number of repeats.
+        theirs: their function, which takes the number of repeats.
+        rounds: number of turns of each side.
+        turn_seconds: approximate length of a turn.
+
+    Returns:
+        {"wall" or "processor": {side: seconds per call, one value per round}}.
     """
     sides = {Ours.name: ours, Theirs.name: theirs}
     for _ in range(2):
@@ -66,7 +83,7 @@ def alternate(
 
 
 def ratios(times: dict[str, list[float]]) -> dict[str, float]:
-    """Our speed by theirs, round by round: median, least and greatest."""
+    """Returns our speed divided by theirs over the rounds: median, minimum and maximum."""
     each = [b / a for a, b in zip(times[Ours.name], times[Theirs.name], strict=True)]
     return {"median": statistics.median(each), "min": min(each), "max": max(each)}
 
@@ -77,6 +94,26 @@ PARTS = {
     "forward + backward": "gradient",
     "optimizer alone": "optimizer",
 }
+
+
+def make_sides(
+    size: Size, count: int, dtype: str, attention: str, torch_options: tuple[str, bool, bool]
+) -> tuple[Ours, Theirs, int]:
+    """Builds both sides with equal weights, and returns them and the number of parameters.
+
+    Args:
+        size: the network.
+        count: number of examples in the batch.
+        dtype: compute dtype.
+        attention: attention kernel of our side.
+        torch_options: device, channels last, and compiled for PyTorch.
+    """
+    batch = make_batch(size, count)
+    model = our_network(size, dtype, attention)
+    params = random_params(model, batch)
+    network = torch_network(size)
+    parameters = copy_to_torch(params, network)
+    return Ours(model, params, batch), Theirs(network, batch, dtype, *torch_options), parameters
 
 
 def run(arguments: argparse.Namespace) -> dict:
@@ -96,20 +133,14 @@ def run(arguments: argparse.Namespace) -> dict:
         raise SystemExit(f"jax runs on {jax.default_backend()}, torch on {device}: no comparison")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    torch.set_float32_matmul_precision("high")  # jax's default on GPUs; no effect on CPUs
+    torch.set_float32_matmul_precision("high")  # the default of jax on GPUs; no effect on CPUs
     channels_last, compiled = arguments.channels_last, arguments.compile
     channels_last = channels_last if channels_last is not None else CHANNELS_LAST[device]
     compiled = compiled if compiled is not None else gpu
 
-    batch = make_batch(size, count)
-    model = our_network(size, dtype, arguments.attention)
-    params = random_params(model, batch)
-    network = torch_network(size)
-    parameters = copy_to_torch(params, network)
-    ours = Ours(model, params, batch)
-    theirs = Theirs(network, batch, dtype, device, channels_last, compiled)
-    del params
-
+    ours, theirs, parameters = make_sides(
+        size, count, dtype, arguments.attention, (device, channels_last, compiled)
+    )
     first = {side.name: side.forward() for side in (ours, theirs)}
     difference = abs(first["rdc"] / first["torch"] - 1)
     results = {
@@ -137,7 +168,7 @@ def run(arguments: argparse.Namespace) -> dict:
         times = alternate(
             getattr(ours, method), getattr(theirs, method), arguments.rounds, arguments.turn_seconds
         )
-        if part == "train step":  # both have made as many steps
+        if part == "train step":  # both sides have made the same number of steps
             results["last_loss"] = {side.name: side.step() for side in (ours, theirs)}
         results["seconds"][part] = times
         results["ratio"][part] = {clock: ratios(times[clock]) for clock in times}
@@ -162,7 +193,7 @@ def print_setting(results: dict) -> None:
         flush=True,
     )
     if results["load_before"] > BUSY_LOAD:
-        print(f"load average {results['load_before']:.1f}: others compute here, wall times mislead")
+        print(f"load average {results['load_before']:.1f}: the machine is busy, do not trust times")
 
 
 def print_summary(results: dict) -> None:
@@ -170,7 +201,7 @@ def print_summary(results: dict) -> None:
 
     last, start = results["last_loss"], results["first_step_seconds"]
     print(
-        f"last loss:  rdc {last['rdc']:.6f}, torch {last['torch']:.6f}, after as many steps\n"
+        f"last loss:  rdc {last['rdc']:.6f}, torch {last['torch']:.6f}, after equally many steps\n"
         f"first step with compilation: rdc {start['rdc']:.1f} s, torch {start['torch']:.1f} s\n"
     )
     medians = {
@@ -207,15 +238,15 @@ def main(argv: list[str] | None = None) -> int:
     )
     choice = argparse.BooleanOptionalAction
     parser.add_argument("--size", choices=tuple(SIZES), default="small")
-    parser.add_argument("--dtype", choices=tuple(LOSS_TOLERANCE), help="of the computation")
-    parser.add_argument("--batch", type=int, help="default: by size")
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each side")
-    parser.add_argument("--turn-seconds", type=float, default=1.0, help="least length of a turn")
+    parser.add_argument("--dtype", choices=tuple(LOSS_TOLERANCE), help="compute dtype")
+    parser.add_argument("--batch", type=int, help="default: that of the size")
+    parser.add_argument("--rounds", type=int, default=9, help="number of turns of each side")
+    parser.add_argument("--turn-seconds", type=float, default=1.0, help="shortest turn")
     parser.add_argument("--threads", type=int, help="CPU cores for both; default: all")
     parser.add_argument("--compile", action=choice, help="torch.compile; default: on GPUs")
     parser.add_argument("--channels-last", action=choice, help="layout of torch; default: on GPUs")
     parser.add_argument(
-        "--attention", choices=("auto", "xla", "cudnn"), default="auto", help="ours"
+        "--attention", choices=("auto", "xla", "cudnn"), default="auto", help="of our side"
     )
     parser.add_argument("--out", default=None, help="results as JSON")
     arguments = parser.parse_args(argv)
@@ -223,7 +254,7 @@ def main(argv: list[str] | None = None) -> int:
         names = " and ".join(missing)
         print(f"error: {names} not installed: pip install 'rdc_jax[torch]'", file=sys.stderr)
         return 2
-    # Before jax and torch are imported: leave each other memory, count the cores allowed.
+    # Must come before jax and torch are imported: they share memory and the allowed cores.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if arguments.threads and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])

@@ -1,4 +1,4 @@
-"""The two sides of the train-step comparison: what each of them runs, timed by `train_step.py`."""
+"""The two sides of the train-step comparison, which `train_step.py` times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OPTIMIZER = dict(learning_rate=1e-4, b1=0.9, b2=0.999, eps=1e-8, weight_decay=1e
 
 
 def our_loss(model, params: Any, batch: dict[str, Any]):
-    """Mean squared error of the prediction, float32."""
+    """Returns the mean squared error of the prediction, float32."""
     import jax.numpy as jnp
 
     prediction = model.apply(
@@ -21,7 +21,7 @@ def our_loss(model, params: Any, batch: dict[str, Any]):
 
 
 def torch_loss(network, batch: dict[str, Any], dtype: str):
-    """The same in PyTorch; bfloat16 by autocast, as parameters stay float32."""
+    """Returns the same in PyTorch. bfloat16 uses autocast, so parameters stay float32."""
     import torch
 
     device = batch["noisy"].device.type
@@ -32,7 +32,7 @@ def torch_loss(network, batch: dict[str, Any], dtype: str):
 
 
 def torch_batch(batch: dict[str, np.ndarray], device: str, channels_last: bool) -> dict:
-    """The batch as tensors, pictures [B,C,h,w]."""
+    """Converts a batch to tensors, with images as [B,C,h,w]."""
     import torch
 
     def tensor(array):
@@ -45,7 +45,7 @@ def torch_batch(batch: dict[str, np.ndarray], device: str, channels_last: bool) 
 
 
 class Ours:
-    """Our side: each part is a compiled function that returns when its work is done."""
+    """Our side. Each method runs a compiled function and returns when its work is done."""
 
     name = "rdc"
 
@@ -86,7 +86,7 @@ class Ours:
 
     def gradient(self, repeats: int = 1) -> float:
         for _ in range(repeats):
-            self._gradients = None  # as the other side: the old ones need not live on
+            self._gradients = None  # frees the old gradients first, as the other side does
             value, self._gradients = self._value_and_grad(self._state[0], self._batch)
         return float(value)
 
@@ -99,7 +99,7 @@ class Ours:
 
 
 class Theirs:
-    """PyTorch's side, with the same methods."""
+    """The side of PyTorch, with the same methods."""
 
     name = "torch"
 

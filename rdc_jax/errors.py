@@ -1,5 +1,5 @@
-"""The one exception type that is meant to be read by the user."""
+"""The exception type whose message is for the user."""
 
 
 class RdcError(ValueError):
-    """An error whose text is one line for the user: what is wrong and how to mend it."""
+    """An error with a one-line message for the user: what is wrong and how to fix it."""

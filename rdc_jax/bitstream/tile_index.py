@@ -73,10 +73,12 @@ class Grid(NamedTuple):
 
     @property
     def rows(self) -> int:
+        """Number of tiles from top to bottom."""
         return -(-self.height // self.side)
 
     @property
     def columns(self) -> int:
+        """Number of tiles from left to right."""
         return -(-self.width // self.side)
 
     def window(self, number: int) -> Window:

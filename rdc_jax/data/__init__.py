@@ -1,1 +1,1 @@
-"""Training data: image sources, random importance maps, and the grain pipeline that joins them."""
+"""Training data: image sources, random importance maps, and the grain pipeline."""

@@ -1,4 +1,4 @@
-"""Images in ArrayRecord shards, such as `rdc data prepare` writes."""
+"""Images from ArrayRecord shards, such as those of `rdc data prepare`."""
 
 import glob
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from rdc_jax.errors import RdcError
 class ArrayRecordSource(ReplacingSource):
     """The images of ArrayRecord shards, in the order of the sorted shards.
 
-    Records are as `records` describes. Those that are damaged, on disk or as images, are replaced
-    (see ReplacingSource), and those with a side below `records.MIN_SIDE` too.
+    `records` describes the records. Damaged records, damaged images, and images with a side below
+    `records.MIN_SIDE` are replaced (see ReplacingSource).
 
     Args:
         paths: a folder of shards, a shard, a pattern with * ? [], or a list of shards.
 
     Raises:
-        RdcError: a shard is missing or cannot be opened, or there are none.
+        RdcError: a shard is missing or cannot be opened, or there are no shards.
     """
 
     def __init__(self, paths: str | Path | Sequence[str | Path]):
@@ -39,7 +39,7 @@ class ArrayRecordSource(ReplacingSource):
         name = f"record {key} {self._where}"
         try:
             data = self._records[int(key)]
-        except Exception as error:  # the reader's errors have no common type
+        except Exception as error:  # the reader raises exceptions without a common type
             raise RdcError(f"{name} is damaged: {error}") from error
         try:
             record = records.unpack(data)
@@ -49,13 +49,13 @@ class ArrayRecordSource(ReplacingSource):
 
 
 def find_shards(paths: str | Path | Sequence[str | Path]) -> list[str]:
-    """The shards that `paths` stands for (see ArrayRecordSource), sorted unless they are a list."""
+    """Returns the shards that `paths` names (see ArrayRecordSource), sorted unless it is a list."""
     if not isinstance(paths, str | Path):
         shards = [str(p) for p in paths]
     elif (folder := Path(paths).expanduser()).is_dir():
         if (folder / MANIFEST).is_file():
             shards = [str(folder / n) for n in read_manifest(folder, "images")["files"]]
-        else:  # shards of others: photos.arrayrecord, photos.array_record-00000-of-00008
+        else:  # other tools name shards photos.arrayrecord or photos.array_record-00000-of-00008
             found = [*folder.glob("*.arrayrecord*"), *folder.glob("*.array_record*")]
             shards = sorted(str(p) for p in found if p.suffix != ".tmp")
     else:
@@ -67,13 +67,17 @@ def find_shards(paths: str | Path | Sequence[str | Path]) -> list[str]:
 
 
 def open_shards(shards: list[str]):
-    """Their records as one sequence of bytes; RdcError naming a shard that cannot be opened."""
+    """Opens shards as one sequence of records in bytes.
+
+    Raises:
+        RdcError: a shard cannot be opened. The message names it.
+    """
     from array_record.python import array_record_module
     from array_record.python.array_record_data_source import ArrayRecordDataSource
 
     try:
         return ArrayRecordDataSource(shards)
-    except Exception:  # the message rarely says which shard it is about
+    except Exception:  # the message rarely names the shard, so each one is tried
         for shard in shards:
             if not Path(shard).is_file():
                 raise RdcError(f"data.path: no file '{shard}'") from None

@@ -1,4 +1,4 @@
-"""Random square crops of an image or its latents, and by the same draw of maps beside them."""
+"""Random square crops of images or latents. A mask is cropped by the same draw as its image."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import numpy as np
 from PIL import Image
 
 WHOLE_SIDE_PROBABILITY = 0.1
-"""How often a crop covers the whole short side of its image instead of a box near its own size."""
+"""Probability that a crop covers the whole short side of its image."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of an image, then turned by `turn` quarters and perhaps flipped, in pixels."""
+    """A square of an image, in pixels, that is then turned by `turn` quarters and maybe flipped."""
 
     top: int
     left: int
@@ -20,25 +20,25 @@ class Crop:
     flip: bool
 
     def of(self, array: np.ndarray) -> np.ndarray:
-        """The crop of an array [height, width, ...] at its own resolution: [side, side, ...]."""
+        """Crops an array [height, width, ...] at its own resolution to [side, side, ...]."""
         return self.turned(self.box(array))
 
     def box(self, array: np.ndarray) -> np.ndarray:
-        """The square of an array [height, width, ...], not yet turned."""
+        """Returns the square of an array [height, width, ...] before turning."""
         return array[self.top : self.top + self.side, self.left : self.left + self.side]
 
     def turned(self, box: np.ndarray) -> np.ndarray:
-        """A square [n, n, ...], turned and flipped, contiguous."""
+        """Turns and flips a square [n, n, ...]. The result is contiguous."""
         box = np.rot90(box, self.turn)  # with the four turns, one flip gives all eight symmetries
         return np.ascontiguousarray(box[:, ::-1] if self.flip else box)
 
 
 @dataclass(frozen=True)
-class Window:
-    """A square of one of a photo's tiles, in elements of the latent.
+class LatentCrop:
+    """A square of one of a photo's tiles, in latent pixels.
 
-    Never scaled, turned or flipped: that of an image is not the same of its latent, because an
-    autoencoder is not equivariant.
+    Latents are never scaled, turned or flipped. An autoencoder is not equivariant, so the latent of
+    a turned image is not the turned latent.
     """
 
     tile: int
@@ -47,24 +47,36 @@ class Window:
     side: int
 
     def of(self, tiles: np.ndarray) -> np.ndarray:
-        """The window of an array [tiles, h, w, ...]: [side, side, ...], contiguous."""
+        """Crops an array [tiles, h, w, ...] to [side, side, ...]. The result is contiguous."""
         rows, columns = (slice(start, start + self.side) for start in (self.top, self.left))
         return np.ascontiguousarray(tiles[self.tile, rows, columns])
 
 
-def draw_window(rng: np.random.Generator, shape: tuple[int, ...], side: int) -> Window:
-    """A random window of latents of shape (tiles, h, w, C); `side` is at most h and w."""
+def draw_latent_crop(rng: np.random.Generator, shape: tuple[int, ...], side: int) -> LatentCrop:
+    """Draws a random square of latents.
+
+    Args:
+        rng: source of all randomness.
+        shape: shape of the latents, (tiles, h, w, C).
+        side: side of the square in latent pixels, at most h and w.
+    """
     tiles, height, width = shape[:3]
     tile = int(rng.integers(tiles))
     top, left = (int(rng.integers(length - side + 1)) for length in (height, width))
-    return Window(tile, top, left, side)
+    return LatentCrop(tile, top, left, side)
 
 
 def draw_crop(rng: np.random.Generator, height: int, width: int, size: int) -> Crop:
-    """A random square of an image, flipped and turned at random.
+    """Draws a random square of an image, turned and flipped at random.
 
-    Its side is size * 2**u, u uniform in [0, 1), at most the image's short side; now and then it
-    is the whole short side.
+    Its side is size * 2**u with u uniform in [0, 1), but at most the image's short side. With
+    WHOLE_SIDE_PROBABILITY it is the whole short side.
+
+    Args:
+        rng: source of all randomness.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+        size: side of the scaled crop in pixels.
     """
     short = min(height, width)
     side = round(size * 2.0 ** rng.uniform(0.0, 1.0))
@@ -77,21 +89,26 @@ def draw_crop(rng: np.random.Generator, height: int, width: int, size: int) -> C
 
 
 def draw_upright_crop(rng: np.random.Generator, height: int, width: int, size: int) -> Crop:
-    """A random square of `size` pixels at the image's own scale, neither turned nor flipped.
+    """Draws a random square at the image's own scale, neither turned nor flipped.
 
-    `size` is at most the image's short side. For text and screens, whose letters and lines lie on
-    whole pixels and stand upright.
+    This suits text and screens, whose letters and lines are upright and lie on whole pixels.
+
+    Args:
+        rng: source of all randomness.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+        size: side of the crop in pixels, at most the image's short side.
     """
     top, left = (int(rng.integers(length - size + 1)) for length in (height, width))
     return Crop(top, left, size, turn=0, flip=False)
 
 
 def crop_image(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
-    """The crop, scaled to `size`: every pixel is interpolated from real ones, nothing is padded.
+    """Crops an image and scales the crop to `size`. Nothing is padded.
 
     Args:
         image: uint8 [height, width, 3].
-        crop: which square.
+        crop: the square.
         size: side of the result in pixels.
 
     Returns:
@@ -100,6 +117,6 @@ def crop_image(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
     box = crop.box(image)
     if crop.side != size:
         kernel = Image.Resampling.LANCZOS if crop.side > size else Image.Resampling.BICUBIC
-        picture = Image.fromarray(np.ascontiguousarray(box))
-        box = np.asarray(picture.resize((size, size), kernel, reducing_gap=3.0))
+        square = Image.fromarray(np.ascontiguousarray(box))
+        box = np.asarray(square.resize((size, size), kernel, reducing_gap=3.0))
     return crop.turned(box)

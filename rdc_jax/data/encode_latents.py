@@ -1,8 +1,8 @@
-"""Photos -> ArrayRecord shards of their latents, so that training need not run the autoencoder.
+"""Encoding of photos as ArrayRecord shards of latents, so that training can skip the autoencoder.
 
-The shards are as `shards` describes, their records as `latent_records` does, one a photo, in the
-order of the source. What the autoencoder is stays with the caller: here it is a function of a
-batch of tiles. Threads read and cut photos while that function runs.
+`shards` describes the shards and `latent_records` the records. There is one record per photo, in
+the order of the source. The caller provides the autoencoder as a function of a batch of tiles.
+Threads read and cut photos while that function runs.
 """
 
 import math
@@ -24,23 +24,23 @@ from rdc_jax.data.tiles import covering_squares, tile_labels, tile_pixels
 from rdc_jax.errors import RdcError
 
 Encode = Callable[[np.ndarray], np.ndarray]
-"""uint8 [batch, tile, tile, 3] -> float16 [batch, tile / 8, tile / 8, C], always of one batch."""
+"""uint8 [batch, tile, tile, 3] -> float16 [batch, tile / 8, tile / 8, C]. The batch is constant."""
 
 SHARD_PHOTOS = 1024
-"""Photos per shard unless the number of shards is given."""
+"""Default number of photos per shard."""
 MAX_TILE_PIXELS = 2**29
-"""Photos whose tiles have more are skipped: strips, a few pixels wide, that would be scaled up."""
+"""Photos with more pixels in all tiles are skipped: strips of a few pixels, scaled up a lot."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the content of the shards.
+    """Settings that determine the content of the shards.
 
     Attributes:
         tile: side of the tiles in pixels, a multiple of 8.
-        latent_channels: C.
+        latent_channels: number of channels C of the latents.
         autoencoder: identity of the autoencoder, see `latent_source.autoencoder_identity`.
-        compute_dtype: what it computes in.
+        compute_dtype: name of the dtype that the autoencoder computes in.
     """
 
     tile: int
@@ -51,13 +51,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo, cut.
+    """A photo cut into tiles.
 
     Attributes:
-        name: of the photo.
+        name: name of the photo.
         tiles: uint8 [tiles, tile, tile, 3].
-        boxes: int32 [tiles, 3], top, left and side in pixels of the photo.
-        masks: uint8 [tiles, tile / 8, tile / 8], segment numbers.
+        boxes: int32 [tiles, 3], top, left and side of each tile in pixels of the photo.
+        masks: uint8 [tiles, tile / 8, tile / 8], segment numbers, or None.
     """
 
     name: str
@@ -77,21 +77,24 @@ def encode_latents(
     threads: int = 8,
     progress: bool | None = None,
 ) -> dict[str, Any]:
-    """Writes the shards that are not there yet; returns the content of the manifest.
+    """Writes all missing shards.
 
     Args:
-        source: of images, see `sources`.
-        out: folder of the shards, made if need be.
-        settings: of the autoencoder and the tiles.
-        encode: the autoencoder; takes `batch` tiles at a time.
-        batch: tiles.
-        shards: how many; default: one for each SHARD_PHOTOS photos.
-        threads: that read photos.
-        progress: whether to show a bar; None shows it on a terminal.
+        source: image source, see `sources`.
+        out: folder of the shards, created if it does not exist.
+        settings: settings of the autoencoder and the tiles.
+        encode: the autoencoder. It takes `batch` tiles at a time.
+        batch: number of tiles per call of `encode`.
+        shards: number of shards; by default one per SHARD_PHOTOS photos.
+        threads: number of threads that read photos.
+        progress: True to show a progress bar; None to show it on a terminal.
+
+    Returns:
+        The content of the manifest.
 
     Raises:
-        RdcError: not one photo is readable, the source vanishes, a latent is not finite in
-            float16, `out` holds shards made otherwise, or cannot be written.
+        RdcError: no photo is readable, the source disappears, a latent is not finite in float16,
+            `out` holds shards made with other settings, or `out` cannot be written.
     """
     out = Path(out).expanduser()
     count = min(shards or math.ceil(len(source) / SHARD_PHOTOS), len(source))
@@ -124,7 +127,15 @@ def encode_latents(
 def read_ahead(
     readers: Executor, source: Any, indices: Sequence[int], tile: int, ahead: int
 ) -> Iterator[Photo | tuple[str, str]]:
-    """The photos in order, or (name, reason) of those that cannot be used."""
+    """Yields photos in order, or (name, reason) for unusable ones, and reads some in advance.
+
+    Args:
+        readers: executor that reads photos.
+        source: image source.
+        indices: the photos to read.
+        tile: side of the tiles in pixels.
+        ahead: number of photos to read in advance.
+    """
     running: deque = deque()
     waiting = iter(indices)
     while True:
@@ -138,7 +149,13 @@ def read_ahead(
 
 
 def read_photo(source: Any, index: int, tile: int) -> Photo | tuple[str, str]:
-    """One photo, cut, or (name, reason) when it cannot be used."""
+    """Reads a photo and cuts it into tiles, or returns (name, reason) if it is unusable.
+
+    Args:
+        source: image source.
+        index: number of the photo in the source.
+        tile: side of the tiles in pixels.
+    """
     name = source.name(index)
     try:
         example = source.read(index)
@@ -164,7 +181,18 @@ def write_shard(
     batch: int,
     photos: Iterable[Photo | tuple[str, str]],
 ) -> dict[str, Any]:
-    """Writes one shard, or none when no photo of it is usable; returns its manifest entry."""
+    """Writes one shard, or no file if none of its photos is usable.
+
+    Args:
+        path: the shard.
+        settings: settings of the autoencoder and the tiles.
+        encode: the autoencoder.
+        batch: number of tiles per call of `encode`.
+        photos: from `read_ahead`.
+
+    Returns:
+        The shard's entry in the manifest.
+    """
     tiles = enlarged = masks = 0
     skipped: list[tuple[str, str]] = []
     with ShardWriter(path) as writer:
@@ -188,7 +216,15 @@ def write_shard(
 def encoded(
     photos: Iterable[Photo], encode: Encode, batch: int
 ) -> Iterator[tuple[Photo, np.ndarray]]:
-    """Every photo with its latents, float16 [tiles, h, w, C]; batches run across photos."""
+    """Yields each photo with its latents, float16 [tiles, h, w, C].
+
+    A batch can hold tiles of several photos.
+
+    Args:
+        photos: photos cut into tiles.
+        encode: the autoencoder.
+        batch: number of tiles per call of `encode`.
+    """
     waiting: deque[Photo] = deque()
     pixels: list[np.ndarray] = []
     latents: list[np.ndarray] = []
@@ -202,7 +238,7 @@ def encoded(
         while waiting and len(latents) >= (number := len(waiting[0].tiles)):
             yield waiting.popleft(), np.stack(latents[:number])
             latents = latents[number:]
-    if pixels:  # the last batch is filled up with copies
+    if pixels:  # the last batch is filled with copies
         filled = np.stack(pixels + [pixels[-1]] * (batch - len(pixels)))
         latents += checked(encode(filled), waiting)[: len(pixels)]
     for photo in waiting:
@@ -212,7 +248,7 @@ def encoded(
 
 
 def checked(latents: np.ndarray, photos: Sequence[Photo]) -> list[np.ndarray]:
-    """The latents of a batch, one by one; RdcError when float16 does not hold them."""
+    """Returns the latents of a batch as a list. Raises RdcError if they are not finite."""
     if not np.isfinite(latents).all():
         names = f"'{photos[0].name}'" + (f" to '{photos[-1].name}'" if len(photos) > 1 else "")
         raise RdcError(f"the latents of {names} are not finite or overflow float16")
@@ -222,7 +258,7 @@ def checked(latents: np.ndarray, photos: Sequence[Photo]) -> list[np.ndarray]:
 def _usable(
     photos: Iterable[Photo | tuple[str, str]], skipped: list[tuple[str, str]]
 ) -> Iterator[Photo]:
-    """The photos; what cannot be used is noted in `skipped`."""
+    """Yields the usable photos and appends the others to `skipped`."""
     for photo in photos:
         if isinstance(photo, Photo):
             yield photo

@@ -1,4 +1,4 @@
-"""From an image of a source to a training example: a crop and its importance map."""
+"""Training examples: a crop of an image and an importance map."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rdc_jax.data.crops import Crop, crop_image, draw_crop, draw_upright_crop, draw_window
+from rdc_jax.data.crops import Crop, crop_image, draw_crop, draw_latent_crop, draw_upright_crop
 from rdc_jax.data.latent_records import LATENT_PIXELS
 from rdc_jax.data.low_light import darken
 from rdc_jax.data.masks import DEFAULT_MIXTURE, random_importance, segment_importance
@@ -14,27 +14,27 @@ from rdc_jax.data.ragged import continued, draw_true_size
 from rdc_jax.errors import RdcError
 
 SEGMENTATION_SHARE = 0.5
-"""Of the examples that have a segmentation, how many take their map from it."""
+"""Share of the examples with a segmentation whose importance map comes from it."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How examples are made.
+    """How to make training examples.
 
     Attributes:
         crop_size: side of the crops in pixels, a multiple of `cell_size`.
         cell_size: side of a cell of the importance map in pixels.
         num_levels: number of importance levels, 1 to 256.
         mixture: probability of each kind of map (see `masks.random_importance`).
-        segmentation_share: of the examples that have a segmentation, how many take their map from
-            it: a random part of the segments is the region of interest. The others, and those
-            whose crop lies in one segment, take a random map.
+        segmentation_share: share of the examples with a segmentation whose map comes from it. A
+            random part of the segments is then the region of interest. Other examples, and those
+            whose crop lies in a single segment, get a random map.
         darken_share: share of the crops that `low_light.darken` darkens.
         ragged_share: share of the crops with a border as in `ragged`.
         upright_share: share of the crops at the image's own scale, neither turned nor flipped.
 
     Raises:
-        RdcError: a size or a share does not fit.
+        RdcError: a size or a share is out of range.
     """
 
     crop_size: int
@@ -64,25 +64,25 @@ class Recipe:
 def make_example(
     recipe: Recipe, example: Mapping[str, Any], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """One training example.
+    """Makes one training example.
 
-    A share of 0 draws nothing from `rng`, so that a recipe without an augmentation gives the same
-    examples as before there was one.
+    A share of 0 draws nothing from `rng`. So a recipe without an augmentation gives the same
+    examples as a version of this program without it.
 
     Args:
-        recipe: Crop size, shares and settings of the maps.
-        example: of a source, see `pipeline.training_iterator`.
+        recipe: crop size, shares and settings of the maps.
+        example: example of a source, see `pipeline.training_iterator`.
         rng: source of all randomness.
 
     Returns:
         {"image": uint8 [crop_size, crop_size, 3], "importance": uint8 [cells, cells]} with cells =
-        crop_size / cell_size; from latents "latent" instead of "image", see `training_iterator`.
+        crop_size / cell_size. Latents give "latent" instead of "image", see `training_iterator`.
     """
     size, cells = recipe.crop_size, recipe.crop_size // recipe.cell_size
     true_size = (size, size)
     if "latents" in example:
         name = "latent"
-        crop = draw_window(rng, example["latents"].shape, size // LATENT_PIXELS)
+        crop = draw_latent_crop(rng, example["latents"].shape, size // LATENT_PIXELS)
         image = crop.of(example["latents"])
     else:
         name = "image"

@@ -1,4 +1,4 @@
-"""Images of a folder."""
+"""Images from a folder."""
 
 import threading
 from pathlib import Path
@@ -13,16 +13,23 @@ from rdc_jax.images import formats, read_image
 
 
 class FolderSource(ReplacingSource):
-    """All jpg, png and webp images below a folder, in sorted order.
+    """All jpg, png and webp images in a folder and its subfolders, in sorted order.
 
-    Images are decoded when first asked for and, with `cache`, kept in memory up to `cache_bytes`.
-    Images that cannot be read are replaced (see ReplacingSource), and those with a side below
-    `records.MIN_SIDE` too.
-
-    Raises RdcError when the folder is missing or has no images, and when it vanishes later.
+    Unreadable images and images with a side below `records.MIN_SIDE` are replaced (see
+    ReplacingSource). Reading raises RdcError if the folder disappears.
     """
 
     def __init__(self, path: str | Path, cache: bool = True, *, cache_bytes: int = 4 << 30):
+        """Lists the images of a folder.
+
+        Args:
+            path: the folder.
+            cache: True to keep decoded images in memory.
+            cache_bytes: limit of the cache in bytes.
+
+        Raises:
+            RdcError: the folder is missing or has no images.
+        """
         root = Path(path).expanduser()
         try:
             paths = image_paths(root)
@@ -36,11 +43,11 @@ class FolderSource(ReplacingSource):
 
     @property
     def paths(self) -> list[Path]:
-        """The files, one an index."""
+        """The file of each index."""
         return list(self._keys)
 
     def read(self, index: int) -> dict[str, np.ndarray]:
-        """As in ReplacingSource; the error does not repeat the path, which `name` says."""
+        """Like ReplacingSource.read, but the error message omits the path, which `name` gives."""
         try:
             return super().read(index)
         except SourceGone:
@@ -69,7 +76,7 @@ class FolderSource(ReplacingSource):
 
 
 def image_paths(root: Path) -> list[Path]:
-    """All images below a folder, sorted; RdcError when there is no folder or no image."""
+    """Returns all images below a folder, sorted. Raises RdcError without a folder or images."""
     if not root.is_dir():
         raise RdcError(f"no folder '{root}'; name a folder of images")
     paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in formats.COMMON and p.is_file())
@@ -79,10 +86,10 @@ def image_paths(root: Path) -> list[Path]:
 
 
 class _Cache:
-    """Decoded images by path, filled until `limit` bytes are held and then left as it is.
+    """Decoded images by path, filled up to `limit` bytes and never evicted.
 
-    Nothing is evicted: shuffled epochs visit every image once, so with a set larger than the
-    limit a full least-recently-used cache would never be hit, while this one keeps its share.
+    A shuffled epoch visits every image once. If the set is larger than the limit, a cache that
+    evicts the least recently used image is almost never hit. This cache keeps its share of hits.
     """
 
     def __init__(self, limit: int):

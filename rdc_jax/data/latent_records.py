@@ -1,17 +1,17 @@
 """The latents of one photo as an ArrayRecord record.
 
-A photo is cut into square tiles of one size, and each is encoded by itself. The record has the
-fields of `records` behind its own magic:
+A photo is cut into square tiles of one size, and each tile is encoded separately. The record has a
+magic of its own, followed by fields as in `records`:
 
     "RDCL" 0x01                                  magic and version
     "S"   4 uint32   number of tiles, latent height, latent width, channels
     "L"   float16    [tiles, h, w, C]   the latents
     "O"   3 int32    [tiles, 3]         top, left and side of each tile in pixels of the photo
-    "M"   uint8      [tiles, h, w]      segment numbers, where the photo has a segmentation
+    "M"   uint8      [tiles, h, w]      segment numbers, if the photo has a segmentation
     "N"   UTF-8                         the photo's name, for messages
 
-all little-endian. A side other than the tiles' common one means that the photo was smaller, and
-scaled up.
+All numbers are little-endian. A side that differs from the common side of the tiles means that the
+photo was smaller and was scaled up.
 """
 
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ from rdc_jax.data.records import pack_fields, unpack_fields
 from rdc_jax.errors import RdcError
 
 LATENT_PIXELS = 8
-"""Side in image pixels of what one element of a latent stands for."""
+"""Image pixels per latent pixel along a side."""
 
 MAGIC = b"RDCL\x01"
 
 
 @dataclass(frozen=True)
 class LatentRecord:
-    """All tiles of a photo.
+    """The latents of all tiles of a photo.
 
     Attributes:
         latents: float16 [tiles, h, w, C].
-        boxes: int32 [tiles, 3], top, left and side in pixels of the photo.
-        masks: uint8 [tiles, h, w], the number of the segment in the middle of each element.
-        name: of the photo.
+        boxes: int32 [tiles, 3], top, left and side of each tile in pixels of the photo.
+        masks: uint8 [tiles, h, w], segment number at the centre of each latent pixel, or None.
+        name: name of the photo.
     """
 
     latents: np.ndarray
@@ -46,7 +46,7 @@ class LatentRecord:
 
 
 def pack(record: LatentRecord) -> bytes:
-    """The record in the format above."""
+    """Returns a record in the format of the module docstring."""
     fields = {
         b"N": record.name.encode(errors="surrogateescape"),
         b"S": np.array(record.latents.shape, "<u4").tobytes(),
@@ -58,7 +58,7 @@ def pack(record: LatentRecord) -> bytes:
 
 
 def unpack(data: bytes) -> LatentRecord:
-    """The inverse of `pack`; RdcError when something is missing or the sizes do not fit."""
+    """Inverse of `pack`. Raises RdcError if a field is missing or sizes do not match."""
     fields = unpack_fields(MAGIC, data)
     try:
         shape = tuple(np.frombuffer(fields[b"S"], "<u4").tolist())

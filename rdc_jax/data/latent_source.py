@@ -1,4 +1,4 @@
-"""Latents in ArrayRecord shards, such as `rdc data encode-latents` writes."""
+"""Latents from ArrayRecord shards, such as those of `rdc data encode-latents`."""
 
 import hashlib
 import json
@@ -17,28 +17,29 @@ from rdc_jax.errors import RdcError
 
 
 class LatentSource(ReplacingSource):
-    """The encoded photos of a folder, an example each: the latents of all its tiles.
+    """The encoded photos of a folder. Each example holds the latents of all tiles of a photo.
 
     Damaged records are replaced (see ReplacingSource).
 
     Args:
-        path: OUT of `rdc data encode-latents`.
+        path: output folder of `rdc data encode-latents`.
 
     Raises:
-        RdcError: it is no such folder, or unfinished.
+        RdcError: the folder is missing, unfinished, or not such a folder.
 
     Attributes:
         tile: side of the tiles in pixels.
-        latent_channels: C.
-        autoencoder: identity of the autoencoder that made them (see `autoencoder_identity`).
+        latent_channels: number of channels C of the latents.
+        autoencoder: identity of the autoencoder that made the latents (see
+            `autoencoder_identity`).
     """
 
     def __init__(self, path: str | Path):
         folder = Path(path).expanduser()
         if not folder.is_dir():
             raise RdcError(
-                f"data.path: no folder '{folder}'; with data.kind=latents it is the OUT of "
-                "`rdc data encode-latents`"
+                f"data.path: no folder '{folder}'; with data.kind=latents, name the output folder "
+                "of `rdc data encode-latents`"
             )
         manifest = read_manifest(folder, "latents")
         settings = manifest["settings"]
@@ -49,11 +50,11 @@ class LatentSource(ReplacingSource):
         super().__init__(np.arange(len(self._records)), f"in {folder}")
 
     def _load(self, key: int) -> dict[str, np.ndarray]:
-        """{"latents": float16 [tiles, h, w, C]}, perhaps with "mask": uint8 [tiles, h, w]."""
+        """Returns {"latents": float16 [tiles, h, w, C]} and maybe "mask": uint8 [tiles, h, w]."""
         name = f"record {key} {self._where}"
         try:
             data = self._records[int(key)]
-        except Exception as error:  # the reader's errors have no common type
+        except Exception as error:  # the reader raises exceptions without a common type
             raise RdcError(f"{name} is damaged: {error}") from error
         try:
             record = latent_records.unpack(data)
@@ -61,7 +62,7 @@ class LatentSource(ReplacingSource):
             raise RdcError(f"{name}: {error}") from error
         side = self.tile // LATENT_PIXELS
         if record.latents.shape[1:] != (side, side, self.latent_channels):
-            raise RdcError(f"{name} has latents of another size than its set")
+            raise RdcError(f"{name} has latents of a different size than the rest of its set")
         example = {"latents": record.latents}
         if record.masks is not None:
             example["mask"] = record.masks
@@ -69,11 +70,11 @@ class LatentSource(ReplacingSource):
 
 
 def autoencoder_identity(params: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """SHA-256 that tells autoencoders apart.
+    """Returns a SHA-256 that identifies an autoencoder.
 
     Args:
-        params: nested dict of the weights; hashed as float16, as model folders store them.
-        settings: `model.autoencoder` of the config.
+        params: nested dict of the weights. They are hashed as float16, as model folders store them.
+        settings: the section `model.autoencoder` of the config.
     """
     digest = hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode())
     for name, value in sorted(_leaves(params)):

@@ -1,17 +1,17 @@
-"""Photographs as a camera would have taken them with too little light: darker and noisy."""
+"""Simulation of photographs taken with too little light: darker and noisy."""
 
 import numpy as np
 
 STOPS = (1.0, 4.0)
-"""How much darker, in factors of two of the light."""
+"""Range of the darkening in stops (factors of 2)."""
 SHOT_NOISE = (3e-5, 6e-4)
-"""Variance of the noise that grows with the light, as a share of it."""
+"""Range of the variance of the shot noise per unit of light. The brightest light is 1."""
 READ_NOISE = (1e-4, 8e-4)
-"""Standard deviation of the noise that does not; both in units of the brightest light."""
+"""Range of the standard deviation of the read noise. The brightest light is 1."""
 CAST = 0.06
 """Standard deviation of the logarithm of each channel's gain."""
 SMOOTH_SHARE = 0.5
-"""How many pictures have noise that neighbouring pixels share, as after demosaicing."""
+"""Share of the images whose noise is correlated between neighbours, as after demosaicing."""
 
 _SRGB = np.arange(256, dtype=np.float32) / 255
 _LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
@@ -19,9 +19,9 @@ _LINEAR = _LINEAR.astype(np.float32)
 
 
 def darken(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """A random exposure of 1 to 4 stops less, a slight colour cast, then noise of a sensor.
+    """Reduces exposure by 1 to 4 stops at random, adds a slight colour cast and sensor noise.
 
-    Light is scaled and noise added in linear light; the result has sRGB's curve again.
+    All steps work in linear light. The result has the sRGB curve again.
 
     Args:
         rng: source of all randomness.
@@ -41,7 +41,7 @@ def darken(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
 
 def _smoothed(noise: np.ndarray) -> np.ndarray:
-    """White noise [h, w, 3] blurred by (1, 2, 1) / 4 both ways, of variance 1 again inside."""
+    """Blurs white noise [h, w, 3] with (1, 2, 1) along both axes and keeps its variance."""
     for axis in (0, 1):
         wide = np.pad(noise, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="wrap")
         n = noise.shape[axis]

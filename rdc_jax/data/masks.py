@@ -1,7 +1,7 @@
-"""Importance maps for training: what users may draw, at the resolution of the map.
+"""Random importance maps for training that resemble the maps of users.
 
-A map is a grid of level indices, 0 = least and num_levels - 1 = most important. Every kind
-below draws a soft field in [0, 1]; `random_importance` then gives it a random direction and a
+A map is a grid of level indices, 0 = least and num_levels - 1 = most important. Each kind of map
+draws a soft field in [0, 1]. `random_importance` then inverts the field at random, scales it to a
 random range of levels, and rounds it. `segment_importance` takes the field from a segmentation.
 """
 
@@ -18,7 +18,7 @@ DEFAULT_MIXTURE = {
     "ellipses": 0.08,
     "ramp": 0.08,
 }
-"""Probability of each kind of map (normalised to sum to 1)."""
+"""Probability of each kind of map. The values are normalised to the sum 1."""
 
 INVERSION_PROBABILITY = 0.3
 FULL_RANGE_PROBABILITY = 0.5
@@ -38,12 +38,13 @@ def random_importance(
 
     Args:
         rng: source of all randomness.
-        height, width: size of the map in cells.
+        height: height of the map in cells.
+        width: width of the map in cells.
         num_levels: number of importance levels, 1 to 256.
-        image: uint8 [image height, image width, 3], the picture that the map belongs to, or its
-            latent, floats [h, w, C]; its sides are at least the map's. Without it "content" maps
+        image: the image of the map, uint8 [image height, image width, 3], or its latent, floats
+            [h, w, C]. Its sides are at least those of the map. Without an image, "content" maps
             become "blobs".
-        mixture: probability per kind; kinds as in DEFAULT_MIXTURE.
+        mixture: probability of each kind in DEFAULT_MIXTURE.
 
     Returns:
         uint8 [height, width] with values in [0, num_levels - 1].
@@ -69,15 +70,18 @@ def segment_importance(
 ) -> np.ndarray | None:
     """Makes a random part of the segments, at least one and not all, the region of interest.
 
+    A cell's field is the share that the chosen segments cover.
+
     Args:
         rng: source of all randomness.
-        labels: uint8 [image height, image width], the number of each pixel's segment.
-        height, width: size of the map in cells.
+        labels: uint8 [image height, image width], segment number of each pixel.
+        height: height of the map in cells.
+        width: width of the map in cells.
         num_levels: number of importance levels, 1 to 256.
 
     Returns:
-        uint8 [height, width] with values in [0, num_levels - 1], by the share of each cell that
-        the chosen segments cover; None when there is only one segment.
+        uint8 [height, width] with values in [0, num_levels - 1], or None if there is only one
+        segment.
     """
     segments = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
     if len(segments) < 2:
@@ -90,17 +94,19 @@ def segment_importance(
 
 
 def local_contrast(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Mean magnitude of fine detail per cell: |luma - blurred luma|, averaged over each cell.
+    """Measures fine detail: |luma - blurred luma|, averaged over each cell.
 
-    Of a latent it is that of its channels, averaged.
+    For a latent, the same is done for each channel and averaged over channels. Pixels beyond a
+    whole number per cell are ignored.
 
     Args:
-        image: uint8 [image height, image width, 3], or a latent, floats [h, w, C]; sides at
+        image: uint8 [image height, image width, 3], or a latent, floats [h, w, C]. The sides are at
             least `height` and `width`.
-        height, width: size of the map in cells. Pixels beyond a whole number per cell are left out.
+        height: height of the map in cells.
+        width: width of the map in cells.
 
     Returns:
-        float32 [height, width], in grey values (0 to 255) or the latent's unit.
+        float32 [height, width], in grey values (0 to 255) or in units of the latent.
     """
     cell_height, cell_width = image.shape[0] // height, image.shape[1] // width
     pixels = image[: cell_height * height, : cell_width * width]
@@ -118,7 +124,7 @@ def local_contrast(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _levels(rng: np.random.Generator, field: np.ndarray, num_levels: int) -> np.ndarray:
-    """A field in [0, 1] over a random range of levels: uint8, of the field's shape."""
+    """Scales a field in [0, 1] to a random range of levels and rounds it to uint8."""
     top = num_levels - 1
     low, high = 0.0, float(top)
     if rng.random() >= FULL_RANGE_PROBABILITY:
@@ -139,7 +145,7 @@ def _draw_kind(rng: np.random.Generator, mixture: Mapping[str, float]) -> str:
 
 
 def _soft_threshold(rng: np.random.Generator, field: np.ndarray) -> np.ndarray:
-    """Field above a random quantile, with an edge from hard to as wide as the field's spread."""
+    """Thresholds a field at a random quantile, with a random softness of the edge."""
     ordered = np.sort(field, axis=None)
     threshold = ordered[int(rng.uniform(0.15, 0.9) * ordered.size)]
     softness = (ordered[-1] - ordered[0] + 1e-6) * 10.0 ** rng.uniform(-3.0, -0.5)
@@ -157,7 +163,7 @@ def _content(rng, height: int, width: int, image: np.ndarray) -> np.ndarray:
 
 
 def _blobs(rng, height: int, width: int) -> np.ndarray:
-    """Gaussian noise on a coarse grid, interpolated to the map and thresholded."""
+    """Draws Gaussian noise on a coarse grid, interpolates it to the map and thresholds it."""
     spacing = rng.uniform(1.0, max(1.0, max(height, width) / 1.5))
     nodes_y, nodes_x = int(height / spacing) + 2, int(width / spacing) + 2
     noise = rng.standard_normal((nodes_y, nodes_x))
@@ -167,13 +173,13 @@ def _blobs(rng, height: int, width: int) -> np.ndarray:
 
 
 def _interpolation(rng, cells: int, nodes: int, spacing: float) -> np.ndarray:
-    """Linear interpolation from nodes `spacing` cells apart: float64 [cells, nodes]."""
+    """Returns weights of linear interpolation from nodes `spacing` cells apart, [cells, nodes]."""
     position = (np.arange(cells) + rng.random()) / spacing
     return np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(nodes)))
 
 
 def _centred_axes(rng, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cell centres relative to a random point, in units of the map's sides: [h, 1], [1, w]."""
+    """Returns cell centres [h, 1] and [1, w] relative to a random point, as shares of the sides."""
     cy, cx = rng.uniform(0, 1, 2)
     y = (np.arange(height) + 0.5) / height - cy
     x = (np.arange(width) + 0.5) / width - cx
@@ -181,7 +187,7 @@ def _centred_axes(rng, height: int, width: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def _shapes(rng, height: int, width: int, *, ellipse: bool) -> np.ndarray:
-    """One to three boxes or ellipses, hard or soft at the edge, joined by maximum."""
+    """Draws the union of one to three boxes or ellipses with hard or soft edges."""
     field = np.zeros((height, width))
     for _ in range(int(rng.integers(1, 4))):
         y, x = _centred_axes(rng, height, width)
@@ -194,7 +200,7 @@ def _shapes(rng, height: int, width: int, *, ellipse: bool) -> np.ndarray:
 
 
 def _ramp(rng, height: int, width: int) -> np.ndarray:
-    """A linear ramp in a random direction, or a radial one that falls off from a random point."""
+    """Draws a linear ramp in a random direction, or a radial ramp around a random point."""
     y, x = _centred_axes(rng, height, width)
     if rng.random() < 0.5:
         angle = rng.uniform(0, 2 * np.pi)
@@ -206,7 +212,7 @@ def _ramp(rng, height: int, width: int) -> np.ndarray:
 
 
 def _box_blur(field: np.ndarray, radius: int) -> np.ndarray:
-    """Mean over a (2 radius + 1)-sided square, edges repeated: a sum of shifted slices."""
+    """Averages over squares of 2 radius + 1 cells, with repeated edges."""
     height, width = field.shape
     size = 2 * radius + 1
     rows = np.minimum(np.maximum(np.arange(-radius, height + radius), 0), height - 1)

@@ -1,4 +1,4 @@
-"""Sets of images beside that of `data.path`: which ones, and their shares of the examples."""
+"""Additional sets of images besides `data.path`, and their shares of the examples."""
 
 import math
 from collections.abc import Sequence
@@ -11,16 +11,17 @@ from rdc_jax.errors import RdcError
 
 
 class Part(NamedTuple):
-    """A set and its share of all examples, above 0 and below 1."""
+    """A set of images and its share of all examples, between 0 and 1."""
 
     source: Any
     share: float
 
 
 def parse_mix(text: str) -> dict[str, float]:
-    """Folders and their shares of the examples, from "FOLDER=SHARE,FOLDER=SHARE"; "" is none.
+    """Parses "FOLDER=SHARE,FOLDER=SHARE" to the share of each folder. "" means no folder.
 
-    Raises RdcError naming data.mix.
+    Raises:
+        RdcError: the text is malformed. The message names data.mix.
     """
     shares: dict[str, float] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
@@ -38,25 +39,25 @@ def parse_mix(text: str) -> dict[str, float]:
             raise RdcError(f"data.mix names '{folder}' twice; name it once")
         shares[folder] = share
     if sum(shares.values()) >= 1:
-        raise RdcError("data.mix: the shares must leave some for data.path; their sum is 1 or more")
+        raise RdcError("data.mix: the shares must leave some for data.path; keep their sum below 1")
     return shares
 
 
 def open_mix(text: str, *, cache: bool = True) -> list[Part]:
-    """The sets that `data.mix` names: folders of images, or of shards of `rdc data prepare`.
+    """Opens the sets that `data.mix` names: folders of images, or shards of `rdc data prepare`.
 
     Args:
         text: data.mix, see `parse_mix`.
-        cache: whether a folder's images may stay in memory, to be read again.
+        cache: True to keep decoded images of folders in memory.
 
     Raises:
-        RdcError: naming data.mix.
+        RdcError: a set cannot be opened. The message names data.mix.
     """
     return [Part(_open(folder, cache), share) for folder, share in parse_mix(text).items()]
 
 
 def count_skipped(sources: Sequence[Any]) -> int:
-    """Unreadable images that all sources together have replaced so far."""
+    """Returns the number of unreadable images that all sources have replaced so far."""
     return sum(len(source.skipped) for source in sources)
 
 

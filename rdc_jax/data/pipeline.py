@@ -1,6 +1,6 @@
-"""The training pipeline: source -> random crop and its importance map -> batches.
+"""The training pipeline: source, random crops with importance maps, batches.
 
-The only module that imports grain, whose interface still moves.
+This is the only module that imports grain, because the interface of grain still changes.
 """
 
 import functools
@@ -16,9 +16,9 @@ from rdc_jax.data.subset_source import SubsetSource
 from rdc_jax.errors import RdcError
 
 UPRIGHT_SHARE = 0.5
-"""Of the examples of the sets beside the first, how many are neither scaled nor turned."""
+"""Share of the examples from additional sets that are neither scaled nor turned."""
 ENDLESS = 2**40
-"""Batches of a run without end."""
+"""Number of batches of an endless run."""
 
 
 def training_iterator(
@@ -40,36 +40,33 @@ def training_iterator(
     num_threads: int = 2,
     prefetch: int = 16,
 ):
-    """An endless, deterministic iterator over training batches.
+    """Returns an endless, deterministic iterator over training batches.
 
-    Example i of the run depends on (sources, seed, i) only, and batch k has the examples from
-    k * batch_size on: whatever the number of threads or of processes. That is also how a run
-    resumes: it asks for the batches from `start` on.
+    Example i depends only on the sources, the seed and i. Batch k holds the examples from
+    k * batch_size on, for any number of threads and processes. So a run resumes by setting `start`.
 
     Args:
-        source: has `__len__` and `__getitem__(i) -> {"image": uint8 [height, width, 3]}`,
-            perhaps with "mask": uint8 [height, width], segment numbers. Or with latents, as
-            LatentSource: {"latents": [tiles, h, w, C]}, "mask": [tiles, h, w].
-        batch_size: examples per batch of all processes together.
-        crop_size, cell_size, num_levels, mixture, segmentation_share, ragged_share: see Recipe.
-        seed: non-negative integer below 2**32.
+        source: image source as in `sources`, with images or latents.
+        batch_size: examples per batch, of all processes together.
+        crop_size: side of the crops in pixels. `cell_size`, `num_levels`, `mixture`,
+            `segmentation_share`, `darken_share` and `ragged_share` are described in Recipe, too.
+            Only examples of `source` are darkened.
+        seed: seed of all randomness, 0 to 2**32 - 1.
         exclude: indices of `source` that are never drawn (see `held_out_split`).
-        mix: sets of images beside `source`, with their shares of the examples. The examples of
-            each set are evenly spread; those of `source` are the same ones, in the same order, as
-            without other sets.
-        darken_share: see Recipe; examples of `source` only.
-        rows: which of each batch's examples this process reads; None for all.
+        mix: additional sets with their shares. The examples of each set are evenly spread. Examples
+            of `source` and their order do not depend on other sets.
+        rows: examples of each batch that this process reads; None for all.
         start: number of the first batch.
-        num_threads: reading threads, 0 for none.
-        prefetch: batches prepared in advance.
+        num_threads: number of reading threads; 0 to read in the calling thread.
+        prefetch: number of batches prepared in advance.
 
     Returns:
         A grain DatasetIterator of {"image": uint8 [rows, crop_size, crop_size, 3],
-        "importance": uint8 [rows, cells, cells]} with cells = crop_size / cell_size. From
-        latents {"latent": float16 [rows, crop_size / 8, crop_size / 8, C], "importance"}.
+        "importance": uint8 [rows, cells, cells]} with cells = crop_size / cell_size. Latents give
+        {"latent": float16 [rows, crop_size / 8, crop_size / 8, C], "importance"}.
 
     Raises:
-        RdcError: when a size or share does not fit, or nothing is left of the source.
+        RdcError: a size or share is out of range, or no image is left for training.
     """
     common = dict(
         crop_size=crop_size, cell_size=cell_size, num_levels=num_levels, mixture=mixture,
@@ -77,44 +74,71 @@ def training_iterator(
     )  # fmt: skip
     of_source = Recipe(**common, darken_share=darken_share)
     of_mix = Recipe(**common, upright_share=UPRIGHT_SHARE)
-    rows = range(batch_size) if rows is None else [int(row) for row in rows]
+    examples = _examples(_remaining(source, exclude), seed, of_source)
+    batches = _batches(_mixed(examples, mix, seed, of_mix), batch_size, rows, start)
+    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
+    return iter(batches.to_iter_dataset(options))
+
+
+def _remaining(source, exclude: Sequence[int]):
+    """Returns the source without held-out images. Raises RdcError if none is left."""
     if len(exclude):
         source = without(source, exclude)
     if len(source) == 0:
         raise RdcError("data.path: no image is left for training; hold out fewer images")
-    examples = _examples(source, seed, of_source)
-    if mix:
-        others = [_examples(part.source, _seed_of(seed, i), of_mix) for i, part in enumerate(mix)]
-        shares = [part.share for part in mix]
-        examples = grain.MapDataset.mix([examples, *others], [1 - sum(shares), *shares])
+    return source
+
+
+def _mixed(
+    examples: grain.MapDataset, mix: Sequence[Part], seed: int, recipe: Recipe
+) -> grain.MapDataset:
+    """Mixes examples of additional sets into those of the first set."""
+    if not mix:
+        return examples
+    others = [_examples(part.source, _seed_of(seed, i), recipe) for i, part in enumerate(mix)]
+    shares = [part.share for part in mix]
+    return grain.MapDataset.mix([examples, *others], [1 - sum(shares), *shares])
+
+
+def _batches(
+    examples: grain.MapDataset, batch_size: int, rows: Sequence[int] | None, start: int
+) -> grain.MapDataset:
+    """Groups examples into batches, from batch `start` on, with only the given rows."""
+    rows = range(batch_size) if rows is None else [int(row) for row in rows]
 
     def make_batch(number: int) -> dict:
         mine = [examples[int(number) * batch_size + row] for row in rows]
         return {name: np.stack([example[name] for example in mine]) for name in mine[0]}
 
-    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
-    batches = grain.MapDataset.range(start, ENDLESS).map(make_batch)
-    return iter(batches.to_iter_dataset(options))
+    return grain.MapDataset.range(start, ENDLESS).map(make_batch)
 
 
 def _examples(source, seed: int, recipe: Recipe) -> grain.MapDataset:
-    """The endless examples of one set, shuffled anew each epoch."""
+    """Returns the endless examples of one set, shuffled again in each epoch."""
     make = functools.partial(make_example, recipe)
     return grain.MapDataset.source(source).seed(seed).shuffle().repeat().random_map(make)
 
 
 def _seed_of(seed: int, number: int) -> int:
-    """A seed of its own for each further set, so that no two draw alike."""
+    """Returns a separate seed for each additional set."""
     return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
 
 
 def held_out_split(source_len: int, count: int, seed: int) -> np.ndarray:
-    """Which images of a source to keep for validation: sorted int64 [count], the same every run.
+    """Chooses the images of a source to hold out for validation, the same ones in every run.
 
     Pass the result as `exclude` to `training_iterator`.
 
+    Args:
+        source_len: number of images in the source.
+        count: number of images to hold out.
+        seed: seed of the choice.
+
+    Returns:
+        Sorted int64 [count], indices of the source.
+
     Raises:
-        RdcError: when the source has no more than `count` images.
+        RdcError: the source does not have more than `count` images.
     """
     if not 0 <= count < source_len:
         raise RdcError(
@@ -124,12 +148,12 @@ def held_out_split(source_len: int, count: int, seed: int) -> np.ndarray:
 
 
 def only(source, indices: Sequence[int]):
-    """The source restricted to these indices, in this order."""
+    """Returns the source restricted to these indices, in this order."""
     if hasattr(source, "subset"):
         return source.subset(indices)
     return SubsetSource(source, indices)
 
 
 def without(source, indices: Sequence[int]):
-    """The source without these indices."""
+    """Returns the source without these indices."""
     return only(source, np.setdiff1d(np.arange(len(source)), np.asarray(indices)))

@@ -1,7 +1,6 @@
-"""A folder of images -> ArrayRecord shards for training, several shards at a time.
+"""Conversion of a folder of images to ArrayRecord shards for training, in several processes.
 
-The shards are as `shards` describes, their records as `records` does, in the order of the sorted
-images.
+`shards` describes the shards and `records` the records. Their order is that of the sorted images.
 """
 
 import functools
@@ -27,20 +26,20 @@ from rdc_jax.data.shards import SKIPPED, ShardSet, ShardWriter, fingerprint
 from rdc_jax.errors import RdcError
 
 SHARD_BYTES = 128 << 20
-"""Images per shard unless the number of shards is given."""
+"""Default size of the images per shard, in bytes."""
 DEFAULT_QUALITY = 95
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the content of the shards.
+    """Settings that determine the content of the shards.
 
     Attributes:
         shards: number of shards.
-        max_side: larger images are scaled down to this longer side; None leaves every image's
-            bytes untouched.
-        quality: JPEG quality of the images that are scaled down.
-        masks: folder of segmentations, named like the images and ending in .png.
+        max_side: larger images are scaled down to this longer side, in pixels. None keeps the bytes
+            of every image.
+        quality: JPEG quality of images that are scaled down.
+        masks: folder of segmentations with the names of the images and the extension .png.
     """
 
     shards: int
@@ -60,19 +59,24 @@ def prepare(
     masks: str | Path | None = None,
     progress: bool | None = None,
 ) -> dict[str, Any]:
-    """Writes the shards that are not there yet; returns the content of the manifest.
+    """Writes all missing shards.
 
     Args:
-        folder: all jpg, png and webp images below it are taken.
-        out: folder of the shards, made if need be.
-        shards: how many; default: one for each SHARD_BYTES of images.
-        workers: processes; default: one for each CPU.
-        max_side, quality, masks: see Settings.
-        progress: whether to show a bar; None shows it on a terminal.
+        folder: folder with jpg, png and webp images, also in subfolders.
+        out: folder of the shards, created if it does not exist.
+        shards: number of shards; by default one per SHARD_BYTES of images.
+        workers: number of processes; by default one per CPU.
+        max_side: see Settings.
+        quality: see Settings.
+        masks: see Settings.
+        progress: True to show a progress bar; None to show it on a terminal.
+
+    Returns:
+        The content of the manifest.
 
     Raises:
-        RdcError: no images, no readable one, `out` holds shards made otherwise, or cannot be
-            written.
+        RdcError: no image is readable, `out` holds shards made with other settings, or `out` cannot
+            be written.
     """
     root, out = Path(folder).expanduser(), Path(out).expanduser()
     paths = image_paths(root)
@@ -101,24 +105,28 @@ def prepare(
                 bar.update(len(parts[index]))
     finally:
         target.remove_leftovers()
-    manifest = target.manifest
+    _check_manifest(target.manifest, root, out, masks)
+    return target.manifest
+
+
+def _check_manifest(manifest: dict[str, Any], root: Path, out: Path, masks: str | None) -> None:
+    """Raises RdcError if no image, or no mask, was usable."""
     if not manifest["images"]:
         raise RdcError(f"none of the images below '{root}' is usable; see '{out / SKIPPED}'")
     if masks is not None and not manifest["masks"]:
-        raise RdcError(f"no mask in '{masks}' is named like an image, with .png at its end")
-    return manifest
+        raise RdcError(f"no mask in '{masks}' is named like an image, with the extension .png")
 
 
 def _write_all(
     root: Path, target: ShardSet, settings: Settings, todo: dict[int, list[str]], workers: int
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (index, entry of the manifest) as shards are finished."""
+    """Yields (index, manifest entry) as shards are finished."""
     write = functools.partial(write_shard, root, settings)
     if min(workers, len(todo)) < 2:
         for index, names in todo.items():
             yield index, write(target.path(index), names)
         return
-    # spawn: forking a process with threads can hang. Ctrl-C ends the workers without a word.
+    # Forking a process with threads can hang, so workers are spawned. Ctrl-C ends them silently.
     pool = ProcessPoolExecutor(
         min(workers, len(todo)),
         mp_context=multiprocessing.get_context("spawn"),
@@ -131,15 +139,25 @@ def _write_all(
             yield futures[future], future.result()
     except BrokenProcessPool:
         raise RdcError(
-            "a worker was killed, perhaps for lack of memory; run the same command with fewer "
-            "workers to go on"
+            "a worker was killed, perhaps for lack of memory; run the same command again with "
+            "fewer workers to continue"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def write_shard(root: Path, settings: Settings, path: Path, names: list[str]) -> dict[str, Any]:
-    """Writes one shard, or none when no image of it is readable; returns its manifest entry."""
+    """Writes one shard, or no file if none of its images is readable.
+
+    Args:
+        root: folder of the images.
+        settings: settings of the shards.
+        path: the shard.
+        names: images, relative to `root`.
+
+    Returns:
+        The shard's entry in the manifest.
+    """
     masks, skipped = 0, []
     with ShardWriter(path) as writer:
         for name in names:
@@ -160,9 +178,15 @@ def write_shard(root: Path, settings: Settings, path: Path, names: list[str]) ->
 
 
 def encode(root: Path, name: str, settings: Settings) -> records.Record:
-    """The record of one image, its bytes untouched unless it is larger than `max_side`.
+    """Returns the record of one image. Its bytes change only if it is larger than `max_side`.
 
-    Raises RdcError when training could not use it.
+    Args:
+        root: folder of the images.
+        name: the image, relative to `root`.
+        settings: settings of the shards.
+
+    Raises:
+        RdcError: training could not use the image.
     """
     try:
         data = (root / name).read_bytes()
@@ -188,7 +212,7 @@ def encode(root: Path, name: str, settings: Settings) -> records.Record:
     return records.Record(data, mask, name)
 
 
-def _encoded(picture: Image.Image, file_format: str, **options: Any) -> bytes:
+def _encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:
     file = io.BytesIO()
-    picture.save(file, file_format, **options)
+    image.save(file, file_format, **options)
     return file.getvalue()

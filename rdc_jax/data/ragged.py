@@ -1,22 +1,24 @@
-"""Crops with borders such as the encoder makes where a picture's sides do not fit its grid.
+"""Crops with the borders that the encoder makes if an image does not fit its grid.
 
-The encoder repeats a picture's last row and column up to a multiple of 8 pixels, or up to a whole
-tile if the picture is smaller. For the hyper-latent, whose cells cover 32 pixels, it repeats the
-last row and column of latent and importance map. A crop gets such a border by forgetting some of
-its pixels and repeating the last ones it has. In large pictures this is exact for up to 7 pixels;
-beyond them the encoder repeats latent pixels, the crop picture pixels.
+The encoder repeats the last row and column of an image up to a multiple of 8 pixels, or up to a
+whole window if the image is smaller. For the hyper-latent, whose cells cover 32 pixels, it repeats
+the last row and column of latent and importance map.
+
+A crop gets such a border when its last rows and columns are replaced by copies of the row and
+column before them. For large images this is exact up to 7 pixels. Beyond 7 pixels the encoder
+repeats latent pixels, while the crop repeats image pixels.
 """
 
 import numpy as np
 
 GRID_PIXELS = 32
-"""Picture pixels that a cell of the hyper-latent covers."""
+"""Image pixels per cell of the hyper-latent along a side."""
 
 
 def draw_true_size(rng: np.random.Generator, size: int) -> tuple[int, int]:
-    """Height and width of what a crop of `size` pixels still shows.
+    """Draws the height and width that remain of a crop of `size` x `size` pixels.
 
-    At the right, the bottom or both (equally often) 1 to 31 pixels are missing.
+    1 to 31 pixels are removed on the right, at the bottom, or both, with equal probability.
     """
     most = min(GRID_PIXELS, size)
     height, width = (size - int(rng.integers(1, most)) for _ in range(2))
@@ -25,7 +27,16 @@ def draw_true_size(rng: np.random.Generator, size: int) -> tuple[int, int]:
 
 
 def continued(array: np.ndarray, height: int, width: int) -> np.ndarray:
-    """An array [h, w, ...] whose rows from `height` and columns from `width` repeat the last."""
+    """Replaces the last rows and columns by copies of the row and column before them.
+
+    Args:
+        array: [h, w, ...].
+        height: number of rows to keep.
+        width: number of columns to keep.
+
+    Returns:
+        Array of the same shape.
+    """
     rows = np.minimum(np.arange(array.shape[0]), height - 1)
     columns = np.minimum(np.arange(array.shape[1]), width - 1)
     return array[rows[:, None], columns]

@@ -1,17 +1,21 @@
-"""One training example in encoded form: the bytes of an ArrayRecord record, and its pixels.
+"""One training image in encoded form: the bytes of an ArrayRecord record, and its pixels.
 
 A record is
 
     "RDCI" 0x01                                    magic and version, 5 bytes
-    then fields until its end, each
+    then fields up to the end, each with
         tag       1 byte
         length    4 bytes, little-endian
         content   `length` bytes
 
-with the tags "I" (the image file as it was: JPEG, PNG or WebP; exactly one), "M" (its
-segmentation, an image file of the same size whose values are segment numbers, PNG) and "N" (its
-name in UTF-8, for messages). Readers pass over tags they do not know. A record that does not
-begin with the magic is an image file itself, so that shards of plain JPEGs work too.
+The tags are
+
+    "I"   the original image file, JPEG, PNG or WebP; exactly one
+    "M"   its segmentation, a PNG file of the same size whose values are segment numbers
+    "N"   its name in UTF-8, for messages
+
+Readers skip unknown tags. A record that does not begin with the magic is itself an image file, so
+shards of plain JPEG files work too.
 """
 
 import io
@@ -26,7 +30,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.images import read_image
 
 MIN_SIDE = 64
-"""Images whose shorter side is below this many pixels are not used."""
+"""Smallest shorter side of an image, in pixels. Smaller images are not used."""
 
 MAGIC = b"RDCI\x01"
 _FIELD = struct.Struct("<cI")
@@ -34,7 +38,7 @@ _FIELD = struct.Struct("<cI")
 
 @dataclass(frozen=True)
 class Record:
-    """An encoded image, with its encoded segmentation and its name if they are known."""
+    """An encoded image, with its encoded segmentation (or None) and its name (or "")."""
 
     image: bytes
     mask: bytes | None = None
@@ -42,16 +46,13 @@ class Record:
 
 
 def pack(record: Record) -> bytes:
-    """The record in the format above."""
+    """Returns a record in the format of the module docstring."""
     name = record.name.encode(errors="surrogateescape")
     return pack_fields(MAGIC, {b"N": name, b"I": record.image, b"M": record.mask})
 
 
 def unpack(data: bytes) -> Record:
-    """The inverse of `pack`.
-
-    Raises RdcError when the fields do not add up.
-    """
+    """Inverse of `pack`. Raises RdcError for a damaged record."""
     if not data.startswith(MAGIC[:4]):
         return Record(data)
     fields = unpack_fields(MAGIC, data)
@@ -61,7 +62,7 @@ def unpack(data: bytes) -> Record:
 
 
 def pack_fields(magic: bytes, fields: Mapping[bytes, bytes | None]) -> bytes:
-    """A magic with its version, then the fields that have content, by their tags."""
+    """Returns the magic, which includes the version, followed by all fields with content."""
     parts = [magic]
     for tag, content in fields.items():
         if content:
@@ -70,7 +71,7 @@ def pack_fields(magic: bytes, fields: Mapping[bytes, bytes | None]) -> bytes:
 
 
 def unpack_fields(magic: bytes, data: bytes) -> dict[bytes, bytes]:
-    """The inverse of `pack_fields`; RdcError when the fields do not add up."""
+    """Inverse of `pack_fields`. Raises RdcError for a damaged record."""
     if not data.startswith(magic[:4]):
         raise RdcError("not a record of this kind")
     if not data.startswith(magic):
@@ -89,17 +90,17 @@ def unpack_fields(magic: bytes, data: bytes) -> dict[bytes, bytes]:
 
 
 def decode(record: Record, name: str) -> dict[str, np.ndarray]:
-    """The record's pixels.
+    """Decodes the pixels of a record.
 
     Args:
         record: the encoded image.
-        name: what to call it in messages when it has no name of its own.
+        name: name for messages, if the record has none.
 
     Returns:
-        {"image": uint8 [height, width, 3]} and, with a segmentation, "mask" as of `read_labels`.
+        {"image": uint8 [height, width, 3]}, and with a segmentation "mask" from `read_labels`.
 
     Raises:
-        RdcError: it cannot be decoded, or is smaller than MIN_SIDE.
+        RdcError: the image cannot be decoded, or is smaller than MIN_SIDE.
     """
     file = io.BytesIO(record.image)
     file.name = record.name or name
@@ -112,33 +113,33 @@ def decode(record: Record, name: str) -> dict[str, np.ndarray]:
 
 
 def check_size(image: np.ndarray, name: object) -> None:
-    """Raises RdcError for an image [height, width, ...] below MIN_SIDE."""
+    """Raises RdcError for an image [height, width, ...] with a side below MIN_SIDE."""
     if min(image.shape[:2]) < MIN_SIDE:
         raise RdcError(f"'{name}' is smaller than {MIN_SIDE} pixels")
 
 
 def read_labels(data: bytes, shape: tuple[int, int], name: str) -> np.ndarray:
-    """An encoded segmentation as segment numbers.
+    """Decodes a segmentation to segment numbers.
 
-    Grey values and palette indices are segment numbers; of colours (panoptic maps) and values
-    beyond 8 bits, the distinct ones are numbered in order, modulo 256.
+    Grey values and palette indices are segment numbers. Distinct colours (panoptic maps) and
+    distinct values beyond 8 bits are numbered in order, modulo 256.
 
     Args:
-        data: an image file.
-        shape: (height, width) of the image it belongs to.
-        name: of that image, for messages.
+        data: the segmentation, an image file.
+        shape: (height, width) of the segmented image.
+        name: name of the segmented image, for messages.
 
     Returns:
         uint8 [height, width].
 
     Raises:
-        RdcError: it cannot be decoded, or has another size.
+        RdcError: the segmentation cannot be decoded, or has another size than the image.
     """
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            if (picture.height, picture.width) != tuple(shape):
+        with Image.open(io.BytesIO(data)) as labels:
+            if (labels.height, labels.width) != tuple(shape):
                 raise RdcError(f"'{name}' and its mask differ in size")
-            values = np.asarray(picture)
+            values = np.asarray(labels)
     except RdcError:
         raise
     except Exception as error:  # a decoder may raise anything on a damaged file

@@ -1,6 +1,7 @@
-"""What all sources of stored images share: one that cannot be read is replaced, never fatal.
+"""Base of all sources of stored images. It replaces unreadable images by others.
 
-Only when a whole set is gone, such as a folder on a disk that was unmounted, is that an error.
+An unreadable image is never fatal. Reading fails only if a whole set disappears, such as a folder
+on a disk that was unmounted.
 """
 
 import copy
@@ -13,28 +14,28 @@ import numpy as np
 from rdc_jax.errors import RdcError
 
 MAX_MESSAGES = 100
-"""Skipped images that are named in the log; further ones are only counted."""
+"""Number of skipped images that the log names. Further ones are only counted."""
 
 _log = logging.getLogger(__name__)
 
 
 class SourceGone(RdcError):
-    """The set itself is no longer there; no other image can stand in."""
+    """The whole set has disappeared, so no other image can replace an unreadable one."""
 
 
 class ReplacingSource:
-    """Base of the sources of stored images.
+    """Base of all sources of stored images.
 
-    An image that cannot be read is reported in the log, added to `skipped` and replaced by
-    the next readable one of this source. Safe to share between threads. Subclasses say how one
-    image is read in `_load`.
+    An unreadable image is reported in the log, added to `skipped` and replaced by the next readable
+    image of the source. Sources are thread-safe. Subclasses implement `_load`, which reads one
+    image.
 
     Args:
-        keys: [number of images], int64 or objects: what `_load` takes.
-        where: the place of the images, for messages.
+        keys: the arguments of `_load` for each image, an array of int64 or objects.
+        where: location of the images, for messages.
 
     Attributes:
-        skipped: keys of the unreadable images met so far; shared with all subsets.
+        skipped: keys of all unreadable images found so far, shared with all subsets.
     """
 
     def __init__(self, keys: np.ndarray, where: str):
@@ -43,9 +44,11 @@ class ReplacingSource:
         self._skipping = threading.Lock()
 
     def _load(self, key) -> dict[str, np.ndarray]:
-        """One example, as `__getitem__` returns it; RdcError when it cannot be read.
+        """Reads one example in the form that `__getitem__` returns.
 
-        SourceGone when none can be read any more.
+        Raises:
+            RdcError: the example cannot be read.
+            SourceGone: the whole set has disappeared.
         """
         raise NotImplementedError
 
@@ -53,11 +56,14 @@ class ReplacingSource:
         return len(self._keys)
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        """Example `index`, or the next readable one.
+        """Returns example `index`, or the next readable one.
 
-        Returns {"image": uint8 [height, width, 3]}, and "mask": uint8 [height, width] with the
-        number of each pixel's segment where the set has segmentations. Raises RdcError when
-        not one image of this source is readable.
+        Returns:
+            {"image": uint8 [height, width, 3]}, and if the set has segmentations also "mask":
+            uint8 [height, width], the segment number of each pixel.
+
+        Raises:
+            RdcError: no image of this source is readable.
         """
         if not -len(self) <= index < len(self):
             raise IndexError(index)
@@ -74,23 +80,23 @@ class ReplacingSource:
         raise RdcError(f"data.path: none of the {len(self)} images {self._where} is readable")
 
     def __repr__(self) -> str:
-        """Stable across processes: grain stores it to check a restored iterator."""
+        """Returns the same text in all processes. grain stores it to check a restored iterator."""
         return f"{type(self).__name__}({len(self)} images)"
 
     def read(self, index: int) -> dict[str, np.ndarray]:
-        """Example `index` itself; RdcError when it cannot be read."""
+        """Returns exactly example `index`. Raises RdcError if it cannot be read."""
         return self._load(self._keys[index])
 
     def name(self, index: int) -> str:
-        """What to call example `index` in a list of images."""
+        """Returns the name of example `index` for messages and lists."""
         return f"record {self._keys[index]}"
 
     def fingerprint(self) -> str:
-        """Changes when the set does."""
+        """Returns a text that changes if the set changes."""
         return f"{len(self)} images {self._where}"
 
     def subset(self, indices: Sequence[int]) -> "ReplacingSource":
-        """The same source with only these images; an unreadable one is replaced from them too."""
+        """Returns a source with only these images. Replacements also come only from them."""
         chosen = copy.copy(self)
         chosen._keys = self._keys[np.asarray(indices, np.int64)]
         return chosen

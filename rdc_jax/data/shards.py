@@ -1,9 +1,13 @@
-"""A data set on disk: ArrayRecord shards that an interruption cannot spoil.
+"""A data set on disk: ArrayRecord shards that an interrupted run cannot damage.
 
-A folder holds `images-00000-of-00008.arrayrecord` and so on, `manifest.json` with the settings and
-what each finished shard holds, and `skipped.txt`, the images that cannot be read and why. A shard
-is written under a temporary name, checked, renamed, and only then entered in the manifest: an
-interrupted run is taken up where it stopped, and no half shard is ever read.
+A folder holds
+
+    images-00000-of-00008.arrayrecord    the shards
+    manifest.json                        the settings, and the content of each finished shard
+    skipped.txt                          the unreadable images, with reasons
+
+A shard is written under a temporary name, checked, renamed, and only then entered in the manifest.
+So an interrupted run can continue where it stopped, and an incomplete shard is never read.
 """
 
 import contextlib
@@ -21,27 +25,27 @@ from rdc_jax.images import atomic_write
 MANIFEST = "manifest.json"
 SKIPPED = "skipped.txt"
 KIND_OF = {"images": "array_record", "latents": "latents"}
-"""data.kind that reads a set with this content."""
-_WRITER_OPTIONS = "group_size:1,uncompressed"  # random access; the content is dense already
+"""The data.kind that reads a set with this content."""
+_WRITER_OPTIONS = "group_size:1,uncompressed"  # random access; the content is already compressed
 
 
 class ShardSet:
-    """The folder `out` while it is being written, by this run or by an earlier one like it.
+    """A folder of shards while it is being written. It continues an earlier run.
 
     Args:
-        out: made if need be.
-        content: what the records are, a key of KIND_OF; the shards are named after it.
-        settings: what decides the content of the shards, JSON values.
+        out: the folder, created if it does not exist.
+        content: kind of the records, a key of KIND_OF. The names of the shards begin with it.
+        settings: settings that determine the content of the shards, JSON values.
         source: fingerprint of the images.
         count: number of shards.
 
     Raises:
-        RdcError: `out` holds shards made otherwise, or cannot be written.
+        RdcError: `out` holds shards made with other settings, or cannot be written.
 
     Attributes:
-        manifest: {"content", "settings", "source", "shards": an entry or None for each,
-            "complete", and the sums over the entries: "images" (records), "bytes", "skipped"
-            (images that cannot be read) and whatever else the entries count}.
+        manifest: {"content", "settings", "source", "shards": an entry or None for each shard,
+            "complete", and sums over the entries: "images" (records), "bytes", "skipped"
+            (unreadable images) and all other counts of the entries}.
     """
 
     def __init__(
@@ -73,28 +77,30 @@ class ShardSet:
         self.manifest = stored
 
     def missing(self) -> list[int]:
-        """Numbers of the shards that are not there yet."""
+        """Returns the numbers of the missing shards."""
         return [i for i, shard in enumerate(self.manifest["shards"]) if shard is None]
 
     def path(self, index: int) -> Path:
-        """Where shard `index` belongs."""
+        """Returns the path of shard `index`."""
         return self._out / f"{self._content}-{index:05d}-of-{self._count:05d}.arrayrecord"
 
     def enter(self, index: int, entry: dict[str, Any]) -> None:
-        """Notes that shard `index` is finished.
+        """Enters a finished shard in the manifest.
 
-        entry: {"file", "records", "bytes", "skipped": [(name, reason), ...], and other counts}.
+        Args:
+            index: number of the shard.
+            entry: {"file", "records", "bytes", "skipped": [(name, reason), ...]} and other counts.
         """
         self.manifest["shards"][index] = entry
         self._save()
 
     def remove_leftovers(self) -> None:
-        """Deletes shards that were begun and not finished."""
+        """Deletes unfinished shards."""
         for leftover in self._out.glob(".*.arrayrecord.tmp"):
             leftover.unlink(missing_ok=True)
 
     def _save(self) -> None:
-        """Adds up the finished shards and writes the manifest and the list of skipped images."""
+        """Sums up the finished shards and writes the manifest and the list of skipped images."""
         manifest = self.manifest
         done = [shard for shard in manifest["shards"] if shard]
         manifest["complete"] = len(done) == len(manifest["shards"])
@@ -111,9 +117,9 @@ class ShardSet:
 
 
 class ShardWriter:
-    """Context manager that writes one shard; it appears at `path` once it is whole.
+    """Context manager that writes one shard. The file appears at `path` when it is complete.
 
-    A shard without records is not written. Raises RdcError when the disk refuses.
+    A shard without records is not written. Raises RdcError if the disk cannot be written.
 
     Attributes:
         records: number of records so far.
@@ -134,6 +140,7 @@ class ShardWriter:
         return self
 
     def write(self, record: bytes) -> None:
+        """Appends a record. Raises RdcError if the disk cannot be written."""
         with _disk_errors(self._path):
             self._writer.write(record)
         self.records += 1
@@ -153,7 +160,7 @@ class ShardWriter:
 
 @contextlib.contextmanager
 def _disk_errors(path: Path) -> Iterator[None]:
-    """Turns the writer's errors into one line that names the shard."""
+    """Turns errors of the writer into one line that names the shard."""
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -161,7 +168,19 @@ def _disk_errors(path: Path) -> Iterator[None]:
 
 
 def read_manifest(folder: Path, content: str) -> dict[str, Any]:
-    """The manifest of a finished set; RdcError naming data.path or data.kind otherwise."""
+    """Reads the manifest of a finished set.
+
+    Args:
+        folder: folder of the set.
+        content: expected kind of the records, a key of KIND_OF.
+
+    Returns:
+        The manifest, with "files", the names of the shards that have records.
+
+    Raises:
+        RdcError: the set is unfinished, damaged or of another kind. The message names data.path or
+            data.kind.
+    """
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         complete, found = manifest["complete"], manifest.get("content", "images")
@@ -180,7 +199,7 @@ def read_manifest(folder: Path, content: str) -> dict[str, Any]:
 
 
 def fingerprint(names_and_sizes: Iterable[tuple[Any, int]]) -> str:
-    """SHA-256 of the names and sizes of files."""
+    """Returns the SHA-256 of the names and sizes of files."""
     digest = hashlib.sha256()
     for name, size in names_and_sizes:
         digest.update(f"{name}\0{size}\n".encode("utf-8", "surrogateescape"))
@@ -192,7 +211,7 @@ def _is_whole(path: Path, size: int) -> bool:
 
 
 def _check(path: Path, count: int) -> None:
-    """Raises RuntimeError unless the shard on disk is whole."""
+    """Raises RuntimeError unless the shard on disk is complete."""
     from array_record.python import array_record_module
 
     with open(path, "rb+") as file:

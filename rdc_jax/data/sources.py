@@ -1,22 +1,23 @@
-"""Random-access image sources for the training pipeline, and the door to them.
+"""Random-access image sources for the training pipeline, and the function that opens them.
 
 A source has
 
     len(source)
-    source[i]         {"image": uint8 [height, width, 3]} and, where the set has segmentations,
-                      "mask": uint8 [height, width], the number of each pixel's segment;
-                      of encoded photos {"latents": float16 [tiles, h, w, C], "mask": [tiles, h, w]}
-    source.skipped    the unreadable images met so far, which were replaced by others
+    source[i]         {"image": uint8 [height, width, 3]}, and if the set has segmentations also
+                      "mask": uint8 [height, width], the segment number of each pixel.
+                      For encoded photos {"latents": float16 [tiles, h, w, C],
+                      "mask": uint8 [tiles, h, w]}
+    source.skipped    unreadable images found so far, which were replaced by others
     source.subset(indices)
 
-and those of images also
+Sources of images also have
 
-    source.read(i)    source[i], or RdcError when it is unreadable
-    source.name(i)    what to call it
-    source.fingerprint()    changes when the set does
+    source.read(i)          like source[i], but raises RdcError for an unreadable image
+    source.name(i)          the name of image i
+    source.fingerprint()    a text that changes if the set changes
 
-The first two are all that grain asks for. Unreadable images are never fatal; a missing or
-unreadable set is an RdcError that names the setting.
+grain only needs the first two. An unreadable image is never fatal. A missing or unreadable set is
+an RdcError that names the setting.
 """
 
 from pathlib import Path
@@ -55,21 +56,21 @@ def open_source(
     seed: int = 0,
     cache: bool = True,
 ) -> ReplacingSource | SyntheticSource:
-    """The image source that a config names.
+    """Opens the image source that a config names.
 
     Args:
         kind: data.kind, one of KINDS.
         path: data.path: a folder of images; a folder of ArrayRecord shards, a shard or a pattern;
-            the name of a TFDS set; the folder that `rdc data encode-latents` made. Synthetic
-            images need none.
-        split: data.split, of a TFDS set.
-        tfds_dir: data.tfds_dir, the folder where TFDS keeps its sets; "" for its default.
+            the name of a TFDS set; or the output folder of `rdc data encode-latents`. Synthetic
+            images need no path.
+        split: data.split, the split of a TFDS set.
+        tfds_dir: data.tfds_dir, the folder where TFDS keeps its sets; "" for the default of TFDS.
         synthetic_size: side of the synthetic images in pixels.
-        seed: of the synthetic images.
-        cache: whether a folder's images may stay in memory, to be read again.
+        seed: seed of the synthetic images.
+        cache: True to keep decoded images of a folder in memory.
 
     Raises:
-        RdcError: naming data.kind or data.path.
+        RdcError: the source cannot be opened. The message names data.kind or data.path.
     """
     if kind not in KINDS:
         raise RdcError(f"data.kind must be {', '.join(KINDS[:-1])} or {KINDS[-1]}, not {kind!r}")

@@ -1,4 +1,4 @@
-"""Some of the images of any source."""
+"""A subset of any source."""
 
 from collections.abc import Collection, Sequence
 
@@ -20,7 +20,7 @@ class SubsetSource:
 
     @property
     def skipped(self) -> Collection:
-        """Unreadable images that the source has replaced so far."""
+        """Unreadable images that the whole source has replaced so far."""
         return getattr(self._source, "skipped", ())
 
     def subset(self, indices: Sequence[int]) -> "SubsetSource":

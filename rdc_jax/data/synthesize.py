@@ -1,8 +1,8 @@
-"""A folder of drawn pictures, for training with `data.mix`.
+"""A folder of synthetic screen content, for training with `data.mix`.
 
-`KIND/NUMBER.png`, and `manifest.json` with the settings, the fonts and each file's kind. A picture
-depends on the seed, its number and the fonts only, so an interrupted run can go on, and a set can
-be made larger later.
+The folder holds `KIND/NUMBER.png`, and `manifest.json` with the settings, the fonts and the kind of
+each file. An image depends only on the seed, its number and the fonts. So an interrupted run can
+continue, and a set can be enlarged later.
 """
 
 import importlib.metadata
@@ -31,18 +31,21 @@ def synthesize(
     fonts: str | Path | None = None,
     progress: bool | None = None,
 ) -> dict[str, Any]:
-    """Draws the pictures that are not there yet; returns the content of the manifest.
+    """Draws all missing images.
 
     Args:
-        out: folder of the pictures, made if need be.
-        count: number of pictures, those that are there included.
-        seed: 0 or more.
-        size: width and height of all pictures; None for varied ones.
-        fonts: folder of fonts to use beside Matplotlib's; None for the system's, if it has any.
-        progress: whether to show a bar; None shows it on a terminal.
+        out: folder of the images, created if it does not exist.
+        count: number of images, including existing ones.
+        seed: seed of the set, 0 or more.
+        size: (width, height) of all images; None for varied sizes.
+        fonts: folder of fonts in addition to Matplotlib's; None for the system's fonts.
+        progress: True to show a progress bar; None to show it on a terminal.
+
+    Returns:
+        The content of the manifest.
 
     Raises:
-        RdcError: Matplotlib or the folder of fonts is missing, or `out` holds something else or
+        RdcError: Matplotlib or the folder of fonts is missing, `out` holds other files, or `out`
             cannot be written.
     """
     if fonts is not None and not Path(fonts).expanduser().is_dir():
@@ -73,7 +76,7 @@ def synthesize(
 
 
 def _start(out: Path, settings: dict[str, Any]) -> None:
-    """Makes the folder, or checks that it holds pictures drawn with the same settings."""
+    """Creates the folder, or checks that it holds images drawn with the same settings."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         strange = any(out.iterdir()) and not (out / MANIFEST).is_file()

@@ -1,4 +1,4 @@
-"""Procedural images, for tests and for training runs without data."""
+"""Simple procedural images, for tests and for training runs without data."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from rdc_jax.errors import RdcError
 
 
 class SyntheticSource:
-    """Images made by a formula.
+    """Procedural images.
 
-    Each is a colour gradient with a few filled ellipses and boxes, some of them textured
-    with noise. Image i depends on (seed, i) only.
+    Each image is a colour gradient with a few filled ellipses and boxes. Some of them are textured
+    with noise. Image i depends only on the seed and i.
 
     Args:
         num_images: number of images, at least 1.
@@ -35,7 +35,7 @@ class SyntheticSource:
         return self._num_images
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        """Image `index`: {"image": uint8 [size, size, 3]}."""
+        """Returns {"image": uint8 [size, size, 3]}."""
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         rng = np.random.default_rng((self._seed, index % len(self)))

@@ -1,4 +1,4 @@
-"""Images of a TensorFlow Datasets set, read without TensorFlow."""
+"""Images from a TensorFlow Datasets (TFDS) set, read without TensorFlow."""
 
 from pathlib import Path
 
@@ -17,19 +17,18 @@ MASK_FEATURES = frozenset(
 class TfdsSource(ReplacingSource):
     """The images of one split of a set that TFDS has prepared as ArrayRecord.
 
-    Nothing is downloaded here: `tfds build NAME --file_format=array_record` prepares a set. Its
-    feature "image" is used, or else its first image feature, and as the mask one of
-    MASK_FEATURES. Images that cannot be read are replaced (see ReplacingSource), and those with a
-    side below `records.MIN_SIDE` too.
+    This class downloads nothing. `tfds build NAME --file_format=array_record` prepares a set. The
+    image is the feature "image", or else the first image feature. The mask is one of MASK_FEATURES.
+    Unreadable images and images with a side below `records.MIN_SIDE` are replaced (see
+    ReplacingSource).
 
     Args:
-        name: as TFDS writes it: "oxford_iiit_pet", "imagenet2012:5.1.0", "coco/2017".
-        split: such as "train", "train[:10%]" or "train+validation".
-        data_dir: where TFDS keeps its sets; None for its default.
+        name: TFDS name of the set, such as "oxford_iiit_pet", "imagenet2012:5.1.0" or "coco/2017".
+        split: TFDS split, such as "train", "train[:10%]" or "train+validation".
+        data_dir: folder where TFDS keeps its sets; None for the default of TFDS.
 
     Raises:
-        RdcError: the set or split is not there, is empty, has no images, or is stored in another
-            format.
+        RdcError: the set or split is missing or empty, has no images, or has another format.
     """
 
     def __init__(self, name: str, split: str = "train", data_dir: str | Path | None = None):
@@ -46,7 +45,7 @@ class TfdsSource(ReplacingSource):
             )
         except StopIteration:
             raise RdcError(f"data.path: the TFDS set '{name}' has no image feature") from None
-        except Exception as error:  # TFDS raises whatever its parts raise
+        except Exception as error:  # TFDS passes on exceptions of any type
             reason = str(error).strip().split("\n")[0].rstrip(".")
             raise RdcError(
                 f"data.path: cannot open the TFDS set '{name}', split '{split}': {reason}; "
@@ -58,7 +57,7 @@ class TfdsSource(ReplacingSource):
         name = f"record {key} {self._where}"
         try:
             fields = self._records[int(key)]
-        except Exception as error:  # the reader's errors have no common type
+        except Exception as error:  # the reader raises exceptions without a common type
             raise RdcError(f"{name} is damaged: {error}") from error
         mask = fields[self._mask] if self._mask else None
         return records.decode(records.Record(fields[self._image], mask), name)

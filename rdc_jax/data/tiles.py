@@ -1,4 +1,7 @@
-"""Squares that cover a whole photo, for networks that are run on one size only."""
+"""Square tiles that cover a whole photo, for an autoencoder that runs at one size only.
+
+These tiles of training data are not related to the tiles of `.rdc` files.
+"""
 
 import math
 
@@ -9,10 +12,15 @@ from rdc_jax.data.latent_records import LATENT_PIXELS
 
 
 def covering_squares(height: int, width: int, tile: int) -> list[Crop]:
-    """The fewest squares that cover a photo, spread evenly so that they overlap equally.
+    """Returns the fewest squares that cover a photo, evenly spread with equal overlap.
 
-    Their side is `tile`; in a photo with a shorter side, that side, to be scaled up like the
-    crops of training are.
+    The side of the squares is `tile`. If the photo has a shorter side, it is that side, and
+    `tile_pixels` scales the squares up.
+
+    Args:
+        height: height of the photo in pixels.
+        width: width of the photo in pixels.
+        tile: side of the tiles in pixels.
     """
     side = min(height, width, tile)
     rows, columns = (_starts(length, side) for length in (height, width))
@@ -20,14 +28,29 @@ def covering_squares(height: int, width: int, tile: int) -> list[Crop]:
 
 
 def tile_pixels(image: np.ndarray, square: Crop, tile: int) -> np.ndarray:
-    """uint8 [height, width, 3] -> [tile, tile, 3]."""
+    """Returns the pixels of a tile.
+
+    Args:
+        image: uint8 [height, width, 3], the photo.
+        square: position of the tile in the photo.
+        tile: side of the tile in pixels.
+
+    Returns:
+        uint8 [tile, tile, 3].
+    """
     return crop_image(image, square, tile)
 
 
 def tile_labels(mask: np.ndarray, square: Crop, tile: int) -> np.ndarray:
-    """Segment numbers of a tile at latent resolution: those in the middle of each element.
+    """Returns the segment number at the centre of each latent pixel of a tile.
 
-    uint8 [height, width] -> [tile / 8, tile / 8].
+    Args:
+        mask: uint8 [height, width], segment numbers of the photo.
+        square: position of the tile in the photo.
+        tile: side of the tile in pixels.
+
+    Returns:
+        uint8 [tile / 8, tile / 8].
     """
     count = tile // LATENT_PIXELS
     middle = ((np.arange(count) + 0.5) * square.side / count).astype(int)

@@ -28,17 +28,21 @@ class Interval(NamedTuple):
     high: np.ndarray
 
     def relu(self) -> "Interval":
+        """Interval after a ReLU."""
         return Interval(np.maximum(self.low, 0), np.maximum(self.high, 0))
 
     def clip(self, limit: int) -> "Interval":
+        """Interval after clipping to +-limit."""
         return Interval(np.clip(self.low, -limit, limit), np.clip(self.high, -limit, limit))
 
     def plus(self, other: "Interval") -> "Interval":
+        """Interval of the sum. Raises RdcError if the numbers of channels differ."""
         if self.low.size != other.low.size:
             raise RdcError("the integer network of these weights is damaged: layers do not fit")
         return Interval(self.low + other.low, self.high + other.high)
 
     def with_channels_of(self, other: "Interval") -> "Interval":
+        """Interval of concatenated channels."""
         pairs = zip(self, other, strict=True)
         return Interval(*(np.concatenate(pair) for pair in pairs))
 

@@ -44,6 +44,7 @@ class _Contexts:
         self.probability[_AS_PREDICTED + 63] = 63000
 
     def update(self, context: int, bit: int) -> None:
+        """Adapts the probability of a context to a coded bit."""
         probability, visits = self.probability[context], self.visits[context]
         rate = _RATE[visits]
         if bit:

@@ -155,7 +155,13 @@ def fold_symbols(symbols: np.ndarray, phase: np.ndarray) -> np.ndarray:
 
 
 def escape_distance(folded: np.ndarray, lowest: np.ndarray, highest: np.ndarray) -> np.ndarray:
-    """Returns the distance of escaped symbols to the end of their table, minus one, int64."""
+    """Returns the distance of escaped symbols from the end of their table, minus one, int64.
+
+    Args:
+        folded: symbols from `fold_symbols`.
+        lowest: lowest symbol of each symbol's table.
+        highest: highest symbol of each symbol's table.
+    """
     return np.where(folded > highest, folded - highest, lowest - folded).astype(np.int64) - 1
 
 

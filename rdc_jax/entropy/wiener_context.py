@@ -43,7 +43,7 @@ def interpolated_weight(shrink: np.ndarray, log2_ratio: np.ndarray) -> np.ndarra
 
 
 def shrink_residual(residual: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Multiplies a residual with its Wiener weight: ((residual >> 12) weight + 2**19) >> 20.
+    """Multiplies a residual by its Wiener weight: ((residual >> 12) weight + 2**19) >> 20.
 
     For weight 2**16 the result is (residual + 2**15) >> 16.
 

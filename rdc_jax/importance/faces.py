@@ -87,7 +87,16 @@ def shared(box: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Returns a mask float32 [height,width]: 1 in ellipses slightly larger than the boxes."""
+    """Draws an ellipse, slightly larger than the box, for each face.
+
+    Args:
+        boxes: [n,4], left, top, width and height in pixels.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+
+    Returns:
+        float32 [height,width], 1 inside the ellipses and 0 elsewhere.
+    """
     found = np.zeros((height, width), np.float32)
     for left, top, box_width, box_height in boxes:
         rows = np.arange(height) + 0.5 - top - box_height / 2

@@ -16,7 +16,12 @@ from rdc_jax.importance.timesteps import check_levels
 
 
 def grid_shape(height: int, width: int, cell_size: int) -> tuple[int, int]:
-    """Returns (rows, columns) of an image's map. All sizes are in pixels.
+    """Returns (rows, columns) of the map of an image.
+
+    Args:
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+        cell_size: side of a cell in pixels.
 
     Raises:
         RdcError: a size is below 1.

@@ -29,6 +29,7 @@ class Map(NamedTuple):
 
     @property
     def coded_bytes(self) -> int:
+        """Size of the coded map in bytes."""
         return len(encode_importance(self.levels, self.num_levels))
 
 
@@ -112,6 +113,7 @@ class _Choices:
         return [choice for _, choice in coarser_maps(self.given)]
 
     def cost(self, choice: Map) -> int:
+        """Returns the size of the coded map in bytes."""
         key = choice.num_levels, choice.cell_size
         if key not in self._costs:
             self._costs[key] = choice.coded_bytes

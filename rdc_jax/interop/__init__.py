@@ -1,1 +1,1 @@
-"""Weights of other projects, read into this one's models."""
+"""Exchange with other software: CompressAI, diffusers, ONNX and PyTorch."""

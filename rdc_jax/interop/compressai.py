@@ -1,12 +1,12 @@
-"""Weights of CompressAI's `mbt2018-mean` (MeanScaleHyperprior) as a model of this project.
+"""Import of CompressAI's `mbt2018-mean` (MeanScaleHyperprior) as a model of this project.
 
     params = from_state_dict(read_state("mbt2018-mean-3.pth.tar"))
     config = model_section(params)
 
-Every entry of the state dict is used once, or is one of the BUFFERS that follow from others. At
-step 1 (timestep 500, quality 50) the model rounds as CompressAI does; other steps are this
-project's. Its factorised prior of the hyper-latent becomes one Gaussian a channel, see
-`channel_gaussians`; symbols do not change by that, only their code lengths.
+Every entry of the state dict is used exactly once, or is one of the BUFFERS that follow from other
+entries. At step 1 (timestep 500, quality 50) the model rounds like CompressAI. Other steps are an
+addition of this project. The factorised prior of the hyper-latent becomes one Gaussian per channel,
+see `channel_gaussians`. This changes code lengths but no symbols.
 """
 
 import re
@@ -29,14 +29,15 @@ BUFFERS = re.compile(
 )
 OLDER_NAMES = re.compile(r"entropy_bottleneck\._(matri|bias|factor)[a-z]*\.?(\d)")
 NEWER_NAMES = {"matri": "matrices", "bias": "biases", "factor": "factors"}
-FILTERS = (1, 3, 3, 3, 3, 1)  # of the factorised prior
+FILTERS = (1, 3, 3, 3, 3, 1)  # widths of the layers of the factorised prior
 MAX_SYMBOL = 1024
 
 
 def read_state(path: str | Path) -> dict[str, np.ndarray]:
-    """The state dict in a .safetensors file, or in a file of torch.save that holds tensors only.
+    """Reads a state dict from a .safetensors file, or from a torch.save file of tensors only.
 
-    Raises RdcError for anything else.
+    Raises:
+        RdcError: the file is missing, damaged, or of another kind.
     """
     path = Path(path)
     if not path.is_file():
@@ -52,7 +53,7 @@ def read_state(path: str | Path) -> dict[str, np.ndarray]:
         raise RdcError(f"reading {path} needs torch: pip install 'rdc_jax[torch]'") from error
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler meets
+    except Exception as error:  # torch passes on all exceptions of its unpickler
         raise RdcError(f"{path} is not a file of tensors written by torch.save") from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
@@ -62,26 +63,14 @@ def read_state(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def from_state_dict(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Parameters {"autoencoder", "hyperprior"} of float32 arrays.
+    """Converts a state dict to parameters {"autoencoder", "hyperprior"} of float32 arrays.
 
-    Raises RdcError naming the first entry that is missing, unknown, or of another shape.
+    Raises:
+        RdcError: an entry is missing, unknown, of the wrong shape, or not finite. The message names
+            the first one.
     """
     state = {_current_name(key): np.asarray(value) for key, value in state.items()}
-    for key in ("g_a.0.weight", "g_a.6.weight"):
-        if key not in state or state[key].ndim != 4:
-            raise RdcError(f"these are not weights of mbt2018-mean: {key} is missing")
-    expected = _expected_shapes(state["g_a.0.weight"].shape[0], state["g_a.6.weight"].shape[0])
-    for key in sorted(state.keys() | expected.keys()):
-        if key not in expected:
-            if BUFFERS.fullmatch(key):
-                continue
-            raise RdcError(f"these are not weights of mbt2018-mean: {key} is unknown")
-        if key not in state:
-            raise RdcError(f"these weights are incomplete: {key} is missing")
-        if state[key].shape != expected[key]:
-            raise RdcError(f"{key} has shape {state[key].shape}, not {expected[key]}")
-        if not np.all(np.isfinite(state[key])):
-            raise RdcError(f"{key} has values that are not finite")
+    expected = _checked_shapes(state)
     params: dict[str, Any] = {"autoencoder": {}, "hyperprior": {}}
     for key in expected:
         group, _, rest = key.partition(".")
@@ -104,7 +93,7 @@ def from_state_dict(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def model_section(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of a model with these parameters; Delta is 1 at timestep 500."""
+    """Returns the `model` section of a config for these parameters. Delta is 1 at timestep 500."""
     kernel = params["autoencoder"]["g_a_6"]["kernel"]
     width, channels = kernel.shape[2:]
     return {
@@ -124,9 +113,13 @@ def model_section(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def bottleneck_probabilities(state: Mapping[str, np.ndarray]) -> np.ndarray:
-    """P(k) of the factorised prior for k = -1024..1024 around its median, float64 [N,2049].
+    """Returns P(k) of the factorised prior for k = -1024..1024 around its median.
 
-    The cumulative is that of Balle et al. 2018 (appendix 6.1); symbols beyond are left out.
+    The cumulative function is that of Balle et al. 2018 (appendix 6.1). Symbols beyond this range
+    are ignored.
+
+    Returns:
+        float64 [N,2049] for N channels, normalised to the sum 1.
     """
     name = "entropy_bottleneck."
     median = state[name + "quantiles"][:, :, 1:2].astype(np.float64)
@@ -138,7 +131,7 @@ def bottleneck_probabilities(state: Mapping[str, np.ndarray]) -> np.ndarray:
         if layer < len(FILTERS) - 2:
             factor = state[f"{name}factors.{layer}"].astype(np.float64)
             x = x + np.tanh(factor) * np.tanh(x)
-    # Differences of sigmoids on the side where both are small.
+    # Differences of sigmoids are taken on the side where both are small, for precision.
     low, high = x[:, 0, :-1], x[:, 0, 1:]
     mirrored = np.where(low + high > 0, -1.0, 1.0)
     probability = np.abs(_sigmoid(mirrored * high) - _sigmoid(mirrored * low))
@@ -146,11 +139,14 @@ def bottleneck_probabilities(state: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def channel_gaussians(state: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (from the median) and deviation of z's Gaussian in each channel, float64 [N].
+    """Returns mean (relative to the median) and standard deviation of z in each channel.
 
-    The mean is that of the factorised prior's symbols; the deviation is, of those that the coder
-    has tables for, the one that costs least. (Matching the variance, less 1/12, costs more than a
-    bit a symbol in narrow channels.)
+    The mean is that of the symbols under the factorised prior. The standard deviation is the
+    cheapest of those that the coder has tables for. Matching the variance minus 1/12 instead would
+    cost more than one bit per symbol in narrow channels.
+
+    Returns:
+        Mean and standard deviation, float64 [N] each.
     """
     probability = bottleneck_probabilities(state)
     mean = probability @ np.arange(-MAX_SYMBOL, MAX_SYMBOL + 1, dtype=np.float64)
@@ -160,15 +156,15 @@ def channel_gaussians(state: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.n
 
 
 def gaussian_cost(state: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Bits a hyper-latent symbol costs more with the Gaussian than with its own prior, [N].
+    """Returns the extra bits per hyper-latent symbol that the Gaussian costs, [N].
 
-    The Kullback-Leibler divergence, if the factorised prior is right.
+    This is the Kullback-Leibler divergence from the factorised prior, assumed to be right.
     """
     return _divergence(bottleneck_probabilities(state), *channel_gaussians(state))
 
 
 def _divergence(probability: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Of symbol probabilities [N,2049] from Gaussians rounded to integers, in bits [N]."""
+    """Returns the divergence of probabilities [N,2049] from rounded Gaussians, in bits [N]."""
     from scipy.special import log_ndtr
 
     distance = np.abs(np.arange(-MAX_SYMBOL, MAX_SYMBOL + 1) - mean[:, None])
@@ -184,9 +180,29 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def _current_name(key: str) -> str:
-    """Names of the factorised prior's arrays changed between versions of CompressAI."""
+    """Returns the current name of an entry. CompressAI renamed those of the factorised prior."""
     match = OLDER_NAMES.fullmatch(key)
     return f"entropy_bottleneck.{NEWER_NAMES[match[1]]}.{match[2]}" if match else key
+
+
+def _checked_shapes(state: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of all learnt entries, after checking that the state dict has them."""
+    for key in ("g_a.0.weight", "g_a.6.weight"):
+        if key not in state or state[key].ndim != 4:
+            raise RdcError(f"these are not weights of mbt2018-mean: {key} is missing")
+    expected = _expected_shapes(state["g_a.0.weight"].shape[0], state["g_a.6.weight"].shape[0])
+    for key in sorted(state.keys() | expected.keys()):
+        if key not in expected:
+            if BUFFERS.fullmatch(key):
+                continue
+            raise RdcError(f"these are not weights of mbt2018-mean: {key} is unknown")
+        if key not in state:
+            raise RdcError(f"these weights are incomplete: {key} is missing")
+        if state[key].shape != expected[key]:
+            raise RdcError(f"{key} has shape {state[key].shape}, not {expected[key]}")
+        if not np.all(np.isfinite(state[key])):
+            raise RdcError(f"{key} has values that are not finite")
+    return expected
 
 
 def _is_transposed(key: str) -> bool:
@@ -194,7 +210,7 @@ def _is_transposed(key: str) -> bool:
 
 
 def _expected_shapes(n: int, m: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of all entries that hold something learnt, for widths N and M."""
+    """Returns the shapes of all learnt entries, for widths N and M."""
     analysis, synthesis = (3, n, n, n, m), (m, n, n, n, 3)
     layers = {f"g_a.{2 * i}": (5, *analysis[i : i + 2]) for i in range(4)}
     layers |= {f"g_s.{2 * i}": (5, *synthesis[i : i + 2]) for i in range(4)}

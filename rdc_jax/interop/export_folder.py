@@ -1,7 +1,7 @@
-"""What the folders of `rdc export` have in common: a manifest, written last, and a licence.
+"""The common parts of all folders of `rdc export`: a manifest, written last, and licences.
 
 manifest.json    {"model_id": ..., "sha256": {file: hash of its bytes}}
-LICENSE*         as it lies beside the weights
+LICENSE*         copies of the licence files beside the weights
 """
 
 import contextlib
@@ -21,9 +21,19 @@ MANIFEST = "manifest.json"
 def write(
     out: Path, model: Model, files: Iterable[tuple[str, bytes]], **said: Any
 ) -> dict[str, str]:
-    """Writes files (names and contents, one at a time) and their manifest; returns the hashes.
+    """Writes files and then their manifest.
 
-    said: what else the manifest says. Raises OSError when the folder cannot be written.
+    Args:
+        out: folder to write to.
+        model: model whose id goes into the manifest.
+        files: names and contents, taken one at a time.
+        **said: further entries of the manifest.
+
+    Returns:
+        SHA-256 of each file by its name.
+
+    Raises:
+        OSError: the folder cannot be written.
     """
     hashes = {}
     for name, data in files:
@@ -36,18 +46,21 @@ def write(
 
 
 def listed(out: Path) -> set[Path]:
-    """The manifest of an earlier export and the files that it lists, those that lie in `out`.
+    """Returns the manifest of an earlier export and the files it lists that are inside `out`.
 
-    Whoever made the folder wrote that list: a name that leads elsewhere, by a link too, is left
-    out. Without a manifest that can be read the set is empty. Raises OSError.
+    The list comes from an unknown author. So names that lead outside the folder, also through
+    links, are left out. Without a readable manifest the set is empty.
+
+    Raises:
+        OSError: the folder cannot be read.
     """
     try:
         names = json.loads((out / MANIFEST).read_bytes())["sha256"]
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
-        return set()  # not complete: its files are written over
+        return set()  # an incomplete export, whose files are overwritten
     root, found = os.path.realpath(out), set()
     for name in (MANIFEST, *(names if isinstance(names, dict) else ())):
-        with contextlib.suppress(OSError, ValueError):  # what no file can be called
+        with contextlib.suppress(OSError, ValueError):  # a name that no file can have
             path = place(out, name)
             if path.is_relative_to(root) and path.is_file():
                 found.add(path)
@@ -55,23 +68,23 @@ def listed(out: Path) -> set[Path]:
 
 
 def place(out: Path, name: str | Path) -> Path:
-    """Where a file of that name lies, no folder above it a link."""
+    """Returns the path of a file in `out`, with links in its folder resolved."""
     path = out / name
     return Path(os.path.realpath(path.parent)) / path.name
 
 
 def licence_files(model: Model) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the licences beside the weights."""
+    """Yields names and contents of the licence files beside the weights."""
     for file in sorted(model.path.glob("LICENSE*")):
         yield file.name, file.read_bytes()
 
 
 def licence(model: Model) -> str:
-    """Whose terms apply, from the files beside the weights."""
+    """Returns a text on the licence that applies, from the files beside the weights."""
     found = sorted(path.name for path in model.path.glob("LICENSE*"))
     if found:
         return f"See {', '.join(found)}. It covers the weights and not the code of rdc_jax."
     return (
-        "None came with the weights. The licence of those they were made from applies (a model "
-        "from `rdc import`: that of its source), else the word of whoever trained them."
+        "No licence file came with the weights. For a model from `rdc import`, the licence of its "
+        "source applies. Otherwise, ask the person who trained the weights."
     )

@@ -1,4 +1,4 @@
-"""A model of the Hugging Face hub as a folder, pinned by its commit; needs huggingface_hub."""
+"""Models of the Hugging Face hub as local folders, pinned by commit. Needs huggingface_hub."""
 
 import re
 from pathlib import Path
@@ -15,10 +15,11 @@ UNWANTED = ["*non_ema*", "*.fp16.*"]
 
 
 def local_folder(source: str) -> Path:
-    """The folder `source`, or a snapshot of the hub's owner/name@COMMIT.
+    """Returns the folder `source`, or downloads owner/name@COMMIT from the hub.
 
-    Raises RdcError when there is neither, without huggingface_hub, without network and for an id
-    that no commit pins.
+    Raises:
+        RdcError: the folder does not exist, the id has no commit, huggingface_hub is not installed,
+            or the download fails.
     """
     if Path(source).exists():
         return Path(source)
@@ -28,8 +29,8 @@ def local_folder(source: str) -> Path:
     name, revision = match.groups()
     if revision is None or not COMMIT.fullmatch(revision):
         raise RdcError(
-            f"no folder {source}; an id of the Hugging Face hub needs the commit that pins it, as "
-            f"in {name}@ and 40 hexadecimal digits"
+            f"no folder {source}; an id of the Hugging Face hub needs a commit: {name}@ and 40 "
+            "hexadecimal digits"
         )
     try:
         import huggingface_hub
@@ -42,7 +43,7 @@ def local_folder(source: str) -> Path:
         folder = huggingface_hub.snapshot_download(
             name, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED
         )
-    except Exception as error:  # of the library, its HTTP client, or the file system
+    except Exception as error:  # from the library, its HTTP client, or the file system
         reason = (str(error).splitlines() or [""])[0][:150]
         raise RdcError(
             f"cannot fetch {source} from the hub ({type(error).__name__}: {reason}); download it "

@@ -1,10 +1,11 @@
-"""Weights in safetensors files: one file, or shards with an index; read array by array.
+"""Weights in safetensors files, one file or shards with an index, read array by array.
 
     diffusion_pytorch_model.safetensors               one file
     diffusion_pytorch_model.safetensors.index.json    {"weight_map": {key: shard}}
-    diffusion_pytorch_model.fp16.safetensors          either in half precision, if nothing else
+    diffusion_pytorch_model.fp16.safetensors          half precision, used if nothing else exists
 
-float16, bfloat16 and float32 come in, float32 goes out. Nothing here unpickles anything.
+Arrays of float16, bfloat16 and float32 are read and returned as float32. Pickled files are never
+opened.
 """
 
 import dataclasses
@@ -30,27 +31,38 @@ PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One array and where its bytes lie."""
+    """One array in a file.
+
+    Attributes:
+        file: the file.
+        dtype: a key of DTYPES.
+        shape: shape of the array.
+        offset: position of the array's first byte in the file.
+    """
 
     file: Path
-    dtype: str  # a key of DTYPES
+    dtype: str
     shape: tuple[int, ...]
-    offset: int  # bytes from the start of the file
+    offset: int
 
     def read(self) -> np.ndarray:
-        """The array as float32."""
+        """Reads the array as float32."""
         with self.file.open("rb") as stream:
             stream.seek(self.offset)
             values = np.fromfile(stream, DTYPES[self.dtype], int(np.prod(self.shape)))
-        if self.dtype == "BF16":  # the upper half of a float32
+        if self.dtype == "BF16":  # bfloat16 is the upper half of a float32
             values = (values.astype(np.uint32) << 16).view(np.float32)
         return values.astype(np.float32).reshape(self.shape)
 
 
 def entries(path: Path) -> dict[str, Entry]:
-    """All arrays of a folder, of a single .safetensors file, or of an index of shards, by key.
+    """Lists all arrays of a folder, of a single .safetensors file, or of an index of shards.
 
-    Raises RdcError for what is missing, damaged, pickled, listed twice, or of another dtype.
+    Returns:
+        Arrays by key.
+
+    Raises:
+        RdcError: weights are missing, damaged, pickled, listed twice, or of another dtype.
     """
     weights = path if path.is_file() else weights_file(path)
     if weights.suffix != ".json":
@@ -58,11 +70,11 @@ def entries(path: Path) -> dict[str, Entry]:
     try:
         placed = dict(json.loads(weights.read_bytes())["weight_map"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RdcError(f"{weights} is no index of shards; download it again") from error
+        raise RdcError(f"{weights} is not an index of shards; download it again") from error
     found: dict[str, Entry] = {}
     for shard in sorted(set(map(str, placed.values()))):
         if Path(shard).name != shard or not shard.endswith(".safetensors"):
-            raise RdcError(f"{weights} names {shard!r}, which is no .safetensors file beside it")
+            raise RdcError(f"{weights} names {shard!r}, which is not a .safetensors file beside it")
         of_shard = file_entries(weights.parent / shard)
         listed = {key for key, name in placed.items() if name == shard}
         if wrong := sorted(listed ^ of_shard.keys()):
@@ -72,7 +84,7 @@ def entries(path: Path) -> dict[str, Entry]:
 
 
 def weights_file(folder: Path) -> Path:
-    """The file, or the index of shards, that holds a folder's weights."""
+    """Returns the path of a folder's weights: a file or an index of shards."""
     if not folder.is_dir():
         raise RdcError(f"no folder {folder}")
     for name in NAMES:
@@ -85,14 +97,14 @@ def weights_file(folder: Path) -> Path:
         raise RdcError(f"{folder} has several .safetensors files and no index; name one of them")
     if any(next(folder.glob(pattern), None) for pattern in PICKLED):
         raise RdcError(
-            f"{folder} has pickled weights only, which are not read; save it again with "
+            f"{folder} has only pickled weights, which are not supported; save it again with "
             "save_pretrained(..., safe_serialization=True)"
         )
     raise RdcError(f"{folder} has no .safetensors weights")
 
 
 def file_entries(path: Path) -> dict[str, Entry]:
-    """The arrays of one safetensors file, by key."""
+    """Lists the arrays of one safetensors file by key. Raises RdcError for a damaged file."""
     if not path.is_file():
         raise RdcError(f"cannot read {path}: no such file")
     try:
@@ -109,7 +121,7 @@ def file_entries(path: Path) -> dict[str, Entry]:
     found = {}
     for key, about in header.items():
         if about["dtype"] not in DTYPES:
-            raise RdcError(f"{path}: {key} is {about['dtype']}; {', '.join(DTYPES)} are read")
+            raise RdcError(f"{path}: {key} is {about['dtype']}; only {', '.join(DTYPES)} are read")
         offset = 8 + length + about["data_offsets"][0]
         found[key] = Entry(path, about["dtype"], tuple(about["shape"]), offset)
     return found

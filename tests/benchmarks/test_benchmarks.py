@@ -1,4 +1,4 @@
-"""The speed comparison, run on a stand-in codec that needs no network and is JPEG inside."""
+"""Benchmarks with a stand-in codec that needs no network: JPEG."""
 
 import json
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from rdc_jax.evaluation.report.results import image_files, table
 
 
 class StandInCodec:
-    """JPEG; its module changes nothing."""
+    """JPEG with a fusion module that changes nothing."""
 
     module = SimpleNamespace(identity="none")
 
@@ -33,7 +33,7 @@ def test_speed_prints_ratios(monkeypatch, tmp_path, capsys):
     assert speed.main(["--repeats", "1", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "768x512" in printed and "encode: all 100 %" in printed and "rdc / it" in printed
-    assert "the module" in printed and "tau 1, 8 steps" in printed
+    assert "fusion module" in printed and "tau 1, 8 steps" in printed
     results = json.loads(out.read_text())
     assert set(results["median_seconds"]) >= {"rdc", "jpeg"}
     assert set(results["module_seconds"]) > {"tau 0", "tau 1, 1 steps"}
@@ -45,7 +45,7 @@ def test_table_aligns():
     )
 
 
-def test_folders_without_pictures_are_refused(tmp_path):
+def test_folders_without_images_are_refused(tmp_path):
     with pytest.raises(RdcError, match="no such folder"):
         image_files(tmp_path / "none")
     with pytest.raises(RdcError, match="no PNG, JPEG or WebP"):
@@ -66,7 +66,7 @@ def test_a_mosaic_is_made_of_mirrored_photographs():
 
 
 class DottedCodec(StandInCodec):
-    """JPEG; its module puts a dot on every eighth pixel, and at quality 70 nothing."""
+    """JPEG with a fusion module that puts a dot on every eighth pixel, except at quality 70."""
 
     def encode(self, pixels, quality):
         return super().encode(pixels, quality) + (b"" if quality == 70 else b"dots")
@@ -96,7 +96,7 @@ def test_the_added_pattern_of_files_is_printed(monkeypatch, tmp_path, capsys, rn
     printed = capsys.readouterr().out
     rows = {line.split()[0]: line.split()[2:] for line in printed.splitlines() if line}
     assert rows["20"] == rows["45"] == ["100.0", "100.0"] and rows["70"] == ["0.0", "0.0"]
-    assert "2 pictures, module none" in printed and "chance: 1.5 %" in printed
+    assert "2 images, fusion module none" in printed and "chance: 1.5 %" in printed
     files = json.loads(out.read_text())["files"]
     assert len(files) == 6 and files[0]["energy"]["total"] > 0
 
@@ -115,7 +115,7 @@ def two_photographs(folder, rng):
 
 
 class Dotted(StandInCodec):
-    """JPEG; its module puts dots of a strength on every eighth pixel."""
+    """JPEG with a fusion module that puts dots of given strength on every eighth pixel."""
 
     model = SimpleNamespace(model_id=b"id")
 
@@ -132,7 +132,7 @@ class Dotted(StandInCodec):
 
 @pytest.fixture
 def dotted(monkeypatch):
-    """`rdc_jax.load` gives a stand-in whose module adds the levels that its folder is called."""
+    """Makes `rdc_jax.load` return a stand-in. The folder's name is the strength of its dots."""
     monkeypatch.setattr(rdc_jax, "load", lambda model, folder: Dotted(int(folder)), raising=False)
     monkeypatch.setattr(modules, "METRICS", ("psnr", "colour"))
 
@@ -151,11 +151,11 @@ def test_modules_are_compared_on_the_same_files(dotted, tmp_path, capsys, rng, m
     results = json.loads(out.read_text())
     assert results["settings"]["modules"] == {"weak": "dots of 10", "strong": "dots of 40"}
     assert set(results["pictures"]) == {"a.png", "b.png"}
-    # What is known is not measured again, unless the settings are others.
+    # Known results are not measured again, unless the settings differ.
     monkeypatch.setattr(modules, "measure", None)
     assert modules.main(command) == 0 and capsys.readouterr().out == printed
     assert modules.main([*command, "--limit", "1"]) == 0
-    assert capsys.readouterr().out.startswith("1 pictures")
+    assert capsys.readouterr().out.startswith("1 images")
     with pytest.raises(TypeError):
         modules.main([*command, "--avif"])
 

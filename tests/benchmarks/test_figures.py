@@ -1,4 +1,4 @@
-"""The command behind every measured table: on two small images, and into a document."""
+"""The command that makes all measured tables, on two small images and into a document."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def test_every_table_comes_from_one_run(tmp_path, smoke_model, monkeypatch, rng,
 
 
 def stand_in_modules(command):
-    """The smoke model has no module to compare."""
+    """Replaces modules.py, because the smoke model has no fusion module to compare."""
     Path(command[command.index("--out") + 1]).write_text("{}")
     return 0
 
@@ -86,7 +86,7 @@ def test_tables_replace_those_between_their_markers():
 
 
 def test_every_table_has_its_place():
-    """In one document each, beside a command with the options that figures.py uses."""
+    """Each table is in one document, beside a command with the options that figures.py uses."""
     text = "\n".join((ROOT / document).read_text() for document in figures.DOCUMENTS)
     places = re.findall(r"<!-- figures: (\S+) -->.*?<!-- end of \1 -->", text, re.DOTALL)
     assert sorted(places) == sorted(figures.TABLES)

@@ -1,4 +1,4 @@
-"""The train-step comparison: both sides are one network, at a size of a few channels."""
+"""The train-step comparison: both sides have the same network, here with a few channels."""
 
 import importlib.util
 
@@ -74,7 +74,7 @@ def test_another_network_is_refused(both):
         paired_unet.copy_to_torch(narrower, network)
 
 
-def test_a_missing_extra_is_said_in_one_line(monkeypatch, capsys):
+def test_a_missing_extra_is_reported_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert train_step.main(["--size", "tiny"]) == 2
     said = capsys.readouterr().err

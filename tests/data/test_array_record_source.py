@@ -32,7 +32,7 @@ def values(source):
 
 @pytest.fixture
 def shards(tmp_path):
-    """Two shards, of the values 0 10 20 and 30 40."""
+    """Two shards with the values 0, 10, 20 and 30, 40."""
     write(tmp_path / "a.arrayrecord-00000-of-00002", map(encoded, (0, 10, 20)))
     packed = records.pack(records.Record(encoded(30), encoded(3), "thirty.png"))
     write(tmp_path / "a.arrayrecord-00001-of-00002", [packed, encoded(40, file_format="WEBP")])

@@ -28,7 +28,7 @@ class GreySource:
 
 
 class NoiseSource:
-    """No two rows or columns are equal."""
+    """An array without equal rows or columns."""
 
     def __len__(self):
         return 3
@@ -42,7 +42,7 @@ def images_of(source, count, **options):
     return np.concatenate([next(iterator)["image"] for _ in range(count)])
 
 
-def test_darkening_is_by_one_to_four_stops_with_mild_noise_and_a_slight_cast():
+def test_darkening_has_one_to_four_stops_mild_noise_and_a_slight_cast():
     def linear(value):
         return ((value / 255 + 0.055) / 1.055) ** 2.4
 
@@ -70,14 +70,14 @@ def test_noise_grows_with_the_light_and_does_not_vanish_in_the_dark():
     assert (np.diff(linear.std(2).mean((0, 2))) > 0).all()
 
 
-def test_darkening_depends_on_its_generator_only():
+def test_darkening_depends_only_on_its_generator():
     image = SyntheticSource(1, 80)[0]["image"]
     first, again, other = (darken(np.random.default_rng(seed), image) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
 
-def test_darken_share_is_of_the_photographs_only():
+def test_darken_share_applies_only_to_photographs():
     mix = [Part(GreySource(250), 0.5)]
     images = images_of(GreySource(200), 30, darken_share=0.4, mix=mix)
     flat = (np.ptp(images, axis=(1, 2, 3)) == 0) & np.isin(images[:, 0, 0, 0], (200, 250))
@@ -88,7 +88,7 @@ def test_darken_share_is_of_the_photographs_only():
     np.testing.assert_array_equal(images[:20], again)
 
 
-def test_true_sizes_reach_from_1_to_31_pixels_less_at_one_side_or_both():
+def test_true_sizes_are_1_to_31_pixels_smaller_on_one_side_or_both():
     rng = np.random.default_rng(0)
     missing = 128 - np.array([draw_true_size(rng, 128) for _ in range(2000)])
     assert missing.min() == 0 and missing.max() == 31 and not (missing == 0).all(1).any()
@@ -97,15 +97,15 @@ def test_true_sizes_reach_from_1_to_31_pixels_less_at_one_side_or_both():
         assert 0.25 < np.mean(missing[:, side] == 0) < 0.42
 
 
-def test_a_border_is_what_the_encoder_makes_of_a_picture_of_that_size(rng):
-    """The encoder's own steps: to whole latent pixels of 8, then to a tile of the network."""
+def test_a_border_equals_that_of_the_encoder_for_an_image_of_that_size(rng):
+    """The encoder pads to latent pixels of 8 image pixels, then to a window of the network."""
     crop = rng.integers(0, 256, (128, 128, 3), np.uint8)
     seen = []
     for height, width in ((97, 128), (127, 100), (128, 121), (104, 96)):
-        picture = crop[:height, :width]
-        edge = [(0, -n % 8) for n in picture.shape[:2]]
+        image = crop[:height, :width]
+        edge = [(0, -n % 8) for n in image.shape[:2]]
 
-        def bands(top, bottom, left, right, padded=np.pad(picture, [*edge, (0, 0)], mode="edge")):
+        def bands(top, bottom, left, right, padded=np.pad(image, [*edge, (0, 0)], mode="edge")):
             return [padded[top * 8 : bottom * 8, left * 8 : right * 8]]
 
         def network(tile):
@@ -122,10 +122,10 @@ def test_a_border_is_what_the_encoder_makes_of_a_picture_of_that_size(rng):
         np.testing.assert_array_equal(continued(crop, height, width), seen[-1])
 
 
-def test_the_map_beyond_the_border_is_what_the_encoder_makes_of_it(rng):
+def test_the_map_beyond_the_border_equals_that_of_the_encoder(rng):
     cells = rng.integers(0, 8, (8, 8), np.uint8)
     height, width = 97, 70
-    stored = cells[: -(-height // 16), : -(-width // 16)]  # cells of a picture of this size
+    stored = cells[: -(-height // 16), : -(-width // 16)]  # cells of a image of this size
     ours = continued(cells, *stored.shape)
     np.testing.assert_array_equal(
         ours.repeat(2, 0).repeat(2, 1), cells_to_latent(stored, 16, 16, 2)
@@ -159,6 +159,6 @@ def test_shares_of_zero_change_nothing():
 
 @pytest.mark.parametrize("name", ["darken_share", "ragged_share"])
 @pytest.mark.parametrize("share", [-0.1, 1.5])
-def test_shares_beyond_0_and_1_are_refused(name, share):
+def test_shares_outside_0_to_1_are_refused(name, share):
     with pytest.raises(RdcError, match=rf"data\.{name} must be 0 to 1, not {share}"):
         Recipe(64, **{name: share})

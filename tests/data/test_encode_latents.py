@@ -1,4 +1,4 @@
-"""Encoding a set of photos, with a stand-in for the autoencoder: the mean of 8 x 8 pixels."""
+"""Encoding of a set of photos, with the mean of 8 x 8 pixels in place of an autoencoder."""
 
 import json
 
@@ -30,7 +30,7 @@ def encode(source, out, settings=SETTINGS, function=means, **options):
 
 @pytest.fixture
 def photos(tmp_path, rng):
-    """Five photos of 1 to 6 tiles, one of them below a tile's size, and one that is none."""
+    """Five photos of 1 to 6 tiles, one smaller than a tile, and one file that is no image."""
     folder = tmp_path / "photos"
     folder.mkdir()
     sizes = {"a": (128, 128), "b": (200, 300), "c": (64, 100), "d": (130, 128), "e": (128, 255)}
@@ -68,13 +68,13 @@ def test_every_tile_is_stored_with_its_photo(photos, tmp_path):
     assert not source.skipped
 
 
-def test_a_batch_runs_across_photos_and_is_always_full(photos, tmp_path):
+def test_a_batch_spans_photos_and_is_always_full(photos, tmp_path):
     calls = []
     encode(photos, tmp_path / "out", function=lambda t: calls.append(len(t)) or means(t))
     assert calls == [BATCH] * 4  # 13 tiles
 
 
-def test_masks_come_along_at_the_latents_resolution(tmp_path, rng):
+def test_masks_are_stored_at_the_resolution_of_the_latents(tmp_path, rng):
     class Segmented(SyntheticSource):
         def read(self, index):
             mask = np.zeros((300, 300), np.uint8)
@@ -99,7 +99,7 @@ def test_masks_come_along_at_the_latents_resolution(tmp_path, rng):
     assert len(varied) > 4 and all((levels == levels[:1]).all() for levels in varied)
 
 
-def test_windows_are_cut_from_the_latents_as_they_are(tmp_path):
+def test_crops_of_latents_are_unchanged(tmp_path):
     position = np.arange(16 * 16, dtype=np.float16).reshape(16, 16)
 
     def numbered(tiles):  # each element is its own position in the tile
@@ -123,7 +123,7 @@ def test_windows_are_cut_from_the_latents_as_they_are(tmp_path):
     assert {c[0] for c in corners} == {c[1] for c in corners} == set(range(9))
 
 
-def test_an_interrupted_run_goes_on_with_the_missing_shards(photos, tmp_path):
+def test_an_interrupted_run_continues_with_the_missing_shards(photos, tmp_path):
     whole, out, encoded = tmp_path / "whole", tmp_path / "out", []
     encode(photos, whole, shards=3)
 
@@ -170,7 +170,7 @@ def test_records_that_do_not_add_up_are_refused(data):
         latent_records.unpack(data)
 
 
-def test_a_record_survives_the_disk(rng):
+def test_a_record_round_trips(rng):
     record = latent_records.LatentRecord(
         rng.normal(size=(2, 4, 4, 3)).astype(np.float16),
         rng.integers(0, 99, (2, 3)).astype(np.int32),
@@ -188,7 +188,7 @@ def test_a_record_survives_the_disk(rng):
             latent_records.unpack(packed[:cut])
 
 
-def test_what_cannot_be_encoded_is_refused(photos, tmp_path, monkeypatch):
+def test_unsuitable_sets_are_refused(photos, tmp_path, monkeypatch):
     out = tmp_path / "out"
     with pytest.raises(RdcError, match=r"'a\.png'.* overflow float16"):
         encode(photos, out, function=lambda t: np.full((BATCH, 16, 16, 3), np.inf, np.float16))
@@ -210,7 +210,7 @@ def test_what_cannot_be_encoded_is_refused(photos, tmp_path, monkeypatch):
     )
 
 
-def test_a_folder_that_vanishes_ends_it(photos, tmp_path):
+def test_a_folder_that_disappears_ends_the_run(photos, tmp_path):
     def vanishing(tiles):
         if photos._root.exists():
             photos._root.rename(tmp_path / "moved")
@@ -235,7 +235,7 @@ def test_folders_without_latents_are_refused(photos, tmp_path, name):
     assert "\n" not in str(error.value)
 
 
-def test_autoencoders_are_told_apart(rng):
+def test_autoencoders_have_different_identities(rng):
     params = {"a": {"kernel": rng.normal(size=(3, 3)).astype(np.float32)}, "b": np.ones(2)}
     settings = {"kind": "kl", "scaling_factor": 0.18}
     same = autoencoder_identity(params, settings)

@@ -1,4 +1,4 @@
-"""data.mix: what it may say, and which examples come from where."""
+"""data.mix: its syntax, and the sets that examples come from."""
 
 import logging
 
@@ -22,7 +22,7 @@ SIZES = {"batch_size": 5, "crop_size": 64, "seed": 5, "prefetch": 2}
 
 
 class FlatSource:
-    """Image i has the grey value `first` + i everywhere."""
+    """A source whose image i has the grey value `first` + i everywhere."""
 
     skipped = frozenset()
 
@@ -59,7 +59,7 @@ def save(path, value):
     Image.new("RGB", (80, 70), (value, value, value)).save(path)
 
 
-def test_without_a_mix_the_examples_are_what_they_were_before_there_was_one():
+def test_without_a_mix_the_examples_are_unchanged():
     source = SyntheticSource(5, 100)
 
     def make(example, rng):
@@ -98,7 +98,7 @@ def test_photographs_are_the_same_examples_as_without_a_mix():
 
 
 @pytest.mark.parametrize("options", [{"num_threads": 0}, {"num_threads": 4}, {"start": 3}])
-def test_a_mixed_run_depends_on_the_example_number_only(options):
+def test_a_mixed_run_depends_only_on_the_example_number(options):
     whole = take(training_iterator(PHOTOS, mix=MIX, **SIZES), 6)
     start = options.get("start", 0)
     assert_same(take(training_iterator(PHOTOS, mix=MIX, **SIZES, **options), 6 - start),
@@ -107,12 +107,12 @@ def test_a_mixed_run_depends_on_the_example_number_only(options):
     assert_same(part, [{n: a[[4, 1]] for n, a in batch.items()} for batch in whole[start:]])
 
 
-def test_a_mixed_run_may_start_far_along():
+def test_a_mixed_run_can_start_at_a_late_batch():
     iterator = training_iterator(PHOTOS, mix=MIX, start=10**9, **SIZES)
     assert next(iterator)["image"].shape == (5, 64, 64, 3)
 
 
-def test_held_out_images_are_of_the_first_set_only(tmp_path):
+def test_held_out_images_come_only_from_the_first_set(tmp_path):
     for i in range(8):
         save(tmp_path / "photos" / f"{i}.png", i)
     for i in range(4):
@@ -132,7 +132,7 @@ def test_held_out_images_are_of_the_first_set_only(tmp_path):
 
 def test_drawings_keep_their_own_scale_half_of_the_time_and_photographs_do_not():
     class Ramp:
-        """Each pixel says where it is."""
+        """An image whose pixels hold their position."""
 
         def __len__(self):
             return 1
@@ -173,7 +173,7 @@ def test_a_folder_of_shards_is_read_as_shards(tmp_path):
     assert isinstance(part.source, ArrayRecordSource) and part.source[0]["image"][0, 0, 0] == 9
 
 
-def test_what_a_mix_may_say():
+def test_valid_mixes_are_parsed():
     assert parse_mix("") == {}
     assert parse_mix("a=0.1, b/c=d=0.25,") == {"a": 0.1, "b/c=d": 0.25}
 
@@ -191,7 +191,7 @@ def test_what_a_mix_may_say():
         ("nowhere=0.1", "data.mix: no folder 'nowhere'"),
     ],
 )
-def test_a_mix_that_cannot_be_is_refused(text, message, tmp_path, monkeypatch):
+def test_invalid_mixes_are_refused(text, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RdcError, match=message) as error:
         open_mix(text)

@@ -22,7 +22,7 @@ def assert_same(left, right):
 
 
 class FlatSource:
-    """Image i has the grey value i everywhere."""
+    """A source whose image i has the grey value i everywhere."""
 
     def __init__(self, count, size=70):
         self.count, self.size = count, size
@@ -53,7 +53,7 @@ def test_batches_have_the_promised_shapes():
     assert batch["importance"].max() < 4
 
 
-def test_same_seed_same_batches_whatever_the_threads():
+def test_the_same_seed_gives_the_same_batches_with_any_number_of_threads():
     source = SyntheticSource(5, 100)
     first = take(training_iterator(source, **SIZES), 4)
     assert_same(first, take(training_iterator(source, num_threads=0, **SIZES), 4))
@@ -115,7 +115,7 @@ def test_processes_share_an_epoch_without_overlap():
 
 
 @pytest.mark.parametrize("start", [1, 3, 4])
-def test_started_later_it_gives_what_a_running_one_gives(start):
+def test_a_resumed_iterator_gives_the_same_batches_as_a_running_one(start):
     source = SyntheticSource(5, 100)  # 15 examples: the runs below cross into later epochs
     for options in ({}, {"rows": [2, 0]}, {"exclude": [1, 3]}):
         running = training_iterator(source, **SIZES, **options)
@@ -131,7 +131,7 @@ def test_a_run_continues_where_its_examples_end_with_another_batch_size():
     assert_same([large], [{name: np.concatenate([b[name] for b in small[2:]]) for name in large}])
 
 
-def test_a_run_may_start_far_along():
+def test_a_run_can_start_at_a_late_batch():
     iterator = training_iterator(SyntheticSource(5, 100), start=10**9, **SIZES)
     assert next(iterator)["image"].shape == (3, 64, 64, 3)
 
@@ -153,7 +153,7 @@ def test_content_map_follows_the_flips_of_its_image():
 
 
 class SegmentedSource:
-    """A bright rectangle on a dark ground, and the segmentation that says so."""
+    """A bright rectangle on a dark background, and its segmentation."""
 
     def __len__(self):
         return 6
@@ -216,7 +216,7 @@ def test_held_out_images_are_fixed_and_never_drawn():
         {"exclude": range(5)},
     ],
 )
-def test_settings_that_do_not_fit_are_refused(change):
+def test_settings_out_of_range_are_refused(change):
     with pytest.raises(RdcError):
         training_iterator(SyntheticSource(5, 100), **(SIZES | change))
     with pytest.raises(RdcError):

@@ -16,7 +16,7 @@ from rdc_jax.errors import RdcError
 
 @pytest.fixture
 def photos(tmp_path, rng):
-    """Six images in two folders, one of them small, and two files that are none."""
+    """Six images in two folders, one of them small, and two files that are no images."""
     folder = tmp_path / "photos"
     (folder / "sub").mkdir(parents=True)
     for i, name in enumerate(["a.png", "b.jpg", "c.webp", "sub/d.png", "sub/e.jpg", "small.png"]):
@@ -77,7 +77,7 @@ def test_large_images_are_scaled_down_with_their_masks(photos, tmp_path):
     assert record_of(source, found["sub/d.png"]).image.startswith(b"\xff\xd8\xff")
 
 
-def test_an_interrupted_run_goes_on_with_the_missing_shards(photos, tmp_path, monkeypatch):
+def test_an_interrupted_run_continues_with_the_missing_shards(photos, tmp_path, monkeypatch):
     whole, out = tmp_path / "whole", tmp_path / "out"
     prepare(photos, whole, shards=4, workers=1)
     write_shard, written = preparation.write_shard, []
@@ -120,7 +120,7 @@ def test_shards_of_several_processes_are_the_same(photos, tmp_path, user_environ
     }
 
 
-def test_what_cannot_be_prepared_is_refused(photos, tmp_path, capsys):
+def test_unsuitable_folders_are_refused(photos, tmp_path, capsys):
     def error(*arguments):
         assert run(*arguments) == 2
         text = capsys.readouterr().err
@@ -176,7 +176,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_shard(photos, tmp_path, monk
     assert not list(out.glob("*.arrayrecord")) and not list(out.glob(".*"))
 
 
-def test_interrupted_command_says_how_to_go_on(monkeypatch, capsys):
+def test_an_interrupted_command_says_how_to_continue(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 

@@ -18,7 +18,7 @@ def encoded(pixels, file_format="PNG", mode=None):
 
 
 @given(st.binary(min_size=1), st.none() | st.binary(min_size=1), st.text())
-def test_packed_records_come_back(image, mask, name):
+def test_records_round_trip(image, mask, name):
     record = Record(image, mask, name)
     assert records.unpack(records.pack(record)) == record
 

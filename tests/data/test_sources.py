@@ -56,7 +56,7 @@ def test_errors_name_the_setting(tmp_path):
         FolderSource(tmp_path)[0]
 
 
-def test_a_folder_that_vanishes_ends_the_run_at_once(tmp_path):
+def test_a_folder_that_disappears_ends_the_run_at_once(tmp_path):
     folder = tmp_path / "photos"
     for i in range(3):
         save(folder / f"{i}.png", i)
@@ -108,7 +108,7 @@ def test_cache_is_bounded_and_shared_between_threads(tmp_path, monkeypatch):
     assert reads == ["1.png", "1.png"]
 
 
-def test_subset_replaces_bad_images_from_the_subset_only(tmp_path):
+def test_a_subset_replaces_bad_images_only_from_itself(tmp_path):
     for i in range(4):
         save(tmp_path / f"{i}.png", i)
     (tmp_path / "1.png").write_text("not an image")
@@ -117,7 +117,7 @@ def test_subset_replaces_bad_images_from_the_subset_only(tmp_path):
     assert [value(chosen, 0), value(chosen, 1)] == [3, 3]
 
 
-def test_synthetic_images_depend_on_seed_and_index_only():
+def test_synthetic_images_depend_only_on_seed_and_index():
     source = SyntheticSource(3, 64, seed=1)
     assert source[2]["image"].shape == (64, 64, 3) and source[2]["image"].dtype == np.uint8
     np.testing.assert_array_equal(source[2]["image"], SyntheticSource(9, 64, seed=1)[2]["image"])

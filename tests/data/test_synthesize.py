@@ -1,4 +1,4 @@
-"""`rdc data synthesize`: every kind at small size, and the folder it makes."""
+"""`rdc data synthesize`: every kind of image at small size, and the output folder."""
 
 import json
 
@@ -19,7 +19,7 @@ SMALL = "256x256"
 
 @pytest.fixture(scope="module")
 def fonts():
-    """Matplotlib's own only: they are the same everywhere."""
+    """Only Matplotlib's own fonts, which are the same everywhere."""
     return find_fonts("/nowhere")
 
 
@@ -28,7 +28,7 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in kinds.KINDS if kind != "chart"])
-def test_every_kind_draws_pictures_of_any_size_that_depend_on_the_seed(kind, fonts):
+def test_every_kind_draws_images_of_any_size_that_depend_on_the_seed(kind, fonts):
     drawn = [
         kinds.KINDS[kind](np.random.default_rng(seed), size, fonts)
         for seed, size in enumerate([(256, 256), (256, 400), (421, 256), (300, 301)] * 2)
@@ -59,21 +59,21 @@ def test_matplotlib_alone_has_fonts_of_all_sorts_and_several_scripts(fonts):
     assert all(choose(rng, fonts, kind="mono").kind == "mono" for _ in range(9))
 
 
-def test_families_are_equally_likely_however_many_files_they_have(fonts):
+def test_families_are_equally_likely_with_any_number_of_files(fonts):
     rng = np.random.default_rng(0)
     drawn = [choose(rng, fonts, kind="mono").family for _ in range(200)]
     shares = [drawn.count(family) / 200 for family in sorted(set(drawn))]
     assert len(shares) == 2 and 0.4 < shares[0] < 0.6
 
 
-def test_a_damaged_system_font_is_passed_over(fonts, tmp_path):
+def test_a_damaged_system_font_is_skipped(fonts, tmp_path):
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     assert find_fonts(str(tmp_path)) == fonts
 
 
 @pytest.mark.parametrize("language", words.LANGUAGES)
 def test_text_of_every_language_can_be_broken_into_lines(language, fonts):
-    """Also of those that only a system's fonts have."""
+    """Also text in languages that only system fonts support."""
     face = Face(fonts[0].path, 14)
     text = words.paragraph(np.random.default_rng(0), language, 60)
     joiner = words.LANGUAGES[language].joiner
@@ -108,28 +108,28 @@ def test_the_folder_is_a_source_and_its_manifest_names_kinds_and_fonts(tmp_path,
 
 @pytest.fixture
 def plain(monkeypatch):
-    """Every picture is a gradient: quick."""
+    """Makes every image a plain gradient, for speed."""
     monkeypatch.setattr(kinds, "ORDER", ("gradient",))
 
 
-def test_a_picture_depends_on_seed_and_number_only(tmp_path, plain):
+def test_an_image_depends_only_on_seed_and_number(tmp_path, plain):
     a, b, c = (tmp_path / name for name in "abc")
     assert run(a, "--count", 3, "--size", SMALL) == run(b, "--count", 1, "--size", SMALL) == 0
     before = (b / "gradient" / "00000.png").stat().st_mtime_ns
     assert run(b, "--count", 3, "--size", SMALL) == 0  # larger: what is there stays
     assert (b / "gradient" / "00000.png").stat().st_mtime_ns == before
     assert run(c, "--count", 3, "--size", SMALL, "--seed", 1) == 0
-    pictures = [[p.read_bytes() for p in sorted(d.glob("*/*.png"))] for d in (a, b, c)]
-    assert pictures[0] == pictures[1] and len(set(pictures[0] + pictures[2])) == 6
+    images = [[p.read_bytes() for p in sorted(d.glob("*/*.png"))] for d in (a, b, c)]
+    assert images[0] == images[1] and len(set(images[0] + images[2])) == 6
     assert (a / "manifest.json").read_bytes() == (b / "manifest.json").read_bytes()
 
 
-def test_sides_are_varied_unless_the_size_is_given(fonts, plain):
+def test_sizes_vary_unless_a_size_is_given(fonts, plain):
     sides = [n for i in range(3) for n in kinds.draw(i, 0, fonts).shape[:2]]
     assert min(sides) >= 512 and max(sides) <= 1280 and len(set(sides)) > 4
 
 
-def test_an_interrupted_run_goes_on(tmp_path, plain, monkeypatch, capsys):
+def test_an_interrupted_run_continues(tmp_path, plain, monkeypatch, capsys):
     draw = kinds.draw
 
     def interrupted(number, *arguments):

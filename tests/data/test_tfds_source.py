@@ -20,7 +20,7 @@ def encoded(value):
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
-    """A TFDS folder with the set `tiny_segments`, its fourth image not an image."""
+    """A TFDS folder with the set `tiny_segments`, whose fourth image is damaged."""
     image = tfds.features.Image
 
     class TinySegments(tfds.core.GeneratorBasedBuilder):

@@ -19,7 +19,7 @@ def test_squares_cover_the_photo_and_stay_inside(height, width, tile):
 
 
 @pytest.mark.parametrize(("shape", "tile"), [((256, 384), 128), ((130, 128), 128)])
-def test_tiles_are_the_photos_own_pixels(shape, tile, rng):
+def test_tiles_have_the_pixels_of_the_photo(shape, tile, rng):
     image = rng.integers(0, 256, (*shape, 3), np.uint8)
     mask = rng.integers(0, 9, shape, np.uint8)
     for square in covering_squares(*shape, tile):

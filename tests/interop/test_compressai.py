@@ -1,4 +1,4 @@
-"""Imported weights against CompressAI itself; skipped where torch or compressai is missing."""
+"""Imported weights against CompressAI itself. Skipped without torch or compressai."""
 
 import warnings
 
@@ -21,7 +21,7 @@ SIDE = 320  # one tile of the codec: no continued edges, no cross-fading
 
 @pytest.fixture(scope="module")
 def reference():
-    """A MeanScaleHyperprior with random weights that float16 holds, alive in every layer."""
+    """A MeanScaleHyperprior with random weights in every layer that float16 can represent."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -124,7 +124,7 @@ def test_gdn_agrees(reference, rng, inverse):
                  nhwc(theirs(nchw(x))))  # fmt: skip
 
 
-def test_a_file_holds_what_compressai_rounds_to(reference, codec):
+def test_a_file_holds_the_values_that_compressai_rounds_to(reference, codec):
     y, x = np.mgrid[0:SIDE, 0:SIDE]
     waves = [np.sin(x / a + y / b) for a, b in ((9, 17), (23, 8), (5, 40))]
     pixels = (128 + 100 * np.stack(waves, -1)).astype(np.uint8)
@@ -167,7 +167,7 @@ def test_the_gaussians_follow_the_factorised_prior(reference, state):
     assert cost.min() >= 0 and cost.max() < 0.5
 
 
-def test_older_names_are_known(state):
+def test_older_names_are_supported(state):
     old = {}
     for key, value in state.items():
         for new, name in (("matrices.", "_matrix"), ("biases.", "_bias"), ("factors.", "_factor")):

@@ -1,4 +1,4 @@
-"""`rdc export --to diffusers`, and back: diffusers loads the folders, bytes come back the same."""
+"""`rdc export --to diffusers` and reimport: diffusers loads the folders, and bytes are restored."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def random_model(folder, config):
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """sd21's smoke variant."""
+    """The smoke variant of configs/sd21.py."""
     return random_model(tmp_path_factory.mktemp("models") / "large", sd21.get_config("smoke"))
 
 
@@ -60,7 +60,7 @@ def error(capsys):
     return line
 
 
-def test_diffusers_loads_what_is_exported(large, tmp_path, capsys, rng):
+def test_diffusers_loads_an_export(large, tmp_path, capsys, rng):
     torch, diffusers = pytest.importorskip("torch"), pytest.importorskip("diffusers")
     out = tmp_path / "out"
     assert export(large, out) == 0
@@ -102,7 +102,7 @@ def test_the_scheduler_has_our_noise(module, tmp_path):
     diffusers_scheduler.check_scheduler(described, networks, "it")
 
 
-def test_nothing_changes_on_the_way_out_and_back(large, tmp_path, capsys):
+def test_export_and_reimport_change_nothing(large, tmp_path, capsys):
     out, again = tmp_path / "out", tmp_path / "again"
     assert export(large, out, "-j") == 0
     report = json.loads(capsys.readouterr().out)
@@ -120,7 +120,7 @@ def test_nothing_changes_on_the_way_out_and_back(large, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("config", [base, hyperprior])
-def test_models_that_diffusers_has_no_class_for_come_back_too(config, tmp_path, capsys):
+def test_models_without_a_diffusers_class_are_reimported(config, tmp_path, capsys):
     model, out, again = (tmp_path / name for name in ("model", "out", "again"))
     random_model(model, config.get_config("smoke"))
     assert export(model, out, "-j") == 0
@@ -130,11 +130,11 @@ def test_models_that_diffusers_has_no_class_for_come_back_too(config, tmp_path, 
     assert contents(again) == contents(model)
 
 
-def test_the_shipped_model_is_exported_whole(tmp_path, capsys):
+def test_the_shipped_model_is_exported_completely(tmp_path, capsys):
     out, again = tmp_path / "out", tmp_path / "again"
     assert export("tiny", out) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 3 and all("no diffusers class" in line for line in printed[1:])
+    assert len(printed) == 3 and all("not a diffusers class" in line for line in printed[1:])
     readme = (out / "README.md").read_text()
     assert "norms are per pixel" in readme and "LICENSE.md" in readme
     assert "CC BY-SA 4.0" in (out / "LICENSE.md").read_text()
@@ -148,7 +148,7 @@ def test_the_shipped_model_is_exported_whole(tmp_path, capsys):
         np.testing.assert_array_equal(value, ours[name])
     assert import_again(out, again) == 0
     shipped = contents(tiny_model.path)
-    del shipped["selftest.json"]  # what `rdc selftest` compares with, no part of the model
+    del shipped["selftest.json"]  # reference of `rdc selftest`, not part of the model
     assert contents(again) == shipped
     model = codec_model.load(again)
     module = fusion_module.choose(model, None)
@@ -165,7 +165,7 @@ def test_the_shipped_model_is_exported_whole(tmp_path, capsys):
         ({"heads": (2, 2, 4, 8)}, "as many heads in the middle"),
     ],
 )
-def test_what_is_no_class_of_diffusers_is_known(changes, outcome):
+def test_unets_without_a_diffusers_class_are_recognised(changes, outcome):
     model = sd21.get_config("smoke").model.to_dict()
     model["unet"] = {**model["unet"], **changes}
     networks = Networks.from_config(model)
@@ -182,7 +182,7 @@ def test_what_is_no_class_of_diffusers_is_known(changes, outcome):
         assert "no cross-attention" in configs.unet_obstacle(alone)
 
 
-def test_a_changed_export_is_not_taken_for_the_model(large, tmp_path, capsys):
+def test_a_changed_export_is_refused(large, tmp_path, capsys):
     out = tmp_path / "out"
     assert export(large, out) == 0
     weights = out / "vae" / "diffusion_pytorch_model.safetensors"
@@ -206,7 +206,7 @@ def test_a_changed_export_is_not_taken_for_the_model(large, tmp_path, capsys):
     assert "brings its own settings" in error(capsys)
 
 
-def test_folders_in_the_way_are_kept(large, tmp_path, capsys):
+def test_existing_folders_are_kept(large, tmp_path, capsys):
     out = tmp_path / "out"
     assert export("tiny", out) == 0
     capsys.readouterr()

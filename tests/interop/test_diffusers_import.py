@@ -1,4 +1,4 @@
-"""`rdc import --from diffusers`: every kind of file, every refusal. NumPy writes the folders."""
+"""`rdc import --from diffusers`: every kind of file and every error. NumPy writes the folders."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def networks():
 
 @pytest.fixture(scope="module")
 def params(networks):
-    """Random parameters that neither float16 nor bfloat16 holds."""
+    """Random parameters that neither float16 nor bfloat16 can represent."""
     generator = np.random.default_rng(0)
     shapes = jax.eval_shape(networks.init, jax.random.key(0))
     return jax.tree.map(
@@ -42,7 +42,7 @@ def params(networks):
 
 @pytest.fixture(scope="module")
 def stock(networks, params, tmp_path_factory):
-    """A folder as Stable Diffusion's: unet/, vae/, scheduler/, LICENSE.md, in float32."""
+    """A folder like that of Stable Diffusion: unet/, vae/, scheduler/, LICENSE.md, in float32."""
     folder = tmp_path_factory.mktemp("stock")
     configs = {
         "unet": diffusers_configs.unet_config(networks),
@@ -63,7 +63,7 @@ def stock(networks, params, tmp_path_factory):
 
 @pytest.fixture
 def copy(stock, tmp_path):
-    """That folder, to be changed."""
+    """A copy of that folder, for changes."""
     return shutil.copytree(stock, tmp_path / "copy")
 
 
@@ -73,7 +73,7 @@ def run(folder, out, *more, config=CONFIG):
 
 
 def refused(capsys, *arguments, **options):
-    """The one line that a command ends with."""
+    """The single line of a command's error."""
     assert run(*arguments, **options) == 2
     captured = capsys.readouterr()
     (line,) = captured.err.splitlines()
@@ -95,7 +95,7 @@ def assert_parts_equal(folder, expected, parts=("unet", "autoencoder")):
             np.testing.assert_array_equal(ours[name], value, err_msg=name)
 
 
-def test_float32_comes_in_as_it_is(stock, params, tmp_path, capsys):
+def test_float32_is_imported_unchanged(stock, params, tmp_path, capsys):
     assert run(stock, tmp_path / "model") == 0
     out = capsys.readouterr().out
     assert "licence of the source" in out and "context of the cross-attention is zeros" in out
@@ -114,7 +114,7 @@ def halved(array, kind):
 
 
 def packed(arrays, dtype):
-    """A safetensors file; the library's own writer for NumPy knows no bfloat16."""
+    """Writes a safetensors file. The library's NumPy writer does not support bfloat16."""
     header, data = {}, b""
     for key, value in arrays.items():
         end = len(data) + value.nbytes
@@ -126,7 +126,7 @@ def packed(arrays, dtype):
 
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
-def test_half_precision_in_shards_comes_out_as_float32(copy, params, tmp_path, kind):
+def test_half_precision_in_shards_is_imported_as_float32(copy, params, tmp_path, kind):
     for part in ("unet", "vae"):
         arrays = safetensors.numpy.load_file(copy / part / WEIGHTS)
         (copy / part / WEIGHTS).unlink()
@@ -160,7 +160,7 @@ def test_a_single_file_and_the_fp16_variant_are_found(copy, params, tmp_path):
 
 
 def test_older_names_and_convolutions_of_attention_are_known(copy, params, tmp_path):
-    """Autoencoders saved before 2023 say query, key, value; U-Nets of SD 1.x project by 1x1."""
+    """Older autoencoders name layers query, key, value. U-Nets of SD 1.x have 1x1 convolutions."""
     older = {new: old for old, new in names.OLDER_ATTENTION.items()}
     arrays = {}
     for key, value in safetensors.numpy.load_file(copy / "vae" / WEIGHTS).items():
@@ -181,7 +181,7 @@ def test_older_names_and_convolutions_of_attention_are_known(copy, params, tmp_p
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".safetensors"])
-def test_a_context_is_taken_from_a_file(stock, tmp_path, capsys, rng, suffix):
+def test_a_context_is_read_from_a_file(stock, tmp_path, capsys, rng, suffix):
     context = rng.normal(0, 1, (1, *MODEL["context_shape"])).astype(np.float16)
     file = tmp_path / f"context{suffix}"
     if suffix == ".npy":
@@ -190,7 +190,7 @@ def test_a_context_is_taken_from_a_file(stock, tmp_path, capsys, rng, suffix):
         safetensors.numpy.save_file({"any name": context}, file)
     assert run(stock, tmp_path / "model", "--context", str(file), "-j") == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["notes"] == ["the entropy model is fresh and codes badly until it is trained"]
+    assert report["notes"] == ["the entropy model is untrained and codes badly until it is trained"]
     stored = codec_model.load(tmp_path / "model").params["context"]["empty_prompt"]
     np.testing.assert_array_equal(stored, context[0].astype(np.float32))
     np.save(tmp_path / "wrong.npy", context[:, 1:])
@@ -200,7 +200,7 @@ def test_a_context_is_taken_from_a_file(stock, tmp_path, capsys, rng, suffix):
     assert "no.npy" in refused(capsys, stock, tmp_path / "m", "--context", str(tmp_path / "no.npy"))
 
 
-def test_a_model_that_predicts_noise_comes_in_by_an_override(copy, tmp_path, capsys):
+def test_a_model_that_predicts_noise_is_imported_with_an_override(copy, tmp_path, capsys):
     edit(copy / "scheduler" / "scheduler_config.json", prediction_type="epsilon")
     arguments = ["import", "--from", "diffusers", str(copy), "--config", CONFIG]
     assert main.main([*arguments, str(tmp_path / "model"), "model.prediction=eps"]) == 0
@@ -209,7 +209,7 @@ def test_a_model_that_predicts_noise_comes_in_by_an_override(copy, tmp_path, cap
 
 
 @pytest.mark.slow
-def test_training_goes_on_from_an_import(stock, tmp_path, capsys):
+def test_training_continues_from_an_import(stock, tmp_path, capsys):
     model = tmp_path / "model"
     assert run(stock, model) == 0
     train = ["train", "--config", CONFIG, f"init_from={model}", f"workdir={tmp_path / 'run'}",
@@ -255,14 +255,14 @@ REFUSALS = {
     ),
     "integers": (
         lambda c: changed(c / "unet", "conv_out.bias", np.zeros(4, np.int32)),
-        "conv_out.bias is I32; F32, F16, BF16 are read",
+        "conv_out.bias is I32; only F32, F16, BF16 are read",
     ),
     "not finite": (
         lambda c: changed(c / "unet", "conv_out.bias", np.full(4, np.nan, np.float32)),
         "conv_out.bias has values that are not finite",
     ),
     "cut short": (lambda c: cut(c / "unet" / WEIGHTS), "damaged or cut short"),
-    "pickles": (lambda c: pickled(c / "vae"), "pickled weights only"),
+    "pickles": (lambda c: pickled(c / "vae"), "only pickled weights"),
     "no weights": (lambda c: (c / "vae" / WEIGHTS).unlink(), "no .safetensors weights"),
     "no vae": (lambda c: shutil.rmtree(c / "vae"), "PATH needs unet/ and vae/"),
     "no config": (lambda c: (c / "unet" / "config.json").unlink(), "config.json: No such file"),
@@ -307,18 +307,20 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_what_cannot_be_imported_is_one_line(copy, tmp_path, capsys, case):
+def test_unsuitable_folders_are_refused_in_one_line(copy, tmp_path, capsys, case):
     change, words = REFUSALS[case]
     change(copy)
     assert words in refused(capsys, copy, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 
-def test_a_list_of_keys_is_cut(copy, tmp_path, capsys):
+def test_a_long_list_of_keys_is_shortened(copy, tmp_path, capsys):
     edit(copy / "unet" / "config.json", _class_name="UNet2DConditionModel")
     shutil.copy(copy / "vae" / WEIGHTS, copy / "unet" / WEIGHTS)
     line = refused(capsys, copy, tmp_path / "model")
-    assert " more; the weights are of another architecture" in line and len(line) < 500
+    assert (
+        " more; the weights are incomplete or have another architecture" in line and len(line) < 500
+    )
 
 
 def test_an_index_that_does_not_fit_its_shards_is_refused(copy, tmp_path, capsys):
@@ -332,7 +334,7 @@ def test_an_index_that_does_not_fit_its_shards_is_refused(copy, tmp_path, capsys
         index.write_text(json.dumps({"weight_map": placed}))
         assert words in refused(capsys, copy, tmp_path / "model")
     index.write_text("[]")
-    assert "no index of shards" in refused(capsys, copy, tmp_path / "model")
+    assert "is not an index of shards" in refused(capsys, copy, tmp_path / "model")
 
 
 def test_arguments_that_do_not_fit_are_refused(stock, tmp_path, capsys):
@@ -349,7 +351,7 @@ def test_the_hub_needs_a_commit_a_library_and_a_network(tmp_path, capsys, monkey
     out, commit = tmp_path / "model", "0123456789" * 4
     assert "no folder nowhere" in refused(capsys, "nowhere", out)
     for name in ("some/model", "some/model@main"):
-        assert "needs the commit that pins it" in refused(capsys, name, out)
+        assert "hub needs a commit" in refused(capsys, name, out)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     assert "pip install huggingface_hub" in refused(capsys, f"some/model@{commit}", out)
     asked = []

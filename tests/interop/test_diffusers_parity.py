@@ -1,4 +1,4 @@
-"""Imported weights against diffusers itself: outputs, gradients; skipped where it is missing."""
+"""Imported weights against diffusers itself: outputs and gradients. Skipped without diffusers."""
 
 import json
 import subprocess
@@ -156,7 +156,7 @@ def test_autoencoders_agree(options, tmp_path, rng):
 
 @pytest.mark.parametrize("prediction", ["v", "eps"])
 def test_a_training_loss_and_its_gradients_agree(prediction, monkeypatch, rng):
-    """The loss of stage "diffusion" at even maps, its noise recorded and given to PyTorch."""
+    """The loss of stage "diffusion" at uniform maps. Its noise is recorded and given to PyTorch."""
     section = sd21.get_config("smoke").model.to_dict() | {"prediction": prediction}
     networks = Networks.from_config(section)
     shapes = jax.eval_shape(networks.init, jax.random.key(0))

@@ -57,7 +57,7 @@ def shipped():
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory):
-    """Graphs of the shipped model and its module, without weights."""
+    """Graphs of the shipped model and its fusion module, without weights."""
     folder = tmp_path_factory.mktemp("graphs")
     written = export.export(torch_decoding.load(), folder, weights=False)
     assert [path.name for path in written] == ["faithful.onnx", "knob.onnx"]
@@ -67,7 +67,7 @@ def graphs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def example(shipped):
-    """(file, hash of its symbols) of an odd size, over two tiles, with a map."""
+    """(file, hash of its symbols) of an odd size, over two windows, with a map."""
     settings = dict(quality=45, importance=left(35, 345), return_report=True)
     data, report = shipped.encode(photograph(35, 345), **settings)
     return data, report.symbol_hash
@@ -75,7 +75,7 @@ def example(shipped):
 
 @pytest.fixture(scope="module")
 def whole(smoke_model, tmp_path_factory):
-    """Graphs of a model without a module, weights inside."""
+    """Graphs of a model without a fusion module, with weights."""
     folder = tmp_path_factory.mktemp("whole")
     written = export.export_model(smoke_model, folder, fusion="none")
     assert [path.name for path in written] == ["faithful.onnx"]
@@ -83,14 +83,14 @@ def whole(smoke_model, tmp_path_factory):
 
 
 @pytest.mark.parametrize("tau", [0, 0.5, 1, "roi", None])
-def test_pictures_are_those_of_jax(shipped, graphs, example, tau):
+def test_images_equal_those_of_jax(shipped, graphs, example, tau):
     data, symbol_hash = example
     decoder = onnx_decoder.load(folder=graphs)
     assert decoder.decode_latent(data)[1].symbol_hash == symbol_hash
     assert_same_picture(decoder.decode(data, tau=tau), shipped.decode(data, tau=tau))
 
 
-def test_tiles_and_crops_are_those_of_jax(shipped, graphs):
+def test_tiles_and_crops_equal_those_of_jax(shipped, graphs):
     data = shipped.encode(photograph(35, 345), quality=45, tile=256)
     expected, crop = shipped.decode(data), (200, 3, 80, 30)
     for decoder in (onnx_decoder.load(folder=graphs), torch_decoding.load()):
@@ -107,7 +107,7 @@ def test_a_graph_with_weights_and_without_a_module(smoke_model, whole):
     assert_same_picture(decoder.decode(data), codec.decode(data))
 
 
-def test_one_tile_is_that_of_torch(graphs, rng):
+def test_one_window_equals_that_of_torch(graphs, rng):
     decoder, ours = onnx_decoder.load(folder=graphs), torch_decoding.load()
     yhat, mean, noise = (rng.normal(0, 9, (40, 40, 56)).astype(np.float32) for _ in range(3))
     scale = np.exp2(rng.uniform(-5, 5, (40, 40, 56))).astype(np.float32)
@@ -138,7 +138,7 @@ def test_onnxruntime_needs_neither_jax_nor_torch(
     assert_same_picture(np.load(picture), shipped.decode(data))
 
 
-def test_graphs_tell_nothing_of_this_machine(graphs):
+def test_graphs_contain_nothing_of_this_machine(graphs):
     for path in graphs.iterdir():
         content = path.read_bytes()
         for text in (str(ROOT), sys.prefix, "site-packages", ".py"):

@@ -1,4 +1,4 @@
-"""Files of the shipped model, decoded in PyTorch by a process in which importing JAX raises."""
+"""Files of the shipped model, decoded in PyTorch by a process that cannot import JAX."""
 
 import importlib.util
 import json
@@ -40,7 +40,7 @@ assert not {"jax", "jaxlib", "flax"} & set(sys.modules)
 
 
 def photograph(height, width):
-    """Edges, ramps and noise that no smooth model predicts."""
+    """An image with edges, ramps and noise."""
     rng = np.random.default_rng(height)
     y, x = np.mgrid[0:height, 0:width]
     planes = [128 + 90 * np.sin(x / rng.uniform(9, 40) + y / rng.uniform(9, 40)) for _ in range(3)]
@@ -61,7 +61,7 @@ def smoke_codec(smoke_model):
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory, smoke_codec, smoke_model):
-    """Files, how to decode each, the hash of its symbols and what `rdc decode` makes of it."""
+    """Files, options to decode them, hashes of their symbols, and the images of `rdc decode`."""
     folder, found = tmp_path_factory.mktemp("files"), []
     shipped = codecs.load()
 

@@ -29,7 +29,7 @@ CONFIGS = {
 
 
 def to_torch(x):
-    """[B,h,w,c] -> [B,c,h,w]."""
+    """Converts [B,h,w,c] to [B,c,h,w]."""
     return torch.from_numpy(np.moveaxis(np.array(x), -1, 1).copy())
 
 
@@ -124,7 +124,7 @@ def test_clock(clock):
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
 
 
-def test_constants_that_stand_twice_are_equal():
+def test_duplicated_constants_are_equal():
     from rdc_jax.interop.torch import autoencoder as torch_autoencoder
     from rdc_jax.interop.torch import mean_scale
 

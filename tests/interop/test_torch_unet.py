@@ -32,7 +32,7 @@ CHANNELS_IN, CHANNELS_OUT, SIDE = 5, 4, 16
 
 
 def to_torch(x):
-    """[B,h,w,c] -> [B,c,h,w]."""
+    """Converts [B,h,w,c] to [B,c,h,w]."""
     return torch.from_numpy(np.moveaxis(np.array(x), -1, 1).copy())
 
 
@@ -45,7 +45,7 @@ def random_params(shapes, rng):
 
 
 def pair(name, rng):
-    """(function of Flax, function of PyTorch, the module) of one layout with the same weights."""
+    """(Flax function, PyTorch function, PyTorch module) of one layout with the same weights."""
     if name in STOCK:
         pytest.importorskip("diffusers")
     fields = LAYOUTS[name]
@@ -69,7 +69,7 @@ def pair(name, rng):
 
 
 def assert_close(found, expected):
-    """To 1e-4 of the output's scale, the project's bound; figures are near 1e-6."""
+    """Agreement to 1e-4 of the output's scale. Actual differences are near 1e-6."""
     scale = np.abs(expected).max()
     assert scale > 0.1
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * scale)
@@ -109,7 +109,7 @@ def test_a_constant_map_is_one_timestep(name, rng, inputs):
 
 
 @pytest.mark.parametrize("name", STOCK)
-def test_the_wrapper_leaves_diffusers_as_it_was(name, rng, inputs):
+def test_the_wrapper_does_not_change_diffusers(name, rng, inputs):
     _, run_torch, wrapped = pair(name, rng)
     noisy, context = inputs
     t = torch.tensor([12.0, 600.0])
@@ -123,8 +123,8 @@ def test_the_wrapper_leaves_diffusers_as_it_was(name, rng, inputs):
     torch.testing.assert_close(stock(), before, rtol=0, atol=0)
 
 
-def test_the_wrapper_takes_the_unet_without_context_too(rng, inputs):
-    """diffusers' class for attention-free layouts, `UNet2DModel`, with the weights of ours."""
+def test_the_wrapper_also_takes_the_unet_without_context(rng, inputs):
+    """`UNet2DModel`, diffusers' class for layouts without attention, with our weights."""
     diffusers = pytest.importorskip("diffusers")
     from rdc_jax.interop.torch.diffusers_networks import TimestepMapUNet
 
@@ -158,7 +158,7 @@ def test_gradients_reach_the_time_layers_through_the_wrapper(rng, inputs):
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-def test_what_no_map_can_enter_is_refused():
+def test_unets_that_cannot_take_a_map_are_refused():
     diffusers = pytest.importorskip("diffusers")
     from rdc_jax.interop.torch.diffusers_networks import TimestepMapUNet
 

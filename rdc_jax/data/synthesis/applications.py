@@ -15,7 +15,10 @@ from rdc_jax.data.synthesis.web_pages import thumbnail
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font]) -> np.ndarray:
-    """uint8 [h, w, 3] of `size` = (w, h): a window over the whole picture, or some on a desktop."""
+    """Draws a window that fills the image, or several on a desktop.
+
+    Returns uint8 [h, w, 3] with `size` = (w, h).
+    """
     if chance(rng, 0.5):
         image = Image.new("RGB", size)
         _window(rng, image, (0, 0, *size), fonts)
@@ -50,7 +53,7 @@ def _window(rng, image: Image.Image, box: Box, fonts) -> None:
 def _title_bar(rng, image, skin: Skin) -> int:
     height = between(rng, 22, 38)
     bar = pick(rng, (skin.accent, skin.window, colours.deep(rng)))
-    if chance(rng, 0.3):  # a gradient, as around the year 2000
+    if chance(rng, 0.3):  # a gradient, as was common around the year 2000
         other = np.array(colours.mixed(bar, colours.WHITE, 0.6), np.float32)
         ramp = np.linspace(0, 1, image.width)[None, :, None]
         row = np.rint(np.array(bar) + (other - np.array(bar)) * ramp).astype(np.uint8)
@@ -93,7 +96,7 @@ def _tools(rng, image, skin: Skin, y: int) -> int:
 
 
 def _sheet(rng, image, skin: Skin, box: Box) -> None:
-    """Cells of a spreadsheet, some coloured, with letters and numbers along the sides."""
+    """Draws the cells of a spreadsheet, some coloured, with letters and numbers along the sides."""
     left, top, right, bottom = box
     panel(image, box, skin.field)
     height, pen = round(1.6 * skin.face.size), ImageDraw.Draw(image)
@@ -125,7 +128,7 @@ def _sheet(rng, image, skin: Skin, box: Box) -> None:
 
 
 def _files(rng, image, skin: Skin, box: Box) -> None:
-    """Icons with names, or a list with dates and sizes, beside a tree of folders."""
+    """Draws icons with names, or a list with dates and sizes, beside a tree of folders."""
     left, top, right, bottom = box
     step = round(2.2 * skin.face.size)
     split = left + (right - left) // 4
@@ -162,7 +165,7 @@ def _files(rng, image, skin: Skin, box: Box) -> None:
 
 
 def _chat(rng, image, skin: Skin, box: Box) -> None:
-    """Messages in bubbles on both sides."""
+    """Draws messages in bubbles on both sides."""
     left, top, right, bottom = box
     panel(image, box, pick(rng, (skin.field, skin.window, colours.pale(rng))))
     mine, other = skin.accent, colours.mixed(skin.window, skin.edge, 0.35)
@@ -188,7 +191,7 @@ def _chat(rng, image, skin: Skin, box: Box) -> None:
 
 
 def _settings(rng, image, skin: Skin, box: Box) -> None:
-    """Labels with switches, sliders, boxes to tick, fields and progress bars."""
+    """Draws labels with switches, sliders, check boxes, fields and progress bars."""
     left, top, right, bottom = box
     y, step, middle = top + 12, round(2.6 * skin.face.size), (left + right) // 2
     pen, size = ImageDraw.Draw(image), skin.face.size
@@ -233,7 +236,7 @@ def _settings(rng, image, skin: Skin, box: Box) -> None:
 
 
 def _mail(rng, image, skin: Skin, box: Box) -> None:
-    """A list of messages on the left and one of them on the right."""
+    """Draws a list of messages on the left and one message on the right."""
     left, top, right, bottom = box
     split, step = left + (right - left) // 3, round(4.2 * skin.face.size)
     panel(image, box, skin.field)
@@ -264,7 +267,7 @@ def _mail(rng, image, skin: Skin, box: Box) -> None:
 
 
 def _board(rng, image, skin: Skin, box: Box) -> None:
-    """Tiles with large numbers and small bars, as of a phone or a control room."""
+    """Draws a dashboard of boxes with large numbers and small bars."""
     left, top, right, bottom = box
     cell, gap = between(rng, 110, 220), between(rng, 4, 16)
     for y in range(top + gap, bottom - cell // 2, cell):

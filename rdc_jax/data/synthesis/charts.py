@@ -1,4 +1,4 @@
-"""Charts drawn by Matplotlib in its many styles: lines, bars, points, heat maps, pies, surfaces."""
+"""Charts in many Matplotlib styles: lines, bars, points, heat maps, pies, surfaces."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ FORMULAS = (
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font]) -> np.ndarray:
-    """uint8 [h, w, 3] of `size` = (w, h). Uses Matplotlib's own fonts, whatever `fonts` holds."""
+    """Draws a chart, uint8 [h, w, 3] with `size` = (w, h). It only uses Matplotlib's own fonts."""
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font])
     }
     look = pick(rng, STYLES)
     with warnings.catch_warnings(), style.context([look if look in style.library else "default"]):
-        warnings.simplefilter("ignore")  # axes that are too small for their labels
+        warnings.simplefilter("ignore")  # Matplotlib warns of axes too small for their labels
         with style.context(settings):
             if chance(rng, 0.3):
                 _own_colours(rng, look)
@@ -70,7 +70,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font])
 
 
 def _own_colours(rng, look: str) -> None:
-    """Other lines than the style's, within its context."""
+    """Replaces the line colours and the background of the style, inside its context."""
     import matplotlib
 
     shades = ["#{:02x}{:02x}{:02x}".format(*c) for c in colours.palette(rng, 6)]

@@ -1,4 +1,4 @@
-"""Editors with source code: highlighted text, line numbers, tabs, a list of files."""
+"""Editors with source code: highlighted text, line numbers, tabs and a list of files."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,7 +17,7 @@ Line = list[tuple[str, int]]  # text and its kind
 
 
 class Theme(NamedTuple):
-    """inks: a colour for each kind of text, in the order of the constants above."""
+    """Colours of an editor. `inks` has one colour per kind of text, as numbered above."""
 
     paper: Colour
     inks: tuple[Colour, ...]
@@ -44,7 +44,7 @@ THEMES = (
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font]) -> np.ndarray:
-    """uint8 [h, w, 3] of `size` = (w, h)."""
+    """Draws an editor with source code, uint8 [h, w, 3] with `size` = (w, h)."""
     width, height = size
     theme = pick(rng, THEMES)
     image = Image.new("RGB", size, theme.paper)
@@ -80,7 +80,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font])
 
 
 def _files(rng, image: Image.Image, fonts, theme: Theme, rendering: Rendering) -> int:
-    """Draws a list of files on the left; returns its width."""
+    """Draws a list of files on the left. Returns its width."""
     width = round(image.width * rng.uniform(0.15, 0.28))
     ground = colours.mixed(theme.paper, colours.ink_on(theme.paper), 0.05)
     ImageDraw.Draw(image).rectangle((0, 0, width - 1, image.height), ground)
@@ -99,7 +99,7 @@ def _files(rng, image: Image.Image, fonts, theme: Theme, rendering: Rendering) -
 
 
 def _tabs(rng, image: Image.Image, fonts, theme: Theme, left: int) -> int:
-    """Draws the tabs of open files; returns their height."""
+    """Draws the tabs of open files. Returns their height."""
     height = between(rng, 24, 36)
     pen, x = ImageDraw.Draw(image), left
     strip = colours.mixed(theme.paper, colours.ink_on(theme.paper), 0.1)
@@ -119,7 +119,7 @@ def _tabs(rng, image: Image.Image, fonts, theme: Theme, left: int) -> int:
 
 
 def _overview(rng, image: Image.Image, theme: Theme) -> int:
-    """Draws the small overview of the whole file on the right; returns its width."""
+    """Draws the small overview of the whole file on the right. Returns its width."""
     width, pen, indent = between(rng, 50, 90), ImageDraw.Draw(image), 0
     left = image.width - width
     for y in range(0, image.height - 2, 3):

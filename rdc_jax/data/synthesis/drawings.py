@@ -1,4 +1,4 @@
-"""Flat drawings in few colours with smooth edges: landscapes, shapes, icons, maps, characters."""
+"""Flat drawings with few colours and smooth edges: landscapes, shapes, icons, maps, characters."""
 
 import math
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from rdc_jax.data.synthesis.draws import between, chance, pick
 from rdc_jax.data.synthesis.fonts import Font
 from rdc_jax.data.synthesis.panels import icon
 
-FINER = 3  # drawn at this many times the size and averaged
+FINER = 3  # drawings are made at this multiple of their size and averaged
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font] = ()) -> np.ndarray:
-    """uint8 [h, w, 3] of `size` = (w, h); no text, so `fonts` is not used."""
+    """Draws a flat drawing without text, uint8 [h, w, 3] with `size` = (w, h)."""
     kind = pick(rng, (_landscape, _landscape, _shapes, _tiles, _icons, _map, _faces, _stripes))
     image = Image.new("RGB", (FINER * size[0], FINER * size[1]))
     kind(rng, image)
@@ -23,7 +23,15 @@ def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font] 
 
 
 def blob(rng: np.random.Generator, x: float, y: float, radius: float, spread: float = 0.3):
-    """Corner points of a round shape with `spread` (0..1) of irregularity."""
+    """Returns the points of a round shape.
+
+    Args:
+        rng: source of all randomness.
+        x: centre in pixels from the left.
+        y: centre in pixels from the top.
+        radius: mean radius in pixels.
+        spread: irregularity, 0..1.
+    """
     count = 90
     angles = np.arange(count) * 2 * np.pi / count
     wave = sum(rng.uniform(-1, 1) / k * np.cos(k * angles + rng.uniform(0, 7)) for k in range(2, 6))
@@ -35,7 +43,15 @@ def blob(rng: np.random.Generator, x: float, y: float, radius: float, spread: fl
 
 
 def polygon(rng: np.random.Generator, x: float, y: float, radius: float, corners: int):
-    """Corner points of a regular polygon, turned at random."""
+    """Returns the corners of a regular polygon, turned at random.
+
+    Args:
+        rng: source of all randomness.
+        x: centre in pixels from the left.
+        y: centre in pixels from the top.
+        radius: distance of the corners from the centre in pixels.
+        corners: number of corners.
+    """
     turn = rng.uniform(0, 2 * np.pi)
     angles = [turn + 2 * np.pi * i / corners for i in range(corners)]
     return [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
@@ -97,7 +113,7 @@ def _tree_or_house(rng, pen: ImageDraw.ImageDraw, x: float, y: float, size: floa
 
 
 def _shapes(rng, image: Image.Image) -> None:
-    """Overlapping circles, polygons, rings and blobs, some with outlines."""
+    """Draws overlapping circles, polygons, rings and blobs, some with outlines."""
     width, height = image.size
     shades = colours.palette(rng, between(rng, 3, 7))
     image.paste(pick(rng, (shades[0], colours.WHITE, colours.BLACK)), (0, 0, width, height))
@@ -124,7 +140,7 @@ def _shapes(rng, image: Image.Image) -> None:
 
 
 def _tiles(rng, image: Image.Image) -> None:
-    """A grid of simple shapes in few colours, as on wrapping paper, or a chessboard."""
+    """Draws a grid of simple shapes in few colours, as on wrapping paper, or a chessboard."""
     width, height = image.size
     shades = colours.palette(rng, between(rng, 2, 5))
     pen, side = ImageDraw.Draw(image), max(6 * FINER, round(height / between(rng, 4, 40)))
@@ -166,7 +182,7 @@ def _icons(rng, image: Image.Image) -> None:
 
 
 def _map(rng, image: Image.Image) -> None:
-    """Areas around random centres, a bent grid of streets and a river, as on a city map."""
+    """Draws areas around random centres, a bent grid of streets and a river, as on a city map."""
     width, height = image.size
     centres = rng.uniform(0, 1, (between(rng, 15, 60), 2)).astype(np.float32)
     x, y = (np.arange(n // 8, dtype=np.float32) / (n // 8) for n in (width, height))
@@ -198,7 +214,7 @@ def _map(rng, image: Image.Image) -> None:
 
 
 def _faces(rng, image: Image.Image) -> None:
-    """Simple characters with thick outlines."""
+    """Draws simple characters with thick outlines."""
     width, height = image.size
     image.paste(pick(rng, (colours.WHITE, colours.pale(rng), colours.vivid(rng))),
                 (0, 0, width, height))  # fmt: skip
@@ -230,7 +246,7 @@ def _faces(rng, image: Image.Image) -> None:
 
 
 def _stripes(rng, image: Image.Image) -> None:
-    """Parallel stripes, rings or rays in two to six colours."""
+    """Draws parallel stripes, rings or rays in two to six colours."""
     width, height = image.size
     shades, kind = colours.palette(rng, between(rng, 2, 6)), between(rng, 0, 2)
     step = height / between(rng, 4, 80)

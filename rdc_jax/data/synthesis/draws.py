@@ -1,4 +1,4 @@
-"""Random draws that read like words."""
+"""Short names for common random draws."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -9,14 +9,15 @@ Item = TypeVar("Item")
 
 
 def pick(rng: np.random.Generator, items: Sequence[Item]) -> Item:
-    """One of the items, all equally likely; unlike `rng.choice` it keeps their type."""
+    """Returns a random item, all equally likely. Unlike `rng.choice`, it keeps the type."""
     return items[int(rng.integers(len(items)))]
 
 
 def chance(rng: np.random.Generator, probability: float) -> bool:
+    """Returns True with the given probability."""
     return bool(rng.random() < probability)
 
 
 def between(rng: np.random.Generator, low: int, high: int) -> int:
-    """A whole number from low to high, both included; `low` if the range is empty."""
+    """Returns a random integer from low to high, both included, or `low` for an empty range."""
     return int(rng.integers(low, max(low, high) + 1))

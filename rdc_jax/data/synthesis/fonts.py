@@ -1,4 +1,4 @@
-"""The fonts to draw with: those that come with Matplotlib, and the system's if it has any."""
+"""Fonts for synthetic images: those of Matplotlib and those of the system."""
 
 import functools
 import importlib.util
@@ -21,15 +21,21 @@ _SERIFS = (
 _SYMBOLS = "─│┼═║╬█"
 _NOT_FOR_TEXT = (
     *("lastresort", "emoji", "symbol", "nonuni", "display", "dingbat", "icon", "math"),
-    *("cmex", "cmmi", "cmsy"),  # formulas: other glyphs in the places of letters
+    *("cmex", "cmmi", "cmsy"),  # fonts for formulas have other glyphs in place of letters
 )
 
 
 class Font(NamedTuple):
     """A font file.
 
-    kind: serif, sans or mono. languages: the keys of LANGUAGES that it has all letters of.
-    symbols: has the lines and blocks that terminals draw tables with, too.
+    Attributes:
+        path: path of the file.
+        family: name of the font family.
+        kind: "serif", "sans" or "mono".
+        bold: True for a bold font.
+        italic: True for an italic font.
+        languages: keys of LANGUAGES whose letters the font has.
+        symbols: True if the font has the lines and blocks of tables in terminals.
     """
 
     path: str
@@ -53,16 +59,18 @@ class Face(NamedTuple):
 
 
 def find_fonts(system: str = SYSTEM_FONTS) -> tuple[Font, ...]:
-    """All usable fonts, sorted by file name; where two files share a name, Matplotlib's own.
+    """Returns all usable fonts, sorted by file name.
+
+    If a system font has the same file name as a font of Matplotlib, the latter is used.
 
     Args:
-        system: folder of further fonts; it need not exist.
+        system: folder of additional fonts. It may be missing.
 
     Raises:
         RdcError: Matplotlib is not installed.
     """
     if importlib.util.find_spec("matplotlib") is None:
-        raise RdcError("drawing pictures needs matplotlib: pip install 'rdc_jax[plot]'")
+        raise RdcError("drawing images needs matplotlib: pip install 'rdc_jax[plot]'")
     import matplotlib
     from matplotlib import font_manager
 
@@ -83,15 +91,18 @@ def choose(
     italic: bool = False,
     symbols: bool = False,
 ) -> Font:
-    """A random font with the letters of the language; all families are equally likely.
+    """Chooses a random font with the letters of a language. All families are equally likely.
+
+    A wish for kind, bold, italic or symbols is ignored if no remaining font meets it.
 
     Args:
         rng: source of all randomness.
         fonts: result of `find_fonts`.
-        language: a key of LANGUAGES that at least one of the fonts has.
-        kind: serif, sans, mono or any; ignored where no such font has the letters.
-        bold, italic: likewise.
-        symbols: True for a font that has them; likewise.
+        language: a key of LANGUAGES that at least one font supports.
+        kind: "serif", "sans", "mono", or None for any.
+        bold: True for a bold font.
+        italic: True for an italic font.
+        symbols: True for a font with the symbols of terminals.
     """
     able = [font for font in fonts if language in font.languages]
     for wanted in (
@@ -106,14 +117,15 @@ def choose(
 
 
 def languages_of(fonts: Sequence[Font]) -> list[str]:
-    """The languages that some font has, in the order of LANGUAGES."""
+    """Returns the languages that at least one font supports, in the order of LANGUAGES."""
     known = {language for font in fonts for language in font.languages}
     return [language for language in LANGUAGES if language in known]
 
 
 @functools.lru_cache(maxsize=512)
 def load(face: Face) -> ImageFont.FreeTypeFont:
-    # The basic layout engine is part of every Pillow, so results do not depend on libraqm.
+    """Loads a font at its size."""
+    # Every Pillow has the basic layout engine, so results do not depend on libraqm.
     return ImageFont.truetype(face.path, face.size, layout_engine=ImageFont.Layout.BASIC)
 
 

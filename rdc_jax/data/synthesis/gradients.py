@@ -1,4 +1,4 @@
-"""Smooth pictures: skies, radial and conic gradients, meshes, soft spots, shaded balls."""
+"""Smooth images: skies, radial and conic gradients, meshes, soft spots, shaded balls."""
 
 from collections.abc import Sequence
 
@@ -11,40 +11,40 @@ from rdc_jax.data.synthesis.fonts import Font
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font] = ()) -> np.ndarray:
-    """uint8 [h, w, 3] of `size` = (w, h); no text, so `fonts` is not used."""
+    """Draws a smooth image without text, uint8 [h, w, 3] with `size` = (w, h)."""
     width, height = size
     kind = pick(rng, (_linear, _sky, _radial, _conic, _mesh, _spots, _balls))
     return rounded(rng, kind(rng, height, width))
 
 
-def rounded(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """To 8 bits as found in the wild: plainly (with bands), dithered, or with slight noise.
+def rounded(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Rounds to 8 bits at random in one of three usual ways: plain, dithered or with slight noise.
 
     Args:
         rng: source of all randomness.
-        picture: floats [h, w, 3], 0 to 255.
+        image: floats [h, w, 3], 0 to 255.
 
     Returns:
         uint8 [h, w, 3].
     """
     kind = rng.random()
     if kind < 0.3:
-        picture = picture + rng.uniform(-0.5, 0.5, picture.shape)
+        image = image + rng.uniform(-0.5, 0.5, image.shape)
     elif kind < 0.6:
-        noise = rng.normal(0, 1, (*picture.shape[:2], 3 if chance(rng, 0.5) else 1))
-        picture = picture + rng.uniform(0.5, 4.0) * noise
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+        noise = rng.normal(0, 1, (*image.shape[:2], 3 if chance(rng, 0.5) else 1))
+        image = image + rng.uniform(0.5, 4.0) * noise
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
 def smooth_field(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A smooth random surface: float32 [height, width] in 0..1."""
+    """Returns a smooth random surface, float32 [height, width] in 0..1."""
     nodes = rng.random((between(rng, 2, 5), between(rng, 2, 5))).astype(np.float32)
     image = Image.fromarray(nodes).resize((width, height), Image.Resampling.BICUBIC)
     return np.clip(np.asarray(image), 0, 1)
 
 
 def coloured(rng: np.random.Generator, place: np.ndarray, stops: int) -> np.ndarray:
-    """A field in 0..1 through random colours at random stops: float [..., 3], 0 to 255."""
+    """Maps a field in 0..1 to random colours at random stops, floats [..., 3] in 0 to 255."""
     table = np.array(colours.palette(rng, stops), np.float64)
     where = np.linspace(0, 1, stops)
     where[1:-1] += rng.uniform(-0.3, 0.3, stops - 2) / stops
@@ -52,7 +52,7 @@ def coloured(rng: np.random.Generator, place: np.ndarray, stops: int) -> np.ndar
 
 
 def _axes(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel centres over the longer side: y [h, 1] and x [1, w]."""
+    """Returns pixel centres y [h, 1] and x [1, w], divided by the longer side."""
     longer = max(height, width)
     return (np.arange(height)[:, None] + 0.5) / longer, (np.arange(width)[None] + 0.5) / longer
 
@@ -68,7 +68,7 @@ def _linear(rng, height: int, width: int) -> np.ndarray:
 
 
 def _sky(rng, height: int, width: int) -> np.ndarray:
-    """From the zenith to a bright horizon, with the glow of a sun or moon, perhaps thin clouds."""
+    """Draws a sky with a bright horizon, the glow of a sun or moon, and maybe thin clouds."""
     y, x = _axes(height, width)
     y, x = y / y[-1], x / x[0, -1]
     hue = pick(rng, (0.58, 0.6, 0.62, 0.03, 0.08, 0.95)) + rng.uniform(-0.03, 0.03)
@@ -76,14 +76,14 @@ def _sky(rng, height: int, width: int) -> np.ndarray:
     top = colours.of_hsv(rng.uniform(0.55, 0.68), rng.uniform(0.4, 0.9), 0.2 if night else 0.75)
     low = colours.of_hsv(hue, rng.uniform(0.1, 0.6), 0.35 if night else rng.uniform(0.8, 1.0))
     fall = np.broadcast_to(y ** rng.uniform(0.6, 2.0), (height, width))[..., None]
-    picture = np.array(top) + (np.array(low) - np.array(top)) * fall
+    image = np.array(top) + (np.array(low) - np.array(top)) * fall
     cy, cx, spread = rng.uniform(0.1, 1.0), rng.uniform(0, 1), rng.uniform(0.02, 0.3)
     glow = np.exp(-np.hypot(y - cy, (x - cx) * width / height) / spread)[..., None]
-    picture += (np.array([255, rng.uniform(200, 255), rng.uniform(120, 255)]) - picture) * glow
+    image += (np.array([255, rng.uniform(200, 255), rng.uniform(120, 255)]) - image) * glow
     if chance(rng, 0.5):
         cloud = np.clip(smooth_field(rng, height, width) * 2 - rng.uniform(0.6, 1.2), 0, 1)
-        picture += (rng.uniform(150, 255) - picture) * cloud[..., None] * rng.uniform(0.2, 0.8)
-    return picture
+        image += (rng.uniform(150, 255) - image) * cloud[..., None] * rng.uniform(0.2, 0.8)
+    return image
 
 
 def _radial(rng, height: int, width: int) -> np.ndarray:
@@ -101,28 +101,28 @@ def _conic(rng, height: int, width: int) -> np.ndarray:
 
 def _mesh(rng, height: int, width: int) -> np.ndarray:
     fields = [smooth_field(rng, height, width)[..., None] for _ in range(between(rng, 1, 3))]
-    picture = np.array(colours.any_colour(rng), np.float64)
+    image = np.array(colours.any_colour(rng), np.float64)
     for field in fields:
-        picture = picture + (np.array(colours.vivid(rng)) - picture) * field
-    return picture
+        image = image + (np.array(colours.vivid(rng)) - image) * field
+    return image
 
 
 def _spots(rng, height: int, width: int) -> np.ndarray:
-    """Soft discs over each other, as lights out of focus."""
+    """Draws overlapping soft discs, like lights out of focus."""
     y, x = _axes(height, width)
-    picture = np.broadcast_to(np.array(colours.deep(rng), np.float64), (height, width, 3))
+    image = np.broadcast_to(np.array(colours.deep(rng), np.float64), (height, width, 3))
     for _ in range(between(rng, 4, 20)):
         radius, edge = rng.uniform(0.02, 0.25), rng.uniform(0.003, 0.1)
         distance = np.hypot(y - rng.uniform(0, 1), x - rng.uniform(0, 1))
         cover = np.clip((radius - distance) / edge + 0.5, 0, 1)[..., None] * rng.uniform(0.1, 0.7)
-        picture = picture + (np.array(colours.vivid(rng)) - picture) * cover
-    return picture
+        image = image + (np.array(colours.vivid(rng)) - image) * cover
+    return image
 
 
 def _balls(rng, height: int, width: int) -> np.ndarray:
-    """Shaded balls with sharp outlines on a smooth ground."""
+    """Draws shaded balls with sharp outlines on a smooth background."""
     y, x = _axes(height, width)
-    picture = _linear(rng, height, width)
+    image = _linear(rng, height, width)
     for _ in range(between(rng, 1, 6)):
         radius = rng.uniform(0.05, 0.3)
         dy, dx = (y - rng.uniform(0, 1)) / radius, (x - rng.uniform(0, 1)) / radius
@@ -132,5 +132,5 @@ def _balls(rng, height: int, width: int) -> np.ndarray:
         light = np.clip(0.6 * facing - 0.5 * dy - 0.4 * dx, 0, None)
         shine = np.clip(light, 0, 1) ** 30 * rng.uniform(0, 200)
         colour = np.array(colours.vivid(rng)) * (0.15 + light[..., None]) + shine[..., None]
-        picture = picture + (np.clip(colour, 0, 255) - picture) * cover
-    return picture
+        image = image + (np.clip(colour, 0, 255) - image) * cover
+    return image

@@ -1,4 +1,4 @@
-"""All kinds of pictures, and which picture of a set is of which kind."""
+"""All kinds of synthetic images, and the kind of each image in a set."""
 
 from collections.abc import Sequence
 
@@ -33,24 +33,25 @@ ORDER = (
     *("text", "web", "chart", "drawing", "code", "text", "gradient", "application"),
     *("terminal", "text", "web", "chart", "gradient", "line_art", "application", "code"),
 )
-"""Kinds of the pictures, again and again, so that every set has about the same shares."""
+"""Repeating sequence of kinds, so that every set has about the same shares."""
 LEAST_SIDE, MOST_SIDE = 512, 1280
 
 
 def kind_of(number: int) -> str:
+    """Returns the kind of image `number` of any set."""
     return ORDER[number % len(ORDER)]
 
 
 def draw(
     number: int, seed: int, fonts: Sequence[Font], size: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Picture `number` of the set `seed`.
+    """Draws one image of a set.
 
     Args:
-        number: 0 or more; it decides the kind.
-        seed: 0 or more.
+        number: number of the image in its set, 0 or more. It determines the kind.
+        seed: seed of the set, 0 or more.
         fonts: result of `find_fonts`.
-        size: width and height; None for random sides of LEAST_SIDE to MOST_SIDE.
+        size: (width, height); None for random sides from LEAST_SIDE to MOST_SIDE.
 
     Returns:
         uint8 [h, w, 3].

@@ -1,4 +1,4 @@
-"""Text on a picture: measured, broken into lines and drawn as printers and screens do."""
+"""Text in images: measuring, breaking into lines, and drawing as printers and screens do."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,14 +9,15 @@ from PIL import Image, ImageDraw
 from rdc_jax.data.synthesis.colours import Colour
 from rdc_jax.data.synthesis.fonts import Face, load
 
-_LCD_FILTER = np.array([1, 2, 3, 2, 1], np.float32) / 9  # FreeType's default against fringes
+_LCD_FILTER = np.array([1, 2, 3, 2, 1], np.float32) / 9  # FreeType's default, reduces fringes
 
 
 class Rendering(NamedTuple):
     """How glyphs become pixels.
 
-    lcd: each third of a pixel has a coverage of its own, which gives coloured fringes; otherwise
-    all channels share one. aliased: coverage is 0 or 1, as on old screens.
+    Attributes:
+        lcd: True for separate coverage of each third of a pixel, which causes coloured fringes.
+        aliased: True for a coverage of only 0 or 1, as on old screens.
     """
 
     lcd: bool = False
@@ -27,13 +28,14 @@ GREY = Rendering()
 
 
 def width_of(face: Face, text: str, rendering: Rendering = GREY) -> float:
-    """Width of a line of text in pixels; of one drawn for an LCD it may be a fraction."""
+    """Returns the width of a line of text in pixels, which can be fractional for LCD text."""
     if rendering.lcd:
         return load(_thrice(face)).getlength(text) / 3
     return load(face).getlength(text)
 
 
 def line_height(face: Face) -> int:
+    """Returns the height of a line of text in pixels."""
     return sum(load(face).getmetrics())
 
 
@@ -47,15 +49,15 @@ def write(
     align: str = "l",
     rendering: Rendering = GREY,
 ) -> None:
-    """Draws one line of text into the picture.
+    """Draws one line of text.
 
     Args:
-        image: RGB picture, changed in place.
-        place: x of the text's left end, middle or right end, and y of its ascenders.
-        text: without line breaks.
+        image: RGB image, changed in place.
+        place: x of the left end, middle or right end of the text, and y of its ascenders.
+        text: text without line breaks.
         face: font and size.
-        colour: of the text.
-        align: which end `place` gives: l, m or r.
+        colour: colour of the text.
+        align: the meaning of x: "l" for left, "m" for middle, "r" for right.
         rendering: how glyphs become pixels.
     """
     if align != "l":
@@ -66,12 +68,19 @@ def write(
         return
     pen = ImageDraw.Draw(image)
     pen.fontmode = "1" if rendering.aliased else "L"
-    whole = round(place[0]), round(place[1])  # screens and most printers start at whole pixels
+    whole = round(place[0]), round(place[1])  # text usually starts at whole pixels
     pen.text(whole, text, colour, font=load(face))
 
 
 def broken(words: Sequence[str], face: Face, width: float, joiner: str = " ") -> list[list[str]]:
-    """Words put into lines of at most `width` pixels; a longer word has a line of its own."""
+    """Breaks words into lines of at most `width` pixels. A longer word gets its own line.
+
+    Args:
+        words: the words.
+        face: font and size.
+        width: width of the lines in pixels.
+        joiner: text between two words.
+    """
     lines: list[list[str]] = [[]]
     space, used = width_of(face, joiner) if joiner else 0.0, 0.0
     for word in words:
@@ -92,7 +101,17 @@ def write_justified(
     colour: Colour,
     **how,
 ) -> None:
-    """Draws the words of one line spread over `width`; `how`: as for `write`."""
+    """Draws the words of one line, spread over the whole width.
+
+    Args:
+        image: RGB image, changed in place.
+        place: x of the left end and y of the ascenders.
+        words: the words of the line.
+        width: width of the line in pixels.
+        face: font and size.
+        colour: colour of the text.
+        **how: further arguments of `write`.
+    """
     widths = [width_of(face, word) for word in words]
     gap = (width - sum(widths)) / max(1, len(words) - 1)
     x = place[0]

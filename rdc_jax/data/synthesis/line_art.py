@@ -16,7 +16,7 @@ from rdc_jax.data.synthesis.lettering import width_of, write
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font]) -> np.ndarray:
-    """uint8 [h, w, 3] of `size` = (w, h)."""
+    """Draws line art, uint8 [h, w, 3] with `size` = (w, h)."""
     ink, paper = colours.BLACK, colours.WHITE
     if chance(rng, 0.35):
         ink, paper = colours.deep(rng), colours.pale(rng)
@@ -29,7 +29,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font])
 
 
 def _stroke(rng, pen: ImageDraw.ImageDraw, points, ink, width: int) -> None:
-    """A curve through the points (Catmull-Rom), its width varying as a brush's does."""
+    """Draws a Catmull-Rom curve through the points, with varying width as from a brush."""
     p = np.array([points[0], *points, points[-1]], float)
     t = np.linspace(0, 1, 12)[:, None]
     for a, b, c, d in zip(p, p[1:], p[2:], p[3:], strict=False):
@@ -67,7 +67,7 @@ def _sketch(rng, image: Image.Image, ink, fonts) -> None:
 
 
 def _hatching(rng, image: Image.Image, ink, fonts) -> None:
-    """Parallel lines whose width follows a smooth picture, as in engravings."""
+    """Draws parallel lines whose width follows a smooth image, as in engravings."""
     width, height = image.size
     tone = smooth_field(rng, height // 8, width // 8)
     pen, step = ImageDraw.Draw(image), between(rng, 4, 12) * FINER
@@ -94,7 +94,7 @@ def _maze(rng, image: Image.Image, ink, fonts) -> None:
 
 
 def _spirals(rng, image: Image.Image, ink, fonts) -> None:
-    """Curves of a spirograph."""
+    """Draws curves of a spirograph."""
     width, height = image.size
     pen = ImageDraw.Draw(image)
     for _ in range(between(rng, 1, 5)):
@@ -108,7 +108,7 @@ def _spirals(rng, image: Image.Image, ink, fonts) -> None:
 
 
 def _plan(rng, image: Image.Image, ink, fonts) -> None:
-    """A technical drawing: walls, dashed axes, circles and dimensions with numbers."""
+    """Draws a plan: walls, dashed axes, circles and dimensions with numbers."""
     width, height = image.size
     pen, thin = ImageDraw.Draw(image), FINER
     face = Face(choose(rng, fonts, kind="sans").path, between(rng, 9, 14) * FINER)
@@ -132,7 +132,7 @@ def _plan(rng, image: Image.Image, ink, fonts) -> None:
 
 
 def _diagram(rng, image: Image.Image, ink, fonts) -> None:
-    """Boxes with words, joined by arrows."""
+    """Draws boxes with words, joined by arrows."""
     width, height = image.size
     pen, line = ImageDraw.Draw(image), between(rng, 1, 2) * FINER
     face = Face(choose(rng, fonts, kind=pick(rng, ("sans", "serif", "mono"))).path,
@@ -172,7 +172,7 @@ def _diagram(rng, image: Image.Image, ink, fonts) -> None:
 
 
 def _halftone(rng, image: Image.Image, ink, fonts) -> None:
-    """Dots on a turned grid whose size follows a smooth picture."""
+    """Draws dots on a turned grid. Their size follows a smooth image."""
     width, height = image.size
     tone = smooth_field(rng, height // 8, width // 8)
     pen, step, angle = ImageDraw.Draw(image), between(rng, 4, 14) * FINER, rng.uniform(0, 1.5)
@@ -188,7 +188,7 @@ def _halftone(rng, image: Image.Image, ink, fonts) -> None:
 
 
 def _contours(rng, image: Image.Image, ink, fonts) -> None:
-    """Lines of equal height of a smooth surface, as on hiking maps."""
+    """Draws contour lines of a smooth surface, as on hiking maps."""
     width, height = image.size
     field = sum(smooth_field(rng, height, width) for _ in range(3)) * rng.uniform(6, 30)
     slope = np.hypot(*np.gradient(field)) + 1e-6

@@ -1,4 +1,4 @@
-"""Boxes of user interfaces: smooth round corners, outlines, shadows, and small icons."""
+"""Boxes of user interfaces with smooth round corners, outlines and shadows, and small icons."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -7,7 +7,7 @@ from rdc_jax.data.synthesis.colours import BLACK, Colour
 from rdc_jax.data.synthesis.draws import between, chance, pick
 
 Box = tuple[int, int, int, int]
-FINER = 4  # shapes are drawn at this many times the size and averaged
+FINER = 4  # shapes are drawn at this multiple of their size and averaged
 
 
 def panel(
@@ -19,15 +19,15 @@ def panel(
     outline: Colour | None = None,
     shadow: int = 0,
 ) -> None:
-    """Draws a rectangle into the picture.
+    """Draws a rectangle.
 
     Args:
-        image: RGB picture, changed in place.
-        box: left, top, right, bottom; the last two are not part of it. Empty boxes draw nothing.
-        fill: colour inside; None leaves it as it is.
-        radius: of the corners in pixels.
-        outline: colour of a line of one pixel; None for no line.
-        shadow: blur in pixels of a soft shadow below; 0 for none.
+        image: RGB image, changed in place.
+        box: left, top, right, bottom; right and bottom are exclusive. Empty boxes draw nothing.
+        fill: colour of the inside; None to leave it unchanged.
+        radius: radius of the corners in pixels.
+        outline: colour of an outline of one pixel; None for no outline.
+        shadow: blur in pixels of a soft shadow; 0 for no shadow.
     """
     left, top, right, bottom = box
     if right - left < 2 or bottom - top < 2:
@@ -47,13 +47,20 @@ def panel(
 
 
 def inside(image: Image.Image, box: Box, pixels: np.ndarray, radius: int = 0) -> None:
-    """Pastes uint8 [h, w, 3] at the box's left top, its corners rounded."""
+    """Pastes pixels with rounded corners.
+
+    Args:
+        image: RGB image, changed in place.
+        box: its first two values are left and top of the pixels.
+        pixels: uint8 [h, w, 3].
+        radius: radius of the corners in pixels.
+    """
     box = (box[0], box[1], box[0] + pixels.shape[1], box[1] + pixels.shape[0])
     image.paste(Image.fromarray(pixels), box[:2], _mask(box, radius) if radius else None)
 
 
 def icon(rng: np.random.Generator, image: Image.Image, box: Box, colour: Colour) -> None:
-    """A small pictogram of two or three strokes or shapes."""
+    """Draws a small pictogram of one to three strokes or shapes into the box."""
     side = min(box[2] - box[0], box[3] - box[1])
     if side < 4:
         return

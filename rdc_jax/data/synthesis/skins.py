@@ -1,4 +1,4 @@
-"""The looks of programs: window colours, fonts, round or square corners."""
+"""The appearance of programs: window colours, fonts, round or square corners."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _WINDOWS = (
 
 
 class Skin(NamedTuple):
-    """What a program looks like throughout."""
+    """The appearance of one program."""
 
     window: Colour
     field: Colour
@@ -34,7 +34,7 @@ class Skin(NamedTuple):
 
 
 def draw_skin(rng: np.random.Generator, fonts: Sequence[Font]) -> Skin:
-    """A language, a font and colours that go together."""
+    """Draws a random language, a font and matching colours."""
     language = "English" if chance(rng, 0.5) else pick(rng, languages_of(fonts))
     window = pick(rng, (*_WINDOWS, colours.pale(rng)))
     size = between(rng, 10, 17)
@@ -67,13 +67,13 @@ def write_short(
     """Writes one line of text, cut off after `room` pixels.
 
     Args:
-        image: RGB picture, changed in place.
-        skin: gives font and colour.
+        image: RGB image, changed in place.
+        skin: provides font and colour.
         place: x of the left end and y of the ascenders.
-        text: without line breaks.
+        text: text without line breaks.
         room: largest width in pixels.
-        bold: whether to take the bold font.
-        ink: another colour than the skin's.
+        bold: True for the bold font.
+        ink: colour of the text; None for the skin's.
     """
     face = skin.bold if bold else skin.face
     width = width_of(face, text, skin.rendering)
@@ -84,5 +84,5 @@ def write_short(
 
 
 def name_of(rng: np.random.Generator, skin: Skin, least: int = 1, most: int = 3) -> str:
-    """A few words in the skin's language."""
+    """Returns a few words in the skin's language."""
     return words.title(rng, skin.language, least, most)

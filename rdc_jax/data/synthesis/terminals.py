@@ -1,4 +1,4 @@
-"""Terminal windows: listings, logs, tables of processes, hexadecimal dumps, in monospaced cells."""
+"""Terminal windows with monospaced text: listings, logs, process tables, hexadecimal dumps."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from rdc_jax.data.synthesis.draws import between, chance, pick
 from rdc_jax.data.synthesis.fonts import Face, Font, choose
 from rdc_jax.data.synthesis.lettering import Rendering, line_height, width_of, write
 
-Span = tuple[str, int]  # text and the number of its colour in the theme; 0 is the plain one
+Span = tuple[str, int]  # text and the number of its colour in the theme; 0 is plain text
 Line = list[Span]
 
 
 class Theme(NamedTuple):
-    """Background, and ink in eight colours: plain, grey, red, green, yellow, blue, pink, cyan."""
+    """Background and eight text colours: plain, grey, red, green, yellow, blue, pink, cyan."""
 
     paper: Colour
     inks: tuple[Colour, ...]
@@ -41,7 +41,7 @@ THEMES = (
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font]) -> np.ndarray:
-    """uint8 [h, w, 3] of `size` = (w, h)."""
+    """Draws a terminal window, uint8 [h, w, 3] with `size` = (w, h)."""
     width, height = size
     theme = pick(rng, THEMES)
     image = Image.new("RGB", size, theme.paper)
@@ -56,7 +56,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font])
         kinds = _CONTENTS if font.symbols else _PLAIN_CONTENTS
         content += _prompt(rng) + pick(rng, kinds)(rng, count)
     pen = ImageDraw.Draw(image)
-    selected = between(rng, 0, 3 * len(content))  # often beyond the last line
+    selected = between(rng, 0, 3 * len(content))  # often beyond the last line, so none is selected
     for number, line in enumerate(content):
         if y + leading > height:
             break
@@ -72,7 +72,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font])
 
 
 def _title_bar(rng, image: Image.Image, fonts) -> int:
-    """Draws a window's title bar; returns its height."""
+    """Draws a window's title bar. Returns its height."""
     height = between(rng, 22, 36)
     bar = pick(rng, ((60, 60, 60), (222, 222, 222), (43, 43, 43), (240, 240, 245)))
     pen = ImageDraw.Draw(image)
@@ -163,7 +163,7 @@ def _difference(rng, count: int) -> list[Line]:
 
 
 def _framed(rng, count: int) -> list[Line]:
-    """A table drawn with the characters for boxes, or with plain ones."""
+    """Returns a table drawn with box characters or with plain ones."""
     columns, width = between(rng, 2, 5), between(rng, 8, 14)
     across, down, cross = pick(rng, (("─", "│", "┼"), ("-", "|", "+"), ("═", "║", "╬")))
     rule: Line = [(cross + cross.join([across * width] * columns) + cross, 1)]

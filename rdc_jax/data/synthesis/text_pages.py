@@ -1,4 +1,4 @@
-"""Pages of text: papers and books, slides, receipts, some of them as from a scanner."""
+"""Pages of text: papers, books, slides and receipts. Some look scanned."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -25,7 +25,7 @@ SCANNED_SHARE = 0.2
 
 
 class Style(NamedTuple):
-    """What a page looks like throughout."""
+    """The appearance of a page."""
 
     language: str
     paper: Colour
@@ -33,20 +33,20 @@ class Style(NamedTuple):
     accent: Colour
     body: Face
     heading: Face
-    leading: int  # pixels from line to line
+    leading: int  # distance between lines in pixels
     justified: bool
     rendering: Rendering
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font]) -> np.ndarray:
-    """uint8 [h, w, 3] of `size` = (w, h)."""
+    """Draws a page of text, uint8 [h, w, 3] with `size` = (w, h)."""
     page = pick(rng, (_columns, _columns, _columns, _slide, _receipt, _poster))
     image = page(rng, size, fonts)
     return scanned(rng, image) if chance(rng, SCANNED_SHARE) else np.asarray(image)
 
 
 def scanned(rng: np.random.Generator, image: Image.Image) -> np.ndarray:
-    """The page as a scanner sees it: a little turned, soft, unevenly lit and grainy."""
+    """Makes a page look scanned: slightly turned, soft, unevenly lit and grainy."""
     corner = image.getpixel((0, 0))
     how = dict(resample=Image.Resampling.BICUBIC, fillcolor=corner)
     image = image.rotate(rng.uniform(-2, 2), **how)
@@ -61,7 +61,7 @@ def scanned(rng: np.random.Generator, image: Image.Image) -> np.ndarray:
 def draw_style(
     rng: np.random.Generator, fonts: Sequence[Font], text_size: int, rendering: Rendering = GREY
 ) -> Style:
-    """A language, a paper, an ink and fonts that go together."""
+    """Draws a random language with matching paper, ink and fonts."""
     language = "English" if chance(rng, 0.4) else pick(rng, languages_of(fonts))
     paper = pick(rng, (colours.WHITE, colours.WHITE, colours.WHITE, colours.pale(rng)))
     ink = pick(rng, (colours.BLACK, colours.BLACK, colours.deep(rng)))
@@ -86,7 +86,7 @@ def draw_style(
 def fill(
     rng: np.random.Generator, image: Image.Image, box: tuple[int, int, int, int], style: Style
 ) -> None:
-    """Fills a column, left, top, right, bottom in pixels, with headings, paragraphs and lists."""
+    """Fills a column (left, top, right, bottom in pixels) with headings, paragraphs and lists."""
     left, y, right, bottom = box
     while y + style.leading <= bottom:
         kind = rng.random()
@@ -116,7 +116,7 @@ def fill(
 
 
 def _paragraph(rng, image, box, style: Style, count: int) -> int:
-    """Returns the y where the next line would begin; stops at the bottom of the box."""
+    """Draws a paragraph down to the bottom of the box. Returns y of the next line."""
     left, y, right, bottom = box
     language = words.LANGUAGES[style.language]
     text = words.paragraph(rng, style.language, count)
@@ -146,7 +146,7 @@ def _line(image, place, line: list[str], width: int, style: Style, face: Face, c
 
 
 def _figure(rng, image, box, style: Style) -> int:
-    """A table with rules, or a framed picture with a caption."""
+    """Draws a table with rules, or a framed image with a caption."""
     left, y, right, bottom = box
     pen, rows = ImageDraw.Draw(image), between(rng, 3, 7)
     if y + (rows + 2) * style.leading > bottom:
@@ -171,8 +171,8 @@ def _figure(rng, image, box, style: Style) -> int:
     low, high = colours.any_colour(rng), colours.any_colour(rng)
     height = rows * style.leading
     field = smooth_field(rng, height, right - left)[..., None]
-    picture = np.array(low) + (np.array(high) - np.array(low)) * field
-    image.paste(Image.fromarray(np.rint(picture).astype(np.uint8)), (left, y))
+    pixels = np.array(low) + (np.array(high) - np.array(low)) * field
+    image.paste(Image.fromarray(np.rint(pixels).astype(np.uint8)), (left, y))
     pen.rectangle((left, y, right - 1, y + height - 1), outline=style.ink)
     caption = words.sentence(rng, style.language, 3, 7)
     line = broken(caption, style.body, right - left)[0]
@@ -254,7 +254,7 @@ def _receipt(rng, size, fonts) -> Image.Image:
 
 
 def _poster(rng, size, fonts) -> Image.Image:
-    """Few, large words, left, right or in the middle, on one or two colours."""
+    """Draws a few large words, left, right or centred, on one or two colours."""
     width, height = size
     grounds = colours.palette(rng, 2)
     image = Image.new("RGB", size, grounds[0])

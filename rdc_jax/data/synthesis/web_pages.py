@@ -1,4 +1,4 @@
-"""Pages of a browser: bars, headings, columns of text with links, cards, forms, tables."""
+"""Web pages in a browser: bars, headings, text with links, cards, forms, tables."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from rdc_jax.data.synthesis.panels import Box, icon, inside, panel
 
 
 class Look(NamedTuple):
-    """What a page looks like throughout. radius: of all corners, in pixels."""
+    """The appearance of a page. `radius` is the radius of all corners in pixels."""
 
     style: text_pages.Style
     bold: Face
@@ -25,7 +25,7 @@ class Look(NamedTuple):
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font]) -> np.ndarray:
-    """uint8 [h, w, 3] of `size` = (w, h)."""
+    """Draws a web page, uint8 [h, w, 3] with `size` = (w, h)."""
     look = _look(rng, fonts)
     image = Image.new("RGB", size, look.style.paper)
     y = _browser_bar(rng, image, look) if chance(rng, 0.35) else 0
@@ -46,7 +46,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font])
 def thumbnail(
     rng: np.random.Generator, size: tuple[int, int], fonts: Sequence[Font] = ()
 ) -> np.ndarray:
-    """A small picture for a card: uint8 [h, w, 3] of `size` = (w, h)."""
+    """Draws a small image for a card, uint8 [h, w, 3] with `size` = (w, h)."""
     return pick(rng, (gradients, drawings)).draw(rng, (max(8, size[0]), max(8, size[1])), fonts)
 
 
@@ -66,7 +66,7 @@ def _look(rng, fonts) -> Look:
 
 
 def _lines(image, look: Look, box: Box, text: Sequence[str], face: Face, ink: Colour) -> int:
-    """Writes words into the box as far as they fit; returns the y below."""
+    """Writes as many words as fit into the box. Returns y below the text."""
     left, y, right, bottom = box
     language = words.LANGUAGES[look.style.language]
     leading = max(line_height(face), round(face.size * 1.4))
@@ -85,7 +85,7 @@ def _title(rng, look: Look, least: int = 2, most: int = 6) -> list[str]:
 
 
 def _button(rng, image, look: Look, place: tuple[int, int], colour: Colour) -> int:
-    """Draws a button; returns the x of its right end."""
+    """Draws a button. Returns x of its right end."""
     face = look.style.body
     text = words.title(rng, look.style.language, 1, 2)
     width, height = round(width_of(face, text)) + 2 * face.size, 2 * face.size
@@ -162,19 +162,19 @@ def _cards(rng, image, look: Look, box: Box) -> int:
     left, y, right, bottom = box
     count, gap = between(rng, 2, 5), between(rng, 8, 24)
     width = (right - left + gap) // count - gap
-    picture = round(width * rng.uniform(0.4, 0.8)) if chance(rng, 0.75) else 0
-    height = picture + look.style.leading * between(rng, 3, 7)
+    image_height = round(width * rng.uniform(0.4, 0.8)) if chance(rng, 0.75) else 0
+    height = image_height + look.style.leading * between(rng, 3, 7)
     shadow, centred = between(rng, 3, 10) if chance(rng, 0.4) else 0, chance(rng, 0.3)
     for i in range(count):
         x = left + i * (width + gap)
         card = (x, y, x + width, min(y + height, bottom))
         panel(image, card, look.card, radius=look.radius, outline=look.edge, shadow=shadow)
-        if picture and y + picture < bottom:
-            area = (x + 6, y + 6, x + width - 6, y + picture)
+        if image_height and y + image_height < bottom:
+            area = (x + 6, y + 6, x + width - 6, y + image_height)
             inside(image, area, thumbnail(rng, (area[2] - area[0], area[3] - area[1])), look.radius)
         elif centred and y + 40 < bottom:
             icon(rng, image, (x + width // 2 - 16, y + 8, x + width // 2 + 16, y + 40), look.edge)
-        inner = (x + 10, y + picture + 8, x + width - 10, min(y + height, bottom) - 6)
+        inner = (x + 10, y + image_height + 8, x + width - 10, min(y + height, bottom) - 6)
         below = _lines(image, look, inner, _title(rng, look), look.bold, look.style.ink)
         faint = colours.mixed(look.style.ink, look.style.paper, 0.35)
         text = words.paragraph(rng, look.style.language, 30)

@@ -1,4 +1,4 @@
-"""Made-up text in several languages: common words in random order, with punctuation."""
+"""Random text in several languages: common words in random order, with punctuation."""
 
 import functools
 from typing import NamedTuple
@@ -11,10 +11,16 @@ _MARKS = ".,:;!?()-0123456789%"
 
 
 class Language(NamedTuple):
-    """How a language is written.
+    """The words and rules of a language.
 
-    words: common ones first. joiner: what stands between words. leftwards: written from right to
-    left; the words are stored in the order in which they are seen. capitals: has words in capitals.
+    Attributes:
+        words: words, common ones first.
+        joiner: text between two words.
+        stop: mark at the end of a sentence.
+        comma: mark inside a sentence.
+        leftwards: True if the language is written from right to left. The letters of its words are
+            stored in visual order.
+        capitals: True if the language has capital letters.
     """
 
     words: tuple[str, ...]
@@ -26,7 +32,7 @@ class Language(NamedTuple):
 
     @property
     def letters(self) -> set[int]:
-        """Code points that a font needs."""
+        """Code points that a font must have."""
         text = " ".join(self.words) + _MARKS + self.stop + self.comma
         return set(map(ord, text + (text.title() + text.upper() if self.capitals else "")))
 
@@ -112,7 +118,7 @@ LANGUAGES = {
         "աշխարհ"
     ),
     "Hebrew": _language(
-        # Visual order: the letters of each word from left to right, as they are drawn.
+        # Visual order: letters from left to right, as they are drawn.
         "לש תא לע אל הז אוה םע יכ לכ םג וא רמא המ היה רתוי קר ןיב םוי הנש ריע תיב םימ םדא םייח "
         "ןמז לודג ןטק שדח ןשי בוט רה םי רפס הלימ ץרא הירוטסיה רבח םלוע רקוב ברע בוחר הדובע",
         leftwards=True,
@@ -140,13 +146,20 @@ LANGUAGES = {
 
 
 def word(rng: np.random.Generator, language: str) -> str:
-    """A word; common ones are drawn more often."""
+    """Returns a random word. Common words are more likely."""
     words = LANGUAGES[language].words
     return words[int(len(words) * rng.random() ** 1.7)]
 
 
 def sentence(rng: np.random.Generator, language: str, least: int = 4, most: int = 18) -> list[str]:
-    """The words of a sentence, each with the marks that stick to it."""
+    """Returns the words of a random sentence, each with its punctuation.
+
+    Args:
+        rng: source of all randomness.
+        language: a key of LANGUAGES.
+        least: smallest number of words.
+        most: largest number of words.
+    """
     how, count = LANGUAGES[language], between(rng, least, most)
     words = [word(rng, language) for _ in range(count)]
     if how.capitals:
@@ -163,7 +176,7 @@ def sentence(rng: np.random.Generator, language: str, least: int = 4, most: int 
 
 
 def paragraph(rng: np.random.Generator, language: str, count: int) -> list[str]:
-    """Words of whole sentences, at least `count`."""
+    """Returns the words of complete sentences, at least `count` words."""
     words: list[str] = []
     while len(words) < count:
         words += sentence(rng, language)
@@ -171,7 +184,14 @@ def paragraph(rng: np.random.Generator, language: str, count: int) -> list[str]:
 
 
 def title(rng: np.random.Generator, language: str, least: int = 1, most: int = 6) -> str:
-    """A few words for a heading, a button or a menu."""
+    """Returns a few words for a heading, a button or a menu.
+
+    Args:
+        rng: source of all randomness.
+        language: a key of LANGUAGES.
+        least: smallest number of words.
+        most: largest number of words.
+    """
     words = [word(rng, language) for _ in range(between(rng, least, most))]
     how, style = LANGUAGES[language], rng.random()
     if how.capitals:
@@ -182,12 +202,12 @@ def title(rng: np.random.Generator, language: str, least: int = 1, most: int = 6
 
 @functools.cache
 def identifiers() -> tuple[str, ...]:
-    """English words that can name a variable."""
+    """Returns the English words that can be part of a variable name."""
     return tuple(w for w in LANGUAGES["English"].words if w.isalpha() and len(w) > 2)
 
 
 def identifier(rng: np.random.Generator, style: str = "snake") -> str:
-    """A name as programmers write it; style: snake, camel, Pascal or kebab."""
+    """Returns a random identifier in the style "snake", "camel", "Pascal" or "kebab"."""
     parts = [pick(rng, identifiers()) for _ in range(between(rng, 1, 3))]
     if style == "camel":
         return parts[0] + "".join(p.capitalize() for p in parts[1:])

@@ -1,1 +1,1 @@
-"""Exchange with diffusers: U-Nets, autoencoders, schedulers."""
+"""Exchange with diffusers: U-Nets, autoencoders and schedulers."""

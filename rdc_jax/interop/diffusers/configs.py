@@ -1,8 +1,8 @@
-"""config.json of diffusers' U-Nets and autoencoders, and the sections of our configs they equal.
+"""Conversion between config.json of diffusers' U-Nets and autoencoders and our config sections.
 
-Our networks cover what Stable Diffusion 1.x and 2.x use. Every other option of the classes has to
-stand at the value that these have; an option that is not known here has to be off. Both are errors
-that name the option, because it would change what the weights compute.
+Our networks cover Stable Diffusion 1.x and 2.x. All other options of the diffusers classes must
+have the values of these models, and unknown options must be off. Otherwise the weights would
+compute something else, so an error names the option.
 """
 
 from collections.abc import Mapping
@@ -37,12 +37,12 @@ AUTOENCODER_FIXED = {
     "use_post_quant_conv": True,
     "use_quant_conv": True,
 }
-READ = {  # turned into our settings, or checked, below
+READ = {  # converted to our settings, or checked, below
     *("in_channels", "out_channels", "block_out_channels", "layers_per_block", "norm_num_groups"),
     *("down_block_types", "mid_block_type", "up_block_types", "attention_head_dim"),
     *("cross_attention_dim", "add_attention", "latent_channels", "scaling_factor"),
 }
-HARMLESS = {  # no matter for what is computed with the weights given
+HARMLESS = {  # do not change the result of given weights
     *("sample_size", "dropout", "upcast_attention", "use_linear_projection", "force_upcast"),
     *("addition_embed_type_num_heads", "addition_time_embed_dim", "num_train_timesteps"),
     "attn_norm_num_groups",
@@ -50,7 +50,7 @@ HARMLESS = {  # no matter for what is computed with the weights given
 
 
 class UNetConfig(NamedTuple):
-    """A U-Net of diffusers in our terms: a full `model.unet` section and what goes in and out."""
+    """A U-Net of diffusers: a full `model.unet` section, channels and width of the context."""
 
     section: dict[str, Any]
     in_channels: int
@@ -59,7 +59,15 @@ class UNetConfig(NamedTuple):
 
 
 def read_unet(config: Mapping[str, Any], where: str) -> UNetConfig:
-    """The U-Net that a config.json describes. Raises RdcError for one that ours cannot be."""
+    """Converts the config.json of a U-Net.
+
+    Args:
+        config: content of config.json.
+        where: its path, for error messages.
+
+    Raises:
+        RdcError: our U-Net cannot compute the same.
+    """
     name = _class(config, where, (CONDITIONED, UNCONDITIONED))
     _check_options(config, UNET_FIXED, where)
     plain = name == UNCONDITIONED
@@ -78,15 +86,11 @@ def read_unet(config: Mapping[str, Any], where: str) -> UNetConfig:
         outside = int(config["in_channels"]), int(config["out_channels"])
         widths = set(_per_level(config.get("cross_attention_dim") or 1280, levels))
     except (KeyError, TypeError, ValueError) as error:
-        raise RdcError(f"{where} is no whole config of {name}: {error!r}") from error
-    block = ("DownBlock2D", "UpBlock2D")
-    attending = ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D")
-    has_attention = [kind == attending[0] for kind in down]
-    expected = tuple((attending if has else block)[0] for has in has_attention)
-    mirrored = tuple((attending if has else block)[1] for has in reversed(has_attention))
+        raise RdcError(f"{where} is an incomplete config of {name}: {error!r}") from error
+    has_attention, blocks_match = _attention(down, up)
     middle = config.get("mid_block_type", "UNetMidBlock2D" if plain else "UNetMidBlock2DCrossAttn")
     obstacle = (
-        (len(down) != levels or down != expected or up != mirrored, "its blocks differ from ours"),
+        (len(down) != levels or not blocks_match, "its blocks differ from ours"),
         (plain and any(has_attention), "ours has no such attention in its blocks"),
         (plain and config.get("add_attention", True), "add_attention is not false"),
         (middle != f"UNetMidBlock2D{'' if plain else 'CrossAttn'}", f"mid_block_type is {middle}"),
@@ -104,10 +108,25 @@ def read_unet(config: Mapping[str, Any], where: str) -> UNetConfig:
     return UNetConfig(section, *outside, None if plain else int(widths.pop()))
 
 
-def read_autoencoder(config: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The `model.autoencoder` section that a config.json describes, every field of it.
+def _attention(down: tuple[str, ...], up: tuple[str, ...]) -> tuple[list[bool], bool]:
+    """Returns which levels have attention, and whether all blocks have types that we support."""
+    block = ("DownBlock2D", "UpBlock2D")
+    attending = ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D")
+    has_attention = [kind == attending[0] for kind in down]
+    expected = tuple((attending if has else block)[0] for has in has_attention)
+    mirrored = tuple((attending if has else block)[1] for has in reversed(has_attention))
+    return has_attention, down == expected and up == mirrored
 
-    Raises RdcError for an autoencoder that ours cannot be.
+
+def read_autoencoder(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Converts the config.json of an autoencoder to a full `model.autoencoder` section.
+
+    Args:
+        config: content of config.json.
+        where: its path, for error messages.
+
+    Raises:
+        RdcError: our autoencoder cannot compute the same.
     """
     _class(config, where, (AUTOENCODER,))
     _check_options(config, AUTOENCODER_FIXED, where)
@@ -123,7 +142,7 @@ def read_autoencoder(config: Mapping[str, Any], where: str) -> dict[str, Any]:
         }
         kinds = {*config["down_block_types"], *config["up_block_types"]}
     except (KeyError, TypeError, ValueError) as error:
-        raise RdcError(f"{where} is no whole config of {AUTOENCODER}: {error!r}") from error
+        raise RdcError(f"{where} is an incomplete config of {AUTOENCODER}: {error!r}") from error
     if kinds != {"DownEncoderBlock2D", "UpDecoderBlock2D"}:
         raise RdcError(f"{where}: this autoencoder cannot be imported, its blocks differ from ours")
     if config.get("out_channels", 3) != section["image_channels"]:
@@ -132,7 +151,7 @@ def read_autoencoder(config: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def unet_obstacle(networks: Networks) -> str | None:
-    """Why no class of diffusers computes what this U-Net does; None if one does."""
+    """Returns why no diffusers class computes the same as this U-Net, or None if one does."""
     unet = networks.unet
     if unet.norm != "group":
         return "its norms are per pixel (RMS over channels), which no block of diffusers has"
@@ -148,9 +167,9 @@ def unet_obstacle(networks: Networks) -> str | None:
 
 
 def unet_config(networks: Networks) -> dict[str, Any]:
-    """config.json of the class of diffusers that computes what the U-Net does.
+    """Returns config.json of the diffusers class that computes the same as the U-Net.
 
-    Only where `unet_obstacle` is None.
+    Call this only if `unet_obstacle` returns None.
     """
     unet = networks.unet
     attends = bool(unet.mid_heads)
@@ -175,7 +194,7 @@ def unet_config(networks: Networks) -> dict[str, Any]:
     if not attends:
         return config | {"add_attention": False}
     return config | {
-        "attention_head_dim": heads,  # the number of heads, under the name it got by mistake
+        "attention_head_dim": heads,  # diffusers uses this misleading name for the number of heads
         "cross_attention_dim": networks.context_shape[1],
         "mid_block_type": "UNetMidBlock2DCrossAttn",
         "use_linear_projection": True,
@@ -183,7 +202,7 @@ def unet_config(networks: Networks) -> dict[str, Any]:
 
 
 def autoencoder_config(autoencoder: AutoencoderKL) -> dict[str, Any]:
-    """config.json of diffusers' `AutoencoderKL`."""
+    """Returns config.json of diffusers' `AutoencoderKL`."""
     levels = len(autoencoder.block_out_channels)
     return {
         "_class_name": AUTOENCODER,
@@ -201,7 +220,16 @@ def autoencoder_config(autoencoder: AutoencoderKL) -> dict[str, Any]:
 
 
 def check_settings(module: UNet | AutoencoderKL, section: Mapping[str, Any], where: str) -> None:
-    """Raises RdcError naming the first field in which a module of the config differs."""
+    """Checks that a network of our config has the settings of a file to import.
+
+    Args:
+        module: network of our config.
+        section: settings of the file.
+        where: path of the file, for error messages.
+
+    Raises:
+        RdcError: a field differs. The message names it.
+    """
     for field, value in section.items():
         if field != "kind" and getattr(module, field) != value:
             raise RdcError(
@@ -218,7 +246,7 @@ def _class(config: Mapping[str, Any], where: str, known: tuple[str, ...]) -> str
 
 
 def _check_options(config: Mapping[str, Any], fixed: Mapping[str, Any], where: str) -> None:
-    """Every option either has the value that our networks have, or is off."""
+    """Raises RdcError unless every option has the value of our networks or is off."""
     for key, value in config.items():
         if key.startswith("_") or key in READ | HARMLESS:
             continue

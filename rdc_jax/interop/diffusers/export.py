@@ -1,17 +1,18 @@
-"""A model folder as folders that diffusers loads, and the rest in safetensors and JSON.
+"""Export of a model folder as folders that diffusers loads, with the rest as safetensors and JSON.
 
-    unet/       config.json and weights: UNet2DConditionModel or UNet2DModel, where one of them
-                computes what ours does, else our own parts
-    vae/        AutoencoderKL; autoencoder/ for the small autoencoders, which diffusers has not
+    unet/       config.json and weights of UNet2DConditionModel or UNet2DModel if one of them
+                computes the same as our U-Net, otherwise a part in our own format
+    vae/        AutoencoderKL, or autoencoder/ for small autoencoders, which diffusers lacks
     scheduler/  our noise schedule and prediction type, for DDIMScheduler
     entropy/    config.json and the rest of the model folder as stored: integer network and tables,
                 hyperprior, step profile, context
-    fusion/     the plug-and-play module, if the model has one, as stored
-    README.md, LICENSE*, manifest.json (sha256 of every file, and the model id)
+    fusion/     the fusion module as stored, if the model has one
+    README.md, LICENSE*, manifest.json (SHA-256 of every file, and the model id)
 
-Our own parts are config.json {"kind": ..., every field of the module} and model.safetensors, with
-the names and the layout (channels last) of our parameters. Arrays keep the precision in which the
-model folder has them; nothing is lost, and `rdc import --from diffusers` gives the same model id.
+A part in our own format is config.json {"kind": ..., every field of the module} and
+model.safetensors, with the names and the layout (channels last) of our parameters. Arrays keep the
+precision of the model folder. Nothing is lost: `rdc import --from diffusers` gives the same model
+id.
 """
 
 from collections.abc import Iterator
@@ -33,9 +34,18 @@ ENTROPY = "entropy"
 
 
 def export(model: Model, networks: Networks, out: Path) -> list[Part]:
-    """Writes the folder `out`, the manifest last; returns how the networks were exported.
+    """Writes an exported folder, the manifest last.
 
-    Raises OSError when it cannot be written.
+    Args:
+        model: the model to export.
+        networks: its networks.
+        out: folder to write to.
+
+    Returns:
+        How each network was exported.
+
+    Raises:
+        OSError: the folder cannot be written.
     """
     exported = parts(model.config, networks)
     export_folder.write(out, model, files(model, networks, exported))
@@ -43,7 +53,15 @@ def export(model: Model, networks: Networks, out: Path) -> list[Part]:
 
 
 def files(model: Model, networks: Networks, exported: list[Part]) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of all files but the manifest, one at a time: weights may be large."""
+    """Yields names and contents of all files except the manifest.
+
+    Files come one at a time, because weights can be large.
+
+    Args:
+        model: the model to export.
+        networks: its networks.
+        exported: from `parts.parts`.
+    """
     yield "README.md", readme(model, exported).encode()
     yield from export_folder.licence_files(model)
     yield "scheduler/scheduler_config.json", as_json(scheduler_config(model.config, networks))

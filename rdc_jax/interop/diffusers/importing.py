@@ -1,12 +1,13 @@
-"""Weights of diffusers (Stable Diffusion 1.x and 2.x) as parameters of this project.
+"""Import of diffusers weights (Stable Diffusion 1.x and 2.x) as parameters of this project.
 
-    PATH/unet/       UNet2DConditionModel  config.json and safetensors, sharded or not
+    PATH/unet/       UNet2DConditionModel: config.json and safetensors, sharded or not
     PATH/vae/        AutoencoderKL
-    PATH/scheduler/  optional: its prediction type and noise have to be the config's
+    PATH/scheduler/  optional; its prediction type and noise must be those of the config
 
-Strict: every key is used once, shapes, dtypes, and both configs are checked. Such a folder knows
-no entropy model: it starts as in training from scratch, and stage "entropy" trains it. A folder of
-`rdc export --to diffusers` has everything and comes back bit for bit (`diffusers_return`).
+The import is strict. Every key must be used exactly once, and shapes, dtypes and both configs are
+checked. Such a folder has no entropy model. The entropy model starts untrained, and stage "entropy"
+trains it. A folder from `rdc export --to diffusers` has everything, and `reimport` restores it bit
+for bit.
 """
 
 import json
@@ -32,7 +33,7 @@ WITHOUT_CONTEXT = (
 
 
 class Imported(NamedTuple):
-    """All that a model folder needs, and what the user should be told."""
+    """Everything a model folder needs, and notes for the user."""
 
     config: dict[str, Any]
     params: dict[str, Any]  # nested dicts of float32
@@ -47,14 +48,23 @@ def load(
     vae: Path | None = None,
     context: Path | None = None,
 ) -> Imported:
-    """The weights in `folder` for the `model` section of a config.
+    """Imports the weights in a folder.
 
-    unet, vae: a folder or one .safetensors file (config.json beside it) instead of PATH/unet and
-    PATH/vae. context: see `read_context`. Raises RdcError naming the file and what is wrong.
+    Args:
+        folder: folder with unet/, vae/ and perhaps scheduler/.
+        model: the `model` section of a config.
+        unet: folder or .safetensors file (with config.json beside it) instead of unet/.
+        vae: folder or .safetensors file (with config.json beside it) instead of vae/.
+        context: file with the context of the cross-attention, see `read_context`.
+
+    Raises:
+        RdcError: a file is missing, damaged, or does not fit the config. The message names it.
     """
     networks, shapes = described(model)
     if networks.unet is None or model["autoencoder"]["kind"] != "kl":
-        raise RdcError("the config has no U-Net with a KL autoencoder; give one as configs/sd21.py")
+        raise RdcError(
+            "the config has no U-Net with a KL autoencoder; use one like configs/sd21.py"
+        )
     scheduler = folder / "scheduler" / "scheduler_config.json"
     if scheduler.is_file():
         check_scheduler(read_json(scheduler), networks, str(scheduler))
@@ -63,8 +73,8 @@ def load(
         "autoencoder": read_autoencoder(vae or folder / "vae", networks, shapes["autoencoder"]),
     }
     if context is not None and not networks.context_shape:
-        raise RdcError("the config has no context_shape, so --context has no place")
-    notes = ["the entropy model is fresh and codes badly until it is trained"]
+        raise RdcError("the config has no context_shape; leave out --context")
+    notes = ["the entropy model is untrained and codes badly until it is trained"]
     given = {}
     if context is not None:
         given["context"] = {"empty_prompt": read_context(context, networks.context_shape)}
@@ -78,7 +88,7 @@ def load(
 
 
 def described(model: Mapping[str, Any]) -> tuple[Networks, dict[str, dict[str, Any]]]:
-    """The networks of a `model` section and, part by part, the shapes of their parameters."""
+    """Returns the networks of a `model` section and the shapes of their parameters by part."""
     try:
         networks = Networks.from_config(model)
         expected = jax.eval_shape(networks.init, jax.random.key(0))
@@ -88,7 +98,7 @@ def described(model: Mapping[str, Any]) -> tuple[Networks, dict[str, dict[str, A
 
 
 def fresh(networks: Networks, shapes: Mapping[str, Any]) -> dict[str, Any]:
-    """Initial parameters of all that no other project has: entropy model, step profile, context."""
+    """Returns initial parameters of all parts except U-Net and autoencoder."""
     own = [part for part in shapes if part not in ("unet", "autoencoder")]
 
     def initial(key):
@@ -101,7 +111,19 @@ def fresh(networks: Networks, shapes: Mapping[str, Any]) -> dict[str, Any]:
 def read_unet(
     path: Path, networks: Networks, shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, Any]:
-    """The U-Net's parameters from a folder, or from one file with config.json beside it."""
+    """Reads the parameters of a U-Net.
+
+    Args:
+        path: a folder, or a file of weights with config.json beside it.
+        networks: networks of our config.
+        shapes: shapes of the U-Net's parameters.
+
+    Returns:
+        Nested float32 parameters.
+
+    Raises:
+        RdcError: a file is missing, damaged, or does not fit the config.
+    """
     where, config = read_config(path)
     theirs = configs.read_unet(config, where)
     configs.check_settings(networks.unet, theirs.section, where)
@@ -122,7 +144,19 @@ def read_unet(
 def read_autoencoder(
     path: Path, networks: Networks, shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, Any]:
-    """The autoencoder's parameters, as `read_unet`."""
+    """Reads the parameters of an autoencoder.
+
+    Args:
+        path: a folder, or a file of weights with config.json beside it.
+        networks: networks of our config.
+        shapes: shapes of the autoencoder's parameters.
+
+    Returns:
+        Nested float32 parameters.
+
+    Raises:
+        RdcError: a file is missing, damaged, or does not fit the config.
+    """
     where, config = read_config(path)
     section = configs.read_autoencoder(config, where)
     configs.check_settings(networks.autoencoder, section, where)
@@ -130,7 +164,7 @@ def read_autoencoder(
 
 
 def stock_parameters(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Nested float32 parameters of these shapes from weights under diffusers' names."""
+    """Reads weights with the names of diffusers as nested float32 parameters of these shapes."""
     entries = {}
     for key, entry in safetensors_folder.entries(path).items():
         current = names.current_key(key)
@@ -149,7 +183,7 @@ def stock_parameters(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[
 
 
 def read_config(path: Path) -> tuple[str, dict[str, Any]]:
-    """The config.json of a folder, or the one beside a file of weights, and its name."""
+    """Returns path and content of config.json in a folder or beside a file of weights."""
     if not path.exists():
         raise RdcError(f"no folder {path}; PATH needs unet/ and vae/, or name them: --unet, --vae")
     file = (path if path.is_dir() else path.parent) / "config.json"
@@ -157,7 +191,7 @@ def read_config(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """The mapping in a JSON file."""
+    """Reads a JSON file that holds an object. Raises RdcError for anything else."""
     try:
         value = json.loads(file.read_bytes())
     except OSError as error:
@@ -165,14 +199,22 @@ def read_json(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RdcError(f"{file} is not JSON") from error
     if not isinstance(value, dict):
-        raise RdcError(f"{file} holds no settings")
+        raise RdcError(f"{file} does not hold a JSON object")
     return value
 
 
 def read_context(file: Path, shape: tuple[int, int]) -> np.ndarray:
-    """The constant context [tokens, width] from a .npy or a .safetensors file with one array.
+    """Reads a constant context from a .npy file, or a .safetensors file with one array.
 
-    A leading axis of length 1 may be there. Raises RdcError for other shapes and kinds.
+    Args:
+        file: the file. Its array may have an additional leading axis of length 1.
+        shape: (tokens, width) of the context.
+
+    Returns:
+        float32 [tokens, width].
+
+    Raises:
+        RdcError: the file has another format, or its array another shape or dtype.
     """
     try:
         if file.suffix == ".safetensors":
@@ -183,7 +225,9 @@ def read_context(file: Path, shape: tuple[int, int]) -> np.ndarray:
     except RdcError:
         raise
     except (OSError, ValueError) as error:
-        raise RdcError(f"{file} is no .npy, and no .safetensors file with one array") from error
+        raise RdcError(
+            f"{file} is neither a .npy file nor a .safetensors file with one array"
+        ) from error
     value = value[0] if value.ndim == 3 and len(value) == 1 else value
     if value.shape != tuple(shape) or not np.issubdtype(value.dtype, np.floating):
         raise RdcError(f"{file} is {value.dtype} {value.shape}; the config's context is {shape}")

@@ -1,4 +1,4 @@
-"""Names and layouts of parameters: our paths and channels-last arrays, diffusers' keys and arrays.
+"""Conversion between our parameters (paths, channels last) and those of diffusers (keys).
 
     down_blocks_0_resnets_1/conv1/kernel     down_blocks.0.resnets.1.conv1.weight
         [h,w,i,o]                                [o,i,h,w]
@@ -6,7 +6,7 @@
         [i,o]                                    [o,i]
     conv_norm_out/scale [c]                  conv_norm_out.weight [c]
 
-Our path decides the key; the way back goes through the paths that a model has. NumPy only.
+A path determines its key. The reverse uses the known paths of a model. NumPy only.
 """
 
 import re
@@ -17,49 +17,65 @@ import numpy as np
 from rdc_jax.errors import RdcError
 
 LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias"}
-TIME_LAYERS = ("linear_1", "linear_2")  # their numbers are part of the name
+TIME_LAYERS = ("linear_1", "linear_2")  # the numbers are part of these names
 OLDER_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 OLDER_KEY = re.compile(rf"(.*\.attentions\.\d+\.)({'|'.join(OLDER_ATTENTION)})(\.\w+)")
-LISTED = 4  # keys in a message
+LISTED = 4  # number of keys in an error message
 
 
 def diffusers_key(path: str) -> str:
-    """The key of the parameter at one of our paths."""
+    """Returns the diffusers key of the parameter at one of our paths."""
     *modules, leaf = path.split("/")
     return ".".join([*map(_dotted, modules), LEAVES[leaf]])
 
 
 def current_key(key: str) -> str:
-    """A key under the name that it has today: attention of autoencoders was called otherwise."""
+    """Returns the current name of a key. Attention layers of autoencoders were renamed."""
     match = OLDER_KEY.fullmatch(key)
     return f"{match[1]}{OLDER_ATTENTION[match[2]]}{match[3]}" if match else key
 
 
 def check_names(have: Iterable[str], expected: Iterable[str], what: str) -> None:
-    """Raises RdcError listing what is missing and what is unknown: every key counts once."""
+    """Checks that weights have exactly the expected keys.
+
+    Args:
+        have: keys of the weights.
+        expected: keys that the config requires.
+        what: name of the weights, for the error message.
+
+    Raises:
+        RdcError: keys are missing or unknown.
+    """
     have, expected = set(have), set(expected)
     for names, said in ((expected - have, "lacks"), (have - expected, "has unknown")):
         if names:
             listed = ", ".join(sorted(names)[:LISTED])
             more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
             raise RdcError(
-                f"{what} {said} {listed}{more}; the weights are of another architecture than the "
-                "config says, or not complete"
+                f"{what} {said} {listed}{more}; the weights are incomplete or have another "
+                "architecture than the config"
             )
 
 
 def to_diffusers(path: str, value: np.ndarray) -> np.ndarray:
-    """An array of ours in PyTorch's layout, contiguous, of the same dtype."""
+    """Returns one of our arrays in the layout of PyTorch, contiguous and with the same dtype."""
     if path.endswith("/kernel"):
         value = value.transpose((3, 2, 0, 1) if value.ndim == 4 else (1, 0))
     return np.ascontiguousarray(value)
 
 
 def from_diffusers(path: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """An array of theirs in the layout of our parameter at `path`, which has this shape.
+    """Returns a diffusers array in the layout of our parameter.
 
-    A 1x1 convolution stands for a dense layer, and the other way round. Raises RdcError when the
-    shapes do not fit.
+    A 1x1 convolution can replace a dense layer and vice versa.
+
+    Args:
+        path: path of our parameter.
+        value: array of diffusers.
+        shape: shape of our parameter.
+
+    Raises:
+        RdcError: the shapes do not fit.
     """
     given = value.shape
     if path.endswith("/kernel"):
@@ -80,7 +96,11 @@ def from_diffusers(path: str, value: np.ndarray, shape: tuple[int, ...]) -> np.n
 
 
 def by_key(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
-    """{key: our path} for all parameters of a model; raises where two would share a key."""
+    """Returns our path for each diffusers key of a model.
+
+    Raises:
+        ValueError: two parameters have the same key.
+    """
     paths = {diffusers_key(path): path for path in shapes}
     if len(paths) != len(shapes):
         raise ValueError("two parameters have the same diffusers key")
@@ -88,7 +108,7 @@ def by_key(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
 
 
 def _dotted(module: str) -> str:
-    """down_blocks_0_resnets_1 -> down_blocks.0.resnets.1, ff_net_0_proj -> ff.net.0.proj."""
+    """Converts down_blocks_0_resnets_1 to down_blocks.0.resnets.1, for example."""
     if module in TIME_LAYERS:
         return module
     name = re.sub(r"_(\d+)(?:_|$)", r".\1.", module).rstrip(".")

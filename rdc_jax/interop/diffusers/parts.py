@@ -1,9 +1,9 @@
-"""U-Net and autoencoder outside: a class of diffusers where one computes the same, else our own.
+"""Export formats of U-Net and autoencoder: a diffusers class if one computes the same, or our own.
 
-    class of diffusers    its config.json, diffusion_pytorch_model.safetensors
-    our own               config.json {"kind": ..., every field of the module}, model.safetensors
+    diffusers class    its config.json, diffusion_pytorch_model.safetensors
+    our own format     config.json {"kind": ..., every field of the module}, model.safetensors
 
-What is our own has the names and the layout (channels last) of our parameters.
+Our own format has the names and the layout (channels last) of our parameters.
 """
 
 from collections.abc import Mapping
@@ -17,16 +17,28 @@ NO_CLASS = "an autoencoder of this kind has no class in diffusers"
 
 
 class Part(NamedTuple):
-    """One of our networks outside: its folder, config.json, and why it is no class of diffusers."""
+    """How one network is exported.
 
-    name: str  # of the part here: "unet" or "autoencoder"
+    Attributes:
+        name: "unet" or "autoencoder".
+        folder: folder of the export.
+        config: content of config.json.
+        obstacle: why no diffusers class computes the same, or None if one does.
+    """
+
+    name: str
     folder: str
     config: dict[str, Any]
     obstacle: str | None
 
 
 def parts(model: Mapping[str, Any], networks: Networks) -> list[Part]:
-    """How U-Net and autoencoder are exported. model: the config's section."""
+    """Returns how U-Net and autoencoder are exported.
+
+    Args:
+        model: the `model` section of a config.
+        networks: networks of this config.
+    """
     found = []
     if networks.unet is not None:
         obstacle = configs.unet_obstacle(networks)
@@ -40,7 +52,7 @@ def parts(model: Mapping[str, Any], networks: Networks) -> list[Part]:
 
 
 def own_unet_config(networks: Networks) -> dict[str, Any]:
-    """config.json of a U-Net that no class of diffusers is: every field of `models.unet.UNet`."""
+    """Returns config.json of a U-Net in our own format: every field of `models.unet.UNet`."""
     unet = networks.unet
     fields = ("channels", "layers", "heads", "mid_heads", "norm", "groups", "out_channels")
     return {
@@ -49,13 +61,13 @@ def own_unet_config(networks: Networks) -> dict[str, Any]:
         "in_channels": networks.unet_channels,
         "prediction": networks.prediction,
         "prior_conditioning": networks.prior_conditioning,
-        "silent_scales": networks.silent_scales,
+        "silent_scales": networks.silent_scales,  # name on disk of the scales in skip mode
         **{name: getattr(unet, name) for name in fields},
     }
 
 
 def own_autoencoder_config(model: Mapping[str, Any], networks: Networks) -> dict[str, Any]:
-    """config.json of an autoencoder that no class of diffusers is: every field of its module."""
+    """Returns config.json of an autoencoder in our own format: every field of its module."""
     module, kind = networks.autoencoder, model["autoencoder"]["kind"]
     known = ("parent", "name", "dtype")
     fields = {k: getattr(module, k) for k in module.__dataclass_fields__ if k not in known}

@@ -1,4 +1,4 @@
-"""The README.md of an exported folder: what loads it, what it is not, whose licence applies."""
+"""The README.md of an exported folder: how to load it, what it lacks, and its licence."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ LOADING = {
 
 
 def readme(model: codec_model.Model, exported: list[Part]) -> str:
-    """Text of README.md."""
+    """Returns the text of README.md."""
     stock = [part.config["_class_name"] for part in exported if not part.obstacle]
     lines = [
         f"# {model.name}, exported by rdc_jax",
@@ -37,25 +37,28 @@ def readme(model: codec_model.Model, exported: list[Part]) -> str:
             lines += [f"- {explanation(part)}"]
     lines += [
         "- `scheduler/`: " + noise_in_words(model.config),
-        "- `entropy/`: what decides a symbol (integers), the hyperprior's float weights, and the "
-        "other parts of the model as rdc_jax stores them, with its `config.json`.",
+        "- `entropy/`: the integer entropy model, the hyperprior's float weights, and all other "
+        "parts of the model as rdc_jax stores them, with its `config.json`.",
     ]
     if (model.path / "fusion").is_dir():
-        lines += ["- `fusion/`: the module that makes a decoded picture realistic, as stored."]
+        lines += [
+            "- `fusion/`: the fusion module, which makes a decoded image realistic, as stored."
+        ]
     if model.config.get("context_shape"):
         lines += [
-            "- The U-Net's `encoder_hidden_states` is a constant: `empty_prompt` in "
+            "- The U-Net's `encoder_hidden_states` are constant: `empty_prompt` in "
             "`entropy/context.safetensors`."
         ]
     if model.config["unet"] is not None and not model.config["prior_conditioning"]:
         lines += [
-            "- The U-Net sees sqrt(alphas_cumprod[t]) times the dequantised latent. It was made "
-            "for a timestep of its own at every pixel; a plain number is the case of an even map."
+            "- The input of the U-Net is sqrt(alphas_cumprod[t]) times the dequantised latent. The "
+            "U-Net supports a separate timestep at every pixel. A single number means a uniform "
+            "importance map."
         ]
     lines += [
-        "- `manifest.json`: sha256 of every file. There is no pickle in any of them.",
+        "- `manifest.json`: SHA-256 of every file. No file contains pickled data.",
         "",
-        "Back again, bit for bit: `rdc import --from diffusers FOLDER MODEL`.",
+        "`rdc import --from diffusers FOLDER MODEL` restores the model bit for bit.",
         "",
         "## Licence of the weights",
         "",
@@ -66,16 +69,16 @@ def readme(model: codec_model.Model, exported: list[Part]) -> str:
 
 
 def explanation(part: Part) -> str:
-    """One line on a part that is no class of diffusers."""
+    """Returns one line on a part that no diffusers class computes."""
     return (
-        f"`{part.folder}/` is no diffusers class: {part.obstacle}. It holds our parameters under "
-        'our names, channels last, and in `config.json` all that builds the module ("kind": '
-        f'"{part.config["kind"]}").'
+        f"`{part.folder}/` is not a diffusers class: {part.obstacle}. It holds our parameters "
+        "under our names, channels last. `config.json` has all settings of the module "
+        f'("kind": "{part.config["kind"]}").'
     )
 
 
 def noise_in_words(model: dict[str, Any]) -> str:
-    """What the exported scheduler says, and what it leaves out."""
+    """Describes the content of the exported scheduler, and what it cannot express."""
     kind = model["schedule"]["kind"]
     text = f"our {kind.replace('_', ' ')} noise schedule and prediction type, for DDIMScheduler"
     if model.get("step_profile"):

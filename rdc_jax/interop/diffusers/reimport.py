@@ -1,8 +1,8 @@
-"""A folder of `rdc export --to diffusers` back as the model it was made from, bit for bit.
+"""Reimport of a folder from `rdc export --to diffusers`, which restores the model bit for bit.
 
-Everything is there: config, the networks, and in entropy/ what no other project has. Hashes are
-checked, so that a folder changed by mistake is not taken for the model; delete manifest.json to
-import networks that were changed on purpose.
+The folder has everything: the config, the networks, and in entropy/ all other parts. Hashes are
+checked, so a folder that was changed by mistake is refused. To import networks that were changed on
+purpose, delete manifest.json.
 """
 
 import hashlib
@@ -24,12 +24,16 @@ from rdc_jax.model_folder.files import damage, parameter_shapes, unflatten
 
 
 def is_export(folder: Path) -> bool:
-    """Whether `rdc export` wrote this folder."""
+    """Returns True if `rdc export` wrote this folder."""
     return (folder / ENTROPY / "config.json").is_file()
 
 
 def load(folder: Path) -> tuple[str, importing.Imported]:
-    """The model's name and all of it. Raises RdcError for what is damaged or does not fit."""
+    """Returns the model's name and its content.
+
+    Raises:
+        RdcError: a file is missing, changed, damaged, or does not fit the config.
+    """
     check_manifest(folder)
     file = folder / ENTROPY / "config.json"
     with damage(file):
@@ -67,7 +71,7 @@ def load(folder: Path) -> tuple[str, importing.Imported]:
 
 
 def own_parameters(path: Path, part: Part) -> dict[str, Any]:
-    """A network under our own names."""
+    """Reads a network in our own format."""
     said = importing.read_json(path / "config.json")
     if said != json.loads(json.dumps(part.config)):
         raise RdcError(f"{path / 'config.json'} does not fit {ENTROPY}/config.json")
@@ -76,7 +80,7 @@ def own_parameters(path: Path, part: Part) -> dict[str, Any]:
 
 
 def check_manifest(folder: Path) -> None:
-    """Raises RdcError for a file that is missing or changed; without a manifest nothing is."""
+    """Raises RdcError for a missing or changed file. Without a manifest, nothing is checked."""
     file = folder / MANIFEST
     if not file.is_file():
         return

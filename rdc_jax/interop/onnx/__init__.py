@@ -1,1 +1,1 @@
-"""Decoding with ONNX Runtime, and the export of its graphs."""
+"""Decoding with ONNX Runtime, and export of the graphs."""

@@ -1,15 +1,16 @@
-"""The one-step decoder as ONNX graphs of one tile, made from the PyTorch modules.
+"""Export of the one-step decoder of one window as ONNX graphs, from the PyTorch modules.
 
-    faithful.onnx   yhat, mean, scale, levels, timesteps                 -> picture
-    knob.onnx       the same, noise, tau, through the plug-and-play module -> picture
+    faithful.onnx   yhat, mean, scale, levels, timesteps             -> picture
+    knob.onnx       the same, noise, tau, through the fusion module  -> picture
 
-    yhat, mean, scale   float32 [s,s,C]           as the entropy stage gives them
-    levels, timesteps   uint8 [s,s], float32 [L]  the map, and the timesteps of its levels
-    noise               float32 [s,s,C]           what the module starts from
-    tau                 float32 [s,s]             0 faithful .. 1 realistic
-    picture             float32 [fs,fs,3]         about 0..255, to be rounded and clipped
+    yhat, mean, scale   float32 [s,s,C]           the noisy latent and its prior
+    levels, timesteps   uint8 [s,s], float32 [L]  importance levels, and the timesteps of all levels
+    noise               float32 [s,s,C]           starting noise of the fusion module
+    tau                 float32 [s,s]             0 = faithful, 1 = realistic
+    picture             float32 [fs,fs,3]         image in about 0..255; round and clip it
 
-`interop.onnx_decoder` runs them. Without weights a graph is small, and takes the weights of the
+File names and array names are part of the format of exported folders and must not change.
+`interop.onnx.decoder` runs the graphs. A graph without weights is small and uses the weights of the
 model folder when it is loaded.
 """
 
@@ -27,11 +28,11 @@ from rdc_jax.interop.torch.sampler import one_step, with_module
 from rdc_jax.interop.torch.timesteps import level_timesteps
 
 OPSET = 20
-LARGEST = 2**31 - 2**22  # bytes of weights in one file: what protobuf holds, less the graph
+LARGEST = 2**31 - 2**22  # bytes of weights in one file: the limit of protobuf, minus the graph
 
 
 class Faithful(nn.Module):
-    """A tile's faithful picture, from channels-last arrays without a batch."""
+    """Faithful image of a window, from channels-last arrays without a batch axis."""
 
     inputs = ("yhat", "mean", "scale", "levels", "timesteps")
 
@@ -46,8 +47,8 @@ class Faithful(nn.Module):
         return to_255(one_step(self.networks, *latents, levels[None], timesteps))
 
 
-class Knob(nn.Module):
-    """A tile's picture at taus, with one step of the plug-and-play module."""
+class WithFusion(nn.Module):
+    """Image of a window at any tau, with one step of the fusion module."""
 
     inputs = ("yhat", "mean", "scale", "noise", "levels", "tau", "timesteps")
 
@@ -73,18 +74,23 @@ class Knob(nn.Module):
 
 
 def to_255(image: Tensor) -> Tensor:
-    """[1,3,H,W] in [-1,1] -> [H,W,3] in 0..255."""
+    """Converts an image [1,3,H,W] in [-1,1] to [H,W,3] in 0..255."""
     return (127.5 * (image[0] + 1.0)).permute(1, 2, 0)
 
 
 def graphs(decoder: Decoder, *, weights: bool = True) -> dict[str, bytes]:
-    """The graphs of a decoder, contents by file name. weights: False leaves them out.
+    """Returns the graphs of a decoder, as contents by file name.
 
-    Raises RdcError without the exporter's packages, and for weights that no ONNX file holds.
+    Args:
+        decoder: the decoder in PyTorch.
+        weights: False to leave the weights out.
+
+    Raises:
+        RdcError: a package of the exporter is missing, or the weights are too large for ONNX.
     """
     modules = {FAITHFUL: Faithful(decoder)}
     if decoder.fusion is not None:
-        modules[KNOB] = Knob(decoder)
+        modules[KNOB] = WithFusion(decoder)
     size = max(sum(p.nbytes for p in module.parameters()) for module in modules.values())
     if weights and size > LARGEST:
         raise RdcError(
@@ -106,7 +112,19 @@ def graphs(decoder: Decoder, *, weights: bool = True) -> dict[str, bytes]:
 
 
 def export(decoder: Decoder, folder: str | Path, *, weights: bool = True) -> list[Path]:
-    """Writes `graphs` into a folder, replacing those there; returns their paths."""
+    """Writes the graphs of a decoder into a folder and replaces existing ones.
+
+    Args:
+        decoder: the decoder in PyTorch.
+        folder: folder of the graphs, created if it does not exist.
+        weights: False to leave the weights out.
+
+    Returns:
+        Paths of the graphs.
+
+    Raises:
+        RdcError: as `graphs`.
+    """
     contents, folder = graphs(decoder, weights=weights), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in contents.items():
@@ -117,29 +135,38 @@ def export(decoder: Decoder, folder: str | Path, *, weights: bool = True) -> lis
 def export_model(
     model: str | Path | None, folder: str | Path, *, fusion: str | Path | None = None
 ) -> list[Path]:
-    """`export` of a shipped model's name or a model folder, weights included."""
+    """Writes the graphs of a model, weights included.
+
+    Args:
+        model: name of a shipped model, or a model folder.
+        folder: folder of the graphs, created if it does not exist.
+        fusion: the fusion module, as for `interop.torch.decoder.load`.
+
+    Returns:
+        Paths of the graphs.
+    """
     return export(load(model, fusion), folder)
 
 
-def tile_shape(decoder: Decoder) -> tuple[int, int]:
-    """Side and channels of a tile of the latent."""
+def window_shape(decoder: Decoder) -> tuple[int, int]:
+    """Returns side and channels of a window of the latent."""
     return WINDOW_PIXELS // decoder.networks.downsampling, decoder.networks.latent_channels
 
 
 def _proto(graph: nn.Module, decoder: Decoder) -> Any:
-    """The graph as an ONNX ModelProto with the parameters' own names."""
+    """Exports a graph as an ONNX ModelProto that keeps the names of the parameters."""
     try:
         import onnxscript  # noqa: F401
     except ImportError:
         raise RdcError("exporting to ONNX needs onnxscript: pip install 'rdc_jax[onnx]'") from None
-    side, channels = tile_shape(decoder)
+    side, channels = window_shape(decoder)
     shapes = dict.fromkeys(("yhat", "mean", "scale", "noise"), (side, side, channels))
     shapes |= {"tau": (side, side), "timesteps": (int(decoder.model.config["num_levels"]),)}
     examples = {name: torch.ones(shape) for name, shape in shapes.items()}
     examples["levels"] = torch.zeros((side, side), dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the exporter's, about its own insides
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
         program = torch.onnx.export(
             graph.eval(),
             tuple(examples[name] for name in graph.inputs),
@@ -147,7 +174,7 @@ def _proto(graph: nn.Module, decoder: Decoder) -> Any:
             output_names=["picture"],
             opset_version=OPSET,
             dynamo=True,
-            optimize=False,  # else some weights are stored transposed, under other names
+            optimize=False,  # True would store some weights transposed under other names
             verbose=False,
         )
     proto = program.model_proto
@@ -160,7 +187,7 @@ def _proto(graph: nn.Module, decoder: Decoder) -> Any:
 
 
 def _leave_weights_out(proto: Any, names: set[str]) -> None:
-    """Declares the parameters as stored elsewhere."""
+    """Removes the parameters from a graph and declares them as stored elsewhere."""
     for tensor in proto.graph.initializer:
         if tensor.name in names:
             length = len(tensor.raw_data)

@@ -1,11 +1,11 @@
-"""The folder of `rdc export --to onnx`: the graphs, what a caller must know, whose licence applies.
+"""The folder of `rdc export --to onnx`: graphs, explanations and licences.
 
-    faithful.onnx, knob.onnx    see `onnx_export`
-    README.md, LICENSE*         where the weights are inside the graphs
-    manifest.json               sha256 of every file, the model's id and the module's
+    faithful.onnx, knob.onnx    see `onnx.export`
+    README.md, LICENSE*         only if the graphs include the weights
+    manifest.json               SHA-256 of every file, and the ids of model and fusion module
 
-Graphs without weights are for the folder `onnx` of the model they were made of, where `rdc decode
---backend onnxruntime` finds them; licence and explanations are there already.
+Graphs without weights belong into the folder `onnx` of their model, where `rdc decode --backend
+onnxruntime` finds them. That model folder already has licence and explanations.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from pathlib import Path
 from rdc_jax.decoding.windows import OVERLAP_PIXELS, WINDOW_PIXELS
 from rdc_jax.interop import export_folder
 from rdc_jax.interop.onnx.decoder import ELSEWHERE, FAITHFUL, KNOB
-from rdc_jax.interop.onnx.export import graphs, tile_shape
+from rdc_jax.interop.onnx.export import graphs, window_shape
 from rdc_jax.interop.torch.decoder import Decoder
 
 README = """# {name}, exported by rdc_jax
@@ -27,10 +27,11 @@ Model id `{model_id}`: `.rdc` files that carry it decode with this model.
 |---|---|---|
 {arrays}
 
-One tile: all shapes are fixed. A larger latent is cut into tiles that overlap by {overlap} or
-more, and their pictures are cross-faded linearly; a smaller one is continued by its edge, and the
-picture is cropped. rdc_jax/decoding/windows.py does it, and rdc_jax.entropy decodes the latent, in
-exact integers and without a network. All of it together, without JAX or PyTorch:
+The graphs decode one window, and all shapes are fixed. A larger latent is cut into windows that
+overlap by at least {overlap} latent pixels, and their images are cross-faded linearly. A smaller
+latent is padded by repeating its edge, and the image is cropped. rdc_jax/decoding/windows.py does
+this. rdc_jax.entropy decodes the latent in exact integers. The package decodes a whole file without
+JAX or PyTorch:
 
 ```python
 from rdc_jax.interop.onnx import decoder as onnx_decoder
@@ -39,7 +40,7 @@ decoder = onnx_decoder.load("MODEL", folder="FOLDER")
 pixels = decoder.decode(data, tau=0.0)  # uint8 [H,W,3] of an .rdc file's bytes
 ```
 
-`manifest.json`: sha256 of every file.
+`manifest.json` holds the SHA-256 of every file.
 
 ## Licence of the weights
 
@@ -48,7 +49,7 @@ pixels = decoder.decode(data, tau=0.0)  # uint8 [H,W,3] of an .rdc file's bytes
 
 
 def files(decoder: Decoder, *, weights: bool = True) -> dict[str, bytes]:
-    """Names and contents of all files but the manifest. Raises RdcError as `graphs` does."""
+    """Returns contents by name of all files except the manifest. Raises RdcError as `graphs`."""
     contents = graphs(decoder, weights=weights)
     if weights:
         contents["README.md"] = readme(decoder).encode()
@@ -57,18 +58,30 @@ def files(decoder: Decoder, *, weights: bool = True) -> dict[str, bytes]:
 
 
 def write(out: Path, decoder: Decoder, contents: dict[str, bytes], *, weights: bool = True) -> None:
-    """Writes what `files` made, the manifest last. Raises OSError when it cannot be written."""
+    """Writes the files, the manifest last.
+
+    Args:
+        out: folder to write to.
+        decoder: the decoder in PyTorch.
+        contents: the result of `files`.
+        weights: False if the graphs have no weights.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     said = {"module_id": decoder.module_identity, "weights": "inside" if weights else ELSEWHERE}
     export_folder.write(out, decoder.model, contents.items(), **said)
 
 
 def readme(decoder: Decoder) -> str:
-    """Text of README.md."""
+    """Returns the text of README.md."""
     model = decoder.model
-    graphs = [f"- `{FAITHFUL}`: the picture of smallest squared error."]
+    graphs = [f"- `{FAITHFUL}`: the image with the smallest squared error."]
     if decoder.fusion is not None:
         identity = decoder.module_identity
-        graphs += [f"- `{KNOB}`: the picture at any tau, in one step of the module `{identity}`."]
+        graphs += [
+            f"- `{KNOB}`: the image at any tau, with one step of fusion module `{identity}`."
+        ]
     return README.format(
         name=model.name,
         model_id=model.model_id.hex(),
@@ -80,15 +93,15 @@ def readme(decoder: Decoder) -> str:
 
 
 def _arrays(decoder: Decoder) -> Iterator[tuple[str, str, str]]:
-    """Name, type with shape, and meaning of inputs and output."""
-    side, channels = tile_shape(decoder)
+    """Yields name, type with shape, and meaning of all inputs and the output."""
+    side, channels = window_shape(decoder)
     latent, square = f"float32 [{side},{side},{channels}]", f"[{side},{side}]"
     levels = int(decoder.model.config["num_levels"])
-    yield "`yhat`, `mean`, `scale`", latent, "noisy latent and its prior, of the entropy stage"
-    yield "`levels`", f"uint8 {square}", "importance map"
-    yield "`timesteps`", f"float32 [{levels}]", "of the map's levels"
+    yield "`yhat`, `mean`, `scale`", latent, "noisy latent and its prior, from the entropy decoder"
+    yield "`levels`", f"uint8 {square}", "importance level of each latent pixel"
+    yield "`timesteps`", f"float32 [{levels}]", "timestep of each importance level"
     if decoder.fusion is not None:
-        yield f"`noise` ({KNOB})", latent, "uniform, of unit variance, a function of the file"
-        yield f"`tau` ({KNOB})", f"float32 {square}", "0 faithful .. 1 realistic"
+        yield f"`noise` ({KNOB})", latent, "uniform noise of unit variance, a function of the file"
+        yield f"`tau` ({KNOB})", f"float32 {square}", "0 = faithful, 1 = realistic"
     pixels = f"float32 [{WINDOW_PIXELS},{WINDOW_PIXELS},3]"
-    yield "output `picture`", pixels, "RGB, about 0..255, to be rounded and clipped"
+    yield "output `picture`", pixels, "RGB in about 0..255; round and clip it"

@@ -1,1 +1,1 @@
-"""The decoder and its networks in PyTorch."""
+"""The decoder and its networks in PyTorch. It does not need JAX."""

@@ -1,6 +1,7 @@
 """The small autoencoder of the shipped models in PyTorch: a learnt transform on 8x8 blocks.
 
-As `rdc_jax.models.autoencoder`, channels second. Flattened blocks are (row, column, colour).
+The mathematics is that of `rdc_jax.models.autoencoder`. Here, channels come second, and flattened
+blocks have the order (row, column, colour).
 """
 
 from rdc_jax.interop.torch.extra import Tensor, functional, nn
@@ -11,7 +12,7 @@ DOWNSAMPLING = 8
 
 
 class ConvBlock(nn.Module):
-    """conv - silu - conv + identity."""
+    """Residual block: x + conv(silu(conv(silu(x))))."""
 
     def __init__(self, channels: int, hidden: int = 0):
         super().__init__()
@@ -23,14 +24,14 @@ class ConvBlock(nn.Module):
 
 
 def chain(blocks: nn.ModuleList, x: Tensor) -> Tensor:
-    """One block after the other."""
+    """Applies blocks one after the other."""
     for block in blocks:
         x = block(x)
     return x
 
 
 class BlockMatrix(nn.Module):
-    """A matrix applied at every pixel: [B,i,h,w] -> [B,o,h,w]."""
+    """Applies a matrix at every pixel: [B,i,h,w] -> [B,o,h,w]."""
 
     def __init__(self, channels_in: int, channels_out: int):
         super().__init__()
@@ -87,7 +88,17 @@ class Synthesis(nn.Module):
 
 
 class TransformAutoencoder(nn.Module):
-    """Analysis and synthesis; fields as the Flax module of the same name."""
+    """Analysis and synthesis transform.
+
+    Args:
+        luma: number of latent channels for luma.
+        chroma: number of latent channels for each chroma component.
+        fine_width: number of channels at a quarter of the resolution.
+        width: number of channels at an eighth of the resolution.
+        blocks: number of residual blocks at each of these resolutions.
+        analysis_added_blocks: number of additional residual blocks of the analysis.
+        analysis_expansion: relative width inside these additional blocks.
+    """
 
     downsampling = DOWNSAMPLING
 
@@ -107,9 +118,9 @@ class TransformAutoencoder(nn.Module):
         self.synthesis = Synthesis(*fields)
 
     def encode(self, images: Tensor) -> Tensor:
-        """images [B,3,H,W] in [-1,1], H and W multiples of 8 -> latent [B,C,H/8,W/8]."""
+        """Encodes images [B,3,H,W] in [-1,1], H and W multiples of 8, to [B,C,H/8,W/8]."""
         return LATENT_GAIN * self.analysis(images)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """latent [B,C,h,w] -> images [B,3,8h,8w], about [-1,1], not clipped."""
+        """Decodes a latent [B,C,h,w] to images [B,3,8h,8w] in about [-1,1], not clipped."""
         return self.synthesis(latent / LATENT_GAIN)

@@ -1,11 +1,11 @@
-"""diffusers' own networks inside our PyTorch decoder: the U-Net taught to take a map of timesteps.
+"""Networks of diffusers in our PyTorch decoder. A wrapper lets the U-Net take a timestep map.
 
     unet = TimestepMapUNet(UNet2DConditionModel.from_pretrained(FOLDER))
     unet(noisy, timesteps, context)         timesteps [B], [B,1,h,w] or `LevelTimesteps`
 
-Nothing of diffusers is changed or copied: while a map is given, hooks take the block's projection
-of the one timestep away (its output becomes zero) and add the projected map to the block's first
-convolution instead.
+No code of diffusers is changed or copied. During a call with a map, hooks set each block's
+projection of the single timestep to zero. Instead, they add the projected map to the output of the
+block's first convolution.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from rdc_jax.interop.torch.extra import Tensor, nn, torch
 from rdc_jax.interop.torch.timesteps import TimestepEmbedding, Timesteps, embed
 from rdc_jax.interop.torch.unet import SD21_CHANNELS
 
-PLAIN = {  # settings of a U-Net whose timestep enters the residual blocks alone, by addition
+PLAIN = {  # settings of a U-Net whose timestep is only added inside residual blocks
     "class_embed_type": None,
     "num_class_embeds": None,
     "addition_embed_type": None,
@@ -28,7 +28,11 @@ PLAIN = {  # settings of a U-Net whose timestep enters the residual blocks alone
 
 
 class TimestepMapUNet(nn.Module):
-    """A `UNet2DConditionModel` (`inner`) that takes a map; raises RdcError for other kinds."""
+    """Wrapper of a `UNet2DConditionModel` (`inner`) that takes a timestep map.
+
+    Raises:
+        RdcError: the timestep is not only added inside residual blocks.
+    """
 
     def __init__(self, inner: nn.Module):
         super().__init__()
@@ -38,7 +42,16 @@ class TimestepMapUNet(nn.Module):
         self.inner = inner
 
     def forward(self, noisy: Tensor, timesteps: Timesteps, context: Tensor | None = None) -> Tensor:
-        """noisy [B,Cin,h,w], context [B,m,d] -> [B,Cout,h,w]."""
+        """Runs the U-Net.
+
+        Args:
+            noisy: [B,Cin,h,w].
+            timesteps: [B], [B,1,h,w] or LevelTimesteps.
+            context: [B,m,d], or None without cross-attention.
+
+        Returns:
+            [B,Cout,h,w].
+        """
         if isinstance(timesteps, Tensor) and timesteps.ndim == 1:
             return self.inner(noisy, timesteps, context).sample
         time = embed(timesteps, self._embedding)
@@ -63,14 +76,17 @@ class TimestepMapUNet(nn.Module):
                 def silence(module, inputs, output):
                     return torch.zeros_like(output)
 
-                # Below the projection's own call: `project` reads its weights only.
+                # `project` only reads the weights of the projection and does not trigger its hook.
                 stack.callback(block.conv1.register_forward_hook(add).remove)
                 stack.callback(projection.register_forward_hook(silence).remove)
             yield
 
 
 class KLAutoencoder(nn.Module):
-    """diffusers' `AutoencoderKL` (`inner`) with our fields and our scaled latent."""
+    """Wrapper of diffusers' `AutoencoderKL` (`inner`) with our fields and our scaled latent.
+
+    The fields are those of `rdc_jax.models.autoencoder_kl.AutoencoderKL`.
+    """
 
     def __init__(
         self,
@@ -98,20 +114,27 @@ class KLAutoencoder(nn.Module):
         )
 
     def encode(self, images: Tensor) -> Tensor:
-        """images [B,3,H,W] in [-1,1], H and W multiples of f -> the posterior's mean, scaled."""
+        """Encodes images [B,3,H,W] in [-1,1], H and W multiples of f, to the scaled mean."""
         return self.inner.encode(images).latent_dist.mean * self.scaling_factor
 
     def decode(self, latent: Tensor) -> Tensor:
-        """latent [B,C,h,w] -> images [B,3,fh,fw], about [-1,1], not clipped."""
+        """Decodes a latent [B,C,h,w] to images [B,3,fh,fw] in about [-1,1], not clipped."""
         return self.inner.decode(latent / self.scaling_factor).sample
 
 
 def make_unet(
     channels_in: int, channels_out: int, fields: Mapping[str, Any], context_width: int | None
 ) -> TimestepMapUNet:
-    """diffusers' U-Net of our fields (`rdc_jax.models.unet.UNet`), random weights.
+    """Builds diffusers' U-Net from our fields, with random weights.
 
-    Raises ValueError for a layout that it cannot have.
+    Args:
+        channels_in: number of input channels.
+        channels_out: number of output channels.
+        fields: fields of `rdc_jax.models.unet.UNet`.
+        context_width: width of the context of the cross-attention.
+
+    Raises:
+        ValueError: diffusers does not support this layout.
     """
     channels = tuple(fields.get("channels", SD21_CHANNELS))
     heads, mid_heads = tuple(fields.get("heads", (5, 10, 20, 0))), fields.get("mid_heads", 20)

@@ -1,4 +1,4 @@
-"""PyTorch, or one line that says how to get it. The other torch_* modules take it from here."""
+"""Import of PyTorch for all modules of this room, with a one-line error if it is missing."""
 
 from rdc_jax.errors import RdcError
 

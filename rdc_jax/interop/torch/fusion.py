@@ -1,4 +1,4 @@
-"""The plug-and-play module in PyTorch: what a decoder needs of `rdc_jax.models.fusion`."""
+"""The fusion module in PyTorch: the part of `rdc_jax.models.fusion` that a decoder needs."""
 
 import math
 from collections.abc import Mapping
@@ -12,19 +12,35 @@ MIN_DEVIATION = 2.0**-6
 
 
 class Decoded(NamedTuple):
-    """What a base codec's decoder knows, [B,C,h,w] if not said otherwise."""
+    """What the decoder of the base codec knows.
 
-    latent: Tensor  # y_c, the faithful latent
-    deviation: Tensor  # w, expected standard deviation of the clean latent around it
-    features: Tensor  # [B,3C,h,w], see `Networks.prior_features`
-    output: Tensor | None  # v of the base's denoiser, if it has one that predicts v
+    Attributes:
+        latent: y_c [B,C,h,w], the faithful latent.
+        deviation: w [B,C,h,w], expected standard deviation of the clean latent around `latent`.
+        features: [B,3C,h,w], see `Networks.prior_features`.
+        output: v [B,C,h,w] of the base's denoiser, or None without a denoiser that predicts v.
+        timesteps: timesteps of the latent.
+    """
+
+    latent: Tensor
+    deviation: Tensor
+    features: Tensor
+    output: Tensor | None
     timesteps: Timesteps
 
 
 def decoded_latent(
     networks: Networks, yhat: Tensor, timesteps: Timesteps, mean: Tensor, scale: Tensor
 ) -> Decoded:
-    """The base codec's one-step latent with what is known of its error."""
+    """Computes the base codec's one-step latent and the expected size of its error.
+
+    Args:
+        networks: networks of the base codec.
+        yhat: noisy latent [B,C,h,w].
+        timesteps: timesteps of the latent.
+        mean: mean of the prior [B,C,h,w].
+        scale: standard deviation of the prior [B,C,h,w].
+    """
     z = networks.standardize(yhat, networks.steps_at_pixels(timesteps), mean, scale)
     latent, output = yhat, None
     if networks.unet is not None:
@@ -36,13 +52,16 @@ def decoded_latent(
 
 
 def can_start_from_base(networks: Networks) -> bool:
-    """Whether a transform can be a copy of the base's denoiser: it knows the prior, predicts v."""
+    """Returns True if the transform can start as a copy of the base's denoiser.
+
+    The denoiser must know the prior and predict v.
+    """
     known = networks.prior_conditioning and networks.prediction == "v"
     return networks.unet is not None and known
 
 
 class Fusion(nn.Module):
-    """The module's U-Net; `fusion`: the section of that name of the module's config."""
+    """The transform (a U-Net) of a fusion module, from the section `fusion` of its config."""
 
     def __init__(self, fusion: Mapping[str, Any], networks: Networks):
         super().__init__()
@@ -53,7 +72,13 @@ class Fusion(nn.Module):
         self.transform = make_unet(6 * channels + 2, 2 * channels, fields, None)
 
     def velocity(self, noisy: Tensor, u: float, decoded: Decoded) -> Tensor:
-        """v [B,C,h,w] for a noisy residual [B,C,h,w] at clock u."""
+        """Predicts v [B,C,h,w].
+
+        Args:
+            noisy: noisy residual [B,C,h,w].
+            u: clock, 0..1.
+            decoded: what the decoder of the base codec knows.
+        """
         deviation = (decoded.deviation / self.latent_unit).clamp(min=MIN_DEVIATION)
         amplitudes = [noisy.new_full((len(noisy), 1, *noisy.shape[2:]), a) for a in alpha_sigma(u)]
         latent = decoded.latent / self.latent_unit
@@ -65,7 +90,13 @@ class Fusion(nn.Module):
         return delta - functional.softplus(share) * noisy
 
     def sample(self, noise: Tensor, decoded: Decoded, steps: int) -> Tensor:
-        """The better latent [B,C,h,w]: DDIM of the residual from noise [B,C,h,w]."""
+        """Returns the realistic latent [B,C,h,w], by DDIM of the residual.
+
+        Args:
+            noise: starting noise [B,C,h,w].
+            decoded: what the decoder of the base codec knows.
+            steps: number of sampler steps.
+        """
         for n in range(steps):
             now, after = 1.0 - n / steps, 1.0 - (n + 1) / steps
             v = self.velocity(noise, now, decoded)
@@ -77,5 +108,5 @@ class Fusion(nn.Module):
 
 
 def alpha_sigma(u: float) -> tuple[float, float]:
-    """Signal and noise amplitudes of a clock value u in 0..1."""
+    """Returns the amplitudes of signal and noise at a clock value u in 0..1."""
     return math.cos(0.5 * math.pi * u), math.sin(0.5 * math.pi * u)

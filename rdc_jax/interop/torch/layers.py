@@ -1,15 +1,22 @@
-"""Layers shared by the PyTorch networks, channels second: [B,c,h,w]."""
+"""Shared layers of the PyTorch networks. Channels come second: [B,c,h,w]."""
 
 from rdc_jax.interop.torch.extra import Tensor, functional, nn, torch
 
 
 def conv(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
-    """A square convolution padded by kernel // 2 on every side."""
+    """Returns a square convolution with a padding of kernel // 2 on every side.
+
+    Args:
+        channels_in: number of input channels.
+        channels_out: number of output channels.
+        kernel: side of the kernel.
+        stride: input pixels per output pixel along a side.
+    """
     return nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2)
 
 
 class PixelNorm(nn.Module):
-    """RMS norm over the channels of each pixel with a learnt gain."""
+    """RMS norm over the channels of each pixel, with a learnt gain."""
 
     def __init__(self, channels: int, epsilon: float = 1e-6):
         super().__init__()
@@ -22,7 +29,16 @@ class PixelNorm(nn.Module):
 
 
 def normalization(kind: str, groups: int, channels: int) -> nn.Module:
-    """Group norm as in Stable Diffusion, or the per-pixel norm of the small models."""
+    """Returns a norm.
+
+    Args:
+        kind: "group" as in Stable Diffusion, or "pixel" as in the small models.
+        groups: number of groups of a group norm.
+        channels: number of channels.
+
+    Raises:
+        ValueError: the kind is unknown.
+    """
     if kind == "group":
         return nn.GroupNorm(groups, channels, eps=1e-5)
     if kind == "pixel":
@@ -31,24 +47,27 @@ def normalization(kind: str, groups: int, channels: int) -> nn.Module:
 
 
 def depth_to_space(x: Tensor, factor: int) -> Tensor:
-    """[B,f*f*c,h,w] -> [B,c,h*f,w*f]; channels are (row, column, c), unlike in `PixelShuffle`."""
+    """Rearranges [B,f*f*c,h,w] to [B,c,h*f,w*f].
+
+    Channels have the order (row, column, c), unlike in `PixelShuffle`.
+    """
     b, channels, h, w = x.shape
     x = x.reshape(b, factor, factor, channels // factor**2, h, w)
     return x.permute(0, 3, 4, 1, 5, 2).reshape(b, channels // factor**2, h * factor, w * factor)
 
 
 def space_to_depth(x: Tensor, factor: int) -> Tensor:
-    """[B,c,H,W] -> [B,f*f*c,H/f,W/f], the inverse of `depth_to_space`."""
+    """Rearranges [B,c,H,W] to [B,f*f*c,H/f,W/f]. Inverse of `depth_to_space`."""
     b, c, height, width = x.shape
     x = x.reshape(b, c, height // factor, factor, width // factor, factor)
     return x.permute(0, 3, 5, 1, 2, 4).reshape(b, -1, height // factor, width // factor)
 
 
 def area_pool(x: Tensor, factor: int) -> Tensor:
-    """[B,c,h,w] -> [B,c,h/f,w/f] by averaging f x f areas."""
+    """Averages f x f areas: [B,c,h,w] -> [B,c,h/f,w/f]."""
     return x if factor == 1 else functional.avg_pool2d(x, factor)
 
 
 def nearest_upsample(x: Tensor) -> Tensor:
-    """[B,c,h,w] -> [B,c,2h,2w] by repetition."""
+    """Repeats pixels: [B,c,h,w] -> [B,c,2h,2w]."""
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -1,4 +1,4 @@
-"""A model folder's parameters under the names and in the layout of our PyTorch modules; NumPy only.
+"""Conversion of parameters to the names and layout of our PyTorch modules. NumPy only.
 
 unet: down_blocks_0_resnets_1/conv1/kernel [h,w,i,o]
 ->    networks.unet.down_blocks.0.resnets.1.conv1.weight [o,i,h,w]
@@ -12,7 +12,7 @@ import numpy as np
 from rdc_jax.interop.diffusers.names import LEAVES, diffusers_key, to_diffusers
 from rdc_jax.model_folder.files import flatten
 
-PREFIXES = {  # of the modules that the parts of a model folder are
+PREFIXES = {  # names of the PyTorch modules for the parts of a model folder
     "autoencoder": "networks.autoencoder.",
     "unet": "networks.unet.",
     "transform": "fusion.transform.",
@@ -24,14 +24,14 @@ SINGLE = {
 
 
 def torch_state(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """{PyTorch's name: array in PyTorch's layout} of one part's nested dict."""
+    """Converts the nested parameters of one part to PyTorch arrays by name."""
     return {_name(path): to_diffusers(path, value) for path, value in flatten(params).items()}
 
 
 def decoder_state(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The same of {part: nested dict}, under the names of a whole decoder.
+    """Converts the nested parameters of all parts to the arrays of a decoder, by name.
 
-    The hyperprior, which decoding does not use, is left out; what is unknown keeps its path.
+    The hyperprior is left out, because decoding does not use it. Unknown parts keep their paths.
     """
     state = {}
     for part, tree in params.items():

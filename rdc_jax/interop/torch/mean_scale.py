@@ -1,4 +1,4 @@
-"""The mean-scale hyperprior codec's autoencoder in PyTorch (`rdc_jax.models.mean_scale`)."""
+"""Autoencoder of the mean-scale hyperprior codec in PyTorch, see `rdc_jax.models.mean_scale`."""
 
 import math
 
@@ -24,12 +24,12 @@ class GDN(nn.Module):
 
 
 def effective(parameter: Tensor, minimum: float) -> Tensor:
-    """The value that a stored square root stands for, at least `minimum`."""
+    """Converts a stored square root to its value, at least `minimum`."""
     return parameter.clamp(min=math.sqrt(minimum + PEDESTAL)).square() - PEDESTAL
 
 
 class Upsample(nn.Module):
-    """Doubles height and width: transposed 5x5 convolution; weight [o,i,5,5]."""
+    """Transposed 5x5 convolution that doubles height and width. The weight is [o,i,5,5]."""
 
     def __init__(self, channels_in: int, channels_out: int):
         super().__init__()
@@ -42,7 +42,13 @@ class Upsample(nn.Module):
 
 
 class MeanScaleAutoencoder(nn.Module):
-    """g_a and g_s; `width` N of the hidden layers, `latent_channels` M."""
+    """The transforms g_a and g_s.
+
+    Args:
+        width: number of channels N of the hidden layers.
+        latent_channels: number of channels M of the latent.
+        latent_gain: factor between the output of g_a and the latent.
+    """
 
     downsampling = 16
 
@@ -59,14 +65,14 @@ class MeanScaleAutoencoder(nn.Module):
                 self.g_s.append(GDN(width, inverse=True))
 
     def encode(self, images: Tensor) -> Tensor:
-        """images [B,3,H,W] in [-1,1], H and W multiples of 16 -> latent [B,M,H/16,W/16]."""
+        """Encodes images [B,3,H,W] in [-1,1], H and W multiples of 16, to [B,M,H/16,W/16]."""
         x = (images + 1.0) / 2.0
         for layer in self.g_a:
             x = layer(x)
         return self.latent_gain * x
 
     def decode(self, latent: Tensor) -> Tensor:
-        """latent [B,M,h,w] -> images [B,3,16h,16w], about [-1,1], not clipped."""
+        """Decodes a latent [B,M,h,w] to images [B,3,16h,16w] in about [-1,1], not clipped."""
         x = latent / self.latent_gain
         for layer in self.g_s:
             x = layer(x)

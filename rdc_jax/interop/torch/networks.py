@@ -1,7 +1,7 @@
-"""The decoder's networks in PyTorch, built from a model folder's config: schedule, prior, U-Net.
+"""The decoder's networks in PyTorch, built from the config of a model folder.
 
-The mathematics is that of `rdc_jax.diffusion` and `rdc_jax.models.networks`, where it is
-explained; latents are [B,C,h,w] float32 here.
+The mathematics is that of `rdc_jax.diffusion` and `rdc_jax.models.networks`, which explain it.
+Latents are float32 [B,C,h,w] here.
 """
 
 import math
@@ -28,9 +28,9 @@ AUTOENCODERS = {
 
 
 class Standardized(NamedTuple):
-    """A noisy latent in the prior's coordinates, [B,C,h,w] each."""
+    """A noisy latent, standardised by the prior. All tensors are [B,C,h,w]."""
 
-    noisy: Tensor  # y'_t, about unit variance
+    noisy: Tensor  # y'_t, of about unit variance
     alpha: Tensor
     sigma: Tensor
     log2_snr: Tensor
@@ -38,7 +38,12 @@ class Standardized(NamedTuple):
     scale: Tensor
 
     def clean_estimate(self, output: Tensor, prediction: str) -> Tensor:
-        """The clean latent (latent units) that a network output stands for."""
+        """Converts a network output to the clean latent, in latent units.
+
+        Args:
+            output: [B,C,h,w].
+            prediction: "x0", "eps" or "v".
+        """
         if prediction == "x0":
             x0 = output
         elif prediction == "eps":
@@ -49,12 +54,15 @@ class Standardized(NamedTuple):
 
 
 class Networks(nn.Module):
-    """Autoencoder, U-Net (or None) and the constants they share.
-
-    model: the `model` section of a config. latent_unit: of the entropy model, a power of two.
-    """
+    """Autoencoder, U-Net (or None) and shared constants of a codec."""
 
     def __init__(self, model: Mapping[str, Any], latent_unit: float):
+        """Builds networks with random weights.
+
+        Args:
+            model: the `model` section of a config.
+            latent_unit: latent unit of the entropy model, a power of two.
+        """
         super().__init__()
         fields = dict(model["autoencoder"])
         self.autoencoder = AUTOENCODERS[fields.pop("kind")](**fields)
@@ -71,8 +79,9 @@ class Networks(nn.Module):
             inputs = self.latent_channels * (3 if self.prior_conditioning else 1)
             width = context[1] if context else None
             self.unet = make_unet(inputs, self.latent_channels, self.unet_fields, width)
-        silent = int(model.get("silent_scales", 0))
-        self.silent_below = MIN_LOG2_SCALE + (silent - 0.5) / SCALES_PER_OCTAVE if silent else None
+        # Elements below this log2(scale / step) are skipped, see skip mode in `latent_coding`.
+        count = int(model.get("silent_scales", 0))
+        self.silent_below = MIN_LOG2_SCALE + (count - 0.5) / SCALES_PER_OCTAVE if count else None
         schedule = dict(model["schedule"])
         knots = KNOTS[schedule.pop("kind")](**schedule)
         for name, values in zip(("knot_timesteps", "knot_log_snr"), knots, strict=True):
@@ -88,7 +97,7 @@ class Networks(nn.Module):
         return self.autoencoder.downsampling
 
     def steps(self, t: Tensor) -> Tensor:
-        """Quantiser step Delta of each channel at timesteps t [...]: [...,C], or [...,1]."""
+        """Returns the quantiser step Delta of each channel, [...,C] or [...,1], at t [...]."""
         log_snr = interpolate(t, self.knot_timesteps, self.knot_log_snr)
         step = (math.sqrt(12.0) * torch.exp(-0.5 * log_snr))[..., None]
         if self.step_octaves is None:
@@ -100,7 +109,10 @@ class Networks(nn.Module):
         return step * torch.exp2(octaves)
 
     def steps_at_pixels(self, timesteps: Timesteps) -> Tensor:
-        """Quantiser step of every latent element, [B,C or 1,h,w] ([B,..,1,1] for scalars)."""
+        """Returns the quantiser step of every element, [B,C or 1,h,w].
+
+        With one timestep per image, h and w are 1.
+        """
         if isinstance(timesteps, LevelTimesteps):
             return timesteps.at_pixels(self.steps(timesteps.values))
         if timesteps.ndim == 4:
@@ -110,27 +122,47 @@ class Networks(nn.Module):
     def standardize(
         self, yhat: Tensor, step: Tensor, mean: Tensor | float = 0.0, scale: Tensor | float = 1.0
     ) -> Standardized:
-        """yhat in the coordinates of the prior (mean, scale), noise from `step`."""
+        """Standardises a noisy latent by its prior.
+
+        Args:
+            yhat: noisy latent [B,C,h,w].
+            step: quantiser step, broadcastable to `yhat`. It determines the noise.
+            mean: mean of the prior, broadcastable to `yhat`.
+            scale: standard deviation of the prior, broadcastable to `yhat`.
+        """
         mean, scale = (torch.as_tensor(x).to(yhat).expand_as(yhat) for x in (mean, scale))
         kappa = (step / math.sqrt(12.0)).expand_as(yhat)
         inverse_norm = torch.rsqrt(scale.square() + kappa.square())
         noisy = (yhat - mean) * inverse_norm
         alpha, sigma = scale * inverse_norm, kappa * inverse_norm
         if self.silent_below is not None:
-            silent = scale < 2.0**self.silent_below * step
-            noisy, alpha = noisy.masked_fill(silent, 0.0), alpha.masked_fill(silent, 0.0)
-            sigma = sigma.masked_fill(silent, 1.0)
+            skipped = scale < 2.0**self.silent_below * step
+            noisy, alpha = noisy.masked_fill(skipped, 0.0), alpha.masked_fill(skipped, 0.0)
+            sigma = sigma.masked_fill(skipped, 1.0)
         return Standardized(noisy, alpha, sigma, torch.log2(scale / kappa), mean, scale)
 
     def prior_features(self, z: Standardized) -> Tensor:
-        """What a network that knows the prior sees, [B,3C,h,w]: y'_t, Wiener estimate, SNR."""
+        """Returns the input of a network that knows the prior: y'_t, Wiener estimate, SNR.
+
+        The result is [B,3C,h,w].
+        """
         wiener = z.clean_estimate(torch.zeros_like(z.noisy), "v")
         return torch.cat([z.noisy, wiener / self.latent_unit, z.log2_snr / 4.0], dim=1)
 
     def run_unet(
         self, yhat: Tensor, timesteps: Timesteps, mean: Tensor, scale: Tensor
     ) -> tuple[Tensor, Standardized]:
-        """Raw U-Net output [B,C,h,w] and the coordinates it is expressed in."""
+        """Runs the U-Net.
+
+        Args:
+            yhat: noisy latent [B,C,h,w].
+            timesteps: timesteps of the latent.
+            mean: mean of the prior [B,C,h,w].
+            scale: standard deviation of the prior [B,C,h,w].
+
+        Returns:
+            The raw output [B,C,h,w], and the standardised latent it refers to.
+        """
         prior = (mean, scale) if self.prior_conditioning else ()
         z = self.standardize(yhat, self.steps_at_pixels(timesteps), *prior)
         inputs = self.prior_features(z) if self.prior_conditioning else z.noisy
@@ -140,21 +172,31 @@ class Networks(nn.Module):
         return self.unet(inputs, timesteps, context), z
 
     def denoise(self, yhat: Tensor, timesteps: Timesteps, mean: Tensor, scale: Tensor) -> Tensor:
-        """The U-Net's estimate of the clean latent, [B,C,h,w], or yhat itself without a U-Net."""
+        """Estimates the clean latent [B,C,h,w]. Without a U-Net, the result is `yhat`.
+
+        The arguments are those of `run_unet`.
+        """
         if self.unet is None:
             return yhat
         output, z = self.run_unet(yhat, timesteps, mean, scale)
         return z.clean_estimate(output, self.prediction)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """latent [B,C,h,w] -> images [B,3,fh,fw], about [-1,1], not clipped."""
+        """Decodes a latent [B,C,h,w] to images [B,3,fh,fw] in about [-1,1], not clipped."""
         return self.autoencoder.decode(latent)
 
 
 def make_unet(
     channels_in: int, channels_out: int, fields: Mapping[str, Any], context_width: int | None
 ) -> nn.Module:
-    """A U-Net of a config's fields: ours without transformers, else that of diffusers."""
+    """Builds a U-Net: ours for layouts without transformers, otherwise that of diffusers.
+
+    Args:
+        channels_in: number of input channels.
+        channels_out: number of output channels.
+        fields: the `unet` section of a config.
+        context_width: width of the context of the cross-attention, or None without one.
+    """
     heads = (*fields.get("heads", (5, 10, 20, 0)), fields.get("mid_heads", 20))
     if any(heads):
         return diffusers_networks.make_unet(channels_in, channels_out, fields, context_width)
@@ -163,8 +205,17 @@ def make_unet(
 
 
 def interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
-    """Piecewise-linear function through increasing knots, constant beyond the ends; like x."""
+    """Evaluates a piecewise-linear function, constant beyond its ends.
+
+    Args:
+        x: positions, of any shape.
+        knots: increasing knots [n].
+        values: values at the knots [n].
+
+    Returns:
+        float32 with the shape of `x`.
+    """
     x = x.float().clamp(knots[0], knots[-1])
-    right = (x[..., None] >= knots[:-1]).sum(-1)  # not a search, which exporters lack
+    right = (x[..., None] >= knots[:-1]).sum(-1)  # ONNX exporters do not support searchsorted
     x0, x1, y0, y1 = knots[right - 1], knots[right], values[right - 1], values[right]
     return y0 + (x - x0) / (x1 - x0) * (y1 - y0)

@@ -1,6 +1,7 @@
-"""From a noisy latent to a picture in PyTorch: DDIM with a clock per pixel, the knob, synthesis.
+"""Reconstruction of an image from a noisy latent in PyTorch: DDIM, fusion with tau, synthesis.
 
-What `rdc_jax.codec.window_networks.reconstruction` does; see `rdc_jax.diffusion.sampling`.
+This is the PyTorch version of `rdc_jax.codec.window_networks`. `rdc_jax.diffusion.sampling`
+explains the sampler, which has a separate clock for each pixel.
 """
 
 import itertools
@@ -12,7 +13,16 @@ from rdc_jax.interop.torch.timesteps import Timesteps, level_timesteps
 
 
 def clock_timesteps(timesteps: Tensor, num_steps: int, clock: str) -> Tensor:
-    """Timesteps [L] at the start of every sampler step and at the end: [num_steps + 1, L]."""
+    """Returns the timesteps at the start of every sampler step and at the end.
+
+    Args:
+        timesteps: initial timesteps of the levels [L].
+        num_steps: number of sampler steps.
+        clock: "proportional" or "clamped".
+
+    Returns:
+        float32 [num_steps + 1, L].
+    """
     steps = torch.arange(num_steps + 1, dtype=torch.float32, device=timesteps.device)
     fraction = (1.0 - steps / num_steps)[:, None]
     if clock == "proportional":
@@ -25,10 +35,18 @@ def clock_timesteps(timesteps: Tensor, num_steps: int, clock: str) -> Tensor:
 def one_step(
     networks: Networks, yhat: Tensor, mean: Tensor, scale: Tensor, levels: Tensor, values: Tensor
 ) -> Tensor:
-    """The faithful picture [B,3,fh,fw], about [-1,1], of latents [B,C,h,w].
+    """Reconstructs the faithful image in one step.
 
-    levels [B,h,w]: importance level of each latent pixel, any integer dtype; values float32 [L]:
-    timesteps of the levels.
+    Args:
+        networks: networks of the codec.
+        yhat: noisy latent [B,C,h,w].
+        mean: mean of the prior [B,C,h,w].
+        scale: standard deviation of the prior [B,C,h,w].
+        levels: importance level of each latent pixel, integers [B,h,w].
+        values: timesteps of the levels, float32 [L].
+
+    Returns:
+        Image [B,3,fh,fw] in about [-1,1].
     """
     timesteps = level_timesteps(values[None], levels)
     return networks.decode(networks.denoise(yhat, timesteps, mean, scale))
@@ -48,11 +66,26 @@ def reconstruct_tile(
     steps: int,
     clock: str = "proportional",
 ) -> Tensor:
-    """The picture [1,3,fh,fw], about [-1,1], of one tile of latents [1,C,h,w].
+    """Reconstructs the image of one window at any tau.
 
-    noise: what a module starts from, of any size without one. levels, values: as `one_step`.
-    tau float32 [1,h,w]: how far each pixel goes from the faithful to the realistic latent, the
-    module's sample of `steps` steps or, without one, the denoiser's own.
+    The realistic latent is the sample of the fusion module. Without a fusion module it is the
+    sample of the denoiser.
+
+    Args:
+        networks: networks of the codec.
+        fusion: the fusion module, or None.
+        yhat: noisy latent [1,C,h,w].
+        mean: mean of the prior [1,C,h,w].
+        scale: standard deviation of the prior [1,C,h,w].
+        noise: starting noise of the fusion module [1,C,h,w]; of any size without one.
+        levels: importance level of each latent pixel, integers [1,h,w].
+        tau: float32 [1,h,w], 0 for the faithful and 1 for the realistic latent.
+        values: timesteps of the levels, float32 [L].
+        steps: number of sampler steps.
+        clock: "proportional" or "clamped".
+
+    Returns:
+        Image [1,3,fh,fw] in about [-1,1].
     """
     if networks.unet is None and fusion is None:
         steps = 1
@@ -83,12 +116,33 @@ def with_module(
     *,
     steps: int,
 ) -> Tensor:
-    """`reconstruct_tile` through the plug-and-play module."""
+    """Reconstructs the image of one window with a fusion module.
+
+    Args:
+        networks: networks of the codec.
+        fusion: the fusion module.
+        yhat: noisy latent [B,C,h,w].
+        mean: mean of the prior [B,C,h,w].
+        scale: standard deviation of the prior [B,C,h,w].
+        noise: starting noise of the fusion module [B,C,h,w].
+        timesteps: timesteps of the latent.
+        tau: float32 [B,h,w], 0 for the faithful and 1 for the realistic latent.
+        steps: number of sampler steps.
+
+    Returns:
+        Image [B,3,fh,fw] in about [-1,1].
+    """
     decoded = decoded_latent(networks, yhat, timesteps, mean, scale)
     better = fusion.sample(noise, decoded, steps)
     return networks.decode(fuse(decoded.latent, better, tau))
 
 
 def fuse(faithful: Tensor, realistic: Tensor, tau: Tensor) -> Tensor:
-    """y_tau of two latents [B,C,h,w] for tau [B,h,w]."""
+    """Interpolates between two latents.
+
+    Args:
+        faithful: latent at tau = 0, [B,C,h,w].
+        realistic: latent at tau = 1, [B,C,h,w].
+        tau: [B,h,w] in 0..1.
+    """
     return (1.0 - tau[:, None]) * faithful + tau[:, None] * realistic

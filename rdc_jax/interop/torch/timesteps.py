@@ -1,8 +1,8 @@
-"""Timesteps that may differ at every pixel, in PyTorch: the forms of `rdc_jax.models.timesteps`.
+"""Timesteps per pixel in PyTorch, in the same forms as in `rdc_jax.models.timesteps`.
 
-[B]          one timestep per image;
-[B,1,h,w]    one per latent pixel, any values;
-levels       a `LevelTimesteps`: L values per image and the share of each at every pixel.
+[B]               one timestep per image
+[B,1,h,w]         one timestep per latent pixel, of any value
+LevelTimesteps    L values per image, and the share of each value at every latent pixel
 """
 
 import math
@@ -14,13 +14,18 @@ from rdc_jax.interop.torch.layers import area_pool
 
 
 class LevelTimesteps(NamedTuple):
-    """Timesteps of L levels, and which level each latent pixel has."""
+    """Timesteps of L levels, and the level of each latent pixel.
 
-    values: Tensor  # float32 [B,L], 0..1000
-    weights: Tensor  # float32 [B,L,h,w], sums to 1 over L (one-hot for a quantised map)
+    Attributes:
+        values: float32 [B,L], 0..1000.
+        weights: float32 [B,L,h,w] with the sum 1 over L; one-hot for a quantised map.
+    """
+
+    values: Tensor
+    weights: Tensor
 
     def at_pixels(self, per_level: Tensor) -> Tensor:
-        """[B,L,C] values of the levels -> [B,C,h,w]."""
+        """Maps values of the levels [B,L,C] to latent pixels [B,C,h,w]."""
         return torch.einsum("blhw,blc->bchw", self.weights, per_level)
 
 
@@ -28,13 +33,13 @@ Timesteps = Tensor | LevelTimesteps
 
 
 def level_timesteps(values: Tensor, levels: Tensor) -> LevelTimesteps:
-    """values [B,L] and a level index map [B,h,w] (any integer dtype) -> one-hot weights."""
+    """Returns timesteps from values [B,L] and a map of level indexes, integers [B,h,w]."""
     weights = functional.one_hot(levels.long(), values.shape[1])
     return LevelTimesteps(values, weights.permute(0, 3, 1, 2).to(values.dtype))
 
 
 def sinusoids(t: Tensor, dim: int) -> Tensor:
-    """Stable Diffusion's embedding (cosines first, no frequency shift): t [...] -> [..., dim]."""
+    """Returns Stable Diffusion's embedding [..., dim] of t [...]: cosines first, no shift."""
     half = dim // 2
     octaves = torch.arange(half, dtype=torch.float32, device=t.device)
     angles = t[..., None].float() * torch.exp(-math.log(10000.0) / half * octaves)
@@ -42,13 +47,21 @@ def sinusoids(t: Tensor, dim: int) -> Tensor:
 
 
 class TimestepEmbedding(NamedTuple):
-    """SiLU of the embedding: [B,1,E], per level [B,L,E] with weights, or per pixel [B,E,h,w]."""
+    """SiLU of an embedding of timesteps.
+
+    Attributes:
+        embedding: [B,1,E] for one timestep per image, [B,L,E] per level, or [B,E,h,w] per pixel.
+        weights: [B,L,h,w] with an embedding per level, otherwise None.
+    """
 
     embedding: Tensor
-    weights: Tensor | None  # [B,L,h,w]
+    weights: Tensor | None
 
     def project(self, linear: nn.Linear, height: int) -> Tensor:
-        """A block's projection at feature height `height`, broadcastable to [B,C,h',w']."""
+        """Applies a block's projection, at features of the given height.
+
+        The result is broadcastable to [B,C,h',w'].
+        """
         if self.embedding.ndim == 4:
             pooled = area_pool(self.embedding, self.embedding.shape[2] // height)
             return functional.conv2d(pooled, linear.weight[:, :, None, None], linear.bias)
@@ -60,7 +73,7 @@ class TimestepEmbedding(NamedTuple):
 
 
 def embed(timesteps: Timesteps, network: Callable[[Tensor], Tensor]) -> TimestepEmbedding:
-    """SiLU of the embedding that `network` makes of timesteps: [...] -> [..., E]."""
+    """Returns the SiLU of an embedding. `network` maps timesteps [...] to embeddings [..., E]."""
     if isinstance(timesteps, LevelTimesteps):
         return TimestepEmbedding(functional.silu(network(timesteps.values)), timesteps.weights)
     if timesteps.ndim == 1:

@@ -1,7 +1,7 @@
-"""The U-Net without attention, in PyTorch: norms per pixel or per group, a timestep per pixel.
+"""The U-Net without attention in PyTorch, with a timestep per pixel.
 
-Parameters have the names of diffusers' `UNet2DConditionModel`. Layouts with transformers run in
-that class itself (`torch_diffusers`).
+Parameters have the names of diffusers' `UNet2DConditionModel`. Layouts with transformers use that
+class itself, see `diffusers_networks`.
 """
 
 from rdc_jax.interop.torch.extra import Tensor, functional, nn, torch
@@ -12,7 +12,7 @@ SD21_CHANNELS = (320, 640, 1280, 1280)
 
 
 class TimeMLP(nn.Module):
-    """Sinusoids of timesteps, two linear layers: [...] -> [..., dim]."""
+    """Sinusoids of timesteps and two linear layers: [...] -> [..., dim]."""
 
     def __init__(self, channels: int, dim: int):
         super().__init__()
@@ -24,7 +24,7 @@ class TimeMLP(nn.Module):
 
 
 class ResnetBlock(nn.Module):
-    """norm-silu-conv, + timestep, norm-silu-conv, + skip."""
+    """Residual block: norm, silu, conv, plus timestep, norm, silu, conv, plus skip connection."""
 
     def __init__(self, channels_in: int, channels: int, embedding: int, norm: str, groups: int):
         super().__init__()
@@ -44,7 +44,7 @@ class ResnetBlock(nn.Module):
 
 
 class Resampler(nn.Module):
-    """A 3x3 convolution under the name that diffusers gives it."""
+    """A 3x3 convolution with the parameter names of diffusers."""
 
     def __init__(self, channels: int, stride: int):
         super().__init__()
@@ -55,7 +55,7 @@ class Resampler(nn.Module):
 
 
 class Level(nn.Module):
-    """The residual blocks of one resolution and, but at the end, a change of resolution."""
+    """The residual blocks of one resolution, and a change of resolution except at the end."""
 
     def __init__(self, resnets: list[ResnetBlock], kind: str, resampler: Resampler | None):
         super().__init__()
@@ -65,7 +65,16 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """Predicts eps, v or x0 from a noisy latent; fields as `rdc_jax.models.unet.UNet`."""
+    """Predicts eps, v or x0 from a noisy latent.
+
+    Args:
+        channels_in: number of input channels.
+        channels_out: number of output channels.
+        channels: number of channels of each level, the highest resolution first.
+        layers: number of residual blocks per level.
+        norm: "group" or "pixel".
+        groups: number of groups of a group norm.
+    """
 
     def __init__(
         self,
@@ -104,10 +113,15 @@ class UNet(nn.Module):
         self.conv_out = conv(channels[0], channels_out)
 
     def forward(self, noisy: Tensor, timesteps: Timesteps, context: Tensor | None = None) -> Tensor:
-        """noisy [B,Cin,h,w]; timesteps [B], [B,1,h,w] or LevelTimesteps -> [B,Cout,h,w].
+        """Runs the U-Net.
 
-        h and w must be multiples of 2 ** (number of levels - 1). There is no attention, so a
-        context changes nothing.
+        Args:
+            noisy: [B,Cin,h,w], h and w multiples of 2 ** (number of levels - 1).
+            timesteps: [B], [B,1,h,w] or LevelTimesteps.
+            context: ignored, because there is no attention.
+
+        Returns:
+            [B,Cout,h,w].
         """
         time = embed(timesteps, self.time_embedding)
         x = self.conv_in(noisy)

@@ -1,4 +1,4 @@
-"""Loading arrays into PyTorch modules by name, strictly."""
+"""Strict loading of arrays into PyTorch modules by name."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,16 @@ from rdc_jax.interop.torch.extra import nn, torch
 
 
 def load_state(module: nn.Module, state: Mapping[str, np.ndarray]) -> None:
-    """Loads arrays: every parameter present, none left over, all shapes right.
+    """Loads arrays into a module. All parameters must be present with the right shapes.
 
-    A wrapper's own module is called `inner`, which names in `state` leave out. Raises RdcError
-    for the first that does not fit.
+    The attribute `inner` of wrapper modules is not part of the names in `state`.
+
+    Args:
+        module: the module.
+        state: arrays by name.
+
+    Raises:
+        RdcError: a parameter is missing, unknown, or has another shape. The message names it.
     """
     own = module.state_dict()
     names = {name.replace("inner.", ""): name for name in own}

@@ -1,10 +1,10 @@
-"""What each finder of `--roi auto` takes for important, and what that does to a file.
+"""Masks of the detectors of `--roi auto`, and their effect on files.
 
-    python benchmarks/region_finders.py --data PHOTOS [--sheet NAME ...] [--out sheet.jpg]
+    python benchmarks/region_detectors.py --data PHOTOS [--sheet NAME ...] [--out sheet.jpg]
 
-Every picture is coded without a map, and with the same bytes with the maps of contrast and of auto.
-The table gives PSNR inside faces and inside objects (of pictures where they are found), faithful
-decoding, and what finding takes. The sheet shows pictures whose names begin as NAME says.
+Every image is coded without a map, and at the same size with the maps of contrast and of auto. The
+table gives the PSNR at tau 0 inside faces and inside objects, over the images that have any, and
+the time of detection. The sheet shows the images whose names begin with NAME.
 """
 
 from __future__ import annotations
@@ -29,34 +29,35 @@ from rdc_jax.evaluation.report.results import image_files, table
 from rdc_jax.images import atomic_write, read_image
 from rdc_jax.importance import detectors
 
-SHOWN = 320  # side of a panel, pixels
+SHOWN = 320  # side of a panel in pixels
 MAPS = ("no map", "contrast", "auto")
 
 
-def panel(picture: np.ndarray) -> np.ndarray:
-    """uint8 [H,W,3] or a mask [H,W] in [0,1] on a white square, uint8 [SHOWN,SHOWN,3]."""
-    if picture.ndim == 2:
-        picture = np.rint(255 * picture).astype(np.uint8)
-    square = ImageOps.pad(Image.fromarray(picture).convert("RGB"), (SHOWN, SHOWN), color="white")
+def panel(image: np.ndarray) -> np.ndarray:
+    """Puts an image uint8 [H,W,3] or a mask [H,W] in [0,1] on a white square of side SHOWN."""
+    if image.ndim == 2:
+        image = np.rint(255 * image).astype(np.uint8)
+    square = ImageOps.pad(Image.fromarray(image).convert("RGB"), (SHOWN, SHOWN), color="white")
     return np.asarray(square)
 
 
-def found(pixels: np.ndarray, finder: str) -> np.ndarray | None:
+def found(pixels: np.ndarray, detector: str) -> np.ndarray | None:
+    """Returns the mask of a detector, or None if it detects nothing."""
     try:
-        return detectors.find(pixels, finder).mask
+        return detectors.find(pixels, detector).mask
     except RdcError:
         return None
 
 
 def measured(codec: rdc_jax.Codec, pixels: np.ndarray, quality: float) -> tuple[list, dict]:
-    """Panels of a picture for the sheet, and figures by (what, map)."""
+    """Returns the panels of an image for the sheet, and its figures by (what, map)."""
     masks, figures = {"no map": None}, {}
-    for finder in ("contrast", "auto"):
+    for detector in ("contrast", "auto"):
         started = time.perf_counter()
-        masks[finder], by = detectors.find(pixels, finder)
-        figures["seconds to find", finder] = time.perf_counter() - started
+        masks[detector], by = detectors.find(pixels, detector)
+        figures["seconds to detect", detector] = time.perf_counter() - started
     regions = {"faces": found(pixels, "faces"), "objects": found(pixels, "objects")}
-    regions["whole picture"] = np.ones(pixels.shape[:2], bool)
+    regions["whole image"] = np.ones(pixels.shape[:2], bool)
     wish = {"quality": quality}
     for name, mask in masks.items():
         data = codec.encode(pixels, importance=mask, **wish)
@@ -66,17 +67,17 @@ def measured(codec: rdc_jax.Codec, pixels: np.ndarray, quality: float) -> tuple[
             if inside is not None:
                 figures[region, name] = masked_psnr(pixels, decoded, inside >= 0.5)
     panels = ("", pixels), ("contrast", masks["contrast"]), (by, masks["auto"])
-    return [(text, panel(picture)) for text, picture in panels], figures
+    return [(text, panel(image)) for text, image in panels], figures
 
 
 def summary(collected: list[dict]) -> str:
-    """Means over the pictures that have a figure."""
+    """Returns the table of means over the images that have a figure."""
     lines = []
-    for what in ("faces", "objects", "whole picture", "seconds to find"):
+    for what in ("faces", "objects", "whole image", "seconds to detect"):
         columns = [[f[what, name] for f in collected if (what, name) in f] for name in MAPS]
         means = (f"{statistics.mean(values):.2f}" if values else "" for values in columns)
         lines.append([what, str(max(map(len, columns))), *means])
-    return table(("PSNR, dB, inside", "pictures", *MAPS), lines)
+    return table(("PSNR, dB, inside", "images", *MAPS), lines)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -85,16 +86,14 @@ def run(arguments: argparse.Namespace) -> None:
     detectors.find(np.zeros((64, 64, 3), np.uint8))  # loads the networks
     rows, collected, paths = [], [], image_files(arguments.data)
     if arguments.sheet and not any(path.stem.startswith(tuple(arguments.sheet)) for path in paths):
-        raise RdcError(
-            f"no picture of '{arguments.data}' begins with {' or '.join(arguments.sheet)}"
-        )
-    for path in tqdm(paths, unit="picture"):
+        raise RdcError(f"no image in '{arguments.data}' begins with {' or '.join(arguments.sheet)}")
+    for path in tqdm(paths, unit="image"):
         panels, figures = measured(codec, read_image(path).pixels, arguments.quality)
         collected.append(figures)
         if not arguments.sheet or path.stem.startswith(tuple(arguments.sheet)):
             rows.append(panels)
     print(
-        f"finders {detectors.installed()}; bytes of quality {arguments.quality:g} without a map\n"
+        f"detectors: {detectors.installed()}; sizes of quality {arguments.quality:g} without map\n"
     )
     print(summary(collected))
     if not arguments.out:
@@ -113,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sheet", nargs="*", default=[], metavar="NAME", help="default: all")
     parser.add_argument("--model", help="name or folder; default: the shipped one")
     parser.add_argument("--quality", type=float, default=30.0)
-    parser.add_argument("--out", metavar="FILE", help="of the sheet; default: none")
+    parser.add_argument("--out", metavar="FILE", help="file of the sheet; default: no sheet")
     return speed.exit_code(run, parser.parse_args(argv))
 
 
