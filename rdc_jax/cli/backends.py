@@ -18,7 +18,7 @@ import numpy as np
 
 from rdc_jax.bitstream import container
 from rdc_jax.bitstream.container import TAU_UNITS
-from rdc_jax.cli.jobs import LazyCodec
+from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.errors import RdcError
 from rdc_jax.interop.onnx import decoder
 

@@ -295,7 +295,7 @@ def test_a_quality_that_cannot_be_reached(models, photo, capsys):
     assert main(["encode", str(photo), *wish, "--best-effort", "--json", *model]) == 0
     output, error = capsys.readouterr()
     assert json.loads(output)["reached"]["psnr"] < 90
-    assert "the best this model does, short of 90" in error
+    assert "the best of this model, short of 90" in error
 
 
 def test_several_steps_and_a_clock(models, coded, tmp_path):
@@ -481,7 +481,7 @@ def test_a_full_disk_leaves_nothing(models, photo, capsys, monkeypatch):
         (["encode", "PHOTO", "--target-size", "80k", "--target-bpp", "1"], "not allowed with"),
         (["encode", "PHOTO", "--target-quality", "psnr"], "no quality target"),
         (["encode", "PHOTO", "--target-quality", "ms-ssim=1"], "below 1"),
-        (["encode", "PHOTO", "--best-effort"], "--best-effort has no target"),
+        (["encode", "PHOTO", "--best-effort"], "--best-effort needs a target"),
         (["encode", "PHOTO", "--seed", "4294967296"], "range 0 to 4294967295"),
         (["encode", "PHOTO", "--steps", "0"], "range 1 to 255"),
         (["encode", "PHOTO", "--roi-gain", "9"], "--roi-gain has no region"),
@@ -512,7 +512,7 @@ def test_two_inputs_of_one_output(models, photo, capsys):
     shutil.copy(photo, photo.with_suffix(".bmp"))
     arguments = ["encode", photo, photo.with_suffix(".bmp"), "--model", models / "first"]
     error = fails(capsys, photo.parent, *arguments)
-    assert "would both become" in error and "naming files in place of a folder" in error
+    assert "would both become" in error and "name files instead of a folder" in error
 
 
 def test_folders_in_a_folder_are_left_out_with_a_note(models, photo, capsys):
@@ -522,8 +522,8 @@ def test_folders_in_a_folder_are_left_out_with_a_note(models, photo, capsys):
     for name, said in (("out", ""), ("a", "1 folder, which is"), ("b", "2 folders, which are")):
         (folder / name).mkdir()
         assert main([*command]) == 0
-        notes = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
-        assert notes == ([f"rdc: note: '{folder}' has {said} left out"] if said else [])
+        notes = [line for line in capsys.readouterr().err.splitlines() if "ignored" in line]
+        assert notes == ([f"rdc: note: '{folder}' contains {said} ignored"] if said else [])
     assert main([*command, "--quiet"]) == 0 and capsys.readouterr().err == ""
 
 

@@ -10,7 +10,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from rdc_jax.bitstream import container
-from rdc_jax.cli.jobs import STREAM, LazyCodec, read_bytes
+from rdc_jax.cli.jobs import STREAM, read_bytes
+from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage, formats, read_image, write_loaded_image

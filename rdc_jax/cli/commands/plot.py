@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rdc_jax.cli.jobs import LazyCodec
+from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import tradeoff
 from rdc_jax.images import atomic_write, read_image

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rdc_jax.cli import region_flags
+from rdc_jax.cli import region_masks
 from rdc_jax.cli.jobs import STREAM
 from rdc_jax.entropy.importance_coding import encode_importance
 from rdc_jax.errors import RdcError
@@ -18,7 +18,7 @@ from rdc_jax.model_folder import codec_model
 
 
 def run(args: Namespace) -> int:
-    shapes = region_flags.shapes_of(args)
+    shapes = region_masks.shapes_of(args)
     beside = STREAM if args.input == STREAM else f"{Path(args.input).stem}_roi.png"
     target = Path(args.output or beside)
     if target.exists() and not args.force:
@@ -33,7 +33,7 @@ def run(args: Namespace) -> int:
     picture = read_image(args.input, keep_alpha=True)
     pixels = picture.pixels
     roi = args.roi if args.roi or shapes else "auto"
-    mask, found = region_flags.region_of(roi, shapes, pixels, picture.alpha)
+    mask, found = region_masks.region_of(roi, shapes, pixels, picture.alpha)
     height, width = pixels.shape[:2]
     grid = maps.from_mask_array(mask, height, width, cell, levels)
     shown = np.rint(255.0 / (levels - 1) * grid).astype(np.uint8)

@@ -8,7 +8,7 @@ import webbrowser
 from argparse import Namespace
 from typing import Any
 
-from rdc_jax.cli.jobs import LazyCodec
+from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.errors import RdcError
 
 

@@ -22,12 +22,11 @@ from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import dists, external
 from rdc_jax.evaluation.metrics.area_colour import colour_error
 from rdc_jax.evaluation.metrics.distortion import psnr
+from rdc_jax.evaluation.metrics.metric_names import LPIPS_BACKBONES, canonical
 from rdc_jax.models import lpips, lpips_weights
 
 CHEAP = ("psnr", "colour", "lpips_alex")
 EXPENSIVE = ("lpips_vgg", "dists", "ssimulacra2")  # seconds for a picture of 256 x 256 on a CPU
-HIGHER_IS_BETTER = ("psnr", "ssimulacra2")
-BACKBONES = {"lpips_alex": "alexnet", "lpips_vgg": "vgg16"}
 
 
 class Judge(NamedTuple):
@@ -54,8 +53,8 @@ def _make(name: str) -> Judge:
         return Judge(np.asarray, psnr)
     if name == "colour":
         return Judge(np.asarray, colour_error)
-    if name in BACKBONES:
-        weights = jax.device_put(lpips_weights.load(BACKBONES[name]))
+    if canonical(name) in LPIPS_BACKBONES:
+        weights = jax.device_put(lpips_weights.load(LPIPS_BACKBONES[canonical(name)]))
         return Judge(partial(_lpips_features, weights), partial(_lpips_distance, weights))
     if name == "dists":
         parameters = jax.device_put(dists.load_parameters())

@@ -18,11 +18,14 @@ import numpy as np
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import distortion, dists, external
 from rdc_jax.evaluation.metrics.masked import masked_lpips, masked_ms_ssim, seam_statistic
-from rdc_jax.evaluation.metrics.metric_names import NETWORK_OF_SET_METRIC, direction
+from rdc_jax.evaluation.metrics.metric_names import (
+    LPIPS_BACKBONES,
+    NETWORK_OF_SET_METRIC,
+    direction,
+)
 from rdc_jax.models import lpips, lpips_weights
 
 DEFAULT = ("psnr-rgb", "ms-ssim-rgb", "lpips-alex", "lpips-vgg", "dists", "ssimulacra2")
-BACKBONES = {"lpips-alex": "alexnet", "lpips-vgg": "vgg16"}
 
 Whole = Callable[[np.ndarray, np.ndarray], float]
 Masked = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
@@ -37,7 +40,7 @@ class Metric(NamedTuple):
 
 def names() -> list[str]:
     """Every name that `choose` knows, installed or not."""
-    return ["psnr-rgb", "ms-ssim-rgb", *BACKBONES, "dists", *external.TOOLS]
+    return ["psnr-rgb", "ms-ssim-rgb", *LPIPS_BACKBONES, "dists", *external.TOOLS]
 
 
 def higher_is_better(name: str) -> bool:
@@ -78,8 +81,8 @@ def _make(name: str) -> Metric:
         return Metric(distortion.psnr, distortion.masked_psnr)
     if name == "ms-ssim-rgb":
         return Metric(distortion.ms_ssim, masked_ms_ssim)
-    if name in BACKBONES:
-        weights = lpips_weights.load(BACKBONES[name])
+    if name in LPIPS_BACKBONES:
+        weights = lpips_weights.load(LPIPS_BACKBONES[name])
         return Metric(partial(lpips.measure_lpips, weights), partial(masked_lpips, weights))
     if name == "dists":
         networks = lpips_weights.load("vgg16"), dists.load_parameters()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rdc_jax.evaluation.metrics.metric_names import direction
+from rdc_jax.evaluation.metrics.metric_names import difference_unit, direction, short_title
 from rdc_jax.evaluation.report import curves_plot
 from rdc_jax.evaluation.report.training_log import NO_CURVES, Run
 
@@ -23,13 +23,11 @@ OUTLIERS = 2  # per cent of a training curve's points that may leave the panel a
 
 VIEWS = {"": "tau 0", "_tau_0.5": "tau 0.5", "_tau_1": "tau 1", "_y_p": "auxiliary encoder"}
 DASHES = {"": (4, 2), "_tau_0.5": (1, 1.5), "_tau_1": (), "_y_p": (6, 2, 1, 2)}
-METRICS = {
-    "bpp": "bits per pixel", "psnr": "PSNR", "lpips_alex": "LPIPS (AlexNet)",
-    "lpips_vgg": "LPIPS (VGG)", "dists": "DISTS", "ssimulacra2": "SSIMULACRA 2",
-    "colour": "colour error", "added_pattern": "added pattern",
-}  # fmt: skip
+METRICS = (  # these come first, in this order
+    *("bpp", "psnr", "lpips_alex", "lpips_vgg", "dists", "ssimulacra2", "colour"),
+    "added_pattern",
+)
 BD_RATE, EQUAL_RATE = "bd_rate_", "equal_rate_"
-UNITS = {"psnr": "dB", "ssimulacra2": "points"}  # of differences at equal rate; others: per cent
 FIRST, LAST = ("loss",), ("gradient_norm", "images_per_second", "input_wait", "mfu")
 
 
@@ -56,12 +54,12 @@ def sections(runs: Sequence[Run]) -> list[Section]:
         prefix = next((p for p in (BD_RATE, EQUAL_RATE) if name.startswith(p)), "")
         stem, at, timestep = name.partition("@")
         metric, view = _metric_and_view(stem.removeprefix(prefix))
-        title, arrow = METRICS.get(metric, metric), _arrow(metric)
+        title, arrow = short_title(metric), _arrow(metric)
         if prefix == BD_RATE:
             panel = Panel(f"bits at equal {title}, % ↓", {})
             equal.setdefault((prefix, metric), panel).names[view] = name
         elif prefix:
-            panel = Panel(f"{title} at equal rate, {UNITS.get(metric, '%')}{arrow}", {})
+            panel = Panel(f"{title} at equal rate, {difference_unit(metric)}{arrow}", {})
             equal.setdefault((prefix, metric), panel).names[view] = name
         elif at:
             panel = Panel(f"{title}{arrow}, timestep {timestep}", {})
@@ -87,9 +85,7 @@ def _metric_and_view(name: str) -> tuple[str, str]:
 
 def _arrow(metric: str) -> str:
     """Which way is better."""
-    known = {"colour": -1, "added_pattern": -1}
-    better = known.get(metric, direction(metric.replace("_", "-")))
-    return {1: " ↑", -1: " ↓", 0: ""}[better]
+    return {1: " ↑", -1: " ↓", 0: ""}[direction(metric)]
 
 
 def _grid(panels: dict[tuple[str, str], Panel], rows, columns) -> list[list[Panel | None]]:
