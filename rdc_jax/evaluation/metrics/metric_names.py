@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from typing import Any, NamedTuple
 
@@ -107,11 +106,6 @@ def number(value: Any) -> float | None:
         return float(value) if math.isfinite(value) else None
     except OverflowError:  # an integer beyond the range of floats
         return None
-
-
-def text(value: Any) -> str:
-    """Any value as text that is safe in HTML, in attributes too, and can be stored as UTF-8."""
-    return html.escape(str(value).encode("utf-8", "replace").decode("utf-8"))
 
 
 def figure_text(metric: str, value: Any) -> str:

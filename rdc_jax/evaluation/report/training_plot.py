@@ -14,6 +14,7 @@ import numpy as np
 
 from rdc_jax.evaluation.metrics.metric_names import difference_unit, direction, short_title
 from rdc_jax.evaluation.report import curves_plot
+from rdc_jax.evaluation.report.curves import COLOURS
 from rdc_jax.evaluation.report.training_log import NO_CURVES, Run
 
 WIDTH, HEIGHT = 12.4, 1.6  # inches of the figure and of a row
@@ -206,11 +207,10 @@ def _moving_mean(values: np.ndarray, width: int) -> np.ndarray:
 
 def _style(run: int, view: str | None, number_of_runs: int) -> dict[str, Any]:
     """view: None where a panel has one only."""
-    colours = curves_plot.COLOURS
     if number_of_runs == 1:
-        return {"color": colours[list(VIEWS).index(view)] if view is not None else "#333333"}
+        return {"color": COLOURS[list(VIEWS).index(view)] if view is not None else "#333333"}
     dashes = DASHES[view] if view is not None else ()
-    return {"color": colours[run % len(colours)], "dashes": dashes}
+    return {"color": COLOURS[run % len(COLOURS)], "dashes": dashes}
 
 
 def _add_legend(figure: Any, runs: Sequence[Run], parts: Sequence[Section]) -> None:

@@ -100,7 +100,7 @@ def test_chapters_in_order_and_figures(results, load):
     text = Reader(html_report.page(results, load)).text
     order = ["Rate and quality: tiny", "tiny 12ab", "2026-11-21", "one core", "rdc eval <photos>",
              "What was skipped", "BD-rate", "Rate and quality", "All settings",
-             "Pictures at about equal bytes", "Timings"]  # fmt: skip
+             "Images at about equal bytes", "Timings"]  # fmt: skip
     positions = [text.index(words, 100 if words == "Rate and quality" else 0) for words in order]
     assert positions[1:5] == sorted(positions[1:5]) and positions[5] < positions[6]
     assert positions[8] < positions[9] < positions[10]
@@ -115,10 +115,10 @@ def test_chapters_in_order_and_figures(results, load):
 def test_a_difference_of_one_picture_says_so(results, load):
     results["bd"][0]["images"] = 1
     page = html_report.page(results, load)
-    assert "−12.3 % 1 picture only; 26.00 to 27.00" in Reader(page).text
+    assert "−12.3 % 1 image only; 26.00 to 27.00" in Reader(page).text
     assert 'class="good"' not in page and 'class="bad"' not in page
     results["bd"][0] |= {"images": 0, "value": None}
-    assert "picture only" not in html_report.page(results, load)
+    assert "image only" not in html_report.page(results, load)
 
 
 def test_distances_between_sets_stand_beside_the_means(results, load):
@@ -221,7 +221,7 @@ def test_no_picture_is_missed_where_none_was_kept(results, load):
     for each in results["points"]:
         del each["picture"]
     text = Reader(html_report.page(results, load)).text
-    assert "No pictures were kept" in text and "could not be read" not in text
+    assert "No images were kept" in text and "could not be read" not in text
 
 
 def test_pictures_of_any_kind(results, tmp_path, rng):
@@ -238,9 +238,9 @@ def test_a_limit_leaves_pictures_out_and_says_so(results, load):
     page = html_report.page(results, load, max_bytes=limit)
     kept = re.findall(r'src="(data:[^"]+)"', page)
     assert 0 < len(kept) < len(uris) and sum(map(len, kept)) <= limit
-    assert re.search(r"\d pictures are left out to keep within", page)
+    assert re.search(r"\d images are left out to keep within", page)
     assert "left out" not in everything
-    assert "No pictures were kept" in html_report.page(results, load, max_bytes=10)
+    assert "No images were kept" in html_report.page(results, load, max_bytes=10)
 
 
 def test_unreadable_pictures_are_named(results, load):
@@ -252,13 +252,13 @@ def test_unreadable_pictures_are_named(results, load):
         return load(path)
 
     text = Reader(html_report.page(results, fail)).text
-    assert "Pictures that could not be read: maps/a.png" in text
+    assert "Images that could not be read: maps/a.png" in text
     assert "pictures/jpeg <i>/60/a.png" in text
 
 
 def test_empty_results_make_a_page():
     text = Reader(html_report.page({}, lambda path: b"")).text
-    for words in ("Nothing was skipped", "No BD-rates", "No curves", "No pictures"):
+    for words in ("Nothing was skipped", "No BD-rates", "No curves", "No images"):
         assert words in text
 
 
