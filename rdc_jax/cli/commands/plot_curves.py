@@ -1,4 +1,4 @@
-"""`rdc plot curves`: rate-quality curves from results files, for papers."""
+"""`rdc plot curves`: draws rate-quality curves of results files, for papers."""
 
 from argparse import Namespace
 from pathlib import Path
