@@ -44,7 +44,7 @@ def region_of(
     """The union of a mask and of shapes.
 
     Args:
-      roi: A mask file, "center", or one of `detectors.FINDERS`; None for no mask.
+      roi: A mask file, "center", or one of `detectors.DETECTORS`; None for no mask.
       given: The shapes.
       pixels: uint8 [h,w,3] or [h,w].
       alpha: uint8 [h,w]; fully transparent pixels are not important.
@@ -75,5 +75,5 @@ def _read_mask(roi: str, height: int, width: int) -> np.ndarray:
             raise
         raise RdcError(
             f"no mask '{roi}': a region is an image of the same size, center, "
-            f"{', '.join(detectors.FINDERS[:-1])} or {detectors.FINDERS[-1]}"
+            f"{', '.join(detectors.DETECTORS[:-1])} or {detectors.DETECTORS[-1]}"
         ) from error

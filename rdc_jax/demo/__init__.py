@@ -157,10 +157,20 @@ def heat(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return pixels[: shape[0], : shape[1]]
 
 
-def draw_sheet(rows: list[list[tuple]]) -> np.ndarray:
-    """One image, uint8 [H,W,3], of panels with captions."""
-    caption, step = 26, PANEL + MARGIN
-    size = (len(rows[0]) * step + MARGIN, len(rows) * (step + caption) + MARGIN)
+def draw_sheet(rows: list[list[tuple]], font_size: int = 18) -> np.ndarray:
+    """One image, uint8 [H,W,3], of rows of captioned panels.
+
+    Args:
+      rows: (caption, pixels uint8 [h,w,3] or None) of each panel. Panels are scaled to one width,
+        and a row is as high as its highest panel, but at least square.
+      font_size: Size of the captions in pixels.
+    """
+    caption, step = font_size + 8, PANEL + MARGIN
+    heights = [
+        max([PANEL, *(panel_height(pixels) for _, pixels in row if pixels is not None)])
+        for row in rows
+    ]
+    size = (len(rows[0]) * step + MARGIN, sum(heights) + len(rows) * (caption + MARGIN) + MARGIN)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=font_size)
@@ -171,10 +181,11 @@ def draw_sheet(rows: list[list[tuple]]) -> np.ndarray:
                 continue
             image = Image.fromarray(pixels)
             kernel = Image.Resampling.LANCZOS if image.width > PANEL else Image.Resampling.NEAREST
-            height = round(PANEL * image.height / image.width)
-            left, top = MARGIN + c * step, MARGIN + r * (step + caption)
+            left = MARGIN + c * step
             draw.text((left, top), text, "black", font)
-            sheet.paste(image.resize((PANEL, height), kernel), (left, top + caption))
+            panel = image.resize((PANEL, panel_height(pixels)), kernel)
+            sheet.paste(panel, (left, top + caption))
+        top += caption + row_height + MARGIN
     return np.asarray(sheet)
 
 

@@ -190,8 +190,8 @@ def write(target: str, pixels: np.ndarray, parts: dict[str, Any], args: Namespac
     """
     if parts["alpha"] is not None:  # invented texture under transparent pixels only costs bytes
         pixels = transparency.filled(pixels, parts["alpha"])
-    image = Picture(pixels=pixels, **parts)
-    encoded, notes = picture_bytes(image, extension_of(target, args.format))
+    image = LoadedImage(pixels=pixels, **parts)
+    encoded, notes = image_bytes(image, extension_of(target, args.format))
     atomic_write(target, encoded, overwrite=args.force)
     for note in () if args.quiet else notes:
         print(f"rdc: note: '{target}': {note}", file=sys.stderr)

@@ -16,8 +16,8 @@ from rdc_jax.codec.metadata_sections import extras_of
 from rdc_jax.codec.rate_control import NEAR
 from rdc_jax.decoding.opened_file import PIECE_SHARE
 from rdc_jax.errors import RdcError
-from rdc_jax.images import Picture, atomic_write, read_image
-from rdc_jax.images.formats import ALL_METADATA, PICTURES
+from rdc_jax.images import LoadedImage, atomic_write, read_image
+from rdc_jax.images.formats import ALL_METADATA, IMAGE_EXTENSIONS
 from rdc_jax.images.screen_content import looks_drawn
 from rdc_jax.importance.shapes import Shape
 
@@ -38,9 +38,9 @@ def run(args: Namespace) -> int:
     targets = (args.target_bpp, args.target_size, args.target_quality)
     if args.best_effort and all(target is None for target in targets):
         raise RdcError("--best-effort needs a target; give --target-size or another one too")
-    jobs = plan(args, PICTURES, ".rdc")
+    jobs = plan(args, IMAGE_EXTENSIONS, ".rdc")
     for job in jobs:
-        if Path(job.target).suffix.lower() in PICTURES:
+        if Path(job.target).suffix.lower() in IMAGE_EXTENSIONS:
             raise RdcError(f"'{job.target}' is the name of an image; end it in .rdc")
     model = LazyCodec(args.model)
     wish = None
@@ -136,7 +136,7 @@ def encode_pixels(
     return data, report, None
 
 
-def coding_options(args: Namespace, image: Picture, mask: np.ndarray | None) -> dict[str, Any]:
+def coding_options(args: Namespace, image: LoadedImage, mask: np.ndarray | None) -> dict[str, Any]:
     """The options of `Codec.encode` that do not depend on the target, from the arguments."""
     gain = {} if args.roi_gain is None else {"roi_gain": args.roi_gain}
     return gain | {

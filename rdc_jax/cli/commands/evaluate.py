@@ -78,7 +78,7 @@ def run(args: Namespace) -> int:
 
 def conditions_of(masks: str | None, metrics: list[str]) -> str:
     """Text that changes with masks and metrics, and so with every figure."""
-    by_networks = masks in detectors.FINDERS and masks != "contrast"
+    by_networks = masks in detectors.DETECTORS and masks != "contrast"
     found_by = f" by {detectors.installed()}" if by_networks else ""
     return f"{masks}{found_by} {metrics}"
 
@@ -218,7 +218,7 @@ def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | N
     """
     if masks is None:
         return None
-    if masks in (*detectors.FINDERS, "center"):
+    if masks in (*detectors.DETECTORS, "center"):
         return region_masks.region_of(masks, [], pixels).mask
     for file in image_files(masks):
         if file.stem == path.stem:

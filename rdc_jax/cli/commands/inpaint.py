@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
 
     started = time.perf_counter()
     if coded:
-        image = Picture(pixels=codec.decode(data, max_pixels=max_pixels), **parts)
+        image = LoadedImage(pixels=codec.decode(data, max_pixels=max_pixels), **parts)
     result = inpainting.inpaint(
         codec, image.pixels, mask, steps=args.steps, tau=args.tau, seed=args.seed
     )
@@ -55,7 +55,7 @@ def run(args: Namespace) -> int:
         result = result.mean(axis=-1, keepdims=True).round().astype("uint8").repeat(3, axis=-1)
     # EXIF may contain a thumbnail that still shows what was replaced.
     image = dataclasses.replace(image, pixels=result, exif=None)
-    for note in write_picture(target, image, overwrite=args.force):
+    for note in write_loaded_image(target, image, overwrite=args.force):
         print(f"rdc: note: '{target}': {note}", file=sys.stderr)
     report = {
         "input": args.input,

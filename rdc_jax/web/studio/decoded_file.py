@@ -42,7 +42,7 @@ class DecodedFile:
         known = self.opened.conditions
         return known.levels[: known.height, : known.width]
 
-    def image(self, codec: Codec, steps: int, tau: float | str) -> Picture:
+    def image(self, codec: Codec, steps: int, tau: float | str) -> LoadedImage:
         """The image as `rdc decode` writes it, with alpha and profile; see `Codec.decode`."""
         opened = self.opened
         pixels = codec.reconstruct(

@@ -12,10 +12,10 @@ from rdc_jax.images import LoadedImage, image_bytes
 FAST = 2  # level of zlib, of 9: the page waits for these bytes
 
 
-def png(image: Picture) -> bytes:
+def png(image: LoadedImage) -> bytes:
     """A PNG file with alpha and profile as of `rdc decode`, compressed faster."""
     shown = dataclasses.replace(image, exif=None, xmp=None)
-    return picture_bytes(shown, ".png", compress_level=FAST)[0]
+    return image_bytes(shown, ".png", compress_level=FAST)[0]
 
 
 def data_url(pixels: np.ndarray) -> str:

@@ -47,7 +47,7 @@ class Photo:
       extras: Alpha, profile and metadata as sections of its files.
     """
 
-    image: Picture
+    image: LoadedImage
     extras: Mapping[int, bytes]
 
     def where_visible(self, mask: np.ndarray) -> np.ndarray:
@@ -131,7 +131,7 @@ class Workbench:
         """Keeps the photograph that comes with the package."""
         return self._keep(read_image(DEMO_FOLDER / "flower.png"))
 
-    def _keep(self, image: Picture) -> dict[str, Any]:
+    def _keep(self, image: LoadedImage) -> dict[str, Any]:
         height, width = image.pixels.shape[:2]
         return {
             "photo": self._photos.put(Photo(image, extras_of(image))),
