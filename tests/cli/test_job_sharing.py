@@ -43,7 +43,7 @@ def test_which_process_this_is(arguments, environment, expected):
         ((0, 0), {}, "must be 0 to"),
         ((None, None), {"RDC_PROCESS_INDEX": "1"}, "RDC_PROCESS_COUNT"),
         ((None, None), {"RDC_PROCESS_ID": "a", "RDC_NUM_PROCESSES": "2"}, "whole numbers"),
-        ((None, None), {"RDC_DISTRIBUTED": "auto"}, "knows SLURM only"),
+        ((None, None), {"RDC_DISTRIBUTED": "auto"}, "shares files only inside a SLURM job"),
     ],
 )
 def test_half_a_setting_is_refused(arguments, environment, words):

@@ -63,7 +63,7 @@ def test_small_graphs_beside_the_weights_and_folders_in_the_way(
 ):
     out = tmp_path / "onnx"
     assert export(smoke_model, out, "--without-weights") == 0
-    assert "go beside them, into MODEL/onnx" in capsys.readouterr().out
+    assert "put them into MODEL/onnx" in capsys.readouterr().out
     assert {path.name for path in out.iterdir()} == {"faithful.onnx", "manifest.json"}
     assert (out / "faithful.onnx").stat().st_size < 150_000
     before = {path: path.read_bytes() for path in out.iterdir()}

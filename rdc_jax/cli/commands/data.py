@@ -30,7 +30,7 @@ def prepare(args: Namespace) -> int:
         )
     except KeyboardInterrupt:
         print(
-            "rdc: interrupted; run the same command again to continue with the missing shards",
+            "rdc: interrupted; the same command continues with the missing shards",
             file=sys.stderr,
         )
         return 130
@@ -52,7 +52,7 @@ def synthesize(args: Namespace) -> int:
         )
     except KeyboardInterrupt:
         print(
-            "rdc: interrupted; run the same command again to continue with the missing images",
+            "rdc: interrupted; the same command continues with the missing images",
             file=sys.stderr,
         )
         return 130

@@ -39,7 +39,7 @@ def run(args: Namespace) -> int:
         manifest = encode(config, args)
     except KeyboardInterrupt:
         print(
-            "rdc: interrupted; run the same command again to continue with the missing shards",
+            "rdc: interrupted; the same command continues with the missing shards",
             file=sys.stderr,
         )
         return INTERRUPTED

@@ -43,8 +43,7 @@ def run(args: Namespace) -> int:
         what, code = "terminated", TRY_AGAIN
     if jax.process_index() == 0:
         print(
-            f"rdc: {what}; run the same command again to continue from the last checkpoint in "
-            f"{config.workdir}",
+            f"rdc: {what}; the same command continues from the last checkpoint in {config.workdir}",
             file=sys.stderr,
         )
     return code

@@ -74,6 +74,15 @@ def test_directions_and_titles():
     assert metric_names.title("fd-dino") == "fd-dino"
 
 
+def test_training_scalars_use_the_same_table():
+    assert metric_names.short_title("lpips_alex") == "LPIPS (AlexNet)"
+    assert metric_names.short_title("new_loss") == "new_loss"
+    ways = {"psnr": 1, "lpips_alex": -1, "colour": -1, "added_pattern": -1, "bpp": 0}
+    assert {name: metric_names.direction(name) for name in ways} == ways
+    units = {"psnr": "dB", "ssimulacra2": "points", "lpips_vgg": "%", "colour": "%"}
+    assert {name: metric_names.difference_unit(name) for name in units} == units
+
+
 @pytest.mark.parametrize(
     ("low", "high", "ticks"),
     [

@@ -2,6 +2,7 @@
 
 import html.parser
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -202,6 +203,16 @@ def test_empty_results_make_a_page():
     text = Reader(html_report.page({}, lambda path: b"")).text
     for words in ("Nothing was skipped", "No BD-rates", "No curves", "No images"):
         assert words in text
+
+
+def test_the_report_needs_no_matplotlib(results, load, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert '<svg class="chart"' in html_report.page(results, load)
+
+
+def test_a_name_that_is_not_unicode_becomes_a_question_mark(results, load):
+    results["hardware"] = "core \ud800"
+    assert "core ?" in html_report.page(results, load)
 
 
 def test_an_unknown_image_is_refused(results, load):
