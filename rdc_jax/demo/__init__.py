@@ -92,7 +92,13 @@ def check_folder(out: Path, overwrite: bool) -> None:
 
 
 def where_bits_went(report, uniform_report, mask: np.ndarray) -> None:
-    """Prints the share of latent bits inside the mask for both files."""
+    """Prints the share of latent bits inside the mask for both files.
+
+    Args:
+      report: The codec's report of the file with the mask.
+      uniform_report: The report of the file without it.
+      mask: bool [H,W].
+    """
     h, w = report.bits_map.shape
     inside = np.zeros((8 * h, 8 * w))
     inside[: mask.shape[0], : mask.shape[1]] = mask

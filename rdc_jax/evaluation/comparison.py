@@ -106,7 +106,16 @@ def compare(
 def compare_means(
     anchor: dict[str, list], test: dict[str, list], metric: str, method: str, window, count: int
 ) -> dict[str, Any]:
-    """As `compare`, for two curves ("bpp" and the metric) that are means over `count` images."""
+    """As `compare`, for curves instead of points.
+
+    Args:
+      anchor: The curve of the anchor: "bpp" and the metric.
+      test: The other curve.
+      metric: Name of the metric.
+      method: Interpolation, as in `rate_distortion.bd_rate`.
+      window: (low, high) bits per pixel for the BD-rate, or None.
+      count: Number of images that the curves are means of.
+    """
     try:
         both = [(results["bpp"], results[metric]) for results in (anchor, test)]
         return _entry([_differences(*both, metric, method, window)], metric, count)

@@ -25,7 +25,13 @@ def synthetic_picture(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
 
 
 def median_seconds(function: Callable, repeats: int, warm_up: int = 1) -> float:
-    """Median wall time of `repeats` calls after `warm_up` calls that are not timed."""
+    """Median wall time of a call.
+
+    Args:
+      function: The call, without arguments.
+      repeats: Number of timed calls.
+      warm_up: Number of calls before those, which are not timed.
+    """
     times = []
     for trial in range(warm_up + repeats):
         start = time.perf_counter()

@@ -202,7 +202,13 @@ def start(
 
 
 def not_decoded(encoded: dict[str, Any], model: codec_model.Model, out: Path) -> str | None:
-    """The first file that does not decode here to the symbols that the setting encoded."""
+    """The first file that does not decode here to the symbols that the setting encoded.
+
+    Args:
+      encoded: Digests by name, of the setting.
+      model: The model.
+      out: The folder of the setting's files.
+    """
     found = decoded_here(model, {name: out / f"{name}.rdc" for name in encoded})
     for name, entry in encoded.items():
         if found[name]["symbols"] != entry["symbols"]:

@@ -91,7 +91,13 @@ def opened(source: str, crop: opened_file.Crop | None) -> Iterator[bytes | Binar
 def reported_tau(
     text: str | None, tau: float | np.ndarray | str | None, header: container.Header
 ) -> float | str:
-    """The number used, or for a map its name on the command line."""
+    """The tau of the report: the number used, or for a map its name on the command line.
+
+    Args:
+      text: The value of --tau.
+      tau: The same, parsed.
+      header: The file's header, which has the default.
+    """
     if text is None:
         return header.default_tau / TAU_UNITS
     return tau if isinstance(tau, float) else text
@@ -198,7 +204,13 @@ def write(target: str, pixels: np.ndarray, parts: dict[str, Any], args: Namespac
 
 
 def warnings(source: str, file: opened_file.OpenFile, damaged: list[Any]) -> list[str]:
-    """What the user must know of damage that was filled in."""
+    """One line for each kind of damage that was filled in.
+
+    Args:
+      source: Name of the file.
+      file: The open file.
+      damaged: Its damaged tiles.
+    """
     lost = file.reader.lost_sections
     found = []
     if lost is not None:

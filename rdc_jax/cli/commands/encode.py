@@ -137,7 +137,13 @@ def encode_pixels(
 
 
 def coding_options(args: Namespace, image: LoadedImage, mask: np.ndarray | None) -> dict[str, Any]:
-    """The options of `Codec.encode` that do not depend on the target, from the arguments."""
+    """The options of `Codec.encode` that do not depend on the target.
+
+    Args:
+      args: The arguments of the command.
+      image: The image.
+      mask: Its importance mask, float32 [h,w], or None.
+    """
     gain = {} if args.roi_gain is None else {"roi_gain": args.roi_gain}
     return gain | {
         "importance": mask,

@@ -85,9 +85,15 @@ def conditions_of(masks: str | None, metrics: list[str]) -> str:
 def earlier_results(
     folder: Path, images: list[Path], compared: list[coders.Coder], conditions: str
 ) -> dict[str, Any]:
-    """The results of an earlier run in this folder as far as they still hold.
+    """The results of an earlier run in this folder, as far as they are still valid.
 
-    When some do not, the file is copied to results.before.json first.
+    If some are not, the file is first copied to results.before.json.
+
+    Args:
+      folder: The folder of the run.
+      images: The images of this run.
+      compared: The codecs of this run.
+      conditions: Text that changes with masks and metrics.
     """
     results = run_files.read(folder / "results.json")
     removed = benchmark_run.keep(results, images, compared, conditions)
@@ -184,7 +190,13 @@ def find_images(data: str, folder: Path, limit: int | None) -> list[Path]:
 
 
 def ours(model: LazyCodec, args: Namespace, even: bool = False) -> coders.Coder:
-    """Our codec with one file per quality and one curve per tau; `even`: without the masks."""
+    """Our codec, with one file per quality and one curve per tau.
+
+    Args:
+      model: The model.
+      args: The arguments of the command.
+      even: Whether to ignore the masks.
+    """
 
     def encode(pixels, quality, mask):
         mask = None if even else mask
@@ -236,7 +248,16 @@ def read_first(images: list[Path]) -> np.ndarray | None:
 
 
 def timings(model: LazyCodec, pixels: np.ndarray | None, args: Namespace) -> dict[str, float]:
-    """Seconds a user waits: for loading, for first calls (with compilation) and for later calls."""
+    """Seconds a user waits: for loading, for first calls (with compilation) and for later calls.
+
+    Args:
+      model: The model.
+      pixels: An image, uint8 [h,w,3]; None for no timings.
+      args: The arguments of the command.
+
+    Returns:
+      Seconds by name.
+    """
     if pixels is None:
         return {}
     found = {"load": median_seconds(lambda: model.codec, 1, warm_up=0)}

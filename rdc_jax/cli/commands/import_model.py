@@ -77,7 +77,16 @@ def from_compressai(args: Namespace, out: Path, folder: Path) -> tuple[dict[str,
 
 
 def from_diffusers(args: Namespace, out: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """Imports a model of diffusers; arguments and result as `from_compressai`."""
+    """Imports a model of diffusers.
+
+    Args:
+      args: The arguments of the command.
+      out: The output folder.
+      folder: The folder to write into, which then becomes `out`.
+
+    Returns:
+      The report and the lines to print.
+    """
     from rdc_jax.interop import hub
     from rdc_jax.interop.diffusers import importing, reimport
 

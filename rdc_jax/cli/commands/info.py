@@ -71,7 +71,13 @@ def contents(data: bytes, max_pixels: int) -> dict[str, Any]:
 def tiles_of(
     data: bytes, header: container.Header, sections: list[container.Section]
 ) -> dict[str, Any] | None:
-    """The grid of tiles and their sizes; None for a file without tiles."""
+    """The grid of tiles and their sizes; None for a file without tiles.
+
+    Args:
+      data: The file.
+      header: Its header.
+      sections: Its sections.
+    """
     found = [section for section in sections if section.type == SectionType.TILES]
     if not found:
         return None

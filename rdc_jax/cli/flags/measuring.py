@@ -188,15 +188,25 @@ def add_training_curves(kinds: Any) -> None:
 
 
 def data_and_out(p: ArgumentParser, images: str, default: str, required: bool = False) -> None:
+    """Adds --data and --out.
+
+    Args:
+      p: The parser.
+      images: Help text of --data.
+      default: Default of --out.
+      required: Whether --data is required.
+    """
     p.add_argument("--data", required=required, metavar="FOLDER", help=images)
     out(p, default, "default: ")
 
 
 def out(p: ArgumentParser, default: str, details: str) -> None:
+    """Adds --out; `details` comes before the default in its help text."""
     p.add_argument("--out", default=default, metavar="DIR", help=f"{details}%(default)s")
 
 
 def qualities(p: ArgumentParser, default: str, details: str = "") -> None:
+    """Adds --qualities; `details` comes before the default in its help text."""
     p.add_argument(
         "--qualities", type=numbers, default=numbers(default), metavar="Q,Q",
         help=f"{details}default: {default}",
@@ -210,6 +220,7 @@ def limit(p: ArgumentParser) -> None:
 
 
 def drawing(p: ArgumentParser, default: str | None, shown: str = "%(default)s") -> None:
+    """Adds --output of a figure, and --force; `shown` is the default in the help text."""
     p.add_argument(
         "-o", "--output", default=default, metavar="OUT",
         help=f".png, .svg or .pdf; default: {shown}",

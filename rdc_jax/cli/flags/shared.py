@@ -9,7 +9,13 @@ from typing import Any
 
 
 def number(kind: type, least: float, most: float = float("inf")) -> Callable[[str], Any]:
-    """An argparse type: a number of `kind` in least..most."""
+    """An argparse type for numbers in a range.
+
+    Args:
+      kind: int or float.
+      least: Smallest value allowed.
+      most: Largest value allowed.
+    """
 
     def parse(text: str) -> Any:
         try:
@@ -79,6 +85,13 @@ def new_command(commands: Any, name: str, summary: str, **options: Any) -> argpa
 
 
 def input_and_output(p: argparse.ArgumentParser, what: str, extension: str) -> None:
+    """Adds the inputs, the output, and how several processes share them.
+
+    Args:
+      p: The parser.
+      what: Help text of the inputs.
+      extension: Extension of the outputs.
+    """
     p.add_argument("input", nargs="+", metavar="INPUT", help=what)
     p.add_argument(
         "-o", "--output", metavar="OUT",
@@ -115,6 +128,7 @@ def fusion(p: argparse.ArgumentParser) -> None:
 
 
 def quality(p: Any, help: str, default: float | None = None) -> None:
+    """Adds --quality to a parser or a group."""
     p.add_argument(
         "-q", "--quality", type=number(float, 0, 100), default=default, metavar="Q", help=help
     )
@@ -143,6 +157,14 @@ def max_pixels(p: argparse.ArgumentParser) -> None:
 def config_and_overrides(
     p: argparse.ArgumentParser, config: str, overrides: str, metavar: str = "PATH[:VARIANT]"
 ) -> None:
+    """Adds --config and the settings that change it.
+
+    Args:
+      p: The parser.
+      config: Help text of --config.
+      overrides: Examples of settings.
+      metavar: Form of the value of --config.
+    """
     p.add_argument("--config", required=True, metavar=metavar, help=config)
     p.add_argument(
         "overrides", nargs="*", metavar="key=value", help=f"settings to change, such as {overrides}"

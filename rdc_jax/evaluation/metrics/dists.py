@@ -131,7 +131,13 @@ def dists_features(weights: Weights, x: jax.Array) -> list[jax.Array]:
 def dists_of_features(
     parameters: Parameters, features_x: list[jax.Array], features_y: list[jax.Array]
 ) -> jax.Array:
-    """DISTS from two results of `dists_features`: float32 [B]."""
+    """DISTS of two sets of features: float32 [B].
+
+    Args:
+      parameters: Of `load_parameters`.
+      features_x: Of `dists_features`.
+      features_y: Of `dists_features`.
+    """
     similarity = 0.0
     stages = zip(features_x, features_y, strict=True)
     for (a, b), alpha, beta in zip(stages, parameters["alpha"], parameters["beta"], strict=True):

@@ -51,9 +51,15 @@ def choose(
 
 
 def distance(name: str, originals: np.ndarray, decoded: np.ndarray) -> float:
-    """The metric of that name between two sets of features, float32 [N,C] each.
+    """The distance between two sets of features.
 
-    Raises RdcError when a set has fewer than two samples.
+    Args:
+      name: Name of the metric.
+      originals: Features of the originals, float32 [N,C].
+      decoded: Features of the decoded images, float32 [M,C].
+
+    Raises:
+      RdcError: A set has fewer than two samples.
     """
     if name.startswith("kid"):
         return frechet.kernel_distance(originals, decoded)[0]

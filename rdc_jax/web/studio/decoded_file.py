@@ -43,7 +43,13 @@ class DecodedFile:
         return known.levels[: known.height, : known.width]
 
     def image(self, codec: Codec, steps: int, tau: float | str) -> LoadedImage:
-        """The image as `rdc decode` writes it, with alpha and profile; see `Codec.decode`."""
+        """The image as `rdc decode` writes it, with alpha and profile.
+
+        Args:
+          codec: The codec.
+          steps: Sampler steps.
+          tau: 0 (faithful) to 1 (realistic), or "roi".
+        """
         opened = self.opened
         pixels = codec.reconstruct(
             opened.header, self.coded, opened.conditions, steps=steps, tau=tau, **opened.part

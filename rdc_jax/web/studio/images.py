@@ -42,5 +42,5 @@ def heat(bits: np.ndarray) -> np.ndarray:
 
 
 def resized(mask: np.ndarray, height: int, width: int) -> np.ndarray:
-    """uint8 [h,w] -> uint8 [height,width], interpolated."""
+    """A mask uint8 [h,w], interpolated to [height,width]."""
     return np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR))
