@@ -86,7 +86,7 @@ def test_info_shows_tau_as_it_was_given(models, photo, capsys, tau):
 def test_info_without_a_map(models, photo, capsys):
     assert main(["encode", str(photo), "--model", str(models / "first"), "--quiet"]) == 0
     assert main(["info", str(photo.with_suffix(".rdc"))]) == 0
-    assert "importance map: none, all 6 x 4 cells alike" in capsys.readouterr().out
+    assert "importance map: none, all 6 x 4 cells are equal" in capsys.readouterr().out
 
 
 def test_a_name_that_is_not_unicode(coded, user_environment):

@@ -106,7 +106,7 @@ def test_standard_output_in_any_format(photo, smoke_model, capfdbinary):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["encode", "PHOTO", "--metadata", "iptc"], "'iptc' is not all, none, or a list"),
+        (["encode", "PHOTO", "--metadata", "iptc"], "'iptc' is neither all nor none nor a list"),
         (["encode", "PHOTO", "--alpha", "white"], "invalid choice"),
         (["decode", "x.rdc", "--format", "gif"], "invalid choice"),
         (["decode", "x.rdc", "--format", "jpg", "-o", "x.png"], "not the name of a jpg file"),
