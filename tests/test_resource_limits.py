@@ -8,8 +8,8 @@ import pytest
 
 from rdc_jax.bitstream import container, tile_index
 from rdc_jax.bitstream.sections import SectionType
-from rdc_jax.cli import large_pieces, main
-from rdc_jax.cli.commands import info
+from rdc_jax.cli import main
+from rdc_jax.cli.commands import encode, info
 from rdc_jax.decoding import decoder
 from rdc_jax.entropy import latent_coding
 from rdc_jax.entropy.entropy_model import EntropyModel
@@ -116,10 +116,10 @@ def test_the_limit_of_a_piece_is_an_eighth(model, entropy):
         with pytest.raises(RdcError, match="damaged"):  # which the streams are
             decoder.decode_latent(data, model, entropy, 8 * size)
     sound = dict(height=2**13, width=2**12)
-    assert large_pieces.note(**sound, tile=0) == large_pieces.note(**sound, tile=2**13) == ""
-    assert large_pieces.note(2**14, 2**14, None) == large_pieces.note(2**14, 2**14, 4096) == ""
-    assert "needs --max-pixels 536870912;" in large_pieces.note(2**13, 2**13, 0)
-    assert "needs --max-pixels 536870912;" in large_pieces.note(2**14, 2**14, 2**13)
+    assert encode.pieces_note(**sound, tile=0) == encode.pieces_note(**sound, tile=2**13) == ""
+    assert encode.pieces_note(2**14, 2**14, None) == encode.pieces_note(2**14, 2**14, 4096) == ""
+    assert "needs --max-pixels 536870912;" in encode.pieces_note(2**13, 2**13, 0)
+    assert "needs --max-pixels 536870912;" in encode.pieces_note(2**14, 2**14, 2**13)
 
 
 def test_the_limit_is_the_callers(model):

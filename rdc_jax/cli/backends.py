@@ -1,13 +1,13 @@
-"""Which back end decodes a file: XLA, through JAX, or onnxruntime, which starts sooner on a CPU.
+"""Chooses the back end that decodes a file: XLA through JAX, or onnxruntime.
 
-auto is onnxruntime where all of these hold, else xla:
+onnxruntime starts sooner on a CPU. auto means onnxruntime if all of these hold, else xla:
 
-    onnxruntime is installed, and the model's folder holds graphs made for these very weights
-    no accelerator is asked for: JAX_PLATFORMS is cpu, or it is unset and no JAX plugin for a GPU
-    or a TPU is installed
+    onnxruntime is installed, and the model's folder contains graphs of exactly these weights
+    no accelerator is requested: JAX_PLATFORMS is cpu, or it is unset and no JAX plugin for a GPU
+    or TPU is installed
     the file needs one step: steps 1, or tau 0 everywhere
 
-A word of the user's own is obeyed, or refused with the reason.
+An explicit --backend is used, or rejected with a reason.
 """
 
 import functools
@@ -18,23 +18,24 @@ import numpy as np
 
 from rdc_jax.bitstream import container
 from rdc_jax.bitstream.container import TAU_UNITS
-from rdc_jax.cli.jobs import LazyCodec
+from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.errors import RdcError
 from rdc_jax.interop.onnx import decoder
 
 XLA, ONNXRUNTIME = "xla", "onnxruntime"
-PLUGINS = ("jax_plugins", "libtpu")  # packages of accelerators
+PLUGINS = ("jax_plugins", "libtpu")  # packages for accelerators
 
 
 class Backends:
-    """The choice for every file of one call; what is loaded serves all of them."""
+    """The choice for every file of one call; what is loaded is shared by all files."""
 
     def __init__(self, asked: str, model: LazyCodec):
         self._asked, self._model = asked, model
-        self._refused = False  # onnxruntime cannot start here, which auto tries once
+        self._refused = False  # onnxruntime cannot start here; auto tries it only once
 
     @functools.cached_property
     def onnx(self) -> decoder.Decoder:
+        """The decoder of onnxruntime, made once."""
         model = self._model.model
         return decoder.Decoder(model, self._model.module, model.path / decoder.FOLDER)
 
@@ -44,9 +45,18 @@ class Backends:
         steps: int | None,
         tau: float | np.ndarray | str | None,
     ) -> str:
-        """xla or onnxruntime, started, for a file. steps, tau: asked for, None as the file says.
+        """Chooses the back end for a file, and starts onnxruntime if it is chosen.
 
-        Raises RdcError where onnxruntime is asked for and cannot start.
+        Args:
+          header: The file's header.
+          steps: Sampler steps; None for what the file suggests.
+          tau: A number, a map or "roi"; None for what the file suggests.
+
+        Returns:
+          "xla" or "onnxruntime".
+
+        Raises:
+          RdcError: --backend onnxruntime was given and it cannot start.
         """
         steps = header.default_steps if steps is None else steps
         tau = header.default_tau / TAU_UNITS if tau is None else tau
@@ -65,17 +75,18 @@ class Backends:
         return XLA if self._refused else ONNXRUNTIME
 
     def _graphs_at_hand(self) -> bool:
-        """Whether it is worth while to load anything."""
+        """Whether the model has graphs and onnxruntime is installed."""
         graph = self._model.model.path / decoder.FOLDER / decoder.FAITHFUL
         return graph.is_file() and installed("onnxruntime")
 
 
 def accelerator() -> bool:
-    """Whether JAX would be asked to use anything but the CPU."""
+    """Whether JAX would use anything but the CPU."""
     if platforms := os.environ.get("JAX_PLATFORMS"):
         return platforms != "cpu"
     return any(installed(name) for name in PLUGINS)
 
 
 def installed(package: str) -> bool:
+    """Whether a package can be imported."""
     return importlib.util.find_spec(package) is not None

@@ -1,9 +1,9 @@
-"""Folders that are large: several processes share one, and a run that ended goes on.
+"""Large folders: several processes share them, and an interrupted run continues.
 
-Which process this is says --process-index I --process-count N, or for folders the environment:
-RDC_PROCESS_INDEX and RDC_PROCESS_COUNT; or what launch/ sets, RDC_PROCESS_ID and
-RDC_NUM_PROCESSES; or RDC_DISTRIBUTED=auto inside a SLURM job. Process I of N takes files I,
-I + N, I + 2 N, .. of the sorted list, which must be the same for all.
+--process-index I and --process-count N say which process this is. For folders the environment can
+say it too: RDC_PROCESS_INDEX and RDC_PROCESS_COUNT; RDC_PROCESS_ID and RDC_NUM_PROCESSES, which
+launch/ sets; or RDC_DISTRIBUTED=auto inside a SLURM job. Process I of N takes files I, I + N,
+I + 2 N, ... of the sorted list, which must be the same for all processes.
 """
 
 from argparse import Namespace
@@ -22,10 +22,10 @@ OF_SLURM = ("SLURM_PROCID", "SLURM_NTASKS")
 
 
 def place(args: Namespace, environment: Mapping[str, str]) -> tuple[int, int]:
-    """(index, count) of this process among those that share the files; (0, 1) for one alone.
+    """(index, count) of this process among those that share the files; (0, 1) for a single one.
 
-    Arguments go before the environment. Raises RdcError for half a setting or an index that is not
-    below the count.
+    Arguments override the environment. Raises RdcError when only one of the two is set, or when the
+    index is not below the count.
     """
     given = args.process_index, args.process_count
     if given != (None, None):
@@ -39,7 +39,7 @@ def place(args: Namespace, environment: Mapping[str, str]) -> tuple[int, int]:
             return _checked(texts, names)
     if environment.get("RDC_DISTRIBUTED") == "auto":
         raise RdcError(
-            "RDC_DISTRIBUTED=auto knows SLURM only when it comes to sharing files; give "
+            "RDC_DISTRIBUTED=auto shares files only inside a SLURM job; give "
             "--process-index and --process-count"
         )
     return 0, 1
@@ -56,9 +56,9 @@ def _checked(values, names: tuple[str, str]) -> tuple[int, int]:
 
 
 def check_complete(path: str, max_pixels: int) -> None:
-    """Raises RdcError unless a file holds a whole `.rdc` file (all checksums) or a whole picture.
+    """Raises RdcError unless a file is a complete `.rdc` file (all checksums) or a complete image.
 
-    max_pixels: one with more is not looked through, and refused.
+    max_pixels: Larger images are refused without reading them.
     """
     try:
         if Path(path).suffix.lower() == ".rdc":

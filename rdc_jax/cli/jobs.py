@@ -1,8 +1,6 @@
-"""What encode and decode share: which input becomes which output, the model, the reports."""
+"""The jobs of encode and decode: which input becomes which output, and how all of them run."""
 
 import dataclasses
-import functools
-import importlib.util
 import json
 import os
 import sys
@@ -16,7 +14,6 @@ from tqdm import tqdm
 from rdc_jax.bitstream import container
 from rdc_jax.cli import job_sharing
 from rdc_jax.errors import RdcError
-from rdc_jax.model_folder import codec_model, fusion_module
 
 CODED = (".rdc",)
 STREAM = "-"  # standard input or output
@@ -24,68 +21,65 @@ STREAM = "-"  # standard input or output
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One file to make; source and target are paths or "-"."""
+    """One file to write; source and target are paths or "-"."""
 
     source: str
     target: str
 
 
-class LazyCodec:
-    """A model with its module, loaded and checked at once, and the codec, which starts JAX."""
-
-    def __init__(self, name: str | None, fusion: str | None = None):
-        self.model = codec_model.load(name)
-        self.module = fusion_module.choose(self.model, fusion)
-
-    @functools.cached_property
-    def codec(self) -> Any:
-        if importlib.util.find_spec("jax") is None:
-            raise RdcError("this needs JAX, which is not installed: pip install rdc_jax")
-        from rdc_jax.codec import compilation_cache
-
-        compilation_cache.enable()
-        from rdc_jax.codec.codec import Codec
-
-        return Codec(self.model, self.module)
-
-
 def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[Job]:
-    """The files to make; whatever can be refused before the work starts is refused here.
+    """The files to write.
 
-    extensions: of the inputs that are taken from a folder. extension: of the outputs.
+    Args:
+      args: The arguments of the command.
+      extensions: Extensions of the inputs that are taken from a folder.
+      extension: Extension of the outputs.
+
+    Raises:
+      RdcError: Anything that can be refused before the work starts.
     """
     if "" in (*args.input, args.output):
-        raise RdcError("a file name is empty; is a variable of the shell not set?")
-    if not _several(args):
-        jobs = [_single_job(args.input[0], args.output, extension)]
+        raise RdcError("a file name is empty; is a shell variable not set?")
+    several = _several(args)
+    if several:
+        jobs = _jobs_of_folder(args, extensions, extension)
     else:
-        if STREAM in (*args.input, args.output):
-            raise RdcError("standard input and output take one picture; name files or a folder")
-        folder = None if args.output is None else Path(args.output)
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise RdcError(f"several inputs need a folder as output, and '{folder}' is a file")
-        sources = [path for name in args.input for path in _expand(name, extensions)]
-        jobs = [Job(str(p), str((folder or p.parent) / (p.stem + extension))) for p in sources]
+        jobs = [_single_job(args.input[0], args.output, extension)]
+    _check_distinct(jobs)
+    index, count = job_sharing.place(args, os.environ if several else {})
+    jobs = jobs[index::count]
+    for job in jobs:
+        if not (args.resume and os.path.exists(job.target)):  # `_is_done` looks at those later
+            _check_target(job, args.force, may_make_folder=several)
+    for name in () if args.quiet or index else args.input:
+        if folders := _folders_in(Path(name), args.output):
+            ignored = "1 folder, which is" if folders == 1 else f"{folders} folders, which are"
+            print(f"rdc: note: '{name}' contains {ignored} ignored", file=sys.stderr)
+    return jobs
+
+
+def _jobs_of_folder(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[Job]:
+    """The jobs of several inputs, which go into a folder or beside the inputs."""
+    if STREAM in (*args.input, args.output):
+        raise RdcError("standard input and output take one image; name files or a folder")
+    folder = None if args.output is None else Path(args.output)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise RdcError(f"several inputs need a folder as output, and '{folder}' is a file")
+    sources = [path for name in args.input for path in _expand(name, extensions)]
+    return [Job(str(p), str((folder or p.parent) / (p.stem + extension))) for p in sources]
+
+
+def _check_distinct(jobs: list[Job]) -> None:
+    """Raises RdcError when two inputs have the same output."""
     makers: dict[str, str] = {}
     for job in jobs:
         if job.target != STREAM:
             maker = makers.setdefault(os.path.realpath(job.target), job.source)
             if maker != job.source:
                 raise RdcError(
-                    f"'{maker}' and '{job.source}' would both become '{job.target}'; leave one "
-                    "out, by naming files in place of a folder, and give it an -o of its own"
+                    f"'{maker}' and '{job.source}' would both become '{job.target}'; name files "
+                    "instead of a folder, and give one of the two an -o of its own"
                 )
-    environment = os.environ if _several(args) else {}
-    index, count = job_sharing.place(args, environment)
-    jobs = jobs[index::count]
-    for job in jobs:
-        if not (args.resume and os.path.exists(job.target)):  # or it is looked at in its turn
-            _check_target(job, args.force, may_make_folder=_several(args))
-    for name in () if args.quiet or index else args.input:
-        if count := _folders_in(Path(name), args.output):
-            said = "1 folder, which is" if count == 1 else f"{count} folders, which are"
-            print(f"rdc: note: '{name}' has {said} left out", file=sys.stderr)
-    return jobs
 
 
 def run_all(
@@ -94,10 +88,19 @@ def run_all(
     work: Callable[[Job], dict[str, Any]],
     describe: Callable[[dict[str, Any]], str],
 ) -> int:
-    """Does work(job) -> report for every job and prints the reports; returns the exit code.
+    """Runs every job and prints its report.
 
-    A single job that fails raises RdcError. Of several, the others go on and the failures are
-    listed at the end.
+    A single job that fails raises RdcError. With several jobs the others continue, and the failures
+    are listed at the end.
+
+    Args:
+      jobs: The jobs (`plan`).
+      args: The arguments of the command.
+      work: Runs one job and returns its report.
+      describe: Turns a report into text.
+
+    Returns:
+      The exit code.
     """
     several, failures = _several(args), []
     show_bar = several and not args.quiet
@@ -121,8 +124,8 @@ def run_all(
             failures.append(message)
             report = {"input": job.source, "error": message}
         if not args.quiet and (args.json or "error" not in report):
-            told = _describe_skipped if done else describe
-            line = json.dumps(report) if args.json else told(report)
+            text = _describe_skipped if done else describe
+            line = json.dumps(report) if args.json else text(report)
             tqdm.write(line, file=sys.stderr if job.target == STREAM else sys.stdout)
     for message in failures:
         print("rdc: error:", *message.split(), file=sys.stderr)
@@ -170,7 +173,7 @@ def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
 
 
 def _folders_in(path: Path, output: str | None) -> int:
-    """How many folders a folder has, less that of the outputs."""
+    """Number of folders in a folder, not counting the one of the outputs."""
     if not path.is_dir():
         return 0
     out = None if output is None else os.path.realpath(output)
@@ -178,7 +181,7 @@ def _folders_in(path: Path, output: str | None) -> int:
 
 
 def _is_done(job: Job, args: Namespace) -> bool:
-    """Whether an earlier run made the output; RdcError if it is no good and may not be replaced."""
+    """Whether an earlier run wrote the output. Raises RdcError if it is damaged and not forced."""
     if job.target == STREAM or not os.path.exists(job.target):
         return False
     limit = getattr(args, "max_pixels", None) or container.DEFAULT_MAX_PIXELS
@@ -187,8 +190,7 @@ def _is_done(job: Job, args: Namespace) -> bool:
     except RdcError as error:
         if not args.force:
             raise RdcError(
-                f"the output '{job.target}' exists and cannot be kept: {error}; give -f to "
-                "replace it"
+                f"the output '{job.target}' exists but is damaged: {error}; give -f to replace it"
             ) from error
         _check_target(job, args.force, may_make_folder=_several(args))
         return False
@@ -196,14 +198,14 @@ def _is_done(job: Job, args: Namespace) -> bool:
 
 
 def _describe_skipped(report: dict[str, Any]) -> str:
-    return f"{report['input']} -> {report['output']}: there already"
+    return f"{report['input']} -> {report['output']}: exists already"
 
 
 def _check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
-    """Raises RdcError for an output that could not be written in the end."""
+    """Raises RdcError for an output that could not be written at the end."""
     if job.target == STREAM:
         if sys.stdout.isatty():
-            raise RdcError("will not write a picture to a terminal; name an output with -o")
+            raise RdcError("images are not written to a terminal; name an output with -o")
         return
     target = Path(job.target)
     if target.is_dir():
@@ -212,7 +214,7 @@ def _check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
         return  # a device or pipe
     within = os.path.realpath(target.parent)
     if may_make_folder and os.path.dirname(os.path.realpath(target)) != within:
-        # Folders come from others: a link in one must not choose what is written elsewhere.
+        # The folder may come from someone else: a link in it must not redirect what is written.
         raise RdcError(f"the output '{target}' is a link into another folder; remove it first")
     if target.exists() and os.path.realpath(target) == os.path.realpath(job.source):
         raise RdcError(f"the output '{target}' is the input itself; choose another name")

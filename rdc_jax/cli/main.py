@@ -1,7 +1,7 @@
-"""The `rdc` command: how a command is found, and how errors reach the user.
+"""The `rdc` command: finds the command to run and reports its errors.
 
-Each command is a module of `rdc_jax.cli.commands` with a function run(args) -> exit code, imported
-when it is called: only those that run a network start JAX.
+Each command is a module of `rdc_jax.cli.commands` with a function run(args) -> exit code. It is
+imported only when it is called, so only commands that run a network start JAX.
 """
 
 import argparse
@@ -21,14 +21,14 @@ FAILED, BROKEN_PIPE, INTERRUPTED = 2, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0, or 2 after one line that says what is wrong.
+    """Runs one command; returns its exit code, which is 2 after an error.
 
-    Only an RdcError becomes that line; any other exception is a bug and keeps its traceback.
+    An RdcError is reported in one line. Any other exception is a bug and keeps its traceback.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by XLA when JAX is imported
-    # Orbax narrates every checkpoint, and every failure once a thread; those it also raises.
+    # Orbax logs every checkpoint, and every failure once per thread; failures are also raised.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of a file, it also raises
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it also raises what it logs about a file
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be Unicode
     try:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("rdc: error:", *str(error).split(), file=sys.stderr)
         return FAILED
     except MemoryError:
-        print("rdc: error: not enough memory; take a smaller picture or crop", file=sys.stderr)
+        print("rdc: error: not enough memory; use a smaller image or crop", file=sys.stderr)
         return FAILED
     except BrokenPipeError:  # `rdc info FILE | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -51,14 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong argument like any other error, in one line."""
+    """Reports a wrong argument in one line, like any other error."""
 
     def error(self, message: str) -> NoReturn:
         raise RdcError(f"{message}; see `{self.prog} --help`")
 
 
 def build_parser() -> Parser:
-    """The whole command line."""
+    """The parser of the whole command line."""
     parser = Parser(prog="rdc", description="Region-adaptive diffusion image compression.")
     parser.add_argument("--version", action="version", version=f"rdc {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")

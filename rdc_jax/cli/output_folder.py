@@ -1,4 +1,4 @@
-"""A folder that a command makes: never on top of strange files, and replaced when all is there."""
+"""The output folder of a command: it replaces only its own files, and only when it is complete."""
 
 import contextlib
 import os
@@ -10,32 +10,35 @@ from pathlib import Path
 from rdc_jax.errors import RdcError
 from rdc_jax.interop import export_folder
 
-UNFINISHED = ".rdc-*.tmp"  # what stays of a command that was killed
+UNFINISHED = ".rdc-*.tmp"  # left over from a command that was killed
 
 
 def check(out: Path, is_older: bool, force: bool) -> None:
-    """Raises RdcError where writing into `out` could lose anything but what -f is for.
+    """Raises RdcError where writing into `out` could lose other files, or older output without -f.
 
-    is_older: whether `out` holds what an earlier run of the command made.
+    Args:
+      out: The output folder.
+      is_older: Whether `out` contains the output of an earlier run of the command.
+      force: Whether -f was given.
     """
     if out.exists() and not out.is_dir():
         raise RdcError(f"{out} is a file; name a new folder")
     held = out.is_dir() and any(not path.match(UNFINISHED) for path in out.iterdir())
     if held and not (is_older and force):
-        mend = "-f replaces it" if is_older else "name a new folder"
-        raise RdcError(f"{out} is not empty; {mend}")
+        fix = "-f replaces it" if is_older else "name a new folder"
+        raise RdcError(f"{out} is not empty; {fix}")
 
 
 @contextlib.contextmanager
 def made(out: Path, unlisted: Collection[str] = ()) -> Iterator[Path]:
-    """The name of a folder, to be made and filled; its files then move into `out`.
+    """Yields the name of a folder for the caller to make and fill; its files then move into `out`.
 
-    Of what was in `out` before, the files of the same names are replaced, and then those go that
-    its manifest lists and those named in `unlisted`. After an error while the folder is filled
-    `out` is as it was; after one while files move, all is there that was not replaced.
+    Files of `out` with the same names are replaced. Then the other files that its old manifest or
+    `unlisted` names are removed. After an error while the folder is filled, `out` is unchanged;
+    after an error while files move, every file that was not replaced is still there.
     """
     out = Path(os.path.realpath(out))
-    # Within `out`, which may be a file system of its own: between two nothing can be renamed.
+    # Inside `out` if it exists: renaming works only within one file system.
     folder = out if out.exists() else out.parent
     filled = folder / f".rdc-{secrets.token_hex(8)}.tmp"
     try:
@@ -48,7 +51,9 @@ def made(out: Path, unlisted: Collection[str] = ()) -> Iterator[Path]:
         files = [path.relative_to(filled) for path in filled.rglob("*") if path.is_file()]
         for file in sorted(files, key=lambda file: (str(file) == export_folder.MANIFEST, file)):
             (out / file).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(filled / file, out / file)  # the manifest last: it says that all is there
+            os.replace(
+                filled / file, out / file
+            )  # the manifest last, because it says that all files are there
         for path in older - {export_folder.place(out, file) for file in files}:
             path.unlink(missing_ok=True)
     finally:

@@ -1,6 +1,7 @@
-"""`rdc demo`: one photograph, one mask, two files of equal size, decoded by a second process.
+"""`rdc demo`: codes one photograph with and without a mask into files of equal size.
 
-Writes both `.rdc` files, the decoded pictures and one sheet that shows what the map changes.
+A second process decodes them. The demo writes both `.rdc` files, the decoded images, and one sheet
+that shows what the importance map changes.
 """
 
 import subprocess
@@ -17,19 +18,20 @@ from rdc_jax.evaluation.report.results import table
 from rdc_jax.images import atomic_write, read_image, write_image
 
 FOLDER = Path(__file__).parent
-NAMES = ("adaptive", "uniform")  # of the files
+NAMES = ("adaptive", "uniform")  # of the two files
 SHEET = "demo.png"
 QUALITY = 30.0
-PANEL = 420  # side of a picture on the sheet, pixels
+PANEL = 420  # width of an image on the sheet, pixels
 MARGIN = 12
-ZOOM = 140  # side of a zoomed square, pixels of the photograph
+ZOOM = 140  # side of an enlarged square, pixels of the photograph
 ZOOM_ROI, ZOOM_BACKGROUND = (430, 300), (60, 380)  # their left, top
 
 
 def run(out: str | Path = "rdc_demo", overwrite: bool = False) -> Path:
-    """Encodes, decodes elsewhere, compares; returns the path of the sheet.
+    """Encodes, decodes in a second process and compares; returns the path of the sheet.
 
-    Raises RdcError when `out` is no folder, or holds what a demo writes and may not be overwritten.
+    Raises RdcError when `out` is not a folder, or contains files of the demo and `overwrite` is
+    False.
     """
     out = Path(out)
     check_folder(out, overwrite)
@@ -52,7 +54,7 @@ def run(out: str | Path = "rdc_demo", overwrite: bool = False) -> Path:
     subprocess.run(command, check=True)
     decoded = {name: read_image(out / f"flower_{name}.png").pixels for name in files}
     jpeg, _ = baselines.size_matched("jpeg", photo, len(uniform))
-    pictures = decoded | {"jpeg": baselines.decode("jpeg", jpeg)}
+    images = decoded | {"jpeg": baselines.decode("jpeg", jpeg)}
 
     sizes = {name: len(data) for name, data in files.items()} | {"jpeg": len(jpeg)}
     rows = [
@@ -64,21 +66,21 @@ def run(out: str | Path = "rdc_demo", overwrite: bool = False) -> Path:
             f"{masked_psnr(photo, pixels, ~mask):.2f}",
             f"{psnr(photo, pixels):.2f}",
         ]
-        for name, pixels in pictures.items()
+        for name, pixels in images.items()
     ]
     header = ["file", "bytes", "bpp", "PSNR in mask", "PSNR outside", "PSNR, dB"]
     print(table(header, rows))
     where_bits_went(report, uniform_report, mask)
 
     sheet = out / SHEET
-    panels = sheet_panels(photo, mask, report.bits_map, uniform_report.bits_map, pictures, sizes)
+    panels = sheet_panels(photo, mask, report.bits_map, uniform_report.bits_map, images, sizes)
     write_image(sheet, draw_sheet(panels), overwrite=True)
     print(f"look at {sheet}")
     return sheet
 
 
 def check_folder(out: Path, overwrite: bool) -> None:
-    """Makes the folder, and refuses before the work starts what could not be written in the end."""
+    """Makes the folder. Raises RdcError early for files that could not be written at the end."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -90,7 +92,13 @@ def check_folder(out: Path, overwrite: bool) -> None:
 
 
 def where_bits_went(report, uniform_report, mask: np.ndarray) -> None:
-    """Prints the share of latent bits inside the mask for both files."""
+    """Prints the share of latent bits inside the mask for both files.
+
+    Args:
+      report: The codec's report of the file with the mask.
+      uniform_report: The report of the file without it.
+      mask: bool [H,W].
+    """
     h, w = report.bits_map.shape
     inside = np.zeros((8 * h, 8 * w))
     inside[: mask.shape[0], : mask.shape[1]] = mask
@@ -106,13 +114,25 @@ def where_bits_went(report, uniform_report, mask: np.ndarray) -> None:
     )
 
 
-def sheet_panels(photo, mask, adaptive_bits, uniform_bits, pictures, sizes) -> list[list[tuple]]:
-    """Rows of (caption, uint8 picture): overview, bits per region, zooms."""
+def sheet_panels(photo, mask, adaptive_bits, uniform_bits, images, sizes) -> list[list[tuple]]:
+    """The images of the sheet: an overview, bits per place, and enlarged squares.
+
+    Args:
+      photo: uint8 [H,W,3].
+      mask: bool [H,W].
+      adaptive_bits: Bits per latent pixel of the file with the mask, float [h,w].
+      uniform_bits: The same of the file without it.
+      images: Decoded images by name, uint8 [H,W,3].
+      sizes: Bytes by name.
+
+    Returns:
+      Rows of (caption, uint8 [h,w,3] or None).
+    """
     most = max(float(np.quantile(bits, 0.98)) for bits in (adaptive_bits, uniform_bits))
     names = {"jpeg": "JPEG", "uniform": "rdc, uniform", "adaptive": "rdc, region-adaptive"}
     captions = {name: f"{text}, {sizes[name]} bytes" for name, text in names.items()}
     rows = [
-        [("original", photo)] + [(captions[name], pictures[name]) for name in names],
+        [("original", photo)] + [(captions[name], images[name]) for name in names],
         [
             ("importance map", np.repeat(255 * mask[..., None].astype(np.uint8), 3, -1)),
             ("", None),
@@ -123,15 +143,15 @@ def sheet_panels(photo, mask, adaptive_bits, uniform_bits, pictures, sizes) -> l
     for region, (left, top) in (("inside", ZOOM_ROI), ("outside", ZOOM_BACKGROUND)):
         crop = (slice(top, top + ZOOM), slice(left, left + ZOOM))
         zooms = [(f"original, {region} the mask", photo[crop])]
-        rows.append(zooms + [(names[name], pictures[name][crop]) for name in names])
+        rows.append(zooms + [(names[name], images[name][crop]) for name in names])
     return rows
 
 
 def heat(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Values in [0,1] per latent pixel -> a picture from black through red and yellow to white.
+    """Values in [0,1] per latent pixel -> an image from black through red and yellow to white.
 
-    Shown as means over 2 x 2 latent pixels: within such a square the later coding passes always
-    need fewer bits, which says nothing about the picture.
+    It shows means over 2 x 2 latent pixels: within such a square the later coding passes always
+    need fewer bits, which says nothing about the image.
     """
     h, w = values.shape
     squares = np.pad(values, ((0, h % 2), (0, w % 2)), mode="edge")

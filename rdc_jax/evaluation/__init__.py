@@ -1,1 +1,1 @@
-"""How good a picture is, how long its file is, and how codecs compare."""
+"""Quality of decoded images, size of files, and comparison of codecs."""

@@ -8,7 +8,7 @@
 | avif     | AVIF             | 0 to 100                                         | 4:2:0  |
 | jpeg2000 | JPEG 2000, 9-7   | target PSNR in dB, 20 to 60 in quarters of a dB  | 4:4:4  |
 
-Only the size of the whole file counts. No metadata is written.
+Sizes are those of whole files, which contain no metadata.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SAVE_OPTIONS = {
 }
 PILLOW_FEATURES = {"jpeg": "jpg", "jpeg444": "jpg", "webp": "webp", "avif": "avif"}
 
-# Every quality of a codec, rising.
+# Every quality of a codec, in increasing order.
 QUALITIES: dict[str, list[float]] = {
     "jpeg": list(range(1, 96)),
     "jpeg444": list(range(1, 96)),
@@ -38,7 +38,7 @@ QUALITIES: dict[str, list[float]] = {
     "jpeg2000": [20.0 + step / 4.0 for step in range(161)],
 }
 
-# The settings of a rate-distortion curve: .1 to 1.5 bpp on common photographs.
+# The settings of a rate-distortion curve: 0.1 to 1.5 bpp on common photographs.
 LADDERS: dict[str, list[float]] = {
     "jpeg": [5, 10, 15, 25, 40, 60, 75, 85, 92],
     "jpeg444": [5, 10, 15, 25, 40, 60, 75, 85, 92],
@@ -47,25 +47,28 @@ LADDERS: dict[str, list[float]] = {
     "jpeg2000": [24, 26, 28, 30, 32, 34, 36, 39, 42],
 }
 
-# Sizes need not rise at every single step of quality: how far past the bisection to look.
+# The size may fall at single steps of quality, so this many steps past the bisection are tried.
 STEPS_BEYOND = 3
 
 
 def names() -> list[str]:
-    """The codecs this build of Pillow can write."""
+    """The codecs that this build of Pillow can write."""
     return [name for name in SAVE_OPTIONS if _is_available(name)]
 
 
 def encode(name: str, pixels: np.ndarray, quality: float) -> bytes:
-    """The file of a picture.
+    """Encodes an image.
 
     Args:
-      name: a codec of the table above.
+      name: A codec of the table above.
       pixels: uint8 [h,w,3] RGB.
-      quality: on the codec's own scale.
+      quality: A value on the codec's own scale.
+
+    Returns:
+      The file.
 
     Raises:
-      RdcError: unknown codec, one this Pillow lacks, or pixels that are not uint8 RGB.
+      RdcError: The codec is unknown or missing in this Pillow, or the pixels are not uint8 RGB.
     """
     _require(name)
     pixels = np.asarray(pixels)
@@ -89,19 +92,26 @@ def decode(name: str, data: bytes) -> np.ndarray:
 
 
 def size_matched(name: str, pixels: np.ndarray, target_bytes: int) -> tuple[bytes, float]:
-    """The largest file not above `target_bytes`, and its quality.
+    """The largest file of at most `target_bytes`, and its quality.
 
-    Bisects the codec's whole scale of qualities, then tries the few settings above the one
-    found, because a codec's size may dip.
+    It bisects the codec's whole scale of qualities and then tries a few more settings, because the
+    size may fall at single steps.
+
+    Args:
+      name: A codec of the table above.
+      pixels: uint8 [h,w,3] RGB.
+      target_bytes: The largest size allowed.
 
     Raises:
-      RdcError: as `encode`; even the lowest quality is too large.
+      RdcError: As `encode`; or the file of the lowest quality is too large.
     """
     _require(name)
     scale = QUALITIES[name]
     best = encode(name, pixels, scale[0]), scale[0]
     if len(best[0]) > target_bytes:
-        raise RdcError(f"{name} cannot reach {target_bytes} bytes; its least is {len(best[0])}")
+        raise RdcError(
+            f"{name} cannot reach {target_bytes} bytes; its smallest file has {len(best[0])}"
+        )
     fits, too_large = 0, len(scale)
     while too_large - fits > 1:
         middle = (fits + too_large) // 2

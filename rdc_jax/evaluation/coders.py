@@ -1,4 +1,4 @@
-"""What `rdc eval` compares: anything that turns pixels into a file and a file into pixels.
+"""The codecs that `rdc eval` compares: anything that turns pixels into a file and back.
 
 | name     | codec                                        | through                              |
 |----------|----------------------------------------------|--------------------------------------|
@@ -8,7 +8,7 @@
 | vvc      | H.266 intra (vvenc), 4:2:0                   | ffmpeg with libvvenc                 |
 | hevc-roi | HEVC intra (x265) whose quantiser follows a box | ffmpeg with libx265, `addroi`     |
 
-The last is the classical peer of a region of interest: it knows the mask's bounding box only.
+hevc-roi is the classical codec with a region of interest; it knows only the mask's bounding box.
 ffmpeg is taken from the PATH, else from imageio-ffmpeg.
 """
 
@@ -43,9 +43,12 @@ SECONDS = 300
 
 
 class Coded(NamedTuple):
-    """A file, how many of its bytes are an importance map, and where the others went.
+    """A coded image.
 
-    bits: float [h',w'] at any resolution, bits of each place, where the coder knows them.
+    Attributes:
+      data: The file.
+      map_bytes: How many of its bytes hold the importance map.
+      bits: Bits of each place, float [h',w'] at any resolution; None if the coder cannot tell.
     """
 
     data: bytes
@@ -54,11 +57,17 @@ class Coded(NamedTuple):
 
 
 class Coder(NamedTuple):
-    """One codec at its settings; one file may be decoded in several ways, each a curve.
+    """One codec with its settings. A file may be decoded in several ways, each with its own curve.
 
-    encode(pixels uint8 [h,w,3], setting, mask float [h,w] in [0,1] or None) -> Coded;
-    decodes: curve's name -> function (bytes) -> uint8 [h,w,3]. identity: what else the figures
-    depend on; a file that was measured under another is measured again.
+    Attributes:
+      name: Name of the codec.
+      settings: The settings to measure.
+      extension: Extension of the files.
+      encode: (pixels uint8 [h,w,3], setting, mask float [h,w] in [0,1] or None) -> Coded.
+      decodes: Functions (bytes) -> uint8 [h,w,3] by the name of their curve.
+      parallel: Whether several images may be coded at the same time.
+      identity: Text that changes with everything else that affects the results; files measured
+        under another identity are measured again.
     """
 
     name: str
@@ -79,7 +88,7 @@ def classical(name: str) -> Coder:
     """A codec of the table above.
 
     Raises:
-      RdcError: an unknown name, or a codec that is not installed, and how to get it.
+      RdcError: The name is unknown, or the codec is not installed; the message says how to get it.
     """
     name = ALIASES.get(name, name)
     extension = EXTENSIONS.get(name, name)
@@ -101,14 +110,14 @@ def classical(name: str) -> Coder:
 
 
 def find_ffmpeg(encoder: str) -> str:
-    """Path of an ffmpeg that has an encoder. Raises RdcError naming what to install."""
+    """Path of an ffmpeg that has the encoder. Raises RdcError with what to install."""
     candidates = [shutil.which("ffmpeg")]
     if importlib.util.find_spec("imageio_ffmpeg"):
         candidates.append(importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe())
     for path in filter(None, candidates):
         if encoder in _call([path, "-hide_banner", "-encoders"]).decode(errors="replace"):
             return path
-    raise RdcError(f"no ffmpeg with {encoder} here: pip install imageio-ffmpeg")
+    raise RdcError(f"no ffmpeg with {encoder} is installed: pip install imageio-ffmpeg")
 
 
 def _pillow_encode(name: str, pixels: np.ndarray, setting: float, mask) -> Coded:
@@ -139,10 +148,10 @@ def _plugin_decode(data: bytes) -> np.ndarray:
 def _video_encode(
     ffmpeg: str, name: str, pixels: np.ndarray, setting: float, mask: np.ndarray | None
 ) -> Coded:
-    """A single intra picture as an elementary stream; sides made even by repeating the edge.
+    """A single intra image as an elementary stream; odd sides are padded by repeating the edge.
 
-    The stream is that of the even size and carries no header of ours; a decoder of odd pictures
-    would need one bit more for each side, which is not counted.
+    The stream has the even size and no header of ours. A decoder would need one more bit per side
+    to restore odd sizes, which is not counted.
     """
     height, width = pixels.shape[:2]
     pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
@@ -153,7 +162,7 @@ def _video_encode(
     quality = {"vvc": ["-qp", f"{setting:g}"], "hevc-roi": ["-x265-params", _x265(setting)]}[name]
     options = ["-frames:v", "1", "-c:v", VIDEO_ENCODERS[name], "-preset", "medium", *quality]
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / f"picture.{EXTENSIONS[name]}"
+        target = Path(folder) / f"image.{EXTENSIONS[name]}"
         size = f"{pixels.shape[1]}x{pixels.shape[0]}"
         raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", "1", "-i", "-"]
         command = [ffmpeg, "-v", "error", "-y", *raw, "-vf", ",".join(filters), *options]
@@ -166,13 +175,13 @@ def _x265(setting: float) -> str:
 
 
 def roi_filters(mask: np.ndarray) -> list[str]:
-    """ffmpeg filters for the bounding box of mask > .5: finer inside, coarser elsewhere."""
+    """ffmpeg filters for the bounding box of mask > 0.5: finer inside, coarser elsewhere."""
     rows, columns = (np.flatnonzero((mask > 0.5).any(axis)) for axis in (1, 0))
     if not len(rows):
         return []
     x, y = columns[0], rows[0]
     width, height = columns[-1] - x + 1, rows[-1] - y + 1
-    # The first region that covers a pixel decides, so the whole picture comes last.
+    # The first region that covers a pixel decides, so the whole image comes last.
     return [
         f"addroi=x={x}:y={y}:w={width}:h={height}:qoffset=-{ROI_OFFSET}:clear=1",
         f"addroi=x=0:y=0:w=iw:h=ih:qoffset={ROI_OFFSET}",
@@ -181,7 +190,7 @@ def roi_filters(mask: np.ndarray) -> list[str]:
 
 def _video_decode(ffmpeg: str, extension: str, data: bytes) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / f"picture.{extension}", Path(folder) / "picture.png"
+        source, target = Path(folder) / f"image.{extension}", Path(folder) / "image.png"
         source.write_bytes(data)
         matrix = "scale=in_color_matrix=bt709:in_range=tv:out_range=pc,format=rgb24"
         command = [ffmpeg, "-v", "error", "-y", "-i", str(source), "-vf", matrix]

@@ -1,6 +1,6 @@
-"""From rows of a survey to curves and Bjontegaard differences.
+"""From the points of a benchmark run to curves and Bjontegaard differences.
 
-A row, "point", is one file decoded in one way: {"image", "codec" (its curve), "setting", "bpp",
+A point is one file decoded in one way: {"image", "codec" (its curve), "setting", "bpp",
 "encoding_time", "decoding_time", "map_bytes", "metrics": {name: value}}.
 """
 
@@ -20,10 +20,15 @@ NO_BD = ("bpp", "setting", "encoding_time", "decoding_time", "map_bytes", "seam"
 
 
 def summarise(results: dict[str, Any], anchors: Iterable[str], method: str, window) -> None:
-    """Adds "bd" to results that have "curves": all anchors against all others in every metric.
+    """Adds "bd" to results that have "curves": every anchor against every other curve and metric.
 
-    window: (low, high) bits per pixel that BD-rates are confined to, or None. Metrics that only
-    curves have, not points, are compared as curves, once for all pictures.
+    Metrics that only curves have are compared once for all images.
+
+    Args:
+      results: The results of a benchmark run, changed in place.
+      anchors: Names of curves; those that the results lack are ignored.
+      method: Interpolation, as in `rate_distortion.bd_rate`.
+      window: (low, high) bits per pixel for BD-rates, or None.
     """
     known = [curve["name"] for curve in results["curves"]]
     pairs = [(a, t) for a, t in itertools.product(anchors, known) if a in known and a != t]
@@ -42,7 +47,7 @@ def summarise(results: dict[str, Any], anchors: Iterable[str], method: str, wind
 
 
 def curves(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The mean over pictures at each setting, of settings that every picture of a curve has."""
+    """Means over images at each setting; only settings that every image of a curve has."""
     by_curve: dict[str, dict[float, list[dict]]] = {}
     for point in points:
         by_curve.setdefault(point["codec"], {}).setdefault(point["setting"], []).append(point)
@@ -63,7 +68,7 @@ def curves(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         found.append(
             {
                 "name": name,
-                "description": f"mean of {most} pictures, whole files",
+                "description": f"mean of {most} images, whole files",
                 "results": {key: [row[key] for row in rows] for key in rows[0]},
             }
         )
@@ -73,7 +78,7 @@ def curves(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def compare(
     points: Sequence[dict[str, Any]], anchor: str, test: str, metric: str, method: str, window
 ) -> dict[str, Any]:
-    """Bjontegaard differences, means over the pictures whose curves overlap.
+    """Bjontegaard differences, means over the images whose curves overlap.
 
     Returns "value", the BD-rate in per cent; "low" and "high", its interval of quality; "gain",
     the BD-metric, the difference at equal rates in the metric's own unit; "images", how many
@@ -101,7 +106,16 @@ def compare(
 def compare_means(
     anchor: dict[str, list], test: dict[str, list], metric: str, method: str, window, count: int
 ) -> dict[str, Any]:
-    """As `compare`, of two curves ("bpp" and the metric) that stand for `count` pictures."""
+    """As `compare`, for curves instead of points.
+
+    Args:
+      anchor: The curve of the anchor: "bpp" and the metric.
+      test: The other curve.
+      metric: Name of the metric.
+      method: Interpolation, as in `rate_distortion.bd_rate`.
+      window: (low, high) bits per pixel for the BD-rate, or None.
+      count: Number of images that the curves are means of.
+    """
     try:
         both = [(results["bpp"], results[metric]) for results in (anchor, test)]
         return _entry([_differences(*both, metric, method, window)], metric, count)
@@ -110,7 +124,7 @@ def compare_means(
 
 
 def _differences(anchor, test, metric: str, method: str, window) -> tuple[float, ...]:
-    """(BD-rate, its interval's ends, BD-metric), qualities turned so that more is better."""
+    """(BD-rate, the ends of its interval, BD-metric), with qualities negated if lower is better."""
     both = [_rising(*curve, metric) for curve in (anchor, test)]
     gain = bd_metric(*both, method, window).value
     return (*bd_rate(*both, method, window), gain)

@@ -1,10 +1,10 @@
-"""A two-alternative forced-choice study: which of two pictures of equal size in bytes is closer?
+"""A two-alternative forced-choice study: which of two images of equal bytes is closer?
 
     study = pairs(results["points"], seed=0)
     preference_server.serve(study, "results", "answers.csv", port=8000)
     for row in summary("answers.csv"): print(row)
 
-Every answer is appended to the CSV at once; an undone one stays there, followed by a line "undo".
+Every answer is appended to the CSV at once. An undone answer stays, followed by a line "undo".
 """
 
 from __future__ import annotations
@@ -33,9 +33,14 @@ Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
 class Pair(NamedTuple):
-    """Two decoded pictures of one image; `key` does not depend on their sides.
+    """Two decoded versions of one image.
 
-    left, right: points of the results. original: path of the original, relative like theirs.
+    Attributes:
+      key: Identity of the pair; it does not depend on the sides.
+      image: Name of the original.
+      left: A point of the results.
+      right: Another point.
+      original: Path of the original, relative like those of the points.
     """
 
     key: str
@@ -46,9 +51,16 @@ class Pair(NamedTuple):
 
 
 class Preference(NamedTuple):
-    """How often `first` was preferred to `second`, with a 95 % Wilson interval of the share.
+    """How often `first` was preferred to `second`.
 
-    share is None when every answer was skipped.
+    Attributes:
+      first: Name of a codec.
+      second: Name of another one.
+      answers: Number of answers that chose one of them.
+      skipped: Number of skipped answers.
+      share: Share of the answers for `first`; None when all were skipped.
+      low: Lower end of the share's 95 % Wilson interval.
+      high: Upper end.
     """
 
     first: str
@@ -68,14 +80,14 @@ def pairs(
 ) -> list[Pair]:
     """All pairs of two codecs at equal bytes on the same image, in random order.
 
-    Each point of a codec meets the point of the other that is nearest in bytes. Of every two
-    codecs each is on the left as often as on the right, within one.
+    Each point of a codec is paired with the other codec's point nearest in bytes. Every codec is on
+    the left as often as on the right, up to one.
 
     Args:
-      points: of results.json; those without a picture are left out.
-      seed: of the order and of the sides.
-      tolerance: the larger file may be larger by this share of the smaller.
-      originals: image name -> path; by default where `rdc eval` puts originals.
+      points: The points of results.json; those without a decoded image are ignored.
+      seed: Seed of the order and of the sides.
+      tolerance: The larger file may be larger by this share of the smaller one.
+      originals: Paths by name of the image; by default where `rdc eval` writes originals.
     """
     by_image: dict[str, dict[str, list[dict]]] = {}
     for point in points:
@@ -102,10 +114,9 @@ def pairs(
 
 
 def summary(path: str | Path) -> list[Preference]:
-    """The preferences in a CSV of answers, a row for every two codecs, by name.
+    """The preferences in a CSV of answers, one row per pair of codecs, sorted by name.
 
-    Raises:
-      RdcError: no such file, or it holds no answers of a study.
+    Raises RdcError when there is no such file or it contains no answers of a study.
     """
     if not Path(path).exists():
         raise RdcError(f"no answers: there is no file '{path}'")
@@ -123,7 +134,7 @@ def summary(path: str | Path) -> list[Preference]:
 
 
 def wilson(wins: int, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson, 1927), in [0,1]; (0,1) without answers."""
+    """The 95 % score interval of a share (Wilson, 1927), within [0,1]; (0,1) without answers."""
     if count == 0:
         return 0.0, 1.0
     share, weight = wins / count, Z * Z / count
@@ -133,7 +144,7 @@ def wilson(wins: int, count: int) -> tuple[float, float]:
 
 
 class Journal:
-    """The answers of one study, in a CSV that only grows. Its methods may be called by threads."""
+    """The answers of one study, in a CSV that only grows. Its methods are thread-safe."""
 
     def __init__(self, study: Sequence[Pair], path: Path):
         self._study, self._path, self._lock = study, path, threading.Lock()
@@ -143,12 +154,12 @@ class Journal:
         self._numbers = {pair.key: number for number, pair in enumerate(study)}
 
     def state(self) -> dict[str, Any]:
-        """How many pairs are answered, and the next one's number and key; None after the last."""
+        """The number of answered pairs, and the next pair's number and key; None after the last."""
         with self._lock:
             return self._state()
 
     def answer(self, key: Any, choice: Any) -> dict[str, Any]:
-        """Writes an answer to the pair that is asked now; others, such as repeats, are ignored."""
+        """Writes an answer to the current pair. Others, such as repeats, are ignored."""
         with self._lock:
             state = self._state()
             if choice in CHOICES and state["pair"] is not None and state["key"] == key:
@@ -157,7 +168,7 @@ class Journal:
             return self._state()
 
     def undo(self) -> dict[str, Any]:
-        """Takes the last answer back, if there is one."""
+        """Takes back the last answer, if there is one."""
         with self._lock:
             if self._done:
                 self._append(self._study[self._numbers[self._done[-1]]], "undo")
@@ -196,13 +207,13 @@ class Journal:
 
 
 def _key(image: str, a: dict[str, Any], b: dict[str, Any]) -> str:
-    """A name of a pair that is the same in every run, whichever side its points are on."""
+    """A pair's identity, the same in every run and for both orders of the sides."""
     sides = sorted(json.dumps([p["codec"], p.get("setting"), p["picture"]]) for p in (a, b))
     return hashlib.sha256(json.dumps([image, *sides]).encode("utf-8")).hexdigest()[:16]
 
 
 def _answers(path: Path) -> list[dict[str, str]]:
-    """The answers that stand, in order: without undone ones and without lines cut short."""
+    """The valid answers in order, without undone ones and without truncated lines."""
     try:
         lines = path.read_bytes().decode("utf-8", "replace").split("\n")
     except OSError as error:
@@ -210,9 +221,11 @@ def _answers(path: Path) -> list[dict[str, str]]:
     if lines == [""]:
         return []
     if lines[0].rstrip("\r") != ",".join(COLUMNS):
-        raise RdcError(f"'{path}' holds no answers of a study; name another file")
+        raise RdcError(f"'{path}' contains no answers of a study; name another file")
     rows: list[dict[str, str]] = []
-    for line in lines[1:]:  # one by one: an open quote at a cut must not swallow the next line
+    for line in lines[
+        1:
+    ]:  # one by one: an open quote in a truncated line must not swallow the next
         cells = next(csv.reader([line.rstrip("\r")]), [])
         if len(cells) != len(COLUMNS):
             continue
@@ -226,7 +239,7 @@ def _answers(path: Path) -> list[dict[str, str]]:
 
 
 def _csv_line(cells: Sequence[Any]) -> str:
-    """One line; line ends inside a cell become blanks."""
+    """One line; line ends inside a cell become spaces."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(
         " ".join(str(cell).replace("\0", "").splitlines()) for cell in cells

@@ -1,10 +1,10 @@
 """Bjontegaard differences between two rate-quality curves.
 
-BD-rate: the mean difference of log-rate at equal quality, as a percentage; negative when the
-test needs fewer bits. BD-metric: the mean difference of quality at equal log-rate. Source: G.
-Bjontegaard, VCEG-M33 (2001), a cubic through the points; JVET uses piecewise-cubic Hermite
-interpolation (pchip), the default here. Tools disagree when the method or the interval differ,
-so every result carries its interval.
+BD-rate is the mean difference of log-rate at equal quality, as a percentage. It is negative when
+the test needs fewer bits. BD-metric is the mean difference of quality at equal log-rate. Source: G.
+Bjontegaard, VCEG-M33 (2001), with a cubic through the points; JVET uses piecewise-cubic Hermite
+interpolation (pchip), the default here. Tools disagree when the method or the interval differs, so
+every result contains its interval.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ Curve = tuple[Sequence[float], Sequence[float]]
 
 
 class Difference(NamedTuple):
-    """A Bjontegaard difference and the interval it was averaged over.
+    """A Bjontegaard difference and the interval of its mean.
 
-    value: per cent for `bd_rate`, the metric's unit for `bd_metric`.
-    low, high: qualities for `bd_rate`, rates for `bd_metric`.
+    Attributes:
+      value: Per cent for `bd_rate`, the metric's unit for `bd_metric`.
+      low: Lower end of the interval: a quality for `bd_rate`, a rate for `bd_metric`.
+      high: Upper end.
     """
 
     value: float
@@ -45,15 +47,14 @@ def bd_rate(
     """Mean rate difference of `test` against `anchor` at equal quality, in per cent.
 
     Args:
-      anchor: rates and qualities of the reference codec.
-      test: rates and qualities of the codec that is judged.
+      anchor: Rates and qualities of the reference codec.
+      test: Rates and qualities of the codec to judge.
       method: 'pchip', 'cubic' (least-squares cubic) or 'akima'.
-      rate_window: narrows the interval to the qualities at which *both* curves have a rate
-        inside the window, so no rate outside it counts. A curve that ends inside the window
-        ends the interval there.
+      rate_window: Limits the interval to qualities at which *both* curves have a rate inside the
+        window. A curve that ends inside the window ends the interval there.
 
     Raises:
-      RdcError: the curves do not overlap, are not rising, or have too few points.
+      RdcError: The curves do not overlap, do not rise, or have too few points.
     """
     anchor_rates, anchor_qualities = _rising(anchor, method, "anchor")
     test_rates, test_qualities = _rising(test, method, "test")
@@ -81,7 +82,7 @@ def bd_metric(
 ) -> Difference:
     """Mean quality difference of `test` against `anchor` at equal log-rate, in quality units.
 
-    Arguments and errors as `bd_rate`; the window is an interval of rates here.
+    Arguments and errors are those of `bd_rate`; here the window is an interval of rates.
     """
     anchor_rates, anchor_qualities = _rising(anchor, method, "anchor")
     test_rates, test_qualities = _rising(test, method, "test")
@@ -98,10 +99,10 @@ def bd_metric(
 
 
 def monotone_part(rates: Sequence[float], qualities: Sequence[float]) -> Curve:
-    """The points that spend more bits for more quality, in order of rate.
+    """The points that buy more quality with more bits, in order of rate.
 
-    A point that costs at least as much as another and is no better is dropped. Real files of
-    one picture can hold such points at the ends of a codec's quality scale.
+    A point is dropped if another one costs no more and is at least as good. Real files of one image
+    can have such points at the ends of a codec's quality scale.
     """
     points = sorted(zip(rates, qualities, strict=True), key=lambda p: (p[0], -p[1]))
     kept: list[tuple[float, float]] = []
@@ -117,7 +118,7 @@ def _rising(curve: Curve, method: str, name: str) -> tuple[np.ndarray, np.ndarra
         raise RdcError(f"unknown method '{method}'; choose from {', '.join(METHODS)}")
     rates, qualities = (np.asarray(values, dtype=np.float64) for values in curve)
     if rates.shape != qualities.shape or rates.ndim != 1:
-        raise RdcError(f"{name} curve: as many rates as qualities are needed")
+        raise RdcError(f"{name} curve: the numbers of rates and qualities differ")
     if len(rates) < FEWEST_POINTS[method]:
         raise RdcError(f"{name} curve: {method} needs {FEWEST_POINTS[method]} points")
     if not (np.isfinite(rates).all() and np.isfinite(qualities).all() and (rates > 0).all()):

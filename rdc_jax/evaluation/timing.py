@@ -1,4 +1,4 @@
-"""Timing of a call, and the picture that timings are made with."""
+"""Timing of a call, and an image for timings."""
 
 import statistics
 import time
@@ -10,9 +10,9 @@ WIDTH, HEIGHT = 768, 512
 
 
 def synthetic_picture(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """uint8 [height,width,3]: grey 1/f noise, the spectrum of photographs, and a little colour.
+    """uint8 [height,width,3]: grey 1/f noise, as in photographs, with a little colour.
 
-    The same each time; about a photograph's bits at a codec's middle qualities.
+    It is the same each time and takes about as many bits as a photograph at middle qualities.
     """
     rng = np.random.default_rng(0)
     row = np.fft.fftfreq(height)[:, None] * height
@@ -25,7 +25,13 @@ def synthetic_picture(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
 
 
 def median_seconds(function: Callable, repeats: int, warm_up: int = 1) -> float:
-    """Median wall time of a call after `warm_up` calls that do not count."""
+    """Median wall time of a call.
+
+    Args:
+      function: The call, without arguments.
+      repeats: Number of timed calls.
+      warm_up: Number of calls before those, which are not timed.
+    """
     times = []
     for trial in range(warm_up + repeats):
         start = time.perf_counter()

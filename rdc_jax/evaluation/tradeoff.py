@@ -1,4 +1,4 @@
-"""The distortion-perception trade-off of one file: pictures and figures along the knob tau."""
+"""The distortion-perception trade-off of one file: images and metrics along tau."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rdc_jax.evaluation.metrics.distortion import psnr
 
 
 class Point(NamedTuple):
-    """A decoded picture uint8 [H,W,3] at tau, its PSNR (dB) and its perceptual distance."""
+    """A decode at tau: its PSNR in dB, its perceptual distance, and the image uint8 [H,W,3]."""
 
     tau: float
     psnr: float
     distance: float
-    picture: np.ndarray
+    image: np.ndarray
 
 
 def sweep(
@@ -26,24 +26,31 @@ def sweep(
     taus: Sequence[float],
     distance: Callable[[np.ndarray, np.ndarray], float],
 ) -> list[Point]:
-    """Decodes one file at each tau: decode(tau) -> uint8 [H,W,3]; distance(original, decoded)."""
+    """Decodes one file at each tau.
+
+    Args:
+      decode: tau -> uint8 [H,W,3].
+      original: uint8 [H,W,3].
+      taus: The values of tau.
+      distance: (original, decoded) -> perceptual distance.
+    """
     points = []
     for tau in taus:
-        picture = decode(tau)
-        figures = psnr(original, picture), distance(original, picture)
-        points.append(Point(float(tau), *figures, picture))
+        image = decode(tau)
+        figures = psnr(original, image), distance(original, image)
+        points.append(Point(float(tau), *figures, image))
     return points
 
 
 def is_monotone(points: Sequence[Point]) -> bool:
-    """Whether PSNR and distance both fall, or stay, as tau rises."""
+    """Whether neither PSNR nor distance increases with tau."""
     ordered = sorted(points, key=lambda point: point.tau)
     pairs = itertools.pairwise(ordered)
     return all(b.psnr <= a.psnr and b.distance <= a.distance for a, b in pairs)
 
 
 def busiest_window(original: np.ndarray, size: int) -> tuple[slice, slice]:
-    """The square of `size` pixels (or less) with the strongest median detail, for close-ups."""
+    """The square of at most `size` pixels with the highest median detail, for close-ups."""
     height, width = original.shape[:2]
     side = min(size, height, width)
     grey = original.astype(np.float32).mean(-1)

@@ -1,1 +1,1 @@
-"""What `rdc selftest` runs: pictures, settings, the process of one setting, and the matrix."""
+"""The work of `rdc selftest`: images, settings, the process of one setting, and the matrix."""

@@ -1,4 +1,4 @@
-"""What is coded in every setting: small pictures with the options that they are coded with."""
+"""The images that settings encode: small ones, each with its coding options."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from rdc_jax.images import read_image
 
 
 def corpus() -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
-    """Name -> (uint8 pixels [H,W,3] or [H,W], options of `Codec.encode`); the first is the least.
+    """Images by name, each as (uint8 pixels [H,W,3] or [H,W], options of `Codec.encode`).
 
-    Crops of the demo's photograph and synthetic pictures: odd sides, grey, a region of interest,
-    one pixel, noise at the best quality (escapes), the worst quality (silent elements), and tiles.
+    They are crops of the demo's photograph and synthetic images: odd sides, grey, a region of
+    interest, one pixel, noise at the best quality (escapes), the worst quality (skipped elements),
+    and tiles. The first one is the smallest.
     """
     photo = read_image(demo.FOLDER / "flower.png").pixels
     mask = read_image(demo.FOLDER / "flower_mask.png").pixels[..., 0] > 127

@@ -1,12 +1,13 @@
-"""`rdc selftest`: does a file decode to the same symbols here, whatever the settings?
+"""`rdc selftest`: does a file decode to the same symbols here with every setting?
 
-Each setting is a fresh process that decodes the same files: those of the reference that comes with
-the model, which other machines have decoded, and those that the first setting has just encoded.
-Decoding must give the same digests everywhere. Encoding runs networks in floating point, may
-differ, and is reported; but whatever a setting encodes must decode elsewhere to what it encoded.
+Each setting is a fresh process that decodes the same files: the reference files that come with the
+model, which other machines have decoded, and the files that the first setting has encoded. Decoding
+must give the same digests everywhere. Encoding runs networks in floating point and may differ; the
+report says so. But the file that a setting encodes must decode elsewhere to the encoded symbols.
 """
 
 import base64
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -26,20 +27,41 @@ from rdc_jax.selftest.corpus import corpus
 from rdc_jax.selftest.settings import Setting, on_the_cpu, settings
 from rdc_jax.selftest.worker import decoded_here
 
-REFERENCE = "selftest.json"  # in a model's folder, no part of its id
+REFERENCE = "selftest.json"  # in a model's folder, not part of its id
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "constriction", "onnxruntime", "pillow")
-QUICK_PICTURES = ("odd", "pixel", "region")
+QUICK_IMAGES = ("odd", "pixel", "region")
 TIMEOUT = 900.0
 
 
 class Row(NamedTuple):
-    """What one setting gave. difference: the first, None if there is none."""
+    """The result of one setting.
+
+    Attributes:
+      setting: Its name.
+      decoded: Number of decoded files.
+      difference: The first difference found, None if there is none.
+      encoding: How the encoded files compare with those of the first setting, as information.
+      seconds: Wall time.
+    """
 
     setting: str
-    decoded: int  # files
+    decoded: int
     difference: str | None
-    encoding: str  # what encoding gave, as information
+    encoding: str
     seconds: float
+
+
+@dataclasses.dataclass
+class _Corpus:
+    """The files that every setting decodes and the digests they must give, by name.
+
+    The first setting adds the files that it encodes.
+    """
+
+    files: dict[str, Path]
+    expected: dict[str, Any]
+    encoded: dict[str, Any] | None = None  # by the first setting
+    platforms: Sequence[str] = ()  # of the first setting
 
 
 def run(
@@ -48,73 +70,113 @@ def run(
     only: Sequence[str] | None = None,
     progress: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Any]:
-    """All settings, one after the other; a report ready for JSON.
+    """Runs the settings one after another.
 
-    only: names of settings instead of all, the first setting of all runs too. progress: is called
-    with each name. Raises RdcError when a model cannot be loaded or the first setting fails.
+    Args:
+      model: Name or folder of a model; None for the default model.
+      full: Whether to run all images and settings instead of the quick ones.
+      only: Names of settings to run after the first one, instead of all.
+      progress: Called with the name of every setting before it runs.
+
+    Returns:
+      The report, ready for JSON.
+
+    Raises:
+      RdcError: The model cannot be loaded, or the first setting fails.
     """
     folder = codec_model.find(model)
     loaded = codec_model.load(folder)
-    model_id = loaded.model_id.hex()
-    reference = read_reference(folder, model_id)
-    names = list(corpus()) if full else list(QUICK_PICTURES)
-    chosen = [s for s in settings() if full or s.quick]
+    reference = read_reference(folder, loaded.model_id.hex())
+    names = list(corpus()) if full else list(QUICK_IMAGES)
+    pending = [s for s in settings() if full or s.quick]
     if only is not None:
-        chosen = [s for s in settings() if s == settings()[0] or s.name in only]
+        pending = [s for s in settings() if s == settings()[0] or s.name in only]
     rows: list[Row] = []
-    platforms: list[str] = []
     with tempfile.TemporaryDirectory(prefix="rdc_selftest_") as scratch:
-        root = Path(scratch)
-        files = {}
-        for name, entry in reference.items():
-            files[f"reference {name}"] = root / f"reference_{name}.rdc"
-            files[f"reference {name}"].write_bytes(base64.b64decode(entry["file"]))
-        first, expected = None, {f"reference {k}": v["digests"] for k, v in reference.items()}
-        pending = list(chosen)
+        files = _unpack_reference(reference, Path(scratch))
+        expected = {f"reference {name}": entry["digests"] for name, entry in reference.items()}
+        known = _Corpus(files, expected)
         for number, setting in enumerate(pending):
             progress(setting.name)
-            started = time.perf_counter()
-            out = root / str(number)
-            encode = names if setting.encodes == "all" else names[: setting.encodes == "small"]
-            try:
-                found = start(folder, setting, files, encode, out)
-            except RdcError as error:
-                if first is None:
-                    raise
-                rows.append(Row(setting.name, 0, str(error), "", time.perf_counter() - started))
-                continue
-            if first is None:
-                first = found["encoded"]
-                files |= {name: out / f"{name}.rdc" for name in names}
-                expected |= decoded_here(loaded, {name: files[name] for name in names})
-                platforms = found["platforms"]
-                if platforms != ["cpu"]:
-                    pending.append(on_the_cpu())
-            difference = first_difference(expected, found["decoded"])
-            difference = difference or not_decoded(found["encoded"], loaded, out)
-            rows.append(
-                Row(
-                    setting.name,
-                    len(found["decoded"]),
-                    difference,
-                    compared_encoding(first, found["encoded"]),
-                    time.perf_counter() - started,
-                )
-            )
+            is_first = known.encoded is None
+            rows.append(_run_setting(setting, loaded, known, names, Path(scratch) / str(number)))
+            if is_first and known.platforms != ["cpu"]:
+                pending.append(on_the_cpu())
     return {
         "ok": all(row.difference is None for row in rows),
         "model": folder.name,
-        "model_id": model_id,
+        "model_id": loaded.model_id.hex(),
         "reference_files": len(reference),
         "rows": [row._asdict() for row in rows],
-        "versions": versions() | {"jax runs on": " ".join(platforms)},
+        "versions": versions() | {"jax runs on": " ".join(known.platforms)},
     }
+
+
+def _unpack_reference(reference: dict[str, Any], root: Path) -> dict[str, Path]:
+    """Writes the files of a reference; returns their paths by name."""
+    files = {}
+    for name, entry in reference.items():
+        files[f"reference {name}"] = root / f"reference_{name}.rdc"
+        files[f"reference {name}"].write_bytes(base64.b64decode(entry["file"]))
+    return files
+
+
+def _run_setting(
+    setting: Setting,
+    model: codec_model.Model,
+    known: _Corpus,
+    names: Sequence[str],
+    out: Path,
+) -> Row:
+    """Runs one setting in a process and compares its digests.
+
+    Args:
+      setting: The setting.
+      model: The model.
+      known: What files must decode to; the first setting adds its own files.
+      names: Images to encode.
+      out: Folder for the setting's files.
+
+    Raises:
+      RdcError: The first setting failed. The failure of another one becomes its row.
+    """
+    started = time.perf_counter()
+    encode = names if setting.encodes == "all" else names[: setting.encodes == "small"]
+    try:
+        found = start(model.path, setting, known.files, encode, out)
+    except RdcError as error:
+        if known.encoded is None:
+            raise
+        return Row(setting.name, 0, str(error), "", time.perf_counter() - started)
+    if known.encoded is None:
+        known.encoded, known.platforms = found["encoded"], found["platforms"]
+        known.files |= {name: out / f"{name}.rdc" for name in names}
+        known.expected |= decoded_here(model, {name: known.files[name] for name in names})
+    difference = first_difference(known.expected, found["decoded"])
+    difference = difference or not_decoded(found["encoded"], model, out)
+    encoding = compared_encoding(known.encoded, found["encoded"])
+    seconds = time.perf_counter() - started
+    return Row(setting.name, len(found["decoded"]), difference, encoding, seconds)
 
 
 def start(
     folder: Path, setting: Setting, files: dict[str, Path], encode: Sequence[str], out: Path
 ) -> dict[str, Any]:
-    """One setting in a fresh process. Raises RdcError with its last line when it fails."""
+    """Runs one setting in a fresh process.
+
+    Args:
+      folder: Folder of the model.
+      setting: The setting.
+      files: Files to decode, by name.
+      encode: Names of the images to encode.
+      out: Folder for the encoded files.
+
+    Returns:
+      The JSON that the worker prints.
+
+    Raises:
+      RdcError: The process failed; the message is the last line of its errors.
+    """
     out.mkdir(exist_ok=True)
     job = {
         "model": str(folder.resolve()),
@@ -141,16 +203,22 @@ def start(
 
 
 def not_decoded(encoded: dict[str, Any], model: codec_model.Model, out: Path) -> str | None:
-    """The first file of a setting that does not decode elsewhere to the symbols it was made of."""
+    """The first file that does not decode here to the symbols that the setting encoded.
+
+    Args:
+      encoded: Digests by name, of the setting.
+      model: The model.
+      out: The folder of the setting's files.
+    """
     found = decoded_here(model, {name: out / f"{name}.rdc" for name in encoded})
     for name, entry in encoded.items():
         if found[name]["symbols"] != entry["symbols"]:
-            return f"{name}: what this setting encodes decodes to other symbols elsewhere"
+            return f"{name}: the file of this setting decodes to other symbols elsewhere"
     return None
 
 
 def first_difference(expected: dict[str, Any], found: dict[str, Any]) -> str | None:
-    """Of digests, file by file and stage by stage; files that were not decoded do not count."""
+    """The first digest that differs, by file and stage; files that were not decoded are ignored."""
     for name, digests in found.items():
         for stage, value in digests.items():
             if value != expected[name][stage]:
@@ -159,7 +227,7 @@ def first_difference(expected: dict[str, Any], found: dict[str, Any]) -> str | N
 
 
 def compared_encoding(first: dict[str, Any], found: dict[str, Any]) -> str:
-    """How many files of a setting are those of the first setting, bit for bit."""
+    """How many files of a setting equal those of the first setting bit for bit."""
     if not found:
         return "-"
     same = sum(first[name]["file"] == entry["file"] for name, entry in found.items())
@@ -167,7 +235,7 @@ def compared_encoding(first: dict[str, Any], found: dict[str, Any]) -> str:
 
 
 def read_reference(folder: Path, model_id: str) -> dict[str, Any]:
-    """Files that came with the weights and their digests; none where they are of other weights."""
+    """Files that come with the weights, and their digests; empty if they are of other weights."""
     path = folder / REFERENCE
     if not path.is_file():
         return {}
@@ -177,10 +245,10 @@ def read_reference(folder: Path, model_id: str) -> dict[str, Any]:
 
 
 def write_reference(model: str | Path | None = None) -> Path:
-    """Makes the reference of a model anew, once for its weights; returns its path."""
+    """Writes the reference of a model, needed once for its weights; returns its path."""
     folder = codec_model.find(model)
     with tempfile.TemporaryDirectory() as scratch:
-        out, names = Path(scratch), [*QUICK_PICTURES, "noise", "grey", "tiles"]
+        out, names = Path(scratch), [*QUICK_IMAGES, "noise", "grey", "tiles"]
         start(folder, Setting("", {}), {}, names, out)
         files = {name: out / f"{name}.rdc" for name in names}
         found = decoded_here(codec_model.load(folder), files)
@@ -197,7 +265,7 @@ def write_reference(model: str | Path | None = None) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, of the packages that could matter, and of the machine."""
+    """Versions of Python and of the packages that could matter, and the machine."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
     found |= {"processor": platform.machine(), "cores": str(os.cpu_count())}
     for name in ("rdc_jax", *PACKAGES):

@@ -1,4 +1,4 @@
-"""The settings that must not change a symbol: environments of a fresh process."""
+"""The settings that must not change a symbol: environments of fresh processes."""
 
 import importlib.util
 import os
@@ -11,17 +11,25 @@ ONE_XLA_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_thread
 
 
 class Setting(NamedTuple):
-    """How a process is started, and what decodes: jax, numpy (no JAX at all), or onnxruntime."""
+    """How a process is started.
+
+    Attributes:
+      name: Name of the setting.
+      environment: Environment variables to set.
+      decoder: What decodes: "jax", "numpy" (without JAX) or "onnxruntime".
+      quick: Whether the quick test includes the setting.
+      encodes: What the setting encodes: "all", "small" (the first image) or "" (nothing).
+    """
 
     name: str
     environment: dict[str, str]
     decoder: str = "jax"
-    quick: bool = True  # is among those of the quick test
-    encodes: str = "all"  # all, small (the first picture), or nothing
+    quick: bool = True
+    encodes: str = "all"
 
 
 def settings() -> list[Setting]:
-    """The first is what the others are compared with."""
+    """All settings; the others are compared with the first."""
     many = str(max(3, os.cpu_count() or 1))
     found = [
         Setting("fresh process", {}),
@@ -50,13 +58,13 @@ def settings() -> list[Setting]:
 
 
 def numpy_kernels() -> list[str]:
-    """Names of the instruction sets that NumPy chooses kernels for when it starts."""
+    """Names of the instruction sets for which NumPy chooses kernels at start."""
     try:
         return list(np._core._multiarray_umath.__cpu_dispatch__)
-    except AttributeError:  # no public name has it
+    except AttributeError:  # there is no public name for this list
         return []
 
 
 def on_the_cpu() -> Setting:
-    """Beside the first setting, where JAX finds a GPU or TPU."""
+    """Compared with the first setting where JAX finds a GPU or TPU."""
     return Setting("networks on the CPU", {"JAX_PLATFORMS": "cpu"})

@@ -1,7 +1,8 @@
-"""The process that one setting runs in: `python -m rdc_jax.selftest.worker JOB.json`.
+"""The process that runs one setting: `python -m rdc_jax.selftest.worker JOB.json`.
 
-The job: {"model", "decoder", "decode": {name: path}, "encode": [names], "out": folder}. Prints one
-line of JSON: {"decoded": {name: digests}, "encoded": {name: digests}, "platforms": [..]}.
+JOB.json is {"model", "decoder", "decode": {name: path}, "encode": [names], "out": folder}. The
+process prints one line of JSON: {"decoded": {name: digests}, "encoded": {name: digests},
+"platforms": [..]}.
 """
 
 import hashlib
@@ -19,13 +20,14 @@ from rdc_jax.selftest.corpus import corpus
 
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Decodes and encodes what a job asks for; returns what is printed."""
     model = codec_model.load(job["model"])
     decode_latent, encode, platforms = _decoder(job["decoder"], model)
     files = {name: Path(path).read_bytes() for name, path in job["decode"].items()}
     encoded = {}
-    pictures = corpus() if job["encode"] else {}
+    images = corpus() if job["encode"] else {}
     for name in job["encode"]:
-        pixels, options = pictures[name]
+        pixels, options = images[name]
         data, report = encode(pixels, **options, return_report=True)
         (Path(job["out"]) / f"{name}.rdc").write_bytes(data)
         encoded[name] = {"symbols": report.symbol_hash, "file": hashlib.sha256(data).hexdigest()}
@@ -34,13 +36,13 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def decoded_here(model: codec_model.Model, files: dict[str, Path]) -> dict[str, Any]:
-    """Digests of files by this process, without JAX."""
+    """Digests of files as this process decodes them, without JAX."""
     decode_latent = _decoder("numpy", model)[0]
     return {name: digests(decode_latent, path.read_bytes()) for name, path in files.items()}
 
 
 def digests(decode_latent: Any, data: bytes) -> dict[str, str]:
-    """SHA-256 of the map, the symbols, and the exact values of a file's latent."""
+    """SHA-256 of a file's map, of its symbols, and of the exact means and values of its latent."""
     _, coded, known = decode_latent(data)
     return {
         "map": hashlib.sha256(np.ascontiguousarray(known.levels)).hexdigest(),

@@ -1,1 +1,1 @@
-"""Pages that this machine serves to its own browser: whom they answer, and how."""
+"""Pages that this machine serves to its own browser."""

@@ -1,7 +1,7 @@
-"""Which requests come from the own page of a server, and not from another site in the same browser.
+"""Tells requests of a server's own page from those of other sites in the same browser.
 
-A foreign page can send requests to 127.0.0.1, and by a name that it lets point there (DNS
-rebinding) even read the answers. Its requests carry its own name as Host or Origin.
+A foreign page can send requests to 127.0.0.1. With a name that points there (DNS rebinding) it can
+even read the answers. Its requests have its own name as Host or Origin.
 """
 
 import ipaddress
@@ -13,12 +13,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 def bracketed(host: str) -> str:
-    """A host as it stands in a URL."""
+    """A host as it is written in a URL."""
     return f"[{host}]" if ":" in host else host
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches that address."""
+    """Whether only this machine can reach that address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -26,11 +26,15 @@ def is_loopback(host: str) -> bool:
 
 
 def is_own(headers: Mapping[str, str], bound: str, port: int) -> bool:
-    """Whether a request names the address that is bound, and comes from its page if from any.
+    """Whether a request names the server's address and comes from its own page or from no page.
 
-    headers: of the request. bound: the address that was listened at. A server that listens
-    everywhere takes any numeric address and this machine's name: a foreign site has neither. A link
-    to the studio may be followed from anywhere.
+    A server that listens everywhere accepts any numeric address and this machine's name, because a
+    foreign site has neither. A link to the studio may be followed from anywhere.
+
+    Args:
+      headers: The headers of the request.
+      bound: The address that the server listens at.
+      port: Its port.
     """
     host, origin = (headers.get("Host") or "").lower(), headers.get("Origin")
     if origin is not None:
@@ -43,7 +47,7 @@ def is_own(headers: Mapping[str, str], bound: str, port: int) -> bool:
 
 def _names(host: str, bound: str, port: int) -> bool:
     name, _, number = host.rpartition(":")
-    if port == 80 and number != "80":  # browsers leave the usual port out
+    if port == 80 and number != "80":  # browsers omit the default port
         name, number = host, "80"
     if number != str(port):
         return False

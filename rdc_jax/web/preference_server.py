@@ -2,7 +2,7 @@
 
     serve(pairs(results["points"], seed=0), "results", "answers.csv", port=8000)
 
-The page does not know which codec is on which side, and shows pixels one for one.
+The page does not know which codec is on which side. It shows images pixel by pixel, unscaled.
 """
 
 from __future__ import annotations
@@ -30,7 +30,18 @@ def serve(
     port: int,
     announce: Callable[[str], None] = print,
 ) -> None:
-    """Asks the pairs on a page at http://127.0.0.1:port until Ctrl-C; see `make_server`."""
+    """Shows the pairs on a page at http://127.0.0.1:port until Ctrl-C.
+
+    Args:
+      study: The pairs, in order.
+      directory: The folder of `rdc eval`.
+      out_csv: The CSV that answers are appended to.
+      port: The port; 0 takes a free one.
+      announce: Receives the line with the address.
+
+    Raises:
+      RdcError: As `make_server`.
+    """
     serving.run(
         make_server(study, directory, out_csv, port),
         lambda address: announce(f"{address}  (Ctrl-C ends; answers: {out_csv})"),
@@ -40,16 +51,22 @@ def serve(
 def make_server(
     study: Sequence[Pair], directory: str | Path, out_csv: str | Path, port: int
 ) -> ThreadingHTTPServer:
-    """The server of a study, bound to 127.0.0.1 and not yet running; port 0 takes a free one.
+    """The server of a study, bound to 127.0.0.1 and not yet running.
 
-    Only the pictures of the study are served, by number, never by a path from a request.
+    It serves only the images of the study, by number, never by a path from a request.
+
+    Args:
+      study: The pairs, in order.
+      directory: The folder of `rdc eval`.
+      out_csv: The CSV that answers are appended to.
+      port: The port; 0 takes a free one.
 
     Raises:
-      RdcError: no pairs, a picture is missing or outside `directory`, the CSV is another kind of
-        file, or the port is taken.
+      RdcError: There are no pairs, an image is missing or outside `directory`, the CSV is another
+        kind of file, or the port is taken.
     """
     if not study:
-        raise RdcError("no two codecs have pictures at equal bytes; raise the tolerance")
+        raise RdcError("no two codecs have images at equal bytes; raise the tolerance")
     files = [_files(pair, Path(directory)) for pair in study]
     journal = Journal(study, Path(out_csv))
     page, policy = _page()
@@ -98,30 +115,30 @@ class _Handler(serving.Handler):
 
 
 def _files(pair: Pair, directory: Path) -> dict[str, Path]:
-    """The picture files of a pair by side; "original" only where there is one."""
+    """The image files of a pair by side; "original" only if it exists."""
     root = directory.resolve()
     paths = {"left": pair.left["picture"], "right": pair.right["picture"]}
     found = {}
     for side, path in (paths | {"original": pair.original}).items():
         file = (root / path).resolve()
         if not file.is_relative_to(root) or file.suffix.lower() not in formats.COMMON:
-            raise RdcError(f"'{path}' is no picture below '{directory}'; check the results file")
+            raise RdcError(f"'{path}' is not an image below '{directory}'; check the results file")
         if file.is_file():
             found[side] = file
         elif side != "original":
-            raise RdcError(f"there is no picture '{path}' in '{directory}'; run rdc eval again")
+            raise RdcError(f"there is no image '{path}' in '{directory}'; run rdc eval again")
     return found
 
 
 def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
-    except OSError as error:  # without the name, which would tell the codec
-        raise RdcError(f"a picture cannot be read ({error.strerror}); run rdc eval again") from None
+    except OSError as error:  # without the name, which would reveal the codec
+        raise RdcError(f"an image cannot be read ({error.strerror}); run rdc eval again") from None
 
 
 def _page() -> tuple[bytes, str]:
-    """The page and the policy that lets it run its own script and nothing else."""
+    """The page, and the policy that allows its own script and nothing else."""
     page = resources.files(__package__).joinpath("preference_page.html").read_text("utf-8")
     script = page.partition("<script>")[2].partition("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode()

@@ -1,4 +1,4 @@
-"""A server of one page on this machine, which answers that page and nobody else.
+"""A server of one page on this machine, which answers only that page.
 
 class Handler(serving.Handler):
     policy = "default-src 'none'; .."
@@ -20,19 +20,23 @@ from rdc_jax.errors import RdcError
 from rdc_jax.web import addresses
 
 JSON = "application/json"
-GONE = (ConnectionError, TimeoutError)  # what a client causes that went away
+GONE = (ConnectionError, TimeoutError)  # raised when a client has gone away
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request; `get` and `post` of a server's own class answer those of its own page.
+    """Handles one request; subclasses answer their own page in `get` and `post`.
 
-    policy: Content-Security-Policy of every answer. bound: the address that is listened at. What is
-    refused, and what raises an exception, is answered by {"error": line}.
+    Refused requests and exceptions are answered with {"error": line}.
+
+    Attributes:
+      policy: Content-Security-Policy of every answer.
+      bound: The address that the server listens at.
+      timeout: Seconds that a client may be silent.
     """
 
     policy: str
     bound: str
-    timeout = 60  # seconds that a client may be silent
+    timeout = 60
 
     def do_GET(self) -> None:
         self._if_own(self.get)
@@ -41,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         self._if_own(self.post)
 
     def _if_own(self, answer: Callable[[], None]) -> None:
-        """Answers the own page; what its user can mend in one line, a bug with a traceback here."""
+        """Answers only the own page: an RdcError in one line, a bug with a traceback here."""
         if not addresses.is_own(self.headers, self.bound, self.server.server_port):
             return self.fail(403, "only for the page of this server")
         try:
@@ -55,12 +59,12 @@ class Handler(BaseHTTPRequestHandler):
             return self.fail(500, f"this failed ({type(error).__name__}); see the terminal")
 
     def body(self, kind: str, limit: int) -> bytes | None:
-        """What was sent as this Content-Type, at most `limit` bytes; None if it was refused."""
-        if self.headers.get("Content-Type") != kind:  # a foreign form cannot send ours
+        """The body of this Content-Type with at most `limit` bytes; None if it was refused."""
+        if self.headers.get("Content-Type") != kind:  # a form of another site cannot send this type
             return self.fail(415, f"{self.path} takes {kind}")
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdecimal()):
-            return self.fail(411, "the request does not say how long it is")
+            return self.fail(411, "the request has no length")
         if len(length) > 12 or int(length) > limit:
             most = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit} bytes"
             return self.fail(413, f"the upload is larger than {most}")
@@ -68,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         return body if len(body) == int(length) else self.fail(400, "the request ended early")
 
     def json_body(self, limit: int) -> dict[str, Any] | None:
-        """The JSON object that was sent in at most `limit` bytes; None if it was refused."""
+        """The JSON object of at most `limit` bytes in the body; None if it was refused."""
         body = self.body(JSON, limit)
         if body is None:
             return None
@@ -76,17 +80,26 @@ class Handler(BaseHTTPRequestHandler):
             asked = json.loads(body)
         except (ValueError, RecursionError):
             asked = None
-        return asked if isinstance(asked, dict) else self.fail(400, "this is no JSON object")
+        return asked if isinstance(asked, dict) else self.fail(400, "this is not a JSON object")
 
     def fail(self, status: int, line: str) -> None:
+        """Answers with an error and closes the connection."""
         self.close_connection = True
         self.send(status, json.dumps({"error": line}).encode(), JSON)
 
     def send_json(self, content: dict[str, Any]) -> None:
+        """Answers with a JSON object."""
         self.send(200, json.dumps(content).encode(), JSON)
 
     def send(self, status: int, body: bytes, kind: str, **more: str) -> None:
-        """more: further headers, with _ for -."""
+        """Sends an answer.
+
+        Args:
+          status: HTTP status.
+          body: The body.
+          kind: Its Content-Type.
+          **more: Further headers, with _ for -.
+        """
         self.send_response(status)
         headers = {
             "Content-Type": kind,
@@ -105,14 +118,20 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: the terminal shows the address only."""
+        """Prints nothing: the terminal shows only the address."""
 
 
 def listen(handler: type[Handler], host: str, port: int, **fields: Any) -> ThreadingHTTPServer:
-    """The server, bound and not yet running; port 0 takes a free one.
+    """The server, bound and not yet running.
 
-    fields: attributes of the handler that belong to this server. Raises RdcError when the address
-    cannot be had.
+    Args:
+      handler: Class of the handler.
+      host: The address to listen at.
+      port: The port; 0 takes a free one.
+      **fields: Attributes of the handler for this server.
+
+    Raises:
+      RdcError: The address is not available.
     """
 
     class Server(ThreadingHTTPServer):
@@ -131,7 +150,7 @@ def listen(handler: type[Handler], host: str, port: int, **fields: Any) -> Threa
 
 
 def run(server: ThreadingHTTPServer, announce: Callable[[str], None]) -> None:
-    """Serves until Ctrl-C; announce gets the address of the page."""
+    """Serves until Ctrl-C; announce receives the address of the page."""
     with server:
         host = server.RequestHandlerClass.bound
         shown = "127.0.0.1" if host in addresses.WILDCARDS else host

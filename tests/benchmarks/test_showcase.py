@@ -30,7 +30,9 @@ class StandInCodec:
 def photo(monkeypatch, tmp_path):
     monkeypatch.setattr(rdc_jax, "load", lambda model: StandInCodec(), raising=False)
     monkeypatch.setattr(showcase.compilation_cache, "enable", lambda: None)
-    monkeypatch.setattr(detectors, "find", lambda pixels, detector="auto": Found(DETECTED, detector))
+    monkeypatch.setattr(
+        detectors, "find", lambda pixels, detector="auto": Found(DETECTED, detector)
+    )
     path = tmp_path / "photo.png"
     Image.fromarray(timing.synthetic_picture(300, 200)).save(path)
     return path

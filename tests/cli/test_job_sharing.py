@@ -43,7 +43,7 @@ def test_which_process_this_is(arguments, environment, expected):
         ((0, 0), {}, "must be 0 to"),
         ((None, None), {"RDC_PROCESS_INDEX": "1"}, "RDC_PROCESS_COUNT"),
         ((None, None), {"RDC_PROCESS_ID": "a", "RDC_NUM_PROCESSES": "2"}, "whole numbers"),
-        ((None, None), {"RDC_DISTRIBUTED": "auto"}, "knows SLURM only"),
+        ((None, None), {"RDC_DISTRIBUTED": "auto"}, "shares files only inside a SLURM job"),
     ],
 )
 def test_half_a_setting_is_refused(arguments, environment, words):
@@ -101,7 +101,7 @@ def test_a_run_that_ended_goes_on(folder, smoke_model, capsys):
     Path("out/a.rdc").write_bytes(kept[:-3])
     Path("out/e.rdc").unlink()
     assert main(["encode", "in", "-o", "out", "--resume", *model]) == 2
-    assert "out/a.rdc' exists and cannot be kept" in capsys.readouterr().err
+    assert "out/a.rdc' exists but is damaged" in capsys.readouterr().err
     assert Path("out/e.rdc").exists()  # the others are made
     assert main(["encode", "in", "-o", "out", "--resume", "-f", "-q", "9", *model]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -113,7 +113,7 @@ def test_a_run_that_ended_goes_on(folder, smoke_model, capsys):
     capsys.readouterr()
     assert main(["decode", "out", "-o", "pictures", "--resume", "--model", str(smoke_model)]) == 0
     text = capsys.readouterr().out
-    assert text.count("there already") == 4 and "pictures/b.png: 32 x 24" in text
+    assert text.count("exists already") == 4 and "pictures/b.png: 32 x 24" in text
 
 
 def test_outputs_are_looked_at_one_by_one_under_the_limit(folder, smoke_model, capsys, monkeypatch):

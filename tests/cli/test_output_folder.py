@@ -71,7 +71,9 @@ def test_a_model_is_replaced_by_force_and_whole(exported, smoke_model, tmp_path,
     assert codec_model.load(out).model_id == codec_model.load(smoke_model).model_id
 
     shutil.copytree(out, out / "fusion")
-    assert "fusion is a module of the model" in refused(capsys, *command, exported, out, "-f")
+    assert "fusion is a fusion module of the model" in refused(
+        capsys, *command, exported, out, "-f"
+    )
     assert not list(tmp_path.glob(".rdc-*"))
 
 

@@ -108,9 +108,9 @@ def test_without_images_curves_are_over_steps(tmp_path):
     ("text", "message"),
     [
         (None, "name the workdir of a training run"),
-        ("", "holds no scalars"),
-        ("no json\n", "holds no scalars"),
-        (line(1), "holds no scalars"),
+        ("", "has no scalars"),
+        ("no json\n", "has no scalars"),
+        (line(1), "has no scalars"),
     ],
 )
 def test_runs_without_metrics_are_refused(tmp_path, capsys, text, message):

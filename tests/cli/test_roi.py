@@ -77,7 +77,7 @@ def test_standard_output_has_the_map_alone(photo, smoke_model, capfdbinary, monk
     names = ["-"] if piped else [str(photo), "-o", "-"]
     assert main(["roi", *names, "--model", str(smoke_model)]) == 0
     output, error = capfdbinary.readouterr()
-    assert output.endswith(b"IEND\xaeB`\x82") and b"importance .5 or more" in error
+    assert output.endswith(b"IEND\xaeB`\x82") and b"importance 0.5 or more" in error
 
 
 def test_regions_join(photo, smoke_model, capsys, tmp_path):

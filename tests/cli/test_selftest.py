@@ -62,7 +62,7 @@ def test_settings_agree(copy):
     assert report["ok"] and report["reference_files"] == 3
     assert [row["setting"] for row in report["rows"]] == ["fresh process", *sorted_as_given()]
     for row in report["rows"][1:]:
-        assert row["decoded"] == 3 + len(matrix.QUICK_PICTURES) and row["difference"] is None
+        assert row["decoded"] == 3 + len(matrix.QUICK_IMAGES) and row["difference"] is None
     assert report["rows"][0]["encoding"] == "3 of 3 files the same"
 
 
@@ -113,7 +113,7 @@ def test_a_setting_that_cannot_start_is_a_difference(copy, monkeypatch):
 
 def test_the_pictures_have_what_they_are_for():
     pictures = corpus()
-    assert set(matrix.QUICK_PICTURES) <= set(pictures)
+    assert set(matrix.QUICK_IMAGES) <= set(pictures)
     assert pictures["pixel"][0].shape == (1, 1, 3) and pictures["grey"][0].ndim == 2
     assert "importance" in pictures["region"][1]
     strip, options = pictures["tiles"]

@@ -182,4 +182,4 @@ def test_an_interrupted_command_says_how_to_continue(monkeypatch, capsys):
 
     monkeypatch.setattr(preparation, "prepare", interrupted)
     assert run("a", "b") == 130
-    assert "same command goes on" in capsys.readouterr().err
+    assert "same command continues" in capsys.readouterr().err

@@ -140,7 +140,7 @@ def test_an_interrupted_run_continues(tmp_path, plain, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(kinds, "draw", interrupted)
         assert run(tmp_path / "out", "--count", 4, "--size", SMALL) == 130
-    assert "goes on with the missing images" in capsys.readouterr().err
+    assert "continues with the missing images" in capsys.readouterr().err
     assert len(list((tmp_path / "out").glob("*/*.png"))) == 2
     assert run(tmp_path / "out", "--count", 4, "--size", SMALL) == 0
     assert len(list((tmp_path / "out").glob("*/*.png"))) == 4

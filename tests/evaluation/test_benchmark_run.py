@@ -111,9 +111,9 @@ def test_a_second_run_measures_nothing_twice(photos, smoke_model, monkeypatch):
 def test_figures_of_other_settings_do_not_mix(photos, smoke_model, capsys):
     options = ("--codecs", "jpeg", "--metrics", "psnr-rgb")
     assert evaluate(photos, smoke_model, *options)[0] == 0
-    assert "left out" not in capsys.readouterr().err
+    assert "are removed" not in capsys.readouterr().err
     code, out = evaluate(photos, smoke_model, *options, "--masks", "center")
-    assert code == 0 and "18 figures of other" in capsys.readouterr().err
+    assert code == 0 and "18 results of other" in capsys.readouterr().err
     assert len(json.loads((out / "results.before.json").read_text())["points"]) == 18
     points = json.loads((out / "results.json").read_text())["points"]
     assert len(points) == 18 and all("roi/psnr-rgb" in point["metrics"] for point in points)

@@ -85,7 +85,7 @@ def test_curves_that_do_not_meet_are_refused():
         (([1, 2, 3, 3], [20, 21, 22, 23]), "must rise"),
         (([0, 1, 2, 3], [20, 21, 22, 23]), "positive"),
         (([1, 2, 3, 4], [20, 21, 22, np.inf]), "finite"),
-        (([1, 2, 3], [20, 21, 22, 23]), "as many"),
+        (([1, 2, 3], [20, 21, 22, 23]), "differ"),
         (([1], [20]), "needs 2 points"),
     ],
 )

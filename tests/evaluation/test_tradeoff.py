@@ -20,9 +20,9 @@ def test_sweep_measures_every_tau(rng):
     found = tradeoff.sweep(decode, original, [0.5, 1], lambda a, b: float(np.abs(a - b).max()))
     assert [point.tau for point in found] == [0.5, 1.0]
     for point in found:
-        np.testing.assert_array_equal(point.picture, decode(point.tau))
-        assert point.psnr == pytest.approx(psnr(original, point.picture))
-        assert point.distance == np.abs(original - point.picture).max()
+        np.testing.assert_array_equal(point.image, decode(point.tau))
+        assert point.psnr == pytest.approx(psnr(original, point.image))
+        assert point.distance == np.abs(original - point.image).max()
 
 
 @pytest.mark.parametrize(

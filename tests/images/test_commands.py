@@ -31,7 +31,7 @@ def test_commands_keep_alpha_and_metadata(photo, smoke_model, capsys):
     assert shown["icc"]["holds"] == "Display P3, nearly"
     assert shown["exif"]["payload_bytes"] == len(exif(1)) and "alpha" in shown
     assert main(["encode", str(photo), "-f", *map(str, model[1:])]) == 0
-    assert "of them alpha, icc, exif, xmp), " in capsys.readouterr().out
+    assert "of alpha, icc, exif, xmp), " in capsys.readouterr().out
     assert main(["info", str(coded)]) == 0
     assert "Display P3, nearly\n" in capsys.readouterr().out
     assert rdc(capsys, "decode", coded, "-o", out, *model)["alpha"]
@@ -106,7 +106,7 @@ def test_standard_output_in_any_format(photo, smoke_model, capfdbinary):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["encode", "PHOTO", "--metadata", "iptc"], "'iptc' is not all, none, or a list"),
+        (["encode", "PHOTO", "--metadata", "iptc"], "'iptc' is neither all nor none nor a list"),
         (["encode", "PHOTO", "--alpha", "white"], "invalid choice"),
         (["decode", "x.rdc", "--format", "gif"], "invalid choice"),
         (["decode", "x.rdc", "--format", "jpg", "-o", "x.png"], "not the name of a jpg file"),

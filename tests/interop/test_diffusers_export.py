@@ -203,7 +203,7 @@ def test_a_changed_export_is_refused(large, tmp_path, capsys):
     assert import_again(out, tmp_path / "more") == 2
     assert "lacks hyperprior" in error(capsys)
     assert import_again(out, tmp_path / "more", "--config", "configs/sd21.py") == 2
-    assert "brings its own settings" in error(capsys)
+    assert "has its own settings" in error(capsys)
 
 
 def test_existing_folders_are_kept(large, tmp_path, capsys):

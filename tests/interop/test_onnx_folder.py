@@ -61,7 +61,7 @@ def test_the_folder_is_complete(exporter, smoke_model, tmp_path, capsys):
 def test_graphs_without_weights_and_existing_folders(exporter, smoke_model, tmp_path, capsys):
     out = tmp_path / "onnx"
     assert export(smoke_model, out, "--without-weights") == 0
-    assert "go beside them, into MODEL/onnx" in capsys.readouterr().out
+    assert "put them into MODEL/onnx" in capsys.readouterr().out
     assert {path.name for path in out.iterdir()} == {"faithful.onnx", "manifest.json"}
     assert (out / "faithful.onnx").stat().st_size < 150_000
     before = {path: path.read_bytes() for path in out.iterdir()}

@@ -211,10 +211,10 @@ def test_what_cannot_be_a_study_is_refused(points, folder, tmp_path):
         preference_server.make_server([], folder, tmp_path / "new.csv", 0)
     for path in ("../outside.png", "/etc/passwd", "results.json"):
         bad = study[0]._replace(left=study[0].left | {"picture": path})
-        with pytest.raises(RdcError, match="is no picture below"):
+        with pytest.raises(RdcError, match="is not an image below"):
             preference_server.make_server([bad], folder, tmp_path / "new.csv", 0)
     gone = study[0]._replace(left=study[0].left | {"picture": "gone.png"})
-    with pytest.raises(RdcError, match="there is no picture"):
+    with pytest.raises(RdcError, match="there is no image"):
         preference_server.make_server([gone], folder, tmp_path / "new.csv", 0)
 
 

@@ -1,1 +1,1 @@
-"""The commands of `rdc`, one module each, with run(args) -> exit code."""
+"""The commands of `rdc`: one module each, with a function run(args) -> exit code."""

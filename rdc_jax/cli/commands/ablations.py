@@ -1,10 +1,10 @@
-"""`rdc eval ablations`: which parts of the method earn their place, with paired intervals.
+"""`rdc eval ablations`: what each part of the method contributes, with paired intervals.
 
     rdc eval ablations --config configs/tiny.py --data EVAL_PHOTOS init_from=tiny data.path=PHOTOS
 
-Small variants of a trained model are trained for the same number of steps in the same order, the
-control included, so that a difference is not one of training time. Then real files are compared
-picture by picture, each with a centred ellipse as its map:
+Small variants of a trained model, including a control, are trained for the same number of steps in
+the same order, so that no difference comes from training time. Then real files are compared image
+by image, each with a centred ellipse as its map:
 
     (a) entropy model not told the timestep      bytes at equal error, against the control
     (b) entropy model not told the importance    bytes at equal error, against the control
@@ -12,15 +12,15 @@ picture by picture, each with a centred ellipse as its map:
     (d) denoiser trained on Gaussian noise       PSNR of the same file, against uniform noise
         rounding around the mean, no dither      PSNR at equal bytes, against universal quantisation
     (e) clocks, 1 to 16 sampler steps            PSNR and LPIPS of the same file, against one step
-    (f) the module's tau                         PSNR and LPIPS of the same file, against tau 0
+    (f) the fusion module's tau                  PSNR and LPIPS of the same file, against tau 0
 
-Bytes at the same quality setting would not do for (a) and (b): an entropy model that thinks scales
-smaller leaves more elements unsent, which costs no bits but shows in the picture. Nor would the
-picture's error: the denoiser is told the prior and was trained with another one, which some
-pictures pay for with several dB, the control's among them. So the error is that of the best linear
-estimate of the latent, which no network makes. "At equal ..." is a Bjontegaard difference over the
-qualities, in dB and as BD-rate; of one picture the first is steadier, since where a curve is flat a
-little PSNR is worth many bytes.
+For (a) and (b), bytes at the same quality setting are not comparable: an entropy model with smaller
+scales skips more elements, which saves bits but shows in the image. The error of the image is not
+comparable either: the denoiser receives the prior and was trained with another one, which costs
+some images several dB, including those of the control. So the error is that of the best linear
+estimate of the latent, which needs no network. "At equal ..." is a Bjontegaard difference over the
+qualities, in dB and as BD-rate. For a single image the former is more stable, because where a curve
+is flat, a little PSNR is worth many bytes.
 """
 
 import dataclasses
@@ -37,20 +37,14 @@ import ml_collections
 import numpy as np
 from tqdm import tqdm
 
+from rdc_jax.cli import ablation_effects
 from rdc_jax.cli.commands.train import apply_override, load_config
 from rdc_jax.codec import compilation_cache
-from rdc_jax.diffusion.losses import PIXEL_RANGE
-from rdc_jax.entropy.entropy_model import STEP_BITS
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.metrics.distortion import psnr
-from rdc_jax.evaluation.rate_distortion import bd_metric, bd_rate, monotone_part
 from rdc_jax.evaluation.report.results import hardware, image_files, table
-from rdc_jax.images import atomic_write, read_image
-from rdc_jax.importance import shapes
+from rdc_jax.images import atomic_write
 from rdc_jax.model_folder import codec_model
 from rdc_jax.models import lpips, lpips_weights
-from rdc_jax.models.autoencoder import LATENT_GAIN
-from rdc_jax.models.hyperprior import silence_threshold
 
 VARIANTS = {
     "control": dict(stage="entropy"),
@@ -59,13 +53,11 @@ VARIANTS = {
     "uniform": dict(stage="diffusion"),
     "gaussian": dict(stage="diffusion", gaussian_noise=True),
 }
-STEPS = (1, 2, 4, 8, 16)
-TAUS = (0.25, 0.5, 0.75, 1.0)
 FINE_TUNING = dict(muon_learning_rate=1e-3, adam_learning_rate=3e-4, decay_fraction=0.5)
 
 
 class Effect(NamedTuple):
-    """A paired difference: its mean over pictures and the half-width of its 95 % interval."""
+    """A paired difference: the mean over images and the half-width of the 95 % interval."""
 
     what: str
     against: str
@@ -106,7 +98,17 @@ def run(args: Namespace) -> int:
 def variant(
     config: ml_collections.ConfigDict, name: str, settings: dict[str, Any], args: Namespace
 ) -> Path:
-    """Trains a variant, or finds it trained, or goes on with it; returns its model folder."""
+    """Trains a variant unless it is trained already.
+
+    Args:
+      config: Config of the trained model.
+      name: Name of the variant.
+      settings: Its entry in VARIANTS.
+      args: The arguments of the command.
+
+    Returns:
+      The variant's model folder.
+    """
     from rdc_jax.training import train
 
     config = config.copy_and_resolve_references()
@@ -117,7 +119,9 @@ def variant(
         config.training.total_steps = getattr(args, f"{config.stage}_steps")
         config.training.blind_to = settings.get("blind_to", "")
         config.training.gaussian_noise = settings.get("gaussian_noise", False)
-        config.training.update(reference="", judge_every=-1)  # minutes that nobody looks at
+        config.training.update(
+            reference="", judge_every=-1
+        )  # its results are not used and take minutes
     folder = Path(config.workdir) / "model"
     if (folder / "manifest.json").is_file():
         return folder
@@ -128,7 +132,14 @@ def variant(
 def measure(
     init_from: str, folders: dict[str, Path], pictures: list[Path], args: Namespace
 ) -> list[Effect]:
-    """All differences. What was measured of a picture is kept in DIR/measured.json."""
+    """All differences; the results of every image are kept in DIR/measured.json.
+
+    Args:
+      init_from: The trained model.
+      folders: Model folders of the variants by name.
+      pictures: The images.
+      args: The arguments of the command.
+    """
     from rdc_jax.codec import codec as codecs
 
     codec = {name: codecs.load(folder, fusion="none") for name, folder in folders.items()}
@@ -145,9 +156,11 @@ def measure(
     measured = json.loads(kept.read_text()) if kept.is_file() else {}
     if measured.get("setting") != setting:
         measured = {"setting": setting, "pictures": {}}
-    for path in tqdm(pictures, unit="picture"):
+    for path in tqdm(pictures, unit="image"):
         if path.name not in measured["pictures"]:
-            measured["pictures"][path.name] = measure_picture(codec, distance, path, args.qualities)
+            measured["pictures"][path.name] = ablation_effects.measure_image(
+                codec, distance, path, args.qualities
+            )
             atomic_write(kept, json.dumps(measured).encode(), overwrite=True)
     values: dict[str, list[float]] = {}
     for path in pictures:
@@ -156,105 +169,8 @@ def measure(
     return [Effect(*key.split(" | "), *paired(found), len(found)) for key, found in values.items()]
 
 
-def measure_picture(
-    codec: dict[str, Any], distance: Any, path: Path, qualities: list[float]
-) -> dict[str, float]:
-    """One picture's differences, means over the qualities, by "what | against | unit"."""
-    pixels = read_image(path).pixels
-    mask = shapes.centre(*pixels.shape[:2])
-    latent = codec["control"].analyse(pixels)  # every variant has the same autoencoder
-    curves: dict[str, list[tuple[int, float]]] = {}
-    one_timestep, gaussian = [], []
-    for quality in qualities:
-        files = {n: c.encode(pixels, quality=quality, importance=mask) for n, c in codec.items()}
-        shown = ("base", "rounding", "uniform", "gaussian")
-        error = {n: psnr(pixels, codec[n].decode(files[n], tau=0.0)) for n in shown}
-        for name in ("no timestep", "no importance", "control"):
-            error[name] = latent_psnr(codec[name], latent, files[name])
-        for name, data in files.items():
-            curves.setdefault(name, []).append((len(data), error[name]))
-        one = psnr(pixels, told_one_timestep(codec["base"], files["base"]))
-        one_timestep.append(one - error["base"])
-        gaussian.append(error["gaussian"] - error["uniform"])
-    found = {
-        "denoiser: one timestep | one per pixel | dB": float(np.mean(one_timestep)),
-        "denoiser: trained on Gaussian noise | uniform | dB": float(np.mean(gaussian)),
-    }
-    found |= at_equal_bytes(curves)
-    found |= sampled(codec["base"], distance, pixels, mask, qualities[len(qualities) // 2])
-    return found
-
-
-def at_equal_bytes(curves: dict[str, list[tuple[int, float]]]) -> dict[str, float]:
-    """Bjontegaard differences of (bytes, dB) curves; nothing for those that do not overlap."""
-    found = {}
-    for what, test, against, anchor in (
-        ("entropy model: no timestep", "no timestep", "told both", "control"),
-        ("entropy model: no importance", "no importance", "told both", "control"),
-        ("quantiser: rounding", "rounding", "universal", "base"),
-    ):
-        try:
-            pair = [monotone_part(*zip(*curves[name], strict=True)) for name in (anchor, test)]
-            found[f"{what} | {against} | dB at equal bytes"] = bd_metric(*pair).value
-            found[f"{what} | {against} | % BD-rate"] = bd_rate(*pair).value
-        except RdcError:  # no overlap, or too few qualities: fewer pictures, the table says so
-            pass
-    return found
-
-
-def latent_psnr(coder: Any, latent: np.ndarray, data: bytes) -> float:
-    """dB of the best linear estimate of a latent [h,w,C] from a file, as if of pixels.
-
-    The autoencoder is nearly orthonormal, so a latent's squared error is about the picture's.
-    """
-    _, coded, conditions = coder.decode_latent(data)
-    entropy, levels = coder.entropy, conditions.levels[: conditions.height, : conditions.width]
-    step = entropy.step_fixed[conditions.timesteps][levels] * (entropy.latent_unit / 2**STEP_BITS)
-    ratio = coded.scale / step
-    weight = 1.0 / (1.0 + 1.0 / (12.0 * ratio**2))
-    weight[np.log2(ratio) < silence_threshold(entropy.skipped_scales)] = 0.0
-    estimate = coded.mean + weight * (coded.yhat - coded.mean)
-    square = float(np.mean(np.square(estimate - latent))) * latent.shape[-1]
-    factor = PIXEL_RANGE / (LATENT_GAIN * coder.model.downsampling)
-    return 10.0 * math.log10(255.0**2 / (square * factor**2))
-
-
-def told_one_timestep(base: Any, data: bytes) -> np.ndarray:
-    """The faithful picture of a denoiser that takes the mean timestep of the map for all of it."""
-    header, coded, conditions = base.decode_latent(data)
-    inside = conditions.levels[: conditions.height, : conditions.width]
-    mean = round(float(np.mean(conditions.timesteps[inside])))
-    timesteps = np.full_like(conditions.timesteps, mean)
-    conditions = dataclasses.replace(conditions, timesteps=timesteps)
-    return base.reconstruct(header, coded, conditions, tau=0.0)
-
-
-def sampled(
-    base: Any, distance: Any, pixels: np.ndarray, mask: np.ndarray, quality: float
-) -> dict[str, float]:
-    """(e) and (f), at one quality: differences to one step, and to tau 0."""
-    data = base.encode(pixels, quality=quality, importance=mask)
-    module, first = base.module, base.decode(data, tau=0.0)
-    start = psnr(pixels, first), distance(pixels, first)
-    found: dict[str, float] = {}
-
-    def compare(what: str, against: str, picture: np.ndarray) -> None:
-        found[f"{what} | {against} | dB"] = psnr(pixels, picture) - start[0]
-        found[f"{what} | {against} | LPIPS"] = distance(pixels, picture) - start[1]
-
-    base.module = None  # the base's own sampler
-    for clock in ("proportional", "clamped"):
-        for steps in STEPS[1:]:
-            picture = base.decode(data, tau=1.0, steps=steps, clock=clock)
-            compare(f"sampler: {steps} steps, {clock}", "one step", picture)
-    base.module = module
-    for tau in TAUS if module is not None else ():
-        compare(f"module: tau {tau:g}", "tau 0", base.decode(data, tau=tau))
-    return found
-
-
 def paired(values: list[float]) -> tuple[float, float]:
-    """Mean, and half-width of Student's 95 % interval; infinite for fewer than two values."""
+    """Mean and half-width of Student's 95 % interval, infinite for fewer than two values."""
     from scipy import stats
 
     if len(values) < 2:
@@ -264,10 +180,10 @@ def paired(values: list[float]) -> tuple[float, float]:
 
 
 def report(effects: list[Effect]) -> str:
-    """A table; the last column says whether the interval excludes zero."""
+    """The effects as a table; the last column says whether the interval excludes zero."""
     rows = [
         (e.what, e.against, f"{e.mean:+.3g} {e.unit}", f"{e.interval:.2g}", e.pictures,
          "yes" if abs(e.mean) > e.interval else "no")
         for e in effects
     ]  # fmt: skip
-    return table(("variant", "against", "difference", "+-", "pictures", "clear"), rows)
+    return table(("variant", "against", "difference", "+-", "images", "clear"), rows)

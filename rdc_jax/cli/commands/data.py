@@ -15,6 +15,7 @@ def run(args: Namespace) -> int:
 
 
 def prepare(args: Namespace) -> int:
+    """`rdc data prepare`."""
     if args.quality is not None and args.max_side is None:
         raise RdcError("--quality needs --max-side: images that keep their size keep their bytes")
     try:
@@ -28,7 +29,10 @@ def prepare(args: Namespace) -> int:
             masks=args.masks,
         )
     except KeyboardInterrupt:
-        print("rdc: interrupted; the same command goes on with the missing shards", file=sys.stderr)
+        print(
+            "rdc: interrupted; the same command continues with the missing shards",
+            file=sys.stderr,
+        )
         return 130
     text = f"{args.out}: {manifest['images']} images"
     if args.masks is not None:
@@ -41,12 +45,16 @@ def prepare(args: Namespace) -> int:
 
 
 def synthesize(args: Namespace) -> int:
+    """`rdc data synthesize`."""
     try:
         manifest = drawing.synthesize(
             args.out, args.count, seed=args.seed, size=args.size, fonts=args.fonts
         )
     except KeyboardInterrupt:
-        print("rdc: interrupted; the same command goes on with the missing images", file=sys.stderr)
+        print(
+            "rdc: interrupted; the same command continues with the missing images",
+            file=sys.stderr,
+        )
         return 130
     kinds = Counter(file["kind"] for file in manifest["files"])
     parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))

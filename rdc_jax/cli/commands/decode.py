@@ -1,6 +1,7 @@
-"""`rdc decode`: .rdc files -> pictures."""
+"""`rdc decode`: .rdc files -> images."""
 
 import contextlib
+import dataclasses
 import os
 import sys
 import time
@@ -15,7 +16,8 @@ from PIL import Image
 from rdc_jax.bitstream import container
 from rdc_jax.bitstream.container import TAU_UNITS
 from rdc_jax.cli.backends import XLA, Backends
-from rdc_jax.cli.jobs import CODED, STREAM, Job, LazyCodec, plan, read_bytes, run_all
+from rdc_jax.cli.jobs import CODED, STREAM, Job, plan, read_bytes, run_all
+from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.decoding import opened_file
 from rdc_jax.errors import RdcError
@@ -23,25 +25,25 @@ from rdc_jax.images import LoadedImage, atomic_write, formats, image_bytes, read
 
 
 def run(args: Namespace) -> int:
-    part = "_crop" if args.crop else ""  # of a picture's own name there may be the whole
+    part = "_crop" if args.crop else ""  # the image's own name may belong to the whole image
     jobs = plan(args, CODED, f"{part}.{args.format or 'png'}")
     for job in jobs:
         extension_of(job.target, args.format)
     crop = parse_crop(args.crop)
     if args.symbol_hash and (crop or args.resilient):
-        raise RdcError("--symbol-hash is of a whole file; leave out --crop and --resilient")
-    model, tau = LazyCodec(args.model, args.fusion), parse_tau(args.tau)
-    backends = Backends(args.backend, model)
+        raise RdcError("--symbol-hash describes a whole file; omit --crop and --resilient")
+    model = LazyCodec(args.model, args.fusion)
+    request = Request(args, model, Backends(args.backend, model), parse_tau(args.tau), crop)
     return run_all(
         jobs,
         args,
-        lambda job: decode_file(job, args, model, backends, tau, crop),
+        lambda job: decode_file(job, request),
         describe_at_length if args.verbose else describe,
     )
 
 
 def parse_tau(text: str | None) -> float | np.ndarray | str | None:
-    """What --tau says: a number in 0..1, "roi", or the luma of a picture, uint8 [H,W]."""
+    """The value of --tau: a number in 0..1, "roi", or the luma of an image, uint8 [H,W]."""
     if text is None or text == "roi":
         return text
     try:
@@ -50,8 +52,8 @@ def parse_tau(text: str | None) -> float | np.ndarray | str | None:
         if text != STREAM and not os.path.exists(text):
             meant = "; did you mean --tau roi?" if text.lower() == "roi" else ""
             raise RdcError(
-                f"--tau {text} is not a number from 0 to 1, not roi, and no picture of that name "
-                f"exists{meant}"
+                f"--tau {text} is neither a number from 0 to 1 nor roi, and there is no image of "
+                f"that name{meant}"
             ) from None
         pixels = read_image(text, background=0).pixels
         return np.asarray(Image.fromarray(pixels).convert("L"))
@@ -61,7 +63,7 @@ def parse_tau(text: str | None) -> float | np.ndarray | str | None:
 
 
 def parse_crop(text: str | None) -> opened_file.Crop | None:
-    """What --crop says: X,Y,W,H in pixels."""
+    """The value of --crop: X,Y,W,H in pixels."""
     if text is None:
         return None
     try:
@@ -73,7 +75,7 @@ def parse_crop(text: str | None) -> opened_file.Crop | None:
 
 @contextlib.contextmanager
 def opened(source: str, crop: opened_file.Crop | None) -> Iterator[bytes | BinaryIO]:
-    """A file's bytes; for a crop the open file, of which a part will do."""
+    """A file's bytes; for a crop the open file, of which only a part is read."""
     if source == STREAM or crop is None:
         yield read_bytes(source)
         return
@@ -88,63 +90,67 @@ def opened(source: str, crop: opened_file.Crop | None) -> Iterator[bytes | Binar
 def reported_tau(
     text: str | None, tau: float | np.ndarray | str | None, header: container.Header
 ) -> float | str:
-    """The number that was used, or how a map of them was named."""
+    """The tau of the report: the number used, or for a map its name on the command line.
+
+    Args:
+      text: The value of --tau.
+      tau: The same, parsed.
+      header: The file's header, which has the default.
+    """
     if text is None:
         return header.default_tau / TAU_UNITS
     return tau if isinstance(tau, float) else text
 
 
-def decode_file(
-    job: Job,
-    args: Namespace,
-    model: LazyCodec,
-    backends: Backends,
-    tau: float | np.ndarray | str | None,
-    crop: opened_file.Crop | None = None,
-) -> dict[str, Any]:
-    """Decodes one file; returns the figures to print."""
-    with opened(job.source, crop) as data:
-        return _decode(job, data, args, model, backends, tau, crop)
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What every file of one call is decoded with.
+
+    Attributes:
+      args: The arguments of the command.
+      model: The model.
+      backends: The choice of a back end.
+      tau: A number in 0..1, "roi", the luma of an image, or None for what the file suggests.
+      crop: The rectangle to decode, or None for the whole image.
+    """
+
+    args: Namespace
+    model: LazyCodec
+    backends: Backends
+    tau: float | np.ndarray | str | None
+    crop: opened_file.Crop | None = None
 
 
-def _decode(job, data, args, model, backends, tau, crop) -> dict[str, Any]:
+def decode_file(job: Job, request: Request) -> dict[str, Any]:
+    """Decodes one file and writes the image; returns the report to print."""
+    with opened(job.source, request.crop) as data:
+        return _decode(job, data, request)
+
+
+def _decode(job: Job, data: bytes | BinaryIO, request: Request) -> dict[str, Any]:
+    args, model = request.args, request.model
+    damaged: list[Any] = []
     max_pixels = args.max_pixels or container.DEFAULT_MAX_PIXELS
-    damaged = []
-    how = opened_file.ReadOptions(max_pixels, crop, args.resilient, damaged.append)
-    # Damage shows before JAX starts.
+    how = opened_file.ReadOptions(max_pixels, request.crop, args.resilient, damaged.append)
+    # Damage is reported before JAX starts.
     file = opened_file.open_file(data, model.model, how)
-    parts = parts_of(file.reader, metadata=args.metadata, crop=crop)
+    parts = parts_of(file.reader, metadata=args.metadata, crop=request.crop)
     header = file.header
-    backend = backends.choose(header, args.steps, tau)
+    backend = request.backends.choose(header, args.steps, request.tau)
     if backend == XLA:
         codec = model.codec
     else:
-        codec = backends.onnx
+        codec = request.backends.onnx
     started = time.perf_counter()
     pixels = codec.decode_opened(
-        file, steps=args.steps, tau=tau, clock=args.clock, progress=not args.quiet
+        file, steps=args.steps, tau=request.tau, clock=args.clock, progress=not args.quiet
     )
     seconds = time.perf_counter() - started
-    if file.reader.lost_sections is not None:
-        print(
-            f"rdc: warning: '{job.source}' ends early: {file.reader.lost_sections} sections, such "
-            "as alpha or a profile, are lost",
-            file=sys.stderr,
-        )
-    for tile in damaged:
-        print(f"rdc: warning: '{job.source}': {tile} and was filled in", file=sys.stderr)
+    for message in warnings(job.source, file, damaged):
+        print(f"rdc: warning: {message}", file=sys.stderr)
     steps = args.steps or header.default_steps
-    if tau is not None and model.module is None and steps == 1 and not args.quiet:
-        print(
-            f"rdc: note: --tau has no effect on '{job.source}': the model has no fusion module, "
-            "and one sampler step invents nothing",
-            file=sys.stderr,
-        )
-    if isinstance(tau, str) and header.num_levels == 1 and not args.quiet:
-        print(
-            f"rdc: note: '{job.source}' has no importance map, so --tau roi keeps nothing faithful",
-            file=sys.stderr,
-        )
+    for message in () if args.quiet else notes_on_tau(job.source, header, steps, request):
+        print(f"rdc: note: {message}", file=sys.stderr)
     report = {
         "input": job.source,
         "output": job.target,
@@ -154,45 +160,100 @@ def _decode(job, data, args, model, backends, tau, crop) -> dict[str, Any]:
         "alpha": parts["alpha"] is not None,
         "bytes": file.reader.size,
         "steps": steps,
-        "tau": reported_tau(args.tau, tau, header),
+        "tau": reported_tau(args.tau, request.tau, header),
         "clock": args.clock,
         "backend": backend,
         "model": model.model.name,
         "model_id": model.model.model_id.hex(),
         "seconds": seconds,
     }
-    if crop:
-        report["crop"] = crop
+    if request.crop:
+        report["crop"] = request.crop
     if args.resilient:
         report["damaged_tiles"] = [tile._asdict() for tile in damaged]
         report["lost_sections"] = file.reader.lost_sections or 0
     if args.symbol_hash:
         report["symbol_hash"] = file.latent(codec.entropy).symbol_hash
-    if parts["alpha"] is not None:  # what the networks invented where nobody sees it is dear
-        pixels = transparency.filled(pixels, parts["alpha"])
-    picture = LoadedImage(pixels=pixels, **parts)
-    encoded, notes = image_bytes(picture, extension_of(job.target, args.format))
-    atomic_write(job.target, encoded, overwrite=args.force)
-    for note in () if args.quiet else notes:
-        print(f"rdc: note: '{job.target}': {note}", file=sys.stderr)
+    write(job.target, pixels, parts, args)
     return report
 
 
-def extension_of(target: str, wanted: str | None) -> str:
-    """The format of an output as a file's ending, ".png". Raises RdcError where it is unclear.
+def write(target: str, pixels: np.ndarray, parts: dict[str, Any], args: Namespace) -> None:
+    """Writes a decoded image.
 
-    wanted: the word of --format.
+    Args:
+      target: Path of the output, or "-".
+      pixels: uint8 [h,w,3].
+      parts: Alpha, grey and metadata, of `metadata_sections.parts_of`.
+      args: The arguments of the command.
+    """
+    if parts["alpha"] is not None:  # invented texture under transparent pixels only costs bytes
+        pixels = transparency.filled(pixels, parts["alpha"])
+    image = LoadedImage(pixels=pixels, **parts)
+    encoded, notes = image_bytes(image, extension_of(target, args.format))
+    atomic_write(target, encoded, overwrite=args.force)
+    for note in () if args.quiet else notes:
+        print(f"rdc: note: '{target}': {note}", file=sys.stderr)
+
+
+def warnings(source: str, file: opened_file.OpenFile, damaged: list[Any]) -> list[str]:
+    """One line for each kind of damage that was filled in.
+
+    Args:
+      source: Name of the file.
+      file: The open file.
+      damaged: Its damaged tiles.
+    """
+    lost = file.reader.lost_sections
+    found = []
+    if lost is not None:
+        found.append(
+            f"'{source}' ends early: {lost} sections, such as alpha or a profile, are lost"
+        )
+    return found + [f"'{source}': {tile} and was filled in" for tile in damaged]
+
+
+def notes_on_tau(
+    source: str, header: container.Header, steps: int, request: Request
+) -> Iterator[str]:
+    """Why --tau has no effect, or less than expected.
+
+    Args:
+      source: Name of the file.
+      header: Its header.
+      steps: Sampler steps of the decode.
+      request: What the file is decoded with.
+    """
+    tau = request.tau
+    if tau is not None and request.model.module is None and steps == 1:
+        yield (
+            f"--tau has no effect on '{source}': the model has no fusion module, and one sampler "
+            "step invents nothing"
+        )
+    if isinstance(tau, str) and header.num_levels == 1:
+        yield f"'{source}' has no importance map, so --tau roi keeps nothing faithful"
+
+
+def extension_of(target: str, wanted: str | None) -> str:
+    """The format of an output as a file extension such as ".png".
+
+    Raises RdcError when the format is unclear.
+
+    Args:
+      target: Path of the output, or "-".
+      wanted: The value of --format.
     """
     suffix = Path(target).suffix
     if target == STREAM or (wanted and not suffix):
         suffix = f".{wanted or 'png'}"
     found = formats.of_extension(suffix, target)
     if wanted and formats.of_extension(f".{wanted}") != found:
-        raise RdcError(f"'{target}' is not the name of a {wanted} file; drop --format or rename it")
+        raise RdcError(f"'{target}' is not the name of a {wanted} file; omit --format or rename it")
     return suffix
 
 
 def describe(report: dict[str, Any]) -> str:
+    """A report as one line, with the symbol hash on a second line."""
     text = (
         f"{report['input']} -> {report['output']}: {report['width']} x {report['height']} pixels, "
         f"{report['steps']} step{'s' * (report['steps'] > 1)}, {report['seconds']:.2f} s"
@@ -201,6 +262,7 @@ def describe(report: dict[str, Any]) -> str:
 
 
 def describe_at_length(report: dict[str, Any]) -> str:
+    """A report as several lines, for --verbose."""
     colour = "grey" if report["grey"] else "RGB"
     colour += " with alpha" if report["alpha"] else ""
     return (

@@ -1,4 +1,4 @@
-"""`rdc demo`: the codec on a photograph that comes with the package."""
+"""`rdc demo`: runs the codec on a photograph that comes with the package."""
 
 from argparse import Namespace
 

@@ -1,4 +1,4 @@
-"""`rdc encode`: pictures -> .rdc files."""
+"""`rdc encode`: images -> .rdc files."""
 
 import sys
 import time
@@ -6,37 +6,42 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from rdc_jax.cli import large_pieces, region_flags
-from rdc_jax.cli.jobs import Job, LazyCodec, plan, run_all
+import numpy as np
+
+from rdc_jax.bitstream.container import DEFAULT_MAX_PIXELS
+from rdc_jax.cli import region_masks
+from rdc_jax.cli.jobs import Job, plan, run_all
+from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.codec.metadata_sections import extras_of
 from rdc_jax.codec.rate_control import NEAR
+from rdc_jax.decoding.opened_file import PIECE_SHARE
 from rdc_jax.errors import RdcError
-from rdc_jax.images import atomic_write, read_image
+from rdc_jax.images import LoadedImage, atomic_write, read_image
 from rdc_jax.images.formats import ALL_METADATA, IMAGE_EXTENSIONS
 from rdc_jax.images.screen_content import looks_drawn
 from rdc_jax.importance.shapes import Shape
 
 DRAWN = (
-    "looks like a drawing or a screenshot, and the models know photographs: look at the result; "
-    "lossless WebP or PNG may be sharper and smaller"
+    "looks like a drawing or a screenshot, but the models were trained on photographs: check the "
+    "result; lossless WebP or PNG may be sharper and smaller"
 )
 
 
 def run(args: Namespace) -> int:
-    shapes = region_flags.shapes_of(args)
+    shapes = region_masks.shapes_of(args)
     if args.roi_gain is not None and not (shapes or args.roi):
-        raise RdcError("--roi-gain has no region to work on; give --roi or --roi-box too")
+        raise RdcError("--roi-gain needs a region; give --roi or --roi-box too")
     if args.roi_only and not (shapes or args.roi):
-        raise RdcError("--roi-only has no region to work on; give --roi or --roi-box too")
+        raise RdcError("--roi-only needs a region; give --roi or --roi-box too")
     if args.roi_only and args.roi_gain is not None:
         raise RdcError("--roi-only and --roi-gain exclude each other; give one of them")
     targets = (args.target_bpp, args.target_size, args.target_quality)
     if args.best_effort and all(target is None for target in targets):
-        raise RdcError("--best-effort has no target; give --target-size or another one too")
+        raise RdcError("--best-effort needs a target; give --target-size or another one too")
     jobs = plan(args, IMAGE_EXTENSIONS, ".rdc")
     for job in jobs:
         if Path(job.target).suffix.lower() in IMAGE_EXTENSIONS:
-            raise RdcError(f"'{job.target}' is the name of a picture; end it in .rdc")
+            raise RdcError(f"'{job.target}' is the name of an image; end it in .rdc")
     model = LazyCodec(args.model)
     wish = None
     if args.target_quality is not None:
@@ -58,18 +63,95 @@ def encode_file(
     model: LazyCodec,
     wish: Any = None,
 ) -> dict[str, Any]:
-    """Encodes one picture; returns the figures to print. wish: a `quality_target.Target`."""
-    picture = read_image(job.source, keep_alpha=args.alpha != "drop")
-    extras = extras_of(picture, metadata=args.metadata, alpha=args.alpha)
-    height, width = picture.pixels.shape[:2]
-    region = region_flags.region_of(args.roi, shapes, picture.pixels, picture.alpha)
-    options = {
-        "importance": region.mask,
+    """Encodes one image.
+
+    Args:
+      job: The image and its file.
+      args: The arguments of the command.
+      shapes: Regions given by numbers (`region_masks.shapes_of`).
+      model: The model.
+      wish: The `quality_target.Target` of --target-quality, if any.
+
+    Returns:
+      The report to print.
+    """
+    image = read_image(job.source, keep_alpha=args.alpha != "drop")
+    height, width = image.pixels.shape[:2]
+    region = region_masks.region_of(args.roi, shapes, image.pixels, image.alpha)
+    options = coding_options(args, image, region.mask)
+    codec = model.codec
+    started = time.perf_counter()
+    data, report, reached = encode_pixels(codec, image.pixels, args, wish, options)
+    seconds = time.perf_counter() - started
+    atomic_write(job.target, data, overwrite=args.force)
+    drawn = looks_drawn(image.pixels)
+    target = target_note(args, report, height * width, wish, reached)
+    for note in (target, DRAWN if drawn else "", pieces_note(height, width, args.tile)):
+        if note and not args.quiet:
+            print(f"rdc: note: '{job.source}' {note}", file=sys.stderr)
+    return {
+        "input": job.source,
+        "output": job.target,
+        "width": width,
+        "height": height,
+        "grey": image.grey,
+        "alpha": image.alpha is not None,
+        "looks_drawn": drawn,
+        **({} if region.found is None else {"roi_found": region.found}),
+        **figures(report),
+        **({} if wish is None else {"reached": {wish.name: reached}}),
+        "model": model.model.name,
+        "model_id": model.model.model_id.hex(),
+        "seconds": seconds,
+    }
+
+
+def encode_pixels(
+    codec: Any, pixels: np.ndarray, args: Namespace, wish: Any, options: dict[str, Any]
+) -> tuple[bytes, Any, float | None]:
+    """Encodes towards the target of the arguments.
+
+    Args:
+      codec: The `Codec`.
+      pixels: uint8 [h,w,3].
+      args: The arguments of the command.
+      wish: The `quality_target.Target` of --target-quality, if any.
+      options: Of `coding_options`.
+
+    Returns:
+      The file, the codec's report, and the value that the metric of --target-quality reaches.
+    """
+    if wish is not None:
+        from rdc_jax.codec import quality_target
+
+        return quality_target.encode(codec, pixels, wish, **options)
+    data, report = codec.encode(
+        pixels,
+        quality=args.quality,
+        target_bpp=args.target_bpp,
+        target_bytes=args.target_size,
+        return_report=True,
+        **options,
+    )
+    return data, report, None
+
+
+def coding_options(args: Namespace, image: LoadedImage, mask: np.ndarray | None) -> dict[str, Any]:
+    """The options of `Codec.encode` that do not depend on the target.
+
+    Args:
+      args: The arguments of the command.
+      image: The image.
+      mask: Its importance mask, float32 [h,w], or None.
+    """
+    gain = {} if args.roi_gain is None else {"roi_gain": args.roi_gain}
+    return gain | {
+        "importance": mask,
         "seed": args.seed,
         "steps": args.steps,
         "tau": args.tau,
-        "grey": picture.grey,
-        "extras": extras,
+        "grey": image.grey,
+        "extras": extras_of(image, metadata=args.metadata, alpha=args.alpha),
         "tile": args.tile,
         "resilient": args.resilient,
         "progress": not args.quiet,
@@ -77,43 +159,11 @@ def encode_file(
         "map_cost": args.map_cost,
         "roi_only": args.roi_only,
     }
-    if args.roi_gain is not None:
-        options["roi_gain"] = args.roi_gain
-    codec = model.codec
-    started = time.perf_counter()
-    reached = None
-    if wish is not None:
-        from rdc_jax.codec import quality_target
 
-        data, report, reached = quality_target.encode(codec, picture.pixels, wish, **options)
-    else:
-        data, report = codec.encode(
-            picture.pixels,
-            quality=args.quality,
-            target_bpp=args.target_bpp,
-            target_bytes=args.target_size,
-            return_report=True,
-            **options,
-        )
-    seconds = time.perf_counter() - started
-    atomic_write(job.target, data, overwrite=args.force)
-    drawn = looks_drawn(picture.pixels)
-    notes = [
-        target_note(args, report, height * width, wish, reached),
-        DRAWN if drawn else "",
-        large_pieces.note(height, width, args.tile),
-    ]
-    for note in filter(None, () if args.quiet else notes):
-        print(f"rdc: note: '{job.source}' {note}", file=sys.stderr)
+
+def figures(report: Any) -> dict[str, Any]:
+    """What the codec reports of a file, by the keys of our JSON."""
     return {
-        "input": job.source,
-        "output": job.target,
-        "width": width,
-        "height": height,
-        "grey": picture.grey,
-        "alpha": picture.alpha is not None,
-        "looks_drawn": drawn,
-        **({} if region.found is None else {"roi_found": region.found}),
         "bytes": report.bytes,
         "bpp": report.bpp,
         "quality": report.quality,
@@ -124,22 +174,50 @@ def encode_file(
         "map_levels": report.map_grid[0],
         "map_cell": report.map_grid[1],
         "codings": report.codings,
-        **({} if wish is None else {"reached": {wish.name: reached}}),
-        "model": model.model.name,
-        "model_id": model.model.model_id.hex(),
-        "seconds": seconds,
     }
 
 
+def pieces_note(height: int, width: int, tile: int | None) -> str:
+    """A note where decoders refuse the file by default, because its pieces are too large.
+
+    Args:
+      height: Height of the image in pixels.
+      width: Its width.
+      tile: Side of the tiles in pixels; 0 for no tiles; None for the encoder's own choice, which
+        decoders always accept.
+
+    Returns:
+      The note; empty where the file decodes by default.
+    """
+    if tile is None:
+        return ""
+    largest = min(height, tile or height) * min(width, tile or width)
+    needed = max(PIECE_SHARE * largest, height * width)
+    if needed <= DEFAULT_MAX_PIXELS:
+        return ""
+    return (
+        f"is coded in pieces of up to {largest} pixels, so `rdc decode` needs --max-pixels "
+        f"{needed}; with the default of --tile it does not"
+    )
+
+
 def target_note(args: Namespace, report: Any, pixels: int, wish: Any, reached: float | None) -> str:
-    """Why a file is not just what was asked for; empty where it is."""
+    """A note where a file misses its target or is far below it; empty otherwise.
+
+    Args:
+      args: The arguments of the command.
+      report: The codec's report.
+      pixels: Number of pixels of the image.
+      wish: The `quality_target.Target`, if any.
+      reached: The value of its metric that the file reaches.
+    """
     if wish is not None:
         from rdc_jax.codec.quality_target import TOLERANCE, decibels
 
         distance = decibels(wish.name, reached) - decibels(wish.name, wish.value)
         at = f"has {wish.name} {reached:.4g} at quality {report.quality:g}"
         if distance < 0:
-            return f"{at}, the best this model does, short of {wish.value:g}"
+            return f"{at}, the best of this model, short of {wish.value:g}"
         return f"{at}, better than {wish.value:g}" if distance > 2 * TOLERANCE else ""
     target = args.target_size
     if args.target_bpp is not None:
@@ -155,9 +233,10 @@ def target_note(args: Namespace, report: Any, pixels: int, wish: Any, reached: f
 
 
 def describe(report: dict[str, Any]) -> str:
+    """A report as one line."""
     extras = {kind: report["section_bytes"].get(kind, 0) for kind in ("alpha", *ALL_METADATA)}
     held = ", ".join(kind for kind, size in extras.items() if size)
-    share = f" ({sum(extras.values())} of them {held})" if held else ""
+    share = f" (including {sum(extras.values())} of {held})" if held else ""
     reached = "".join(
         f"{name} {value:.4g} at quality {report['quality']:.4g}, "
         for name, value in report.get("reached", {}).items()
@@ -171,6 +250,7 @@ def describe(report: dict[str, Any]) -> str:
 
 
 def describe_at_length(report: dict[str, Any]) -> str:
+    """A report as several lines, for --verbose."""
     parts = ", ".join(f"{name} {size}" for name, size in report["section_bytes"].items())
     background, roi = report["timesteps"]
     levels, cell = report["map_levels"], report["map_cell"]

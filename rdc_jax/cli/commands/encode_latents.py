@@ -1,6 +1,6 @@
 """`rdc data encode-latents`: runs the frozen autoencoder over a set of photos once.
 
-Training on the result (data.kind=latents) needs neither to decode images nor to encode them.
+Training on the result (data.kind=latents) neither reads image files nor encodes them.
 """
 
 import sys
@@ -38,12 +38,15 @@ def run(args: Namespace) -> int:
     try:
         manifest = encode(config, args)
     except KeyboardInterrupt:
-        print("rdc: interrupted; the same command goes on with the missing shards", file=sys.stderr)
+        print(
+            "rdc: interrupted; the same command continues with the missing shards",
+            file=sys.stderr,
+        )
         return INTERRUPTED
     text = f"{args.out}: {manifest['images']} photos, {manifest['tiles']} tiles"
     if manifest["enlarged"]:
         side = manifest["settings"]["tile"]
-        text += f", {manifest['enlarged']} photos scaled up because they are smaller than {side}"
+        text += f", {manifest['enlarged']} photos enlarged because they are smaller than {side}"
     if manifest["masks"]:
         text += f", {manifest['masks']} photos with a mask"
     text += f", {len(manifest['shards'])} shards, {manifest['bytes'] / 1e6:.1f} MB"
@@ -54,7 +57,7 @@ def run(args: Namespace) -> int:
 
 
 def encode(config: ml_collections.ConfigDict, args: Namespace) -> dict[str, Any]:
-    """Encodes what the config's `data` section names; returns the manifest of the set."""
+    """Encodes the photos of the config's `data` section; returns the manifest of the set."""
     latent_checks.check_downsampling(config)
     size, cell = config.data.crop_size, config.model.cell_size
     tile = args.tile or 2 * size
@@ -96,14 +99,14 @@ def encode(config: ml_collections.ConfigDict, args: Namespace) -> dict[str, Any]
 
 
 def autoencoder_parameters(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Those of init_from; RdcError when they are not of this config's autoencoder."""
+    """The autoencoder of init_from. Raises RdcError when it does not fit this config."""
     params = codec_model.load(config.init_from).params.get("autoencoder", {})
     module = Networks.from_config(config.model.to_dict()).autoencoder
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     wanted = jax.eval_shape(module.init, jax.random.key(0), image)["params"]
     if jax.tree.map(np.shape, params) != jax.tree.map(np.shape, wanted):
         raise RdcError(
-            f"init_from={config.init_from} holds another autoencoder than model.autoencoder of "
+            f"init_from={config.init_from} has another autoencoder than model.autoencoder of "
             "this config"
         )
     latent = jax.eval_shape(
@@ -111,7 +114,7 @@ def autoencoder_parameters(config: ml_collections.ConfigDict) -> dict[str, Any]:
     )
     if latent.shape[-1] != config.model.latent_channels:
         raise RdcError(
-            f"model.latent_channels is {config.model.latent_channels}, and model.autoencoder makes "
+            f"model.latent_channels is {config.model.latent_channels}, but model.autoencoder makes "
             f"{latent.shape[-1]}"
         )
     return params
@@ -120,7 +123,7 @@ def autoencoder_parameters(config: ml_collections.ConfigDict) -> dict[str, Any]:
 def compiled_encoder(
     config: ml_collections.ConfigDict, params: Mapping[str, Any]
 ) -> encode_latents.Encode:
-    """The autoencoder as a function of a batch of tiles, spread over all devices."""
+    """The autoencoder as a function of a batch of crops, spread over all devices."""
     mesh = partitioning.make_mesh()
     networks = program.training_networks(config, mesh)
     split = partitioning.batch_sharding(mesh)
@@ -140,7 +143,7 @@ def compiled_encoder(
                 raise
             raise RdcError(
                 f"{len(tiles)} tiles of {tiles.shape[1]} pixels do not fit in the devices' "
-                "memory; take a smaller --batch or --tile"
+                "memory; use a smaller --batch or --tile"
             ) from error
 
     return encode

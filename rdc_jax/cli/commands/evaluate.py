@@ -1,4 +1,4 @@
-"""`rdc eval`: from a folder of pictures to tables, curves and a report, in one command."""
+"""`rdc eval`: measures codecs on a folder of images and writes tables, curves and a report."""
 
 import datetime
 import shlex
@@ -10,14 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from rdc_jax.cli import region_flags
-from rdc_jax.cli.jobs import LazyCodec
+from rdc_jax.cli import region_masks
+from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import benchmark_run, coders, comparison, tradeoff
+from rdc_jax.evaluation import (
+    benchmark_run,
+    coders,
+    comparison,
+    feature_files,
+    run_files,
+)
 from rdc_jax.evaluation.metrics import metric_set, set_distances
 from rdc_jax.evaluation.metrics.metric_names import NETWORK_OF_SET_METRIC
-from rdc_jax.evaluation.report import html_report
-from rdc_jax.evaluation.report.results import hardware, image_files, table, usable_cores
+from rdc_jax.evaluation.report import html_report, text_summary
+from rdc_jax.evaluation.report.results import hardware, image_files, usable_cores
 from rdc_jax.evaluation.timing import median_seconds
 from rdc_jax.images import atomic_write, read_image
 from rdc_jax.importance import detectors
@@ -30,73 +36,110 @@ INCOMPLETE = 2  # exit code when something was skipped
 def run(args: Namespace) -> int:
     check(args)
     folder = Path(args.out)
-    pictures = find_pictures(args.data, folder, args.limit)
+    images = find_images(args.data, folder, args.limit)
     metrics, missing = metric_set.choose(args.metrics)
-    extractors, unmeasured = set_distances.choose(args.metrics, args.inception)
-    missing |= unmeasured
-    skipped = [{"what": name, "reason": reason} for name, reason in missing.items()]
-    wanted = [name for name in args.metrics if name not in missing]
-    sets = sorted(name for name in wanted if name in NETWORK_OF_SET_METRIC)
+    extractors, unavailable_sets = set_distances.choose(args.metrics, args.inception)
+    missing |= unavailable_sets
+    sets = sorted(
+        name for name in args.metrics if name not in missing and name in NETWORK_OF_SET_METRIC
+    )
     model = LazyCodec(args.model, args.fusion)
     compared, unavailable = choose_coders(model, args)
-    skipped += unavailable
     check_anchors(args.anchors, compared)
-    by_networks = args.masks in detectors.DETECTORS and args.masks != "contrast"
-    finders = f" by {detectors.installed()}" if by_networks else ""
-    conditions = f"{args.masks}{finders} {sorted(metrics) + sets}"
-    results = benchmark_run.read(folder / "results.json")
-    gone = benchmark_run.keep(results, pictures, compared, conditions)
-    if gone:
-        earlier = folder / "results.before.json"
-        atomic_write(earlier, (folder / "results.json").read_bytes(), overwrite=True)
-        print(
-            f"rdc: {gone} figures of other pictures, codecs, models, masks or settings are left "
-            f"out; they stay in '{earlier}'",
-            file=sys.stderr,
-        )
-    results["skipped"] += skipped
-    results["date"] = datetime.date.today().isoformat()
-    results["command"] = shlex.join(["rdc", *sys.argv[1:]])
-    results["hardware"] = hardware()
-    results["model"] = {"name": model.model.name, "id": model.model.model_id.hex()}
+    conditions = conditions_of(args.masks, sorted(metrics) + sets)
+    results = earlier_results(folder, images, compared, conditions)
+    results["skipped"] += [{"what": name, "reason": reason} for name, reason in missing.items()]
+    results["skipped"] += unavailable
+    results |= facts(model)
     if OURS in args.codecs:
-        results["timings"] = timings(model, read_first(pictures), args)
-    masks = partial(mask_of, args.masks)
-    workers = args.jobs or usable_cores()
-    observe = partial(set_distances.note, extractors, folder)
-    options = dict(conditions=conditions, shown=args.shown, workers=workers, observe=observe)
-    benchmark_run.run(results, folder, pictures, compared, metrics, masks, **options)
+        results["timings"] = timings(model, read_first(images), args)
+    options = benchmark_run.Options(
+        masks=partial(mask_of, args.masks),
+        conditions=conditions,
+        shown=args.shown,
+        workers=args.jobs or usable_cores(),
+        observe=partial(feature_files.write, extractors, folder),
+    )
+    benchmark_run.run(results, folder, images, compared, metrics, options)
     if not results["points"]:
         raise RdcError(f"nothing could be measured: {results['skipped'][0]['reason']}")
     results["curves"] = comparison.curves(results["points"])
-    set_distances.add(results, folder, sets)
+    feature_files.add_to_curves(results, folder, sets)
     comparison.summarise(results, args.anchors, args.method, args.window)
-    benchmark_run.write(folder, results)
-    shown = [image["name"] for image in results["images"] if "picture" in image]
-    page = html_report.page(results, lambda name: (folder / name).read_bytes(), images=shown)
-    (folder / "report.html").write_text(page, encoding="utf-8")
-    print(summary(results))
+    run_files.write(folder, results)
+    write_report(folder, results)
+    print(text_summary.summary(results))
     print(f"{folder / 'report.html'}")
     for item in results["skipped"]:
         print(f"rdc: skipped {item['what']}: {item['reason']}", file=sys.stderr)
     return INCOMPLETE if results["skipped"] else 0
 
 
+def conditions_of(masks: str | None, metrics: list[str]) -> str:
+    """Text that changes with masks and metrics, and so with every figure."""
+    by_networks = masks in detectors.DETECTORS and masks != "contrast"
+    found_by = f" by {detectors.installed()}" if by_networks else ""
+    return f"{masks}{found_by} {metrics}"
+
+
+def earlier_results(
+    folder: Path, images: list[Path], compared: list[coders.Coder], conditions: str
+) -> dict[str, Any]:
+    """The results of an earlier run in this folder, as far as they are still valid.
+
+    If some are not, the file is first copied to results.before.json.
+
+    Args:
+      folder: The folder of the run.
+      images: The images of this run.
+      compared: The codecs of this run.
+      conditions: Text that changes with masks and metrics.
+    """
+    results = run_files.read(folder / "results.json")
+    removed = benchmark_run.keep(results, images, compared, conditions)
+    if removed:
+        earlier = folder / "results.before.json"
+        atomic_write(earlier, (folder / "results.json").read_bytes(), overwrite=True)
+        print(
+            f"rdc: {removed} results of other images, codecs, models, masks or settings are "
+            f"removed; they stay in '{earlier}'",
+            file=sys.stderr,
+        )
+    return results
+
+
+def facts(model: LazyCodec) -> dict[str, Any]:
+    """When, how and on what the results were measured."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "command": shlex.join(["rdc", *sys.argv[1:]]),
+        "hardware": hardware(),
+        "model": {"name": model.model.name, "id": model.model.model_id.hex()},
+    }
+
+
+def write_report(folder: Path, results: dict[str, Any]) -> None:
+    """Writes DIR/report.html."""
+    shown = [image["name"] for image in results["images"] if "picture" in image]
+    page = html_report.page(results, lambda name: (folder / name).read_bytes(), images=shown)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+
+
 def check(args: Namespace) -> None:
-    """Refuses what argparse lets through."""
+    """Raises RdcError for values that argparse accepts but that have no meaning."""
     if args.data is None:
-        raise RdcError("no pictures to measure: give --data FOLDER")
+        raise RdcError("no images to measure: give --data FOLDER")
     if args.window is not None and not (
         len(args.window) == 2 and 0 < args.window[0] < args.window[1]
     ):
-        raise RdcError("--window takes two rising rates, such as 0.1,0.8")
+        raise RdcError("--window takes two increasing rates, such as 0.1,0.8")
     for option, values, most in (("--qualities", args.qualities, 100), ("--taus", args.taus, 1)):
         if not values or not all(0 <= value <= most for value in values):
-            raise RdcError(f"{option} takes numbers from 0 to {most} joined by commas")
+            raise RdcError(f"{option} takes numbers from 0 to {most}, separated by commas")
 
 
 def check_anchors(anchors: list[str], compared: list[coders.Coder]) -> None:
-    """Refuses a curve that is none; the classical codecs are anchors where they are compared."""
+    """Raises RdcError for an anchor that is neither a curve nor a classical codec."""
     known = [curve for coder in compared for curve in coder.decodes]
     for anchor in anchors:
         if anchor not in known and anchor not in coders.names():
@@ -106,7 +149,7 @@ def check_anchors(anchors: list[str], compared: list[coders.Coder]) -> None:
 def choose_coders(
     model: LazyCodec, args: Namespace
 ) -> tuple[list[coders.Coder], list[dict[str, str]]]:
-    """The codecs that are to be compared, and those that are not installed with the reason."""
+    """The codecs to compare, and entries of "skipped" for those that are not installed."""
     compared, skipped = [], []
     for name in args.codecs:
         try:
@@ -121,8 +164,15 @@ def choose_coders(
     return compared, skipped
 
 
-def find_pictures(data: str, folder: Path, limit: int | None) -> list[Path]:
-    """Pictures of a folder; those of "tfds:NAME/SPLIT" are first written to DIR/originals."""
+def find_images(data: str, folder: Path, limit: int | None) -> list[Path]:
+    """The images to measure.
+
+    Args:
+      data: A folder of images, or "tfds:NAME/SPLIT", whose images are first written to
+        DIR/originals.
+      folder: DIR, the folder of the run.
+      limit: Largest number of images; None for all.
+    """
     if not data.startswith(TFDS):
         return image_files(data, limit)
     from rdc_jax.data.tfds_source import TfdsSource
@@ -135,12 +185,18 @@ def find_pictures(data: str, folder: Path, limit: int | None) -> list[Path]:
     for number in range(len(source))[:limit]:
         file = originals / f"{number:05d}.png"
         if not file.exists():
-            benchmark_run.write_png(file, source[number]["image"])
+            run_files.write_png(file, source[number]["image"])
     return image_files(originals, limit)
 
 
 def ours(model: LazyCodec, args: Namespace, even: bool = False) -> coders.Coder:
-    """Our codec: a file per quality, a curve per tau; `even`: as if there were no masks."""
+    """Our codec, with one file per quality and one curve per tau.
+
+    Args:
+      model: The model.
+      args: The arguments of the command.
+      even: Whether to ignore the masks.
+    """
 
     def encode(pixels, quality, mask):
         mask = None if even else mask
@@ -161,20 +217,29 @@ def ours(model: LazyCodec, args: Namespace, even: bool = False) -> coders.Coder:
 
 
 def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | None:
-    """float32 [h,w] in [0,1]: "center", a finder, the picture of that stem in a folder, or None."""
+    """The mask of an image.
+
+    Args:
+      masks: "center", a detector, a folder of masks, or None for no mask.
+      path: The image; its mask in a folder has the same stem.
+      pixels: uint8 [h,w,3].
+
+    Returns:
+      float32 [h,w] in [0,1], or None.
+    """
     if masks is None:
         return None
     if masks in (*detectors.DETECTORS, "center"):
-        return region_flags.region_of(masks, [], pixels).mask
+        return region_masks.region_of(masks, [], pixels).mask
     for file in image_files(masks):
         if file.stem == path.stem:
-            return region_flags.region_of(str(file), [], pixels).mask
+            return region_masks.region_of(str(file), [], pixels).mask
     raise RdcError(f"no mask named '{path.stem}' in '{masks}'")
 
 
-def read_first(pictures: list[Path]) -> np.ndarray | None:
-    """Pixels of the first picture that can be read, or None."""
-    for path in pictures:
+def read_first(images: list[Path]) -> np.ndarray | None:
+    """Pixels of the first readable image, or None."""
+    for path in images:
         try:
             return read_image(path).pixels
         except RdcError:
@@ -183,7 +248,16 @@ def read_first(pictures: list[Path]) -> np.ndarray | None:
 
 
 def timings(model: LazyCodec, pixels: np.ndarray | None, args: Namespace) -> dict[str, float]:
-    """Seconds of what a user waits for: loading, first calls (compilation), calls after those."""
+    """Seconds a user waits: for loading, for first calls (with compilation) and for later calls.
+
+    Args:
+      model: The model.
+      pixels: An image, uint8 [h,w,3]; None for no timings.
+      args: The arguments of the command.
+
+    Returns:
+      Seconds by name.
+    """
     if pixels is None:
         return {}
     found = {"load": median_seconds(lambda: model.codec, 1, warm_up=0)}
@@ -196,53 +270,3 @@ def timings(model: LazyCodec, pixels: np.ndarray | None, args: Namespace) -> dic
         found[f"decode, {name}"] = median_seconds(decode, 3, warm_up=0)
     found["encode"] = median_seconds(lambda: codec.encode(pixels, quality=quality), 3, warm_up=0)
     return found
-
-
-def knob_table(curves: list[dict[str, Any]]) -> str:
-    """PSNR and LPIPS of each quality along tau, if there are several taus and both metrics."""
-    prefix, distance = f"{OURS} tau ", "lpips-alex"
-    sweeps = {
-        float(curve["name"].removeprefix(prefix)): curve["results"]
-        for curve in curves
-        if curve["name"].startswith(prefix) and {"psnr-rgb", distance} <= curve["results"].keys()
-    }
-    if len(sweeps) < 2:
-        return ""
-    taus, rows = sorted(sweeps), []
-    for i, bpp in enumerate(sweeps[taus[0]]["bpp"]):
-        points = [
-            tradeoff.Point(tau, sweeps[tau]["psnr-rgb"][i], sweeps[tau][distance][i], None)
-            for tau in taus
-        ]
-        cells = [f"{point.psnr:.2f} / {point.distance:.3f}" for point in points]
-        rows.append((f"{bpp:.3f}", *cells, "yes" if tradeoff.is_monotone(points) else "no"))
-    return table(("bpp", *(f"tau {t:g}: dB / LPIPS" for t in taus), "both fall"), rows)
-
-
-def summary(results: dict[str, Any]) -> str:
-    """The curves and BD-rates as aligned text."""
-    parts = [f"{len(results['images'])} pictures; {results['hardware']}"]
-    for curve in results["curves"]:
-        columns = {k: v for k, v in curve["results"].items() if k != "setting"}
-        rows = [
-            (f"{setting:g}", *(f"{values[i]:.4g}" for values in columns.values()))
-            for i, setting in enumerate(curve["results"]["setting"])
-        ]
-        parts.append(table((curve["name"], *columns), rows))
-    if knob := knob_table(results["curves"]):
-        parts.append(knob)
-    rows = [
-        (
-            f"{bd['test']} vs {bd['anchor']}",
-            bd["metric"],
-            "no overlap" if bd["value"] is None else f"{bd['value']:+.1f}",
-            "" if bd["gain"] is None else f"{bd['gain']:+.3g}",
-            bd["images"],
-            "" if bd["low"] is None else f"{bd['low']:.3g} to {bd['high']:.3g}",
-        )
-        for bd in results["bd"]
-    ]
-    if rows:
-        header = ("mean of pictures", "metric", "BD-rate, %", "BD-metric", "pictures", "overlap")
-        parts.append(table(header, rows))
-    return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""`rdc export`: a model as folders that another project loads."""
+"""`rdc export`: writes a model as folders that another project can load."""
 
 import json
 from argparse import Namespace
@@ -21,7 +21,7 @@ def run(args: Namespace) -> int:
 
 
 def to_diffusers(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
-    """Writes the folder; returns the report and what to print."""
+    """Writes a folder for diffusers; returns the report and the lines to print."""
     from rdc_jax.codec import loading
     from rdc_jax.interop.diffusers import export, readme
     from rdc_jax.interop.diffusers.reimport import is_export
@@ -42,7 +42,7 @@ def to_diffusers(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]
 
 
 def to_onnx(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
-    """Likewise, without JAX."""
+    """Writes a folder of ONNX graphs, without JAX; returns the report and the lines to print."""
     from rdc_jax.interop.onnx import folder as onnx_folder
     from rdc_jax.interop.onnx.decoder import FAITHFUL
     from rdc_jax.interop.torch import decoder as torch_decoding
@@ -57,6 +57,6 @@ def to_onnx(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
     lines = [f"{out}: model {model_id}"]
     lines += [f"  {name}: {size / 1e6:.1f} MB" for name, size in sizes.items()]
     if not weights:
-        lines += ["  the weights are not inside; the graphs go beside them, into MODEL/onnx"]
+        lines += ["  the graphs contain no weights; put them into MODEL/onnx"]
     report = {"path": str(out), "model_id": model_id, "module_id": decoder.module_identity}
     return report | {"weights": weights, "bytes": sizes}, lines

@@ -1,4 +1,4 @@
-"""`rdc import`: weights of another project as a model folder that `rdc encode --model` takes."""
+"""`rdc import`: turns weights of another project into a folder for `rdc encode --model`."""
 
 import json
 from argparse import Namespace
@@ -14,7 +14,7 @@ from rdc_jax.model_folder import codec_model, fusion_module
 from rdc_jax.model_folder.files import flatten, unflatten
 from rdc_jax.models.networks import Networks
 
-OF_A_MODEL = ("manifest.json", "entropy.safetensors")  # together in no other folder
+OF_A_MODEL = ("manifest.json", "entropy.safetensors")  # no other folder contains both
 OF_DIFFUSERS = ("config", "overrides", "unet", "vae", "context")
 
 
@@ -34,27 +34,36 @@ def run(args: Namespace) -> int:
 
 
 def check_module(out: Path, source: Path) -> None:
-    """Raises RdcError where a module, perhaps of days of training, would lose its model."""
+    """Raises RdcError where a fusion module would lose the model that it was trained for."""
     there, coming = (folder / fusion_module.FOLDER / "manifest.json" for folder in (out, source))
     same = there.is_file() and coming.is_file() and there.read_bytes() == coming.read_bytes()
     if there.parent.exists() and not same:
         raise RdcError(
-            f"{there.parent} is a module of the model that is there; move it away, or name a new "
-            "folder"
+            f"{there.parent} is a fusion module of the model in this folder; move it away, or "
+            "name a new folder"
         )
 
 
 def from_compressai(args: Namespace, out: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """Writes the model into `folder`, for `out`; returns the report and what to print."""
+    """Imports a model of CompressAI.
+
+    Args:
+      args: The arguments of the command.
+      out: The output folder.
+      folder: The folder to write into, which then becomes `out`.
+
+    Returns:
+      The report and the lines to print.
+    """
     from rdc_jax.interop import compressai
 
     for name in OF_DIFFUSERS:
         if getattr(args, name):
-            said = f"'{args.overrides[0]}'" if name == "overrides" else f"--{name}"
-            raise RdcError(f"{said} is for --from diffusers")
+            option = f"'{args.overrides[0]}'" if name == "overrides" else f"--{name}"
+            raise RdcError(f"{option} is for --from diffusers")
     state = compressai.read_state(args.path)
     flat = flatten(compressai.from_state_dict(state))
-    # What a decoder will load: rounded to the float16 that is stored.
+    # A decoder will load these values: rounded to float16, as they are stored.
     params = unflatten({k: v.astype(np.float16) for k, v in flat.items()})
     config = compressai.model_section(params)
     networks = Networks.from_config(config)
@@ -69,7 +78,16 @@ def from_compressai(args: Namespace, out: Path, folder: Path) -> tuple[dict[str,
 
 
 def from_diffusers(args: Namespace, out: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """Likewise."""
+    """Imports a model of diffusers.
+
+    Args:
+      args: The arguments of the command.
+      out: The output folder.
+      folder: The folder to write into, which then becomes `out`.
+
+    Returns:
+      The report and the lines to print.
+    """
     from rdc_jax.interop import hub
     from rdc_jax.interop.diffusers import importing, reimport
 
@@ -78,7 +96,7 @@ def from_diffusers(args: Namespace, out: Path, folder: Path) -> tuple[dict[str, 
     if reimport.is_export(source):
         for option in OF_DIFFUSERS:
             if getattr(args, option):
-                raise RdcError(f"{source} brings its own settings; leave out config and parts")
+                raise RdcError(f"{source} has its own settings; omit --config and the parts")
         name, imported = reimport.load(source)
     else:
         if args.config is None:
@@ -103,7 +121,7 @@ def from_diffusers(args: Namespace, out: Path, folder: Path) -> tuple[dict[str, 
 
 
 def copy_beside(source: Path, folder: Path) -> None:
-    """Copies what is no part of the model but belongs to it: licences, the module of an export."""
+    """Copies what belongs to the model without being part of it: licences, the fusion module."""
     for file in (*source.glob("LICENSE*"), *source.glob(f"{fusion_module.FOLDER}/*.*")):
         target = folder / file.relative_to(source)
         target.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""`rdc info`: what a .rdc file says about itself, every byte accounted for. Starts no network."""
+"""`rdc info`: the contents of a .rdc file, accounting for every byte. Runs no network."""
 
 import json
 from argparse import Namespace
@@ -16,7 +16,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.importance.timesteps import level_timesteps
 
 SHADES = " .:-=+*#%@"
-MAP_COLUMNS, MAP_ROWS = 64, 32  # largest drawing of a map, characters
+MAP_COLUMNS, MAP_ROWS = 64, 32  # largest size of a drawn map, characters
 
 
 def run(args: Namespace) -> int:
@@ -34,7 +34,7 @@ def run(args: Namespace) -> int:
 
 
 def contents(data: bytes, max_pixels: int) -> dict[str, Any]:
-    """All that the container and the map of a file hold, ready for JSON."""
+    """Everything in the container and the map of a file, ready for JSON."""
     header, sections = container.unpack(data, max_pixels=max_pixels)
     payloads = {section.type: section.payload for section in sections}
     grid = importance_coding.decode_importance(
@@ -71,7 +71,13 @@ def contents(data: bytes, max_pixels: int) -> dict[str, Any]:
 def tiles_of(
     data: bytes, header: container.Header, sections: list[container.Section]
 ) -> dict[str, Any] | None:
-    """The grid of tiles and the sizes of what they hold, None for a file without tiles."""
+    """The grid of tiles and their sizes; None for a file without tiles.
+
+    Args:
+      data: The file.
+      header: Its header.
+      sections: Its sections.
+    """
     found = [section for section in sections if section.type == SectionType.TILES]
     if not found:
         return None
@@ -90,7 +96,7 @@ def tiles_of(
 
 
 def describe(name: str, content: dict[str, Any]) -> str:
-    """The same for people."""
+    """The contents as text for people."""
     header, coded_map = content["header"], content["map"]
     lines = [
         f"{name}: rdc format version {content['format_version']}, {content['bytes']} bytes, "
@@ -110,12 +116,12 @@ def describe(name: str, content: dict[str, Any]) -> str:
         sizes = tiles["bytes"]
         lines += [
             f"  tiles: {tiles['columns']} x {tiles['rows']} of {tiles['side']} pixels, "
-            f"{sizes['min']} to {sizes['max']} bytes each, {sizes['mean']:.0f} in the mean",
+            f"{sizes['min']} to {sizes['max']} bytes each, {sizes['mean']:.0f} on average",
             "",
         ]
     cells = f"{coded_map['columns']} x {coded_map['rows']} cells"
     if header["num_levels"] == 1:
-        lines.append(f"  importance map: none, all {cells} alike")
+        lines.append(f"  importance map: none, all {cells} are equal")
         return "\n".join(lines)
     lines.append(f"  importance map: {cells} of {header['cell_size']} pixels")
     levels = zip(coded_map["timestep_per_level"], coded_map["cells_per_level"], strict=True)
@@ -130,7 +136,7 @@ def describe(name: str, content: dict[str, Any]) -> str:
 
 
 def drawing(grid: np.ndarray, num_levels: int) -> list[str]:
-    """A map of levels [rows, columns] as lines of characters, twice as wide as high."""
+    """A map of levels [rows, columns] as lines of text; a cell is two characters wide."""
     rows, columns = grid.shape
     stride = max(1.0, 2 * columns / MAP_COLUMNS, rows / MAP_ROWS)
     y = (np.arange(int(np.ceil(rows / stride))) * stride).astype(int)

@@ -1,4 +1,4 @@
-"""`rdc inpaint`: a part of a picture, or of what a .rdc file shows, replaced."""
+"""`rdc inpaint`: replaces a part of an image or of a decoded .rdc file."""
 
 import dataclasses
 import io
@@ -10,20 +10,21 @@ from argparse import Namespace
 from pathlib import Path
 
 from rdc_jax.bitstream import container
-from rdc_jax.cli.jobs import STREAM, LazyCodec, read_bytes
+from rdc_jax.cli.jobs import STREAM, read_bytes
+from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage, formats, read_image, write_loaded_image
 from rdc_jax.images.formats import ALL_METADATA
 from rdc_jax.importance import maps
 
-WHITE = 128  # of a mask's 0 to 255, from which a pixel is replaced
+WHITE = 128  # pixels are replaced where the mask, 0 to 255, has this value or more
 
 
 def run(args: Namespace) -> int:
     name = "picture" if args.input == STREAM else Path(args.input).stem
     target = Path(args.output or f"{name}_inpainted.png")
-    formats.of_extension(target.suffix, str(target))  # refused before the work
+    formats.of_extension(target.suffix, str(target))  # refuses an unknown format before the work
     if target.exists() and not args.force:
         raise RdcError(f"the output '{target}' exists; give -f to replace it")
     if target.exists() and os.path.realpath(target) == os.path.realpath(args.input):
@@ -38,23 +39,23 @@ def run(args: Namespace) -> int:
     else:
         source = io.BytesIO(data)
         source.name = args.input  # for messages
-        picture = read_image(source, max_pixels=max_pixels, keep_alpha=True)
-        size = picture.pixels.shape[:2]
+        image = read_image(source, max_pixels=max_pixels, keep_alpha=True)
+        size = image.pixels.shape[:2]
     mask = maps.read_mask(args.mask, *size) >= WHITE
     codec = LazyCodec(args.model, args.fusion).codec
     from rdc_jax.codec import inpainting
 
     started = time.perf_counter()
     if coded:
-        picture = LoadedImage(pixels=codec.decode(data, max_pixels=max_pixels), **parts)
+        image = LoadedImage(pixels=codec.decode(data, max_pixels=max_pixels), **parts)
     result = inpainting.inpaint(
-        codec, picture.pixels, mask, steps=args.steps, tau=args.tau, seed=args.seed
+        codec, image.pixels, mask, steps=args.steps, tau=args.tau, seed=args.seed
     )
-    if picture.grey:
+    if image.grey:
         result = result.mean(axis=-1, keepdims=True).round().astype("uint8").repeat(3, axis=-1)
-    # EXIF may hold a small copy of the picture, with what was to go still in it.
-    picture = dataclasses.replace(picture, pixels=result, exif=None)
-    for note in write_loaded_image(target, picture, overwrite=args.force):
+    # EXIF may contain a thumbnail that still shows what was replaced.
+    image = dataclasses.replace(image, pixels=result, exif=None)
+    for note in write_loaded_image(target, image, overwrite=args.force):
         print(f"rdc: note: '{target}': {note}", file=sys.stderr)
     report = {
         "input": args.input,

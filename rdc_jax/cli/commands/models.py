@@ -1,4 +1,4 @@
-"""`rdc models`: the models that come with the package."""
+"""`rdc models`: lists the models that come with the package."""
 
 import json
 from argparse import Namespace

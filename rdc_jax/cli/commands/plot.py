@@ -1,4 +1,4 @@
-"""`rdc plot`: pictures of what the codec does. `rdc plot tau PHOTO`: the knob on one photograph."""
+"""`rdc plot tau PHOTO`: the trade-off along tau on one photograph."""
 
 import importlib.util
 import io
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rdc_jax.cli.jobs import LazyCodec
+from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import tradeoff
 from rdc_jax.images import atomic_write, read_image
@@ -51,7 +51,17 @@ def run(args: Namespace) -> int:
 def draw(
     original: np.ndarray, points: Sequence[tradeoff.Point], title: str, file_format: str
 ) -> bytes:
-    """The curve PSNR against LPIPS and, below, close-ups from faithful to realistic."""
+    """Draws PSNR against LPIPS and, below, close-ups from faithful to realistic.
+
+    Args:
+      original: uint8 [H,W,3].
+      points: Decodes at each tau.
+      title: Title of the figure.
+      file_format: 'png', 'svg' or 'pdf'.
+
+    Returns:
+      The file.
+    """
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
@@ -76,9 +86,9 @@ def draw(
     curve.set_ylabel("LPIPS, AlexNet (down is more realistic)", fontsize=9)
     curve.margins(0.18)
     curve.grid(alpha=0.3)
-    pictures = [("original", original), *((_caption(p), p.picture) for p in points)]
-    for axes, (caption, picture) in zip(lower.subplots(1, count), pictures, strict=True):
-        axes.imshow(picture[window])
+    images = [("original", original), *((_caption(p), p.image) for p in points)]
+    for axes, (caption, image) in zip(lower.subplots(1, count), images, strict=True):
+        axes.imshow(image[window])
         axes.set_title(caption, fontsize=8)
         axes.set_axis_off()
     encoded = io.BytesIO()

@@ -1,4 +1,4 @@
-"""`rdc plot training`: the curves of one or more training runs."""
+"""`rdc plot training`: draws the curves of training runs."""
 
 from argparse import Namespace
 from pathlib import Path

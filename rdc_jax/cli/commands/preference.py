@@ -1,11 +1,11 @@
-"""`rdc eval preference`: which of two pictures at equal bytes do people prefer?"""
+"""`rdc eval preference`: which of two images at equal bytes do people prefer?"""
 
 import sys
 from argparse import Namespace
 from pathlib import Path
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation import benchmark_run, preference
+from rdc_jax.evaluation import preference, run_files
 from rdc_jax.evaluation.report.results import table
 from rdc_jax.web import preference_server
 
@@ -16,14 +16,14 @@ def run(args: Namespace) -> int:
     if args.serve:
         if not (folder / "results.json").is_file():
             raise RdcError(f"no results in '{folder}'; run `rdc eval --data ... --out {folder}`")
-        points = benchmark_run.read(folder / "results.json")["points"]
+        points = run_files.read(folder / "results.json")["points"]
         study = preference.pairs(points, seed=args.seed, tolerance=args.tolerance)
         preference_server.serve(study, folder, answers, args.port)
         if not answers.exists():
             print("rdc: no pair was answered", file=sys.stderr)
             return 0
     if not answers.exists():
-        raise RdcError(f"nobody has been asked yet: give --serve (answers go to '{answers}')")
+        raise RdcError(f"there are no answers yet: give --serve (they are stored in '{answers}')")
     rows = []
     for found in preference.summary(answers):
         known = found.share is not None

@@ -1,4 +1,4 @@
-"""`rdc roi`: the map that `rdc encode` would code, as a picture to look at and to paint in."""
+"""`rdc roi`: writes the map that `rdc encode` would code as an image to look at or edit."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rdc_jax.cli import region_flags
+from rdc_jax.cli import region_masks
 from rdc_jax.cli.jobs import STREAM
 from rdc_jax.entropy.importance_coding import encode_importance
 from rdc_jax.errors import RdcError
@@ -18,7 +18,7 @@ from rdc_jax.model_folder import codec_model
 
 
 def run(args: Namespace) -> int:
-    shapes = region_flags.shapes_of(args)
+    shapes = region_masks.shapes_of(args)
     beside = STREAM if args.input == STREAM else f"{Path(args.input).stem}_roi.png"
     target = Path(args.output or beside)
     if target.exists() and not args.force:
@@ -27,13 +27,13 @@ def run(args: Namespace) -> int:
         raise RdcError(f"the output '{target}' is the input itself; choose another name")
     suffix = target.suffix or ".png"
     if not formats.of_extension(suffix, str(target)).lossless:
-        raise RdcError(f"a map must not be lossy as '{target}' would be; end its name in .png")
+        raise RdcError(f"a map needs a lossless format, unlike '{target}'; end its name in .png")
     config = codec_model.load(args.model).config
     cell, levels = int(config["cell_size"]), int(config["num_levels"])
-    picture = read_image(args.input, keep_alpha=True)
-    pixels = picture.pixels
+    image = read_image(args.input, keep_alpha=True)
+    pixels = image.pixels
     roi = args.roi if args.roi or shapes else "auto"
-    mask, found = region_flags.region_of(roi, shapes, pixels, picture.alpha)
+    mask, found = region_masks.region_of(roi, shapes, pixels, image.alpha)
     height, width = pixels.shape[:2]
     grid = maps.from_mask_array(mask, height, width, cell, levels)
     shown = np.rint(255.0 / (levels - 1) * grid).astype(np.uint8)
@@ -50,7 +50,7 @@ def run(args: Namespace) -> int:
     region = "" if found is None else f" ({found})"
     line = (
         f"{report['input']} -> {report['output']}: {100 * report['important_share']:.0f} % of "
-        f"the area has importance .5 or more{region}; the map takes {report['map_bytes']} bytes"
+        f"the area has importance 0.5 or more{region}; the map takes {report['map_bytes']} bytes"
     )
     said_to = sys.stderr if str(target) == STREAM else sys.stdout
     print(json.dumps(report) if args.json else line, file=said_to)

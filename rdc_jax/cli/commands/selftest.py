@@ -1,4 +1,4 @@
-"""`rdc selftest`: whether files decode to the same symbols here, in every setting."""
+"""`rdc selftest`: checks that files decode to the same symbols here with every setting."""
 
 import json
 import sys
@@ -19,12 +19,12 @@ def run(args: Namespace) -> int:
 
 
 def describe(report: dict[str, Any]) -> str:
-    """The table to attach to a report of a fault."""
+    """The table to attach to a bug report."""
     lines = [f"model {report['model']} {report['model_id']}"]
     lines += [f"{name} {version}" for name, version in report["versions"].items()]
     number = report["reference_files"]
     note = "" if number else "; only files encoded here are compared"
-    lines += ["", f"{number} reference files came with these weights{note}", ""]
+    lines += ["", f"{number} reference files come with these weights{note}", ""]
     width = max(len(row["setting"]) for row in report["rows"])
     for row in report["rows"]:
         verdict = row["difference"] or "OK"
@@ -32,5 +32,5 @@ def describe(report: dict[str, Any]) -> str:
             f"{row['setting']:<{width}}  {row['decoded']:>3} decoded  {verdict}; "
             f"encoding: {row['encoding']}; {row['seconds']:.1f} s"
         )
-    verdict = "the same in every setting" if report["ok"] else "NOT the same: please report this"
+    verdict = "the same with every setting" if report["ok"] else "NOT the same: please report this"
     return "\n".join([*lines, "", f"symbols, means and values are {verdict}"])

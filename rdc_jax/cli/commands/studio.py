@@ -1,4 +1,4 @@
-"""`rdc studio`: the codec on a page in the browser."""
+"""`rdc studio`: serves the codec as a page in the browser."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ import webbrowser
 from argparse import Namespace
 from typing import Any
 
-from rdc_jax.cli.jobs import LazyCodec
+from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.errors import RdcError
 
 
@@ -26,7 +26,7 @@ def run(args: Namespace) -> int:
         print(f"{address}  (Ctrl-C ends)", flush=True)
         if not addresses.is_loopback(args.host):
             print(
-                "rdc: note: every machine that reaches this address can use the studio",
+                "rdc: note: every machine that can reach this address can use the studio",
                 file=sys.stderr,
             )
         threading.Thread(target=warm_up, args=(bench,), daemon=True).start()
@@ -35,13 +35,13 @@ def run(args: Namespace) -> int:
 
     server.serve(bench, args.host, args.port, announce)
     sys.stdout.flush()
-    if bench.is_busy():  # a network's threads cannot be stopped, and there is nothing to save
+    if bench.is_busy():  # running networks cannot be stopped, and there is nothing to save
         os._exit(0)
     return 0
 
 
 def warm_up(bench: Any) -> None:
-    """Loads and compiles while the page opens; what fails here is said, and again when asked."""
+    """Loads and compiles while the page opens; prints errors, which the next request repeats."""
     try:
         bench.warm_up()
     except RdcError as error:
@@ -49,7 +49,7 @@ def warm_up(bench: Any) -> None:
 
 
 def has_desktop() -> bool:
-    """Whether a browser would open a window, and not take over this terminal."""
+    """Whether a browser would open a window instead of taking over this terminal."""
     if not sys.platform.startswith("linux"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,4 +1,4 @@
-"""`rdc train`: a config file, changed by key=value arguments, handed to the training loop."""
+"""`rdc train`: runs the training loop with a config file and key=value changes."""
 
 import ast
 import difflib
@@ -14,7 +14,7 @@ from rdc_jax.codec import compilation_cache
 from rdc_jax.errors import RdcError
 
 INTERRUPTED = 130  # Ctrl-C
-TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: by SIGTERM, a scheduler should start the run again
+TRY_AGAIN = 75  # after SIGTERM: EX_TEMPFAIL of sysexits.h, a scheduler should restart the run
 
 
 def run(args: Namespace) -> int:
@@ -43,14 +43,14 @@ def run(args: Namespace) -> int:
         what, code = "terminated", TRY_AGAIN
     if jax.process_index() == 0:
         print(
-            f"rdc: {what}; the same command goes on from the last checkpoint in {config.workdir}",
+            f"rdc: {what}; the same command continues from the last checkpoint in {config.workdir}",
             file=sys.stderr,
         )
     return code
 
 
 def load_config(location: str) -> ml_collections.ConfigDict:
-    """The config that get_config(VARIANT) of a Python file returns; location: PATH[:VARIANT]."""
+    """The config that get_config(VARIANT) of a Python file returns; location is PATH[:VARIANT]."""
     path, variant = location, ""
     if not Path(path).is_file():
         path, _, variant = location.rpartition(":")
@@ -70,7 +70,7 @@ def load_config(location: str) -> ml_collections.ConfigDict:
 
 
 def apply_override(config: ml_collections.ConfigDict, override: str) -> None:
-    """Changes one existing setting in place; override: "dotted.key=value"."""
+    """Changes one existing setting in place; override is "dotted.key=value"."""
     key, equals, text = override.partition("=")
     if not equals:
         raise RdcError(f"cannot read the setting '{override}'; write key=value")
@@ -90,7 +90,7 @@ def apply_override(config: ml_collections.ConfigDict, override: str) -> None:
 
 
 def setting_names(config: ml_collections.ConfigDict, prefix: str = "") -> list[str]:
-    """Dotted names of all settings."""
+    """The dotted names of all settings."""
     names = []
     for key, value in config.items():
         nested = isinstance(value, ml_collections.ConfigDict)
@@ -99,7 +99,13 @@ def setting_names(config: ml_collections.ConfigDict, prefix: str = "") -> list[s
 
 
 def parse_value(key: str, text: str, current: Any) -> Any:
-    """`text` as a value of the type of `current`."""
+    """Parses a setting.
+
+    Args:
+      key: Its dotted name, for messages.
+      text: The value as text.
+      current: The current value, which determines the type.
+    """
     if isinstance(current, str):
         return text
     kind = type(current)

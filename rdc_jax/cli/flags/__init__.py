@@ -1,1 +1,1 @@
-"""The arguments of the `rdc` command: no command is imported to parse them."""
+"""The arguments of the `rdc` command; parsing them imports no command."""

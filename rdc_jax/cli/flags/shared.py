@@ -1,4 +1,4 @@
-"""What several commands share: types of values, and arguments that mean the same everywhere."""
+"""Arguments that several commands share, and the types of values."""
 
 import argparse
 import decimal
@@ -9,7 +9,13 @@ from typing import Any
 
 
 def number(kind: type, least: float, most: float = float("inf")) -> Callable[[str], Any]:
-    """An argparse type: a number of `kind` in least..most."""
+    """An argparse type for numbers in a range.
+
+    Args:
+      kind: int or float.
+      least: Smallest value allowed.
+      most: Largest value allowed.
+    """
 
     def parse(text: str) -> Any:
         try:
@@ -26,7 +32,7 @@ def number(kind: type, least: float, most: float = float("inf")) -> Callable[[st
 
 
 def size_in_bytes(text: str) -> int:
-    """An argparse type: bytes, at least 1, with a suffix or none: 80k, 1.2M, 64KiB, 2MiB."""
+    """An argparse type: a size of at least one byte, such as 80000, 80k, 1.2M, 64KiB, 2MiB."""
     found = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([kKM]?)(i?)[bB]?", text.strip())
     if not found or (found[3] and not found[2]):
         raise argparse.ArgumentTypeError(
@@ -49,21 +55,29 @@ def width_and_height(text: str) -> tuple[int, int]:
 
 
 def percent_or_full(text: str) -> float:
-    """An argparse type: a percentage above 0 and below 100, or 0, which "full" stands for."""
+    """An argparse type: a percentage from 0 to 99; "full" means 0."""
     return 0.0 if text == "full" else number(float, 0, 99)(text)
 
 
 def words(text: str) -> list[str]:
-    """An argparse type: words joined by commas."""
+    """An argparse type: words separated by commas."""
     return [word for word in text.split(",") if word]
 
 
 def numbers(text: str) -> list[float]:
-    """An argparse type: numbers joined by commas."""
+    """An argparse type: numbers separated by commas."""
     return [number(float, -float("inf"))(word) for word in words(text)]
 
 
 def new_command(commands: Any, name: str, summary: str, **options: Any) -> argparse.ArgumentParser:
+    """Adds a command to the subparsers `commands`.
+
+    Args:
+      commands: Of `add_subparsers`.
+      name: The command; also the name of its module in `rdc_jax.cli.commands`.
+      summary: What the command does, in one line without a period.
+      **options: Further arguments of `add_parser`.
+    """
     description = summary[0].upper() + summary[1:] + "."
     p = commands.add_parser(name, help=summary, description=description, **options)
     p.set_defaults(module=name)
@@ -71,23 +85,30 @@ def new_command(commands: Any, name: str, summary: str, **options: Any) -> argpa
 
 
 def input_and_output(p: argparse.ArgumentParser, what: str, extension: str) -> None:
+    """Adds the inputs, the output, and how several processes share them.
+
+    Args:
+      p: The parser.
+      what: Help text of the inputs.
+      extension: Extension of the outputs.
+    """
     p.add_argument("input", nargs="+", metavar="INPUT", help=what)
     p.add_argument(
         "-o", "--output", metavar="OUT",
-        help="file, - for standard output, or for several inputs a folder; default: the input's "
+        help="file, - for standard output, or a folder for several inputs; default: the input's "
         f"name with {extension}",
     )  # fmt: skip
     force(p, "existing files")
     p.add_argument(
         "--resume", action="store_true",
-        help="leave out inputs whose output is there and whole; what it was made with is not "
+        help="skip inputs whose output exists and is complete; its model and settings are not "
         "compared",
     )  # fmt: skip
-    for name, said in (("index", "which of them this is, from 0"), ("count", "how many there are")):
+    for name, meaning in (("index", "number of this process, from 0"), ("count", "their number")):
         p.add_argument(
             f"--process-{name}", type=number(int, 0), metavar="IN"[name == "count"],
-            help=f"for processes, perhaps on several hosts, that share the inputs: {said}; "
-            "default: as the environment says, see launch/",
+            help=f"for several processes that share the inputs: {meaning}; default: from the "
+            "environment, see launch/",
         )  # fmt: skip
 
 
@@ -102,42 +123,51 @@ def model(p: argparse.ArgumentParser) -> None:
 def fusion(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--fusion", metavar="FOLDER",
-        help="another plug-and-play module than the one that comes with the model, or none",
+        help="fusion module to use instead of the model's own; none: no fusion module",
     )  # fmt: skip
 
 
-def quality(p: Any, said: str, default: float | None = None) -> None:
+def quality(p: Any, help: str, default: float | None = None) -> None:
+    """Adds --quality to a parser or a group."""
     p.add_argument(
-        "-q", "--quality", type=number(float, 0, 100), default=default, metavar="Q", help=said
+        "-q", "--quality", type=number(float, 0, 100), default=default, metavar="Q", help=help
     )
 
 
 def roi_gain(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--roi-gain", type=number(float, 0, 1000), metavar="G",
-        help="timesteps between unimportant and important parts, 0 to 1000; default 300",
+        help="timesteps between unimportant and important parts, 0 to 1000; default: 300",
     )  # fmt: skip
 
 
-def steps(p: argparse.ArgumentParser, said: str) -> None:
-    """said: whose steps, and what they are by default."""
-    p.add_argument("--steps", type=number(int, 1, 255), metavar="N", help=f"sampler steps{said}")
+def steps(p: argparse.ArgumentParser, details: str) -> None:
+    """details: Follows "sampler steps" in the help text: whose steps, and the default."""
+    p.add_argument("--steps", type=number(int, 1, 255), metavar="N", help=f"sampler steps{details}")
 
 
 def max_pixels(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--max-pixels", type=number(int, 1), metavar="N",
-        help="refuse larger pictures, and those coded in pieces of more than an eighth of it; "
-        "default: 2^28",
+        help="refuse images of more pixels, and images coded in pieces of more than an eighth of "
+        "N; default: 2^28",
     )  # fmt: skip
 
 
 def config_and_overrides(
     p: argparse.ArgumentParser, config: str, overrides: str, metavar: str = "PATH[:VARIANT]"
 ) -> None:
+    """Adds --config and the settings that change it.
+
+    Args:
+      p: The parser.
+      config: Help text of --config.
+      overrides: Examples of settings.
+      metavar: Form of the value of --config.
+    """
     p.add_argument("--config", required=True, metavar=metavar, help=config)
     p.add_argument(
-        "overrides", nargs="*", metavar="key=value", help=f"changed setting: {overrides}"
+        "overrides", nargs="*", metavar="key=value", help=f"settings to change, such as {overrides}"
     )
 
 

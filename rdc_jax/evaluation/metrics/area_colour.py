@@ -1,7 +1,7 @@
-"""Error of the mean colour of areas: what drifts when skin turns pink or a wall turns green.
+"""Error of the mean colour of areas, for example when skin turns pink or a wall turns green.
 
-A perceptual network hardly sees a shift of a few levels over a large area, and PSNR hides it below
-the error of texture. NumPy only.
+A perceptual network hardly notices a shift of a few levels over a large area, and in PSNR the error
+of texture hides it. NumPy only.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ TO_YCBCR = np.stack(
 def colour_error(reference: np.ndarray, decoded: np.ndarray) -> float:
     """Mean absolute error, in 8-bit levels, of the means of Y, Cb and Cr over areas of 32 x 32.
 
-    Areas start at the top left corner; rows and columns that fill no area are left out. The mean
-    is over areas and the three components.
+    Areas start at the top left corner; rows and columns that fill no area are ignored. The mean is
+    over areas and the three components.
 
     Args:
       reference: uint8 [H,W,3], at least 32 pixels on each side.
       decoded: uint8, the same shape.
 
     Raises:
-      RdcError: the pictures are not uint8 [H,W,3], differ in shape or are too small.
+      RdcError: The images are not uint8 [H,W,3], differ in shape or are too small.
     """
     reference, decoded = checked_pair(reference, decoded)
     height, width, channels = reference.shape
     if channels != 3 or min(height, width) < AREA:
         raise RdcError(
-            f"the colour error needs pictures [H,W,3] of {AREA} pixels or more on each side, not "
+            f"the colour error needs images [H,W,3] of {AREA} pixels or more on each side, not "
             f"{reference.shape}"
         )
     rows, columns = height // AREA, width // AREA

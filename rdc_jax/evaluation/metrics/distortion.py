@@ -1,8 +1,8 @@
-"""Distortion of a decoded picture: PSNR, PSNR inside a mask, MS-SSIM. NumPy and SciPy only.
+"""Distortion of a decoded image: PSNR, PSNR inside a mask, MS-SSIM. NumPy and SciPy only.
 
-Every metric takes two 8-bit pictures, that is after the rounding that a viewer sees. Floats
-are refused: a metric of unrounded pixels is not comparable with the literature. The parts of
-MS-SSIM and the checks of pictures and masks are also those of `regions`.
+Every metric takes two 8-bit images, because a viewer sees rounded pixels. Floats are refused: a
+metric of unrounded pixels is not comparable with the literature. `masked` uses the parts of MS-SSIM
+and the checks of images and masks.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 
 def psnr(reference: np.ndarray, decoded: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB over all samples; infinite for equal pictures.
+    """Peak signal-to-noise ratio in dB over all samples; infinite for equal images.
 
     Args:
       reference: uint8 [h,w] or [h,w,c].
       decoded: uint8, the same shape.
 
     Raises:
-      RdcError: the pictures are not uint8, differ in shape or are empty.
+      RdcError: The images are not uint8, differ in shape or are empty.
     """
     reference, decoded = checked_pair(reference, decoded)
     return _psnr_of_error(np.mean((reference - decoded) ** 2))
@@ -45,7 +45,7 @@ def psnr(reference: np.ndarray, decoded: np.ndarray) -> float:
 def masked_psnr(reference: np.ndarray, decoded: np.ndarray, mask: np.ndarray) -> float:
     """PSNR in dB of a region: squared errors averaged with the mask as weight.
 
-    A soft mask weighs; for the background pass `1 - mask`.
+    For the background pass `1 - mask`.
 
     Args:
       reference: uint8 [h,w] or [h,w,c].
@@ -53,7 +53,7 @@ def masked_psnr(reference: np.ndarray, decoded: np.ndarray, mask: np.ndarray) ->
       mask: bool or float [h,w] in [0,1], 1 inside the region.
 
     Raises:
-      RdcError: as `psnr`; the mask has another size, another range or is empty.
+      RdcError: As `psnr`; or the mask has another size or range, or is empty.
     """
     reference, decoded = checked_pair(reference, decoded)
     weight = checked_mask(mask, reference.shape[:2])
@@ -62,25 +62,25 @@ def masked_psnr(reference: np.ndarray, decoded: np.ndarray, mask: np.ndarray) ->
 
 
 def ms_ssim(reference: np.ndarray, decoded: np.ndarray, luma: bool = False) -> float:
-    """Multi-scale structural similarity in [0,1], 1 for equal pictures.
+    """Multi-scale structural similarity in [0,1], 1 for equal images.
 
-    Each channel by itself, then the mean over the channels, as the learned-compression
-    literature reports MS-SSIM of RGB; or of the luma alone. 11x11 Gaussian window of sigma
-    1.5 without padding, five scales by 2x2 means. An odd side is padded with one row of zeros
-    at both ends before the mean, which is what pytorch-msssim (CompressAI's tool) does.
+    The result is the mean over the channels, as the literature on learned compression reports
+    MS-SSIM of RGB; or the value of the luma alone. It uses an 11x11 Gaussian window of sigma 1.5
+    without padding, and five scales made by 2x2 means. An odd side is padded with one row of zeros
+    at both ends before the mean, as in pytorch-msssim (CompressAI's tool).
 
-    Small pictures: five scales need more than 160 pixels on the shorter side. Below that the
-    coarsest scales are left out and the remaining weights are rescaled to sum to one; below
-    11 pixels there is one scale and the window is the largest odd one that fits. Such values
-    compare with each other only at the same size.
+    Small images: five scales need more than 160 pixels on the shorter side. Below that, the
+    coarsest scales are omitted and the remaining weights are rescaled to sum to one. Below 11
+    pixels there is one scale, with the largest odd window that fits. Such values are comparable
+    only at the same size.
 
     Args:
       reference: uint8 [h,w] or [h,w,c].
       decoded: uint8, the same shape.
-      luma: compare the BT.601 luma (not rounded) of three-channel pictures.
+      luma: Whether to compare the BT.601 luma (not rounded) of three-channel images.
 
     Raises:
-      RdcError: as `psnr`; `luma` of a picture without three channels.
+      RdcError: As `psnr`; or `luma` of an image without three channels.
     """
     reference, decoded = checked_pair(reference, decoded)
     if luma:
@@ -101,7 +101,7 @@ def ms_ssim(reference: np.ndarray, decoded: np.ndarray, luma: bool = False) -> f
 
 
 def ms_ssim_scales(shorter_side: int) -> int:
-    """Number of scales `ms_ssim` uses: the most at which the window still fits, at most 5."""
+    """Number of scales that `ms_ssim` uses: as many as the window allows, at most 5."""
     scales = 1
     while scales < len(MS_SSIM_WEIGHTS) and shorter_side > (WINDOW_SIZE - 1) * 2**scales:
         scales += 1
@@ -109,15 +109,15 @@ def ms_ssim_scales(shorter_side: int) -> int:
 
 
 def ms_ssim_weights_and_window(shorter_side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Exponents of the scales that `ms_ssim` uses, finest first, and the window of all of them.
+    """Exponents of the scales that `ms_ssim` uses, finest first, and the window of all scales.
 
     Returns:
       weights: float64 [scales].
-      window: float64 [odd size], a Gaussian that sums to one; its outer square is the filter.
+      window: float64 [odd size], a Gaussian that sums to one; the filter is its outer product.
     """
     scales = ms_ssim_scales(shorter_side)
     weights = np.array(MS_SSIM_WEIGHTS[:scales])
-    if scales < len(MS_SSIM_WEIGHTS):  # the published five add up to 1.0001 and stay so
+    if scales < len(MS_SSIM_WEIGHTS):  # the five published weights sum to 1.0001; they are kept
         weights /= weights.sum()
     size = min(WINDOW_SIZE, shorter_side - (shorter_side + 1) % 2)
     position = np.arange(size) - size // 2
@@ -126,13 +126,13 @@ def ms_ssim_weights_and_window(shorter_side: int) -> tuple[np.ndarray, np.ndarra
 
 
 def ssim_map(x: np.ndarray, y: np.ndarray, window: np.ndarray, with_luminance: bool) -> np.ndarray:
-    """SSIM, or its contrast-structure term alone, where the window lies inside: float64 [h,w,c].
+    """SSIM, or only its contrast-structure term, where the window fits: float64 [h,w,c].
 
     Args:
       x: float64 [H,W,c] in 0..255.
-      y: the same shape.
-      window: of `ms_ssim_weights_and_window`; h and w are H and W less its size, plus one.
-      with_luminance: the whole of SSIM, which MS-SSIM takes at the coarsest scale.
+      y: The same shape.
+      window: Of `ms_ssim_weights_and_window`; h = H - size + 1, and w likewise.
+      with_luminance: Whether to return full SSIM, which MS-SSIM uses at the coarsest scale.
     """
     mean_x, mean_y = blur(x, window), blur(y, window)
     variance_x = blur(x * x, window) - mean_x**2
@@ -146,7 +146,7 @@ def ssim_map(x: np.ndarray, y: np.ndarray, window: np.ndarray, with_luminance: b
 
 
 def blur(image: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Separable filter of [h,w,c], only where the window lies inside."""
+    """Separable filter of [h,w,c], only where the window fits."""
     margin = len(window) // 2
     for axis in (0, 1):
         image = ndimage.correlate1d(image, window, axis=axis)
@@ -164,31 +164,31 @@ def halve(image: np.ndarray) -> np.ndarray:
 
 
 def checked_pair(reference: np.ndarray, decoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both pictures as float64 [h,w,c], checked."""
+    """Checks both images; returns them as float64 [h,w,c]."""
     reference, decoded = np.asarray(reference), np.asarray(decoded)
     if reference.dtype != np.uint8 or decoded.dtype != np.uint8:
-        raise RdcError(f"metrics need 8-bit pictures, not {reference.dtype}, {decoded.dtype}")
+        raise RdcError(f"metrics need 8-bit images, not {reference.dtype}, {decoded.dtype}")
     if reference.shape != decoded.shape:
-        raise RdcError(f"pictures differ in shape: {reference.shape} and {decoded.shape}")
+        raise RdcError(f"images differ in shape: {reference.shape} and {decoded.shape}")
     if reference.ndim not in (2, 3) or reference.size == 0:
-        raise RdcError(f"not a picture: an array of shape {reference.shape}")
+        raise RdcError(f"not an image: an array of shape {reference.shape}")
     if reference.ndim == 2:
         reference, decoded = reference[..., None], decoded[..., None]
     return reference.astype(np.float64), decoded.astype(np.float64)
 
 
 def checked_map(values: Any, size: tuple[int, int]) -> np.ndarray:
-    """A map of a picture of that size, such as a mask, as float64 [h,w] in [0,1], checked."""
+    """Checks a map of an image of that size, such as a mask; returns float64 [h,w] in [0,1]."""
     values = np.asarray(values, dtype=np.float64)
     if values.shape != size:
-        raise RdcError(f"mask is {values.shape}, the picture is {size}")
+        raise RdcError(f"mask is {values.shape}, the image is {size}")
     if not (values.min() >= 0.0 and values.max() <= 1.0):
         raise RdcError("mask values must lie in [0,1]")
     return values
 
 
 def checked_mask(mask: Any, size: tuple[int, int]) -> np.ndarray:
-    """The same, with something in it."""
+    """As `checked_map`, but a mask of zeros is refused too."""
     mask = checked_map(mask, size)
     if mask.sum() == 0.0:
         raise RdcError("the mask selects nothing")

@@ -1,8 +1,8 @@
 """DISTS: distance of two images by the means and the covariances of classifier features.
 
 Ding, Ma, Wang, Simoncelli: Image Quality Assessment: Unifying Structure and Texture Similarity,
-2020. Lower is nearer, 0 for equal images; a texture may be exchanged for another piece of it at
-little cost, which LPIPS does not allow.
+2020. Lower is nearer, 0 for equal images. Unlike LPIPS, it costs little to replace a texture with
+another piece of the same texture.
 
     image -> normalise -> stage 1 -> pool -> stage 2 -> ... -> stage 5      VGG16, after the ReLU
       |                      |                  |                 |
@@ -10,20 +10,20 @@ little cost, which LPIPS does not allow.
       covariance:          s = (2 v_xy + c) / (v_x + v_y + c)
       1 - sum over stages and channels of (alpha l + beta s)                alpha, beta sum to 1
 
-Stage 0 is the image itself in [0,1]. In place of VGG16's max-pool stands an L2 pool: the root
-of the squares blurred by a 3x3 Hann window, stride 2, one ring of zeros around.
+Stage 0 is the image itself in [0,1]. An L2 pool replaces VGG16's max-pool: the root of the squares
+blurred by a 3x3 Hann window, with stride 2 and one ring of zeros around.
 
-alpha and beta are those of the PyPI package DISTS-pytorch 0.1 (MIT), of which only the data
-file is used: neither the package nor PyTorch is imported. The file is a pickle followed by raw
-arrays; as it is read only if its hash is the known one, the arrays are taken from their known
-places and nothing is unpickled.
+alpha and beta come from the PyPI package DISTS-pytorch 0.1 (MIT). Only its data file is used;
+neither the package nor PyTorch is imported. The file is a pickle followed by raw arrays. It is read
+only if its hash is the known one, so the arrays are taken from known offsets and nothing is
+unpickled.
 
-The package takes torchvision's VGG16 (its first ImageNet weights), and so does LPIPS. Those of
-`perceptual_weights.load("vgg16")` are the same network: with them the example pair of the
-authors' repository gets 0.33467, the score that they print being 0.3347.
+The package uses torchvision's VGG16 (its first ImageNet weights), like LPIPS, so
+`lpips_weights.load("vgg16")` gives the same network: the example pair of the authors' repository
+gets 0.33467, and the authors print 0.3347.
 
-Images are not resized. The authors' demonstration shrinks them to 256 pixels on the shorter
-side; papers on compression measure at full size.
+Images are not resized. The authors' demonstration reduces them to 256 pixels on the shorter side;
+papers on compression measure at full size.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PACKAGE = "DISTS_pytorch"
 MISSING = "DISTS needs the parameters of DISTS-pytorch: pip install --no-deps DISTS-pytorch==0.1"
 
 # sha256 of DISTS_pytorch/weights.pt in DISTS-pytorch 0.1, and where its two arrays of
-# little-endian float32 start; a 64-bit count stands before each.
+# little-endian float32 start; a 64-bit count precedes each.
 SHA256 = "f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218"
 OFFSETS = {"alpha": 480, "beta": 6388}
 CHANNELS = (3, 64, 128, 256, 512, 512)  # of each stage, the image first
@@ -56,22 +56,22 @@ MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(1, 1, 1, 3)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32).reshape(1, 1, 1, 3)
 HANN = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32) / 16.0
 POOL_EPSILON = 1e-12  # under the root
-C = 1e-6  # steadies both quotients
+C = 1e-6  # stabilises both quotients
 
 Parameters = dict[str, list[Any]]
 
 
 def load_parameters(path: str | Path | None = None) -> Parameters:
-    """The weights of the similarities, NumPy float32, scaled so that all of them add up to 1.
+    """The weights of the similarities, NumPy float32, scaled so that all of them sum to 1.
 
     {"alpha": [float32 [3], [64], [128], [256], [512], [512]],     of the means, >= 0
      "beta": the same shapes}                                       of the covariances, >= 0
 
     Args:
-      path: the package's weights.pt; without it the one of the installed package.
+      path: The package's weights.pt; None for that of the installed package.
 
     Raises:
-      RdcError: the package is missing, or its file is or differs from the known one.
+      RdcError: The package or its file is missing, or the file differs from the known one.
     """
     file = Path(path) if path else _package_file()
     try:
@@ -79,7 +79,7 @@ def load_parameters(path: str | Path | None = None) -> Parameters:
     except OSError as error:
         raise RdcError(f"cannot read {file}: {error.strerror}") from error
     if hashlib.sha256(data).hexdigest() != SHA256:
-        raise RdcError(f"{file.name} is not the file of DISTS-pytorch 0.1: install it anew")
+        raise RdcError(f"{file.name} is not the file of DISTS-pytorch 0.1: reinstall it")
     raw = {
         name: np.frombuffer(data, "<f4", sum(CHANNELS), offset).astype(np.float64)
         for name, offset in OFFSETS.items()
@@ -95,14 +95,14 @@ def dists(weights: Weights, parameters: Parameters, x: jax.Array, y: jax.Array) 
     Differentiable in both images. Pass the weights as an argument of a jitted function.
 
     Args:
-      weights: of `perceptual_weights.load("vgg16")`.
-      parameters: of `load_parameters`.
+      weights: Of `lpips_weights.load("vgg16")`.
+      parameters: Of `load_parameters`.
       x: float [B,H,W,3] in [-1,1].
       y: the same shape.
 
     Raises:
-      RdcError: the images are not such arrays, differ in shape or have a side below 32; the
-        weights are of another network.
+      RdcError: The images are not such arrays, differ in shape or have a side below 32; or the
+        weights are those of another network.
     """
     check_images("DISTS", x, y)
     features_x, features_y = dists_features(weights, x), dists_features(weights, y)
@@ -112,14 +112,15 @@ def dists(weights: Weights, parameters: Parameters, x: jax.Array, y: jax.Array) 
 def dists_features(weights: Weights, x: jax.Array) -> list[jax.Array]:
     """The image in [0,1] and the features of VGG16's five stages: float32 [B,h,w,channels] each.
 
-    For one image that is compared with many: compute its features once.
+    To compare one image with many, compute its features once.
 
     Args:
-      weights: of `perceptual_weights.load("vgg16")`.
+      weights: Of `lpips_weights.load("vgg16")`.
       x: float [B,H,W,3] in [-1,1].
 
     Raises:
-      RdcError: the image is not such an array or has a side below 32; other weights.
+      RdcError: The image is not such an array or has a side below 32; or the weights are those of
+        another network.
     """
     check_images("DISTS", x)
     if len(weights["conv"]) != sum(VGG16.convolutions):
@@ -130,7 +131,13 @@ def dists_features(weights: Weights, x: jax.Array) -> list[jax.Array]:
 def dists_of_features(
     parameters: Parameters, features_x: list[jax.Array], features_y: list[jax.Array]
 ) -> jax.Array:
-    """DISTS from two results of `dists_features`: float32 [B]."""
+    """DISTS of two sets of features: float32 [B].
+
+    Args:
+      parameters: Of `load_parameters`.
+      features_x: Of `dists_features`.
+      features_y: Of `dists_features`.
+    """
     similarity = 0.0
     stages = zip(features_x, features_y, strict=True)
     for (a, b), alpha, beta in zip(stages, parameters["alpha"], parameters["beta"], strict=True):
@@ -142,9 +149,9 @@ def dists_of_features(
 def measure_dists(
     weights: Weights, parameters: Parameters, reference: np.ndarray, decoded: np.ndarray
 ) -> float:
-    """DISTS of two 8-bit pictures of any size from 32x32.
+    """DISTS of two 8-bit images of 32x32 pixels or more.
 
-    Compiled once for every picture size (seconds), because padding would change the value.
+    Compiled once per image size (seconds), because padding would change the value.
 
     Args:
       reference: uint8 [h,w,3].

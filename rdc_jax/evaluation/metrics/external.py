@@ -1,4 +1,4 @@
-"""Metrics whose tools may be installed beside this package: SSIMULACRA2, butteraugli, VMAF.
+"""Metrics of optional external tools: SSIMULACRA2, butteraugli, VMAF.
 
 | name              | better | tool                                                              |
 |-------------------|--------|-------------------------------------------------------------------|
@@ -7,13 +7,13 @@
 | butteraugli-3norm | lower  | the same: 3-norm of the difference                                |
 | vmaf              | higher | ffmpeg with libvmaf, on PATH or in PyPI's imageio-ffmpeg          |
 
-SSIMULACRA2 is 100 for equal pictures, 90 visually lossless, 70 high, 50 medium quality; bad
-ones are negative. The two tools agree at high quality and drift apart at low: name the tool
-(`available`) with the value. butteraugli is 0 for equal pictures, about 1 where a difference
-begins to be seen, at the tool's default 80 cd/m^2. VMAF, 0 to 100, is made for video; of a
-still picture it has no motion, and equal pictures get somewhat less than 100. It is measured
-with its default model vmaf_v0.6.1 (a 1080p screen at three picture heights) on the BT.709 luma
-in limited range, rounded to 8 bits, computed here.
+SSIMULACRA2 is 100 for equal images, 90 for visually lossless, 70 for high and 50 for medium
+quality; it is negative for bad images. The two tools agree at high quality and differ at low
+quality, so name the tool (`available`) with the value. butteraugli is 0 for equal images and about
+1 where a difference becomes visible, at the tool's default of 80 cd/m^2. VMAF, 0 to 100, is made
+for video: a still image has no motion, and equal images get somewhat less than 100. It is measured
+with its default model vmaf_v0.6.1 (a 1080p screen from three screen heights) on the BT.709 luma in
+limited range, rounded to 8 bits, computed here.
 
 Nothing is downloaded. A tool runs without a shell in a temporary folder and is stopped after
 TIMEOUT seconds.
@@ -38,7 +38,7 @@ from PIL import Image
 
 from rdc_jax.errors import RdcError
 
-TIMEOUT = 300.0  # seconds for one picture
+TIMEOUT = 300.0  # seconds for one image
 
 # ITU-R BT.709, limited range: black is 16, white 235.
 LUMA_WEIGHTS = np.array([0.2126, 0.7152, 0.0722])
@@ -50,12 +50,12 @@ class Tool(NamedTuple):
     """How a metric is found and measured."""
 
     find: Callable[[], str | None]  # tool and version, None if it is missing
-    install: str  # what to do about that
+    install: str  # how to install it
     measure: Callable[[np.ndarray, np.ndarray], float]
 
 
 def available() -> dict[str, str]:
-    """Of each metric that can be measured here, the tool and its version."""
+    """The tool and its version for each metric that can be measured here."""
     found = {name: tool.find() for name, tool in TOOLS.items()}
     return {name: description for name, description in found.items() if description}
 
@@ -63,8 +63,7 @@ def available() -> dict[str, str]:
 def require(name: str) -> str:
     """The tool and version that measure a metric.
 
-    Raises:
-      RdcError: the name is unknown, or nothing that measures it is installed.
+    Raises RdcError when the name is unknown or no tool for it is installed.
     """
     if name not in TOOLS:
         raise RdcError(f"no external metric is called {name!r}: use {', '.join(TOOLS)}")
@@ -75,29 +74,29 @@ def require(name: str) -> str:
 
 
 def measure(name: str, reference: np.ndarray, decoded: np.ndarray) -> float:
-    """One metric of two 8-bit sRGB pictures.
+    """One metric of two 8-bit sRGB images.
 
     Args:
-      name: of the table above.
+      name: A name of the table above.
       reference: uint8 [h,w,3].
       decoded: uint8, the same shape.
 
     Raises:
-      RdcError: the name is unknown, its tool is missing, fails or takes too long, or the
-        pictures are not such arrays.
+      RdcError: The name is unknown, its tool is missing, fails or takes too long, or the images are
+        not such arrays.
     """
     require(name)
     reference, decoded = np.asarray(reference), np.asarray(decoded)
-    for picture in (reference, decoded):
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
-            raise RdcError(f"{name} needs uint8 [h,w,3], not {picture.dtype} {picture.shape}")
+    for image in (reference, decoded):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+            raise RdcError(f"{name} needs uint8 [h,w,3], not {image.dtype} {image.shape}")
     if reference.shape != decoded.shape:
-        raise RdcError(f"pictures differ in shape: {reference.shape} and {decoded.shape}")
+        raise RdcError(f"images differ in shape: {reference.shape} and {decoded.shape}")
     return TOOLS[name].measure(reference, decoded)
 
 
 def _run(command: list[str], folder: str) -> str:
-    """What a tool prints to its standard output."""
+    """The standard output of a tool."""
     tool = Path(command[0]).name
     try:
         done = subprocess.run(
@@ -105,31 +104,29 @@ def _run(command: list[str], folder: str) -> str:
             check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise RdcError(f"{tool} took more than {TIMEOUT:g} s: use a smaller picture") from error
+        raise RdcError(f"{tool} took more than {TIMEOUT:g} s: use a smaller image") from error
     except OSError as error:
-        raise RdcError(f"{tool} does not start ({error.strerror}): install it anew") from error
+        raise RdcError(f"{tool} does not start ({error.strerror}): reinstall it") from error
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise RdcError(f"{tool} failed with exit status {done.returncode}: {lines[-1]}")
     return done.stdout.decode(errors="replace")
 
 
-def _on_pictures(
-    tool: list[str], reference: np.ndarray, decoded: np.ndarray, pattern: str
-) -> float:
-    """Runs `tool reference.png decoded.png`; the number that `pattern` captures in its output."""
+def _on_images(tool: list[str], reference: np.ndarray, decoded: np.ndarray, pattern: str) -> float:
+    """Runs `tool reference.png decoded.png`; returns the number that `pattern` captures."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, picture in (("reference", reference), ("decoded", decoded)):
-            Image.fromarray(picture).save(Path(folder) / f"{name}.png", compress_level=1)
+        for name, image in (("reference", reference), ("decoded", decoded)):
+            Image.fromarray(image).save(Path(folder) / f"{name}.png", compress_level=1)
         output = _run([*tool, "reference.png", "decoded.png"], folder)
     match = re.search(pattern, output, re.MULTILINE)
     if match is None:
-        raise RdcError(f"{Path(tool[0]).name} printed no value: use the one of libjxl")
+        raise RdcError(f"{Path(tool[0]).name} printed no value: use the program of libjxl")
     return float(match.group(1))
 
 
 def _program(name: str) -> str | None:
-    """A program on PATH that tells no version, with the start of its sha256 in place of one."""
+    """A program on PATH that prints no version; the start of its sha256 replaces the version."""
     file = shutil.which(name)
     if file is None:
         return None
@@ -157,19 +154,19 @@ def _find_ssimulacra2() -> str | None:
 def _measure_ssimulacra2(reference: np.ndarray, decoded: np.ndarray) -> float:
     binary = shutil.which("ssimulacra2")
     if binary:
-        return _on_pictures([binary], reference, decoded, rf"^({NUMBER})\s*$")
+        return _on_images([binary], reference, decoded, rf"^({NUMBER})\s*$")
     from ssimulacra2 import compute_ssimulacra2
 
     if min(reference.shape[:2]) < 8:
         raise RdcError("SSIMULACRA2 needs 8 pixels or more on each side")
     with tempfile.TemporaryDirectory() as folder:
         files = [str(Path(folder) / f"{name}.png") for name in ("reference", "decoded")]
-        for file, picture in zip(files, (reference, decoded), strict=True):
-            Image.fromarray(picture).save(file, compress_level=1)
+        for file, image in zip(files, (reference, decoded), strict=True):
+            Image.fromarray(image).save(file, compress_level=1)
         return float(compute_ssimulacra2(*files))
 
 
-# butteraugli: a line of the largest difference, then one of the norm.
+# butteraugli prints a line with the largest difference, then a line with the norm.
 
 
 def _find_butteraugli() -> str | None:
@@ -178,19 +175,19 @@ def _find_butteraugli() -> str | None:
 
 def _measure_butteraugli(reference: np.ndarray, decoded: np.ndarray) -> float:
     tool = [shutil.which("butteraugli_main") or ""]
-    return _on_pictures(tool, reference, decoded, rf"^({NUMBER})\s*$")
+    return _on_images(tool, reference, decoded, rf"^({NUMBER})\s*$")
 
 
 def _measure_butteraugli_norm(reference: np.ndarray, decoded: np.ndarray) -> float:
     tool = [shutil.which("butteraugli_main") or ""]
-    return _on_pictures(tool, reference, decoded, rf"^3-norm: ({NUMBER})\s*$")
+    return _on_images(tool, reference, decoded, rf"^3-norm: ({NUMBER})\s*$")
 
 
 # VMAF
 
 
 def _ffmpeg_with_vmaf() -> str | None:
-    """The first ffmpeg that has the filter, PATH before PyPI."""
+    """The first ffmpeg with the filter; PATH comes before PyPI."""
     candidates = [shutil.which("ffmpeg")]
     try:
         import imageio_ffmpeg
@@ -223,8 +220,8 @@ def _measure_vmaf(reference: np.ndarray, decoded: np.ndarray) -> float:
     command += [*raw, "-i", "decoded.yuv", *raw, "-i", "reference.yuv"]
     command += ["-lavfi", "[0:v][1:v]libvmaf=log_fmt=json:log_path=vmaf.json", "-f", "null", "-"]
     with tempfile.TemporaryDirectory() as folder:
-        for name, picture in (("reference", reference), ("decoded", decoded)):
-            (Path(folder) / f"{name}.yuv").write_bytes(_luma_frame(picture))
+        for name, image in (("reference", reference), ("decoded", decoded)):
+            (Path(folder) / f"{name}.yuv").write_bytes(_luma_frame(image))
         _run(command, folder)
         try:
             log = json.loads((Path(folder) / "vmaf.json").read_text(encoding="utf-8"))
@@ -233,9 +230,9 @@ def _measure_vmaf(reference: np.ndarray, decoded: np.ndarray) -> float:
             raise RdcError("ffmpeg wrote no VMAF value: use imageio-ffmpeg 0.8.1") from error
 
 
-def _luma_frame(picture: np.ndarray) -> bytes:
-    """A yuv444p frame of the luma, neutral chroma, which VMAF does not look at."""
-    luma = 16.0 + 219.0 / 255.0 * (picture.astype(np.float64) @ LUMA_WEIGHTS)
+def _luma_frame(image: np.ndarray) -> bytes:
+    """A yuv444p frame of the luma with neutral chroma, which VMAF ignores."""
+    luma = 16.0 + 219.0 / 255.0 * (image.astype(np.float64) @ LUMA_WEIGHTS)
     luma = np.round(luma).astype(np.uint8)
     return luma.tobytes() + np.full((2, *luma.shape), 128, np.uint8).tobytes()
 

@@ -1,18 +1,18 @@
 """Distances between sets of patches: Frechet distance and kernel distance of their features.
 
-They ask whether the decoded patches look like photographs as a set, not whether each looks like
-its original.
+They measure whether the decoded patches as a set look like photographs, not whether each patch
+looks like its original.
 
-    pictures -> patches -> features [N,C] -> Frechet distance   of Gaussians fitted to both sets
+    images -> patches -> features [N,C] -> Frechet distance   of Gaussians fitted to both sets
                                           -> kernel distance    MMD of a cubic kernel, unbiased
 
-The features here are those of LPIPS' AlexNet or VGG16. Distances of them are **not** FID and KID,
-whose features are those of an Inception network that no Python package carries (`set_distances`
-takes its file); compare with nothing but values of this module. The protocol of the patches is
-that of FID/256 in the literature on compression.
+The features here are those of LPIPS' AlexNet or VGG16. Their distances are **not** FID and KID,
+which use an Inception network that no Python package contains (`set_distances` takes its file).
+Compare only values of this module with each other. Patches are cut as for FID/256 in the literature
+on compression.
 
-A Frechet distance is biased upwards by a small set: compare equal numbers of patches only, and
-more of them than features (256 or 512). The kernel distance has no such bias.
+Small sets bias a Frechet distance upwards: compare only equal numbers of patches, and more patches
+than features (256 or 512). The kernel distance has no such bias.
 
 Heusel et al.: GANs Trained by a Two Time-Scale Update Rule, 2017 (Frechet distance).
 Binkowski et al.: Demystifying MMD GANs, 2018 (kernel distance).
@@ -30,29 +30,27 @@ from rdc_jax.errors import RdcError
 from rdc_jax.models.lpips_weights import Weights
 
 PATCH_SIZE = 256
-BATCH = 8  # patches that a network sees at a time
+BATCH = 8  # patches per call of a network
 SUBSETS = 100
 SUBSET_SIZE = 1000
 
 
 def half_shifted_patches(image: np.ndarray, size: int = PATCH_SIZE) -> np.ndarray:
-    """The patches of a grid from the upper left corner, then of one shifted by half a patch.
+    """The patches of a grid from the top left corner, then of a grid shifted by half a patch.
 
-    The second grid starts half a patch lower and further right and takes all that fit, as
-    NeuralCompression does. What is left over at the lower and the right side is not used. A
-    picture smaller than a patch gives none.
+    The second grid starts half a patch further down and right and includes all patches that fit, as
+    in NeuralCompression. The rest at the bottom and the right is not used. An image smaller than a
+    patch gives no patches.
 
     Args:
       image: [h,w,c] of any type.
-      size: side of a patch, even.
+      size: Side of a patch, even.
 
     Returns:
       [n,size,size,c] of the same type, rows first within each grid.
     """
     if image.ndim != 3 or size < 2 or size % 2:
-        raise RdcError(
-            f"patches need a picture [h,w,c] and an even side, not {image.shape}, {size}"
-        )
+        raise RdcError(f"patches need an image [h,w,c] and an even side, not {image.shape}, {size}")
     patches = []
     for start in (0, size // 2):
         for top in range(start, image.shape[0] - size + 1, size):
@@ -66,15 +64,15 @@ def half_shifted_patches(image: np.ndarray, size: int = PATCH_SIZE) -> np.ndarra
 def features(weights: Weights, patches: np.ndarray) -> np.ndarray:
     """Features of patches: LPIPS' unit vectors of the last stage, averaged over the positions.
 
-    Times the root of the number of channels, so that a component is of the size of 1 as the
-    kernel expects, whatever the network.
+    They are multiplied by the root of the number of channels, so that components have a size of
+    about 1 for every network, as the kernel expects.
 
     Args:
-      weights: of `perceptual_weights.load`.
+      weights: Of `lpips_weights.load`.
       patches: uint8 [N,h,w,3], 32 pixels or more on each side.
 
     Returns:
-      float32 [N,C], C = 256 for the AlexNet, 512 for VGG16; each row's length at most sqrt(C).
+      float32 [N,C], with C = 256 for AlexNet and 512 for VGG16; rows have norms of at most sqrt(C).
     """
     patches = np.asarray(patches)
     if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[-1] != 3:
@@ -109,7 +107,7 @@ def frechet_distance_of_gaussians(
       mean_x: float [C].
       covariance_x: float [C,C], symmetric, positive semi-definite.
       mean_y: float [C].
-      covariance_y: float [C,C], likewise.
+      covariance_y: As `covariance_x`.
     """
     factors = []
     for covariance in (covariance_x, covariance_y):
@@ -127,23 +125,25 @@ def kernel_distance(
 ) -> tuple[float, float]:
     """Squared maximum mean discrepancy of two sets for the kernel (a.b / C + 1)^3, unbiased.
 
-    Mean and standard deviation over random subsets of both, drawn without replacement. About 0,
-    and as often below as above, for two independent draws of one distribution. Originals and
-    their own decoded patches are not independent: where a subset holds both, the value is a
-    little too low (the less, the more samples), and below 0 for equal sets. Sets smaller than
-    `subset_size` make the subsets as large as the smaller one.
+    For two independent draws of one distribution the value is about 0, as often below as above.
+    Originals and their own decoded patches are not independent: where a subset contains both, the
+    value is a little too low (less so with more samples), and below 0 for equal sets. If a set is
+    smaller than `subset_size`, subsets are as large as the smaller set.
 
     Args:
       x: float [n,C], n >= 2.
       y: float [m,C], m >= 2.
-      subsets: how many.
-      subset_size: samples of each set in a subset, at least 2.
-      seed: of the draws; equal seeds give equal results.
+      subsets: Number of random subsets, drawn without replacement.
+      subset_size: Samples of each set in a subset, at least 2.
+      seed: Seed of the draws; equal seeds give equal results.
+
+    Returns:
+      Mean and standard deviation over the subsets.
     """
     x, y = _checked(x, y)
     size = min(subset_size, len(x), len(y))
     if size < 2 or subsets < 1:
-        raise RdcError("the kernel distance needs a subset or more, of 2 samples or more")
+        raise RdcError("the kernel distance needs at least one subset of at least 2 samples")
     generator = np.random.default_rng(seed)
     values = []
     for _ in range(subsets):
@@ -158,7 +158,7 @@ def _checked(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
         raise RdcError(f"sets of features are [n,C] and [m,C], not {x.shape} and {y.shape}")
     if min(len(x), len(y)) < 2:
-        raise RdcError("a distance of sets needs two samples or more of each: add pictures")
+        raise RdcError("a distance between sets needs two samples or more of each: add images")
     return x, y
 
 
@@ -172,10 +172,10 @@ def _factor(centred: np.ndarray) -> np.ndarray:
 def _distance(
     mean_x: np.ndarray, factor_x: np.ndarray, mean_y: np.ndarray, factor_y: np.ndarray
 ) -> float:
-    """Of Gaussians with the covariances F'F of their factors F [k,C].
+    """Distance of Gaussians whose covariances are F'F for their factors F [k,C].
 
-    The trace of (S_x S_y)^(1/2) is the sum of the singular values of F_x F_y'. They lose no digits
-    where a covariance is singular, unlike roots of eigenvalues: an eigenvalue of 0 is found as
+    The trace of (S_x S_y)^(1/2) is the sum of the singular values of F_x F_y'. Unlike roots of
+    eigenvalues they lose no digits where a covariance is singular: an eigenvalue of 0 becomes
     1e-16, and its root is 1e-8.
     """
     trace = np.sum(factor_x**2) + np.sum(factor_y**2)
@@ -184,7 +184,7 @@ def _distance(
 
 
 def _unbiased_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Of float64 [n,C] and [n,C]: no sample is compared with itself."""
+    """Unbiased estimate for float64 [n,C] and [n,C]: no sample is compared with itself."""
     count, channels = x.shape
     within_x, within_y, between = (
         (a @ b.T / channels + 1.0) ** 3 for a, b in ((x, x), (y, y), (x, y))

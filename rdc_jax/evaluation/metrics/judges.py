@@ -1,11 +1,11 @@
-"""Metrics for many decodings of one picture: what a metric computes of the original is kept.
+"""Metrics for many decodes of one image: the features of the original are computed once.
 
     found, missing = judges.make(["psnr", "lpips_alex"])
-    original = found["lpips_alex"].features(picture)                 uint8 [h,w,3] -> anything
+    original = found["lpips_alex"].features(image)                   uint8 [h,w,3] -> anything
     found["lpips_alex"].distance(original, found["lpips_alex"].features(decoded))  -> float
 
-The values are those of `metric_set`, whose names have hyphens. A network is compiled once for each
-size of picture.
+The values equal those of `metric_set`, whose names have hyphens. A network is compiled once per
+image size.
 """
 
 from __future__ import annotations
@@ -22,23 +22,22 @@ from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import dists, external
 from rdc_jax.evaluation.metrics.area_colour import colour_error
 from rdc_jax.evaluation.metrics.distortion import psnr
+from rdc_jax.evaluation.metrics.metric_names import LPIPS_BACKBONES, canonical
 from rdc_jax.models import lpips, lpips_weights
 
 CHEAP = ("psnr", "colour", "lpips_alex")
-EXPENSIVE = ("lpips_vgg", "dists", "ssimulacra2")  # seconds for a picture of 256 x 256 on a CPU
-HIGHER_IS_BETTER = ("psnr", "ssimulacra2")
-BACKBONES = {"lpips_alex": "alexnet", "lpips_vgg": "vgg16"}
+EXPENSIVE = ("lpips_vgg", "dists", "ssimulacra2")  # seconds per image of 256 x 256 on a CPU
 
 
 class Judge(NamedTuple):
-    """How a metric is computed in two parts; pictures are uint8 [h,w,3]."""
+    """A metric computed in two parts; images are uint8 [h,w,3]."""
 
     features: Callable[[np.ndarray], Any]
     distance: Callable[[Any, Any], Any]  # of original and decoded, a scalar
 
 
 def make(names: Sequence[str]) -> tuple[dict[str, Judge], dict[str, str]]:
-    """The judges of these names, and by name the reason why others cannot be had here."""
+    """The judges of these names, and for each unavailable one the reason."""
     found: dict[str, Judge] = {}
     missing: dict[str, str] = {}
     for name in names:
@@ -54,8 +53,8 @@ def _make(name: str) -> Judge:
         return Judge(np.asarray, psnr)
     if name == "colour":
         return Judge(np.asarray, colour_error)
-    if name in BACKBONES:
-        weights = jax.device_put(lpips_weights.load(BACKBONES[name]))
+    if canonical(name) in LPIPS_BACKBONES:
+        weights = jax.device_put(lpips_weights.load(LPIPS_BACKBONES[canonical(name)]))
         return Judge(partial(_lpips_features, weights), partial(_lpips_distance, weights))
     if name == "dists":
         parameters = jax.device_put(dists.load_parameters())
@@ -65,14 +64,14 @@ def _make(name: str) -> Judge:
     return Judge(np.asarray, partial(external.measure, name))
 
 
-def _as_image(picture: jax.Array) -> jax.Array:
+def _as_image(image: jax.Array) -> jax.Array:
     """uint8 [h,w,3] -> float32 [1,h,w,3] in [-1,1]."""
-    return picture[None].astype(jnp.float32) / 127.5 - 1.0
+    return image[None].astype(jnp.float32) / 127.5 - 1.0
 
 
 @jax.jit
-def _lpips_features(weights, picture):
-    return lpips.lpips_features(weights, _as_image(picture))
+def _lpips_features(weights, image):
+    return lpips.lpips_features(weights, _as_image(image))
 
 
 @jax.jit
@@ -81,8 +80,8 @@ def _lpips_distance(weights, original, decoded):
 
 
 @jax.jit
-def _dists_features(weights, picture):
-    return dists.dists_features(weights, _as_image(picture))
+def _dists_features(weights, image):
+    return dists.dists_features(weights, _as_image(image))
 
 
 @jax.jit

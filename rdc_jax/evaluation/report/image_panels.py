@@ -1,4 +1,4 @@
-"""The pictures of the report: which images, which decoded versions, and their place in the page."""
+"""The images of the report: which originals, which decoded versions, which maps."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from PIL import Image
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import metric_names
-from rdc_jax.evaluation.metrics.metric_names import figure_text, number, setting_text, text
+from rdc_jax.evaluation.metrics.metric_names import figure_text, number, setting_text
 from rdc_jax.evaluation.report.tables import byte_text
 
-LoadPicture = Callable[[str], bytes | np.ndarray]
+LoadImage = Callable[[str], bytes | np.ndarray]
 MAPS = {
     "map_picture": ("Importance map", "white = important"),
     "bits_picture": ("Bits", "brighter = more bits"),
 }
-FEW_PIXELS = 160  # a map narrower than this is enlarged, and its blocks stay sharp
-WEBP_SIDE = 16383  # pixels, the largest that WebP holds
-UNFIT_MARGIN = 0.1  # a rate further than this from the wanted one is pointed out
+FEW_PIXELS = 160  # a map narrower than this is enlarged with sharp blocks
+WEBP_SIDE = 16383  # pixels, the largest side that WebP allows
+UNFIT_MARGIN = 0.1  # a rate further than this from the wanted one gets a remark
 
 
 class Wanted(NamedTuple):
-    """A picture to show: its caption, where it lies, its figures; a map has a note instead."""
+    """An image to show: its caption, its path, its figures; a map has a note instead."""
 
     label: str
     path: str
@@ -38,18 +38,58 @@ class Wanted(NamedTuple):
 
 
 class Embedded(NamedTuple):
-    """A picture inside the page: its data URI and its size in pixels."""
+    """An image inside the page: its data URI and its size in pixels."""
 
     uri: str
     width: int
     height: int
 
 
+class Panel(NamedTuple):
+    """An image with its caption and its figures; a map has a note instead."""
+
+    label: str
+    image: Embedded
+    facts: dict[str, str]
+    note: str
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether it is a map of few pixels, whose blocks stay sharp when it is enlarged."""
+        return bool(self.note) and self.image.width < FEW_PIXELS
+
+
+class Comparison(NamedTuple):
+    """One original: its decoded versions, which the page's script overlays, and its maps."""
+
+    name: str
+    decoded: list[Panel]
+    maps: list[Panel]
+
+
+class Comparisons(NamedTuple):
+    """All comparisons, and what is left out.
+
+    Attributes:
+      bpp: The wanted rate, as text.
+      limit: The largest size of all images, as text.
+      refused: Number of images left out to keep within the limit.
+      absent: Paths of the images that could not be read.
+      images: The comparisons.
+    """
+
+    bpp: str
+    limit: str
+    refused: int
+    absent: list[str]
+    images: list[Comparison]
+
+
 def median_images(results: dict[str, Any], count: int) -> list[str]:
     """The `count` images whose detail is nearest to the median, in the order of the results.
 
-    Detail is measured by what the codecs spend: the mean log rate of an image against that of
-    all images at the same codec and setting.
+    An image's detail is its mean log rate compared with that of all images at the same codec and
+    setting.
     """
     names = [image["name"] for image in results.get("images", [])]
     groups: dict[tuple, dict[str, float]] = {}
@@ -70,56 +110,53 @@ def median_images(results: dict[str, Any], count: int) -> list[str]:
 
 
 def original_path(image: dict[str, Any]) -> str:
-    """Where an original lies, relative to the folder of the results."""
+    """The path of an original, relative to the folder of the results."""
     stem = PurePosixPath(str(image["name"])).stem
     return str(image.get("picture") or f"pictures/original/0/{stem}.png")
 
 
 def comparisons(
-    results: dict[str, Any], load: LoadPicture, names: Sequence[str], bpp: float, limit: int
-) -> str:
-    """The named images, each codec at its rate nearest to `bpp`; a line on what is left out.
+    results: dict[str, Any], load: LoadImage, names: Sequence[str], bpp: float, limit: int
+) -> Comparisons:
+    """The named images, each codec at its rate nearest to `bpp`.
 
-    limit: bytes of all pictures as they stand in the page.
+    Args:
+      results: The content of results.json.
+      load: Turns a path of the results into bytes or uint8 [h,w,3]; see `html_report.page`.
+      names: Names of the originals.
+      bpp: The rate in bits per pixel.
+      limit: Largest number of bytes of all images as they stand in the page.
     """
-    images = {image["name"]: image for image in results.get("images") or []}
+    originals = {image["name"]: image for image in results.get("images") or []}
     all_points = results.get("points") or []
-    spent, parts, absent, refused = 0, [], [], 0
+    found, absent, spent, refused = [], set(), 0, 0
     for name in names:
         points = _nearest([point for point in all_points if point["image"] == name], bpp)
         if not points:
             continue
-        wanted = [Wanted("original", original_path(images[name]), {})]
+        wanted = [Wanted("original", original_path(originals[name]), {})]
         wanted += [Wanted(p["codec"], p["picture"], _point_facts(p, bpp)) for p in points]
-        shown: list[tuple[Wanted, Embedded]] = []
+        panels, size = [], 0
         for entry in [*wanted, *_maps(points)]:
             try:
-                picture = _embed(load(entry.path))
+                image = _embed(load(entry.path))
             except (RdcError, OSError, KeyError):
-                absent.append(entry.path)
+                absent.add(entry.path)
                 continue
-            if spent + len(picture.uri) > limit:
+            if spent + size + len(image.uri) > limit:
                 refused += 1
                 continue
-            spent += len(picture.uri)
-            shown.append((entry, picture))
-        if sum(not entry.note for entry, _ in shown) >= 2:
-            parts.append(_comparison(name, shown))
-        else:
-            spent -= sum(len(picture.uri) for _, picture in shown)
-    intro = f"<p>Each codec at its setting nearest to {bpp:g} bits per pixel. "
-    intro += "Drag the divider, or focus it and use the arrow keys.</p>"
-    if refused:
-        size = f"{limit / 1e6:.3g} MB"
-        intro += f'<p class="note">{refused} pictures are left out to keep within {size}.</p>'
-    if absent:
-        listed = text(", ".join(sorted(set(absent))))
-        intro += f'<p class="note">Pictures that could not be read: {listed}.</p>'
-    return intro + ("".join(parts) or "<p>No pictures were kept.</p>")
+            size += len(image.uri)
+            panels.append(Panel(entry.label, image, entry.facts, entry.note))
+        decoded = [panel for panel in panels if not panel.note]
+        if len(decoded) >= 2:
+            found.append(Comparison(name, decoded, [panel for panel in panels if panel.note]))
+            spent += size
+    return Comparisons(f"{bpp:g}", f"{limit / 1e6:.3g} MB", refused, sorted(absent), found)
 
 
 def _nearest(points: Sequence[dict], bpp: float) -> list[dict]:
-    """Of every codec the point with a picture whose rate is nearest in ratio."""
+    """For every codec, the point with an image whose rate is nearest in ratio."""
     found: dict[str, dict] = {}
     for point in points:
         rate = number(point.get("bpp"))
@@ -132,10 +169,10 @@ def _nearest(points: Sequence[dict], bpp: float) -> list[dict]:
 
 
 def _maps(points: Sequence[dict]) -> list[Wanted]:
-    """The maps of the points, each path once: importance before bits.
+    """The maps of the points, each path once, importance before bits.
 
-    A map belongs to a file, which several codecs of one coder may have decoded; so it is named for
-    the coder. An importance map that all share is named for nobody.
+    A map belongs to a file, which several curves of one coder may have decoded, so its caption
+    names the coder. The caption of an importance map that all coders share names none.
     """
     found: list[Wanted] = []
     for key, (kind, note) in MAPS.items():
@@ -150,7 +187,7 @@ def _maps(points: Sequence[dict]) -> list[Wanted]:
 
 
 def _point_facts(point: dict, bpp: float) -> dict[str, str]:
-    """Setting, bytes, bits per pixel and metrics; says so when the rate is far from the wanted."""
+    """Setting, bytes, bits per pixel and metrics, with a remark if the rate is far from `bpp`."""
     ratio, note = point["bpp"] / bpp, ""
     if abs(ratio - 1) > UNFIT_MARGIN:
         way = "more" if ratio > 1 else "less"
@@ -164,37 +201,12 @@ def _point_facts(point: dict, bpp: float) -> dict[str, str]:
     return facts | {metric_names.title(m): figure_text(m, value) for m, value in metrics.items()}
 
 
-def _comparison(name: str, shown: Sequence[tuple[Wanted, Embedded]]) -> str:
-    """All pictures of an image with captions; the page's script lays two over each other."""
-    pictures = "".join(_figure(name, *entry) for entry in shown if not entry[0].note)
-    maps = "".join(_figure(name, *entry) for entry in shown if entry[0].note)
-    below = f'<div class="maps">{maps}</div>' if maps else ""
-    return (
-        f'<section class="compare" data-name="{text(name)}"><h3>{text(name)}</h3>'
-        f'<div class="pictures">{pictures}</div>{below}</section>'
-    )
-
-
-def _figure(name: str, wanted: Wanted, picture: Embedded) -> str:
-    label = text(wanted.label)
-    pairs = "".join(f"<dt>{text(k)}</dt><dd>{text(v)}</dd>" for k, v in wanted.facts.items())
-    below = f"<dl>{pairs}</dl>" if pairs else ""
-    if wanted.note:
-        below = f"<small>{text(wanted.note)}</small>"
-    kind = ' class="blocks"' if wanted.note and picture.width < FEW_PIXELS else ""
-    return (
-        f'<figure><img{kind} src="{picture.uri}" width="{picture.width}" '
-        f'height="{picture.height}" alt="{text(name)}: {label}">'
-        f"<figcaption><strong>{label}</strong>{below}</figcaption></figure>"
-    )
-
-
-def _embed(picture: bytes | np.ndarray) -> Embedded:
+def _embed(image: bytes | np.ndarray) -> Embedded:
     """The smaller of PNG and WebP at quality 90, as a data URI."""
-    if isinstance(picture, np.ndarray):
-        opened = Image.fromarray(picture)
+    if isinstance(image, np.ndarray):
+        opened = Image.fromarray(image)
     else:
-        with Image.open(io.BytesIO(picture)) as file:
+        with Image.open(io.BytesIO(image)) as file:
             opened = file.convert("RGB")
     files = {}
     for name, options in (("webp", {"quality": 90}), ("png", {})):

@@ -1,4 +1,4 @@
-"""What every comparison needs beside numbers: pictures, a results file, a table, the machine."""
+"""Parts of every comparison: the images of a folder, a results file, a table, the machine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from rdc_jax.images import atomic_write, formats
 
 
 def image_files(folder: str | Path, limit: int | None = None) -> list[Path]:
-    """The PNG, JPEG and WebP files directly in a folder, by name, at most `limit`.
+    """The first `limit` PNG, JPEG and WebP files directly in a folder, by name.
 
-    Raises:
-      RdcError: no such folder, or no picture in it.
+    Raises RdcError when there is no such folder or it has no images.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -29,14 +28,14 @@ def image_files(folder: str | Path, limit: int | None = None) -> list[Path]:
 
 
 def write_results(path: str | Path | None, results: dict) -> None:
-    """Writes JSON through a temporary file, so that a stopped run leaves the last good one."""
+    """Writes JSON through a temporary file, so that a stopped run leaves the last complete one."""
     if path is not None:
         text = json.dumps(results, indent=1)
         atomic_write(path, text.encode("utf-8"), overwrite=True)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Aligned columns: the first to the left, the others to the right; floats as they come."""
+    """Aligned columns of text: the first to the left, the others to the right."""
     cells = [[str(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     lines = [
@@ -51,14 +50,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def usable_cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def hardware() -> str:
-    """One line: processor, usable cores, accelerators if jax is at work, versions."""
+    """One line: processor, usable cores, accelerators that JAX finds, versions."""
     import jax
 
     parts = [f"{_processor()}, {usable_cores()} cores"]

@@ -1,6 +1,6 @@
 """The scalars that a training run has logged.
 
-A run's folder holds metrics.jsonl, one JSON object a line with "step" and scalars by name.
+A run's folder contains metrics.jsonl: one JSON object per line with "step" and scalars by name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Series = dict[int, float]  # value by step
 
 
 class Run(NamedTuple):
-    """What one run has logged."""
+    """The scalars of one run, by name."""
 
     name: str
     scalars: dict[str, Series]
@@ -30,8 +30,7 @@ class Run(NamedTuple):
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     """The runs of these folders or metrics.jsonl files, named by folder; by path if names repeat.
 
-    Raises:
-      RdcError: a file is missing or holds no scalars.
+    Raises RdcError when a file is missing or contains no scalars.
     """
     files = [Path(path) / FILE if Path(path).is_dir() else Path(path) for path in paths]
     folders = [str(file.parent) if file.name == FILE else str(file) for file in files]
@@ -44,11 +43,11 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
 def read_scalars(file: Path) -> dict[str, Series]:
     """All finite scalars of a metrics.jsonl by name and step.
 
-    Lines that are no JSON objects are skipped, because a run that was killed, or that writes at
-    this moment, leaves half a line. Where a resumed run logged a step again, the later value stays.
+    Lines that are not JSON objects are skipped, because a run that was killed or is writing may
+    leave half a line. If a resumed run logged a step again, the later value counts.
 
     Raises:
-      RdcError: the file is missing or holds no scalars.
+      RdcError: The file is missing or contains no scalars.
     """
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -61,12 +60,12 @@ def read_scalars(file: Path) -> dict[str, Series]:
         for name, step, value in _entries(line):
             scalars.setdefault(name, {})[step] = value
     if not any(name not in NO_CURVES for name in scalars):
-        raise RdcError(f"'{file}' holds no scalars; wait until the run has logged its first step")
+        raise RdcError(f"'{file}' has no scalars; wait until the run has logged its first step")
     return scalars
 
 
 def _entries(line: str) -> list[tuple[str, int, float]]:
-    """(name, step, value) of every finite number of a line."""
+    """(name, step, value) of every finite number in a line."""
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What training runs have logged, as one figure: at equal rate, on held-out crops, in the loss.
+"""The logs of training runs as one figure: gains at equal rate, held-out crops, losses.
 
 Several runs share the panels. docs/training.md explains the names of the scalars.
 """
@@ -12,43 +12,42 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rdc_jax.evaluation.metrics.metric_names import direction
+from rdc_jax.evaluation.metrics.metric_names import difference_unit, direction, short_title
 from rdc_jax.evaluation.report import curves_plot
+from rdc_jax.evaluation.report.curves import COLOURS
 from rdc_jax.evaluation.report.training_log import NO_CURVES, Run
 
 WIDTH, HEIGHT = 12.4, 1.6  # inches of the figure and of a row
 TRAINING_COLUMNS = 5
-SMOOTHED = 40  # points that a training curve is smoothed to
-OUTLIERS = 2  # per cent of a training curve's points that may leave the panel at each end
+SMOOTHED = 40  # points of a smoothed training curve
+OUTLIERS = 2  # per cent of a training curve's points that may lie outside the panel at each end
 
 VIEWS = {"": "tau 0", "_tau_0.5": "tau 0.5", "_tau_1": "tau 1", "_y_p": "auxiliary encoder"}
 DASHES = {"": (4, 2), "_tau_0.5": (1, 1.5), "_tau_1": (), "_y_p": (6, 2, 1, 2)}
-METRICS = {
-    "bpp": "bits per pixel", "psnr": "PSNR", "lpips_alex": "LPIPS (AlexNet)",
-    "lpips_vgg": "LPIPS (VGG)", "dists": "DISTS", "ssimulacra2": "SSIMULACRA 2",
-    "colour": "colour error", "added_pattern": "added pattern",
-}  # fmt: skip
+METRICS = (  # these come first, in this order
+    *("bpp", "psnr", "lpips_alex", "lpips_vgg", "dists", "ssimulacra2", "colour"),
+    "added_pattern",
+)
 BD_RATE, EQUAL_RATE = "bd_rate_", "equal_rate_"
-UNITS = {"psnr": "dB", "ssimulacra2": "points"}  # of differences at equal rate; others: per cent
 FIRST, LAST = ("loss",), ("gradient_norm", "images_per_second", "input_wait", "mfu")
 
 
 class Panel(NamedTuple):
-    """One plot: its title, and the scalars it shows by the suffix of their view."""
+    """One plot: its title, and its scalars by the suffix of their view."""
 
     title: str
     names: dict[str, str]
 
 
 class Section(NamedTuple):
-    """A part of the figure: rows of panels, None for an empty place."""
+    """A part of the figure: rows of panels, with None for an empty place."""
 
     heading: str
     rows: list[list[Panel | None]]
 
 
 def sections(runs: Sequence[Run]) -> list[Section]:
-    """All panels; metrics that are known here come first, others in the order of the log."""
+    """All panels; known metrics come first, others follow in the order of the log."""
     equal: dict[tuple[str, str], Panel] = {}
     held_out: dict[tuple[str, str], Panel] = {}
     training: dict[str, Panel] = {}
@@ -56,12 +55,12 @@ def sections(runs: Sequence[Run]) -> list[Section]:
         prefix = next((p for p in (BD_RATE, EQUAL_RATE) if name.startswith(p)), "")
         stem, at, timestep = name.partition("@")
         metric, view = _metric_and_view(stem.removeprefix(prefix))
-        title, arrow = METRICS.get(metric, metric), _arrow(metric)
+        title, arrow = short_title(metric), _arrow(metric)
         if prefix == BD_RATE:
             panel = Panel(f"bits at equal {title}, % ↓", {})
             equal.setdefault((prefix, metric), panel).names[view] = name
         elif prefix:
-            panel = Panel(f"{title} at equal rate, {UNITS.get(metric, '%')}{arrow}", {})
+            panel = Panel(f"{title} at equal rate, {difference_unit(metric)}{arrow}", {})
             equal.setdefault((prefix, metric), panel).names[view] = name
         elif at:
             panel = Panel(f"{title}{arrow}, timestep {timestep}", {})
@@ -86,10 +85,8 @@ def _metric_and_view(name: str) -> tuple[str, str]:
 
 
 def _arrow(metric: str) -> str:
-    """Which way is better."""
-    known = {"colour": -1, "added_pattern": -1}
-    better = known.get(metric, direction(metric.replace("_", "-")))
-    return {1: " ↑", -1: " ↓", 0: ""}[better]
+    """An arrow for the better direction."""
+    return {1: " ↑", -1: " ↓", 0: ""}[direction(metric)]
 
 
 def _grid(panels: dict[tuple[str, str], Panel], rows, columns) -> list[list[Panel | None]]:
@@ -113,15 +110,18 @@ def _in_order(names: dict[str, Panel]) -> list[str]:
 
 
 def draw(runs: Sequence[Run], file_format: str) -> bytes:
-    """All panels over the images seen, or over steps where a run has not logged images.
+    """Draws all panels over the number of images seen, or over steps if a run did not log images.
 
     Args:
-      runs: of `training_log.read_runs`. One run: a colour for each tau. Several: a colour for each
-        run, dashes for tau.
+      runs: Of `training_log.read_runs`. One run has a colour per tau. Several runs have a colour
+        each, with dashes for tau.
       file_format: 'png', 'svg' or 'pdf'.
 
+    Returns:
+      The file.
+
     Raises:
-      RdcError: unknown format, or matplotlib is not installed.
+      RdcError: Unknown format, or matplotlib is not installed.
     """
     curves_plot.check_format(file_format)
     from matplotlib import rc_context
@@ -149,7 +149,7 @@ def draw(runs: Sequence[Run], file_format: str) -> bytes:
 
 
 class _Axis(NamedTuple):
-    """What curves are drawn over: of each run the position of every step."""
+    """The horizontal axis: for each run the position of every step."""
 
     label: str
     positions: list[dict[int, float]]
@@ -165,7 +165,7 @@ def _x_axis(runs: Sequence[Run]) -> _Axis:
 
 
 def _draw_panel(axes: Any, runs: Sequence[Run], panel: Panel, axis: _Axis) -> None:
-    """The curves of one panel; long ones are drawn pale, with a moving mean on top."""
+    """The curves of one panel; long ones are pale, with a moving mean on top."""
     limits = []
     for n, run in enumerate(runs):
         for view, name in panel.names.items():
@@ -209,16 +209,15 @@ def _moving_mean(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def _style(run: int, view: str | None, number_of_runs: int) -> dict[str, Any]:
-    """view: None where a panel has one only."""
-    colours = curves_plot.COLOURS
+    """view: None for a panel with a single view."""
     if number_of_runs == 1:
-        return {"color": colours[list(VIEWS).index(view)] if view is not None else "#333333"}
+        return {"color": COLOURS[list(VIEWS).index(view)] if view is not None else "#333333"}
     dashes = DASHES[view] if view is not None else ()
-    return {"color": colours[run % len(colours)], "dashes": dashes}
+    return {"color": COLOURS[run % len(COLOURS)], "dashes": dashes}
 
 
 def _add_legend(figure: Any, runs: Sequence[Run], parts: Sequence[Section]) -> None:
-    """Below all: what the colours are, and of several runs what the dashes are."""
+    """The legend below all panels: colours, and dashes if there are several runs."""
     from matplotlib.lines import Line2D
 
     panels = [panel for part in parts for row in part.rows for panel in row if panel]

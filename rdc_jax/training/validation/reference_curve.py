@@ -19,7 +19,8 @@ import ml_collections
 import numpy as np
 
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.metrics.judges import CHEAP, EXPENSIVE, HIGHER_IS_BETTER, Judge
+from rdc_jax.evaluation.metrics.judges import CHEAP, EXPENSIVE, Judge
+from rdc_jax.evaluation.metrics.metric_names import direction
 from rdc_jax.evaluation.rate_distortion import Curve, bd_metric, bd_rate
 from rdc_jax.evaluation.report.results import write_results
 from rdc_jax.model_folder import codec_model, fusion_module
@@ -109,7 +110,7 @@ def differences(anchor: Mapping[str, float], test: Mapping[str, float]) -> dict[
     """
     found = {}
     for name in (f"{metric}{view}" for metric in CHEAP + EXPENSIVE for view in COMPARED_VIEWS):
-        relative = not name.startswith(HIGHER_IS_BETTER)
+        relative = direction(name) < 0
         try:
             curves = [_curve(scalars, name, relative) for scalars in (anchor, test)]
             found[BD_RATE + name] = bd_rate(*curves).value

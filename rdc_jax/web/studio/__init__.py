@@ -1,1 +1,1 @@
-"""The studio: encoding, painting and looking at pictures in a browser, served by this machine."""
+"""The studio: a page of this machine to encode images, paint importance and compare."""

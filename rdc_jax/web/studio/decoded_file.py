@@ -1,9 +1,9 @@
-"""A file as far as its symbols are decoded, ready to become a picture at any tau.
+"""A file whose symbols are decoded, ready to become an image at any tau.
 
-    received = receive(codec, data)
-    picture  = received.picture(codec, steps=1, tau=0.5)
+    decoded = decode_symbols(codec, data)
+    image = decoded.image(codec, steps=1, tau=0.5)
 
-Of a damaged file with tiles, what is left; `note` says what is not.
+Damaged tiles of a file are filled in; `note` lists them.
 """
 
 import dataclasses
@@ -20,8 +20,15 @@ from rdc_jax.images import LoadedImage
 
 
 @dataclasses.dataclass(frozen=True)
-class Received:
-    """See `receive`. parts: fields of a LoadedImage except pixels. note: "" for a whole file."""
+class DecodedFile:
+    """A file after entropy decoding; see `decode_symbols`.
+
+    Attributes:
+      opened: The open file.
+      coded: The decoded latent.
+      parts: The fields of the image without its pixels.
+      note: What is missing in a damaged file; "" for a complete one.
+    """
 
     opened: OpenFile
     coded: CodedLatent
@@ -30,12 +37,18 @@ class Received:
 
     @property
     def levels(self) -> np.ndarray:
-        """uint8 [h,w], the importance level of each pixel of the latent."""
+        """Importance level of each pixel of the latent, uint8 [h,w]."""
         known = self.opened.conditions
         return known.levels[: known.height, : known.width]
 
-    def picture(self, codec: Codec, steps: int, tau: float | str) -> LoadedImage:
-        """What `rdc decode` makes of the file, with alpha and profile. See `Codec.decode`."""
+    def image(self, codec: Codec, steps: int, tau: float | str) -> LoadedImage:
+        """The image as `rdc decode` writes it, with alpha and profile.
+
+        Args:
+          codec: The codec.
+          steps: Sampler steps.
+          tau: 0 (faithful) to 1 (realistic), or "roi".
+        """
         opened = self.opened
         pixels = codec.reconstruct(
             opened.header, self.coded, opened.conditions, steps=steps, tau=tau, part=opened.part
@@ -43,11 +56,11 @@ class Received:
         return LoadedImage(pixels=pixels, **self.parts)
 
 
-def receive(codec: Codec, data: bytes) -> Received:
-    """The entropy stage of an `.rdc` file's bytes.
+def decode_symbols(codec: Codec, data: bytes) -> DecodedFile:
+    """Runs the entropy stage of an `.rdc` file.
 
-    Raises RdcError for one made by another model, and for damage, but that of tiles: those are
-    filled in, as by `rdc decode --resilient`.
+    Damaged tiles are filled in, as by `rdc decode --resilient`. Raises RdcError for other damage,
+    and for a file of another model.
     """
     note = ""
     try:
@@ -61,16 +74,16 @@ def receive(codec: Codec, data: bytes) -> Received:
             raise
         coded = opened.latent(codec.entropy)
         note = _note(opened) or str(error)
-    return Received(opened, coded, parts_of(opened.reader, metadata=("icc",)), note)
+    return DecodedFile(opened, coded, parts_of(opened.reader, metadata=("icc",)), note)
 
 
 def _note(opened: OpenFile) -> str:
-    """What is missing; "" if it is neither a tile nor the end of the file."""
-    said = []
+    """What is missing; "" if neither a tile nor the end of the file is damaged."""
+    lost = []
     if opened.damaged:
         count = len(opened.damaged)
         verb = "is" if count == 1 else "are"
-        said.append(f"{count} of {opened.damaged[0].count} tiles {verb} filled in")
+        lost.append(f"{count} of {opened.damaged[0].count} tiles {verb} filled in")
     if opened.reader.lost_sections:
-        said.append("what followed the tiles, such as alpha or a profile, is lost")
-    return f"the file is damaged: {' and '.join(said)}" if said else ""
+        lost.append("the sections after the tiles, such as alpha or a profile, are lost")
+    return f"the file is damaged: {' and '.join(lost)}" if lost else ""

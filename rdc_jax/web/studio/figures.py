@@ -1,4 +1,4 @@
-"""What the page says in figures: how near a decoded picture is, and what a file consists of."""
+"""The numbers on the page: quality of a decoded image, and the contents of a file."""
 
 import math
 from typing import Any
@@ -17,11 +17,18 @@ from rdc_jax.web.studio import images
 def distances(
     original: LoadedImage | None, decoded: np.ndarray, mask: np.ndarray | None
 ) -> dict[str, float | None]:
-    """PSNR in dB: psnr of all, psnr_inside and psnr_outside of the mask; None where not known.
+    """PSNR in dB of the image, and inside and outside of the mask.
 
-    decoded: uint8 [H,W,3]. mask: uint8 of any size, 255 = important. The error of a pixel's colours
-    weighs as much as the pixel is opaque. So what is fully transparent is not counted at all; laid
-    on a background it would count as free of error, and the larger it is the better the figure.
+    The weight of a pixel's error is its alpha, so fully transparent pixels are ignored. On a
+    background they would count as free of error and improve the result.
+
+    Args:
+      original: The original, or None if it is not known.
+      decoded: uint8 [H,W,3].
+      mask: uint8 of any size, 255 = important; None for no mask.
+
+    Returns:
+      "psnr", "psnr_inside" and "psnr_outside"; None where not known.
     """
     found: dict[str, float | None] = dict.fromkeys(("psnr", "psnr_inside", "psnr_outside"))
     if original is None:
@@ -41,19 +48,25 @@ def distances(
 
 
 def _finite(value: float) -> float | None:
-    """JSON has no infinity."""
+    """None for infinity, which JSON does not have."""
     return value if math.isfinite(value) else None
 
 
 def contents(reader: FileReader, levels: np.ndarray, side: int) -> dict[str, Any]:
-    """Size, header and parts of a file, and its map as a picture, None for an even one.
+    """Size, header, parts and importance map of a file.
 
-    levels: uint8 [h,w] of the latent, whose pixels are side x side of the picture; together they
-    cover `extent`, [width, height] in pixels.
+    Args:
+      reader: The file.
+      levels: Importance level of each pixel of the latent, uint8 [h,w].
+      side: Side of a latent pixel in pixels of the image.
+
+    Returns:
+      The fields of the answer. "importance" is the map as an image, None for a uniform map;
+      "extent" is the size that it covers, [width, height] in pixels.
     """
     header = reader.header
     parts = {"header": min(place.offset for place in reader.places.values())}
-    for kind, place in reader.places.items():  # of which the last may be cut off
+    for kind, place in reader.places.items():  # the last one may be truncated
         end = min(place.end + CRC_BYTES, reader.size)
         parts[section_name(kind).lower()] = end - place.offset
     shown = None

@@ -1,4 +1,4 @@
-"""Arrays as the page shows them."""
+"""Images and arrays as the page shows them."""
 
 import base64
 import dataclasses
@@ -9,17 +9,17 @@ from PIL import Image
 
 from rdc_jax.images import LoadedImage, image_bytes
 
-FAST = 2  # of zlib's 9 levels: a page waits for these bytes
+FAST = 2  # level of zlib, of 9: the page waits for these bytes
 
 
-def png(picture: LoadedImage) -> bytes:
-    """A PNG file of a picture with its alpha and profile, like that of `rdc decode`; sooner."""
-    shown = dataclasses.replace(picture, exif=None, xmp=None)
+def png(image: LoadedImage) -> bytes:
+    """A PNG file with alpha and profile as of `rdc decode`, compressed faster."""
+    shown = dataclasses.replace(image, exif=None, xmp=None)
     return image_bytes(shown, ".png", compress_level=FAST)[0]
 
 
 def data_url(pixels: np.ndarray) -> str:
-    """uint8 [H,W,3] or [H,W], small, as a PNG file inside an answer in JSON."""
+    """A small image, uint8 [H,W,3] or [H,W], as the URL of a PNG for an answer in JSON."""
     encoded = io.BytesIO()
     Image.fromarray(pixels).save(encoded, "PNG", compress_level=FAST)
     return "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode()
@@ -28,8 +28,9 @@ def data_url(pixels: np.ndarray) -> str:
 def heat(bits: np.ndarray) -> np.ndarray:
     """Bits [h,w] -> uint8 [h,w,3] from black through red and yellow to white.
 
-    White is the 98th percentile. Shown as means over 2 x 2 latent pixels, as by `rdc demo`: within
-    such a square the later coding passes always need fewer bits, which says nothing of the picture.
+    White is the 98th percentile. The colours show means over 2 x 2 latent pixels, as in `rdc demo`:
+    within such a square the later coding passes always need fewer bits, which says nothing about
+    the image.
     """
     h, w = bits.shape
     squares = np.pad(bits, ((0, h % 2), (0, w % 2)), mode="edge")
@@ -41,5 +42,5 @@ def heat(bits: np.ndarray) -> np.ndarray:
 
 
 def resized(mask: np.ndarray, height: int, width: int) -> np.ndarray:
-    """uint8 [h,w] -> uint8 [height,width], interpolated."""
+    """A mask uint8 [h,w], interpolated to [height,width]."""
     return np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR))

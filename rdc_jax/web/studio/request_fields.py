@@ -1,4 +1,4 @@
-"""What a page asks for, checked: numbers in their range, a mask of the size it says."""
+"""Checks of a request's fields: numbers in their range, a mask of its declared size."""
 
 import base64
 import binascii
@@ -21,7 +21,19 @@ def number(
     *,
     whole: bool = False,
 ) -> Any:
-    """asked[name] in least..most, or the default if there is none. Raises RdcError."""
+    """A number of a request.
+
+    Args:
+      asked: The request.
+      name: Name of the field.
+      least: Smallest value allowed.
+      most: Largest value allowed.
+      default: The value for a missing field.
+      whole: Whether the number must be whole.
+
+    Raises:
+      RdcError: The field is missing without a default, not a number, or out of range.
+    """
     value = asked.get(name)
     value = default if value is None else value
     fits = isinstance(value, int | float) and not isinstance(value, bool)
@@ -34,19 +46,20 @@ def number(
 
 
 def mask(sent: Any) -> np.ndarray | None:
-    """uint8 [height,width], 255 = important; None for nothing painted.
+    """The mask of a request: uint8 [height,width], 255 = important; None if nothing is painted.
 
-    sent: None, or {"width", "height", "data": base64 of width x height bytes}. Raises RdcError.
+    sent: None, or {"width", "height", "data": base64 of width x height bytes}. Raises RdcError for
+    anything else.
     """
     if sent is None:
         return None
     if not isinstance(sent, Mapping):
-        raise RdcError("the mask is not what the page sends")
+        raise RdcError("the mask does not have the form that the page sends")
     width, height = (number(sent, n, 1, MAX_MASK_SIDE, whole=True) for n in ("width", "height"))
     try:
         data = base64.b64decode(sent.get("data"), validate=True)
     except (TypeError, ValueError, binascii.Error):
-        raise RdcError("the mask is not what the page sends") from None
+        raise RdcError("the mask does not have the form that the page sends") from None
     if len(data) != width * height:
         raise RdcError(f"the mask has {len(data)} bytes, not {width} x {height}")
     painted = np.frombuffer(data, np.uint8).reshape(height, width)

@@ -2,7 +2,7 @@
 
     serve(Workbench(rdc_jax.load), "127.0.0.1", 8047)
 
-GET gives the page's own files, a fixed list, and photos by key; POST takes a photo or a file as
+GET returns the page's own files, a fixed list, and photos by key. POST takes a photo or a file as
 bytes and everything else as JSON. No request names a path on this machine.
 """
 
@@ -16,7 +16,10 @@ from rdc_jax.web import serving
 from rdc_jax.web.studio.workbench import Workbench
 
 BYTES = "application/octet-stream"
-MAX_UPLOAD, MAX_JSON = 64 * 2**20, 8 * 2**20  # bytes of a photo or file; of a mask with settings
+MAX_UPLOAD, MAX_JSON = (
+    64 * 2**20,
+    8 * 2**20,
+)  # bytes of a photo or file; bytes of a mask with settings
 PAGE = {
     "/": ("studio.html", "text/html"),
     "/studio.css": ("studio.css", "text/css"),
@@ -32,12 +35,22 @@ POLICY = (
 
 
 def serve(bench: Workbench, host: str, port: int, announce: Callable[[str], None] = print) -> None:
-    """Serves the page until Ctrl-C; announce gets its address. Raises RdcError as `make_server`."""
+    """Serves the page until Ctrl-C.
+
+    Args:
+      bench: Answers the requests.
+      host: The address to listen at.
+      port: The port; 0 takes a free one.
+      announce: Receives the address of the page.
+
+    Raises:
+      RdcError: The address is not available.
+    """
     serving.run(make_server(bench, host, port), announce)
 
 
 def make_server(bench: Workbench, host: str, port: int) -> ThreadingHTTPServer:
-    """The server, bound and not yet running; see `serving.listen`."""
+    """The server, bound and not yet running; arguments and errors as `serve`."""
     folder = resources.files(__package__).joinpath("page")
     page = {path: (folder.joinpath(name).read_bytes(), kind) for path, (name, kind) in PAGE.items()}
     return serving.listen(_Handler, host, port, bench=bench, page=page)
@@ -94,8 +107,8 @@ class _Handler(serving.Handler):
         self.send_json(self.bench.encode(asked))
 
     def _decode(self, asked: dict[str, Any]) -> None:
-        picture, figures = self.bench.decode(asked)
-        self.send(200, picture, "image/png", Rdc_Figures=json.dumps(figures))
+        image, figures = self.bench.decode(asked)
+        self.send(200, image, "image/png", Rdc_Figures=json.dumps(figures))
 
     def _file(self, asked: dict[str, Any]) -> None:
         self.send(200, self.bench.file_bytes(asked), BYTES)

@@ -1,12 +1,12 @@
-"""What the studio does with photos and files: the page's requests, answered by one codec.
+"""The work of the studio: one codec answers the requests of its pages.
 
     bench = Workbench(lambda: rdc_jax.load())
     photo = bench.add_photo(data)["photo"]
     coded = bench.encode({"photo": photo, "quality": 40, "mask": None})
     png, figures = bench.decode({"file": coded["file"], "tau": 0.5, "steps": 1})
 
-A decode never encodes again: files are kept with their symbols. Requests that need the codec wait
-for each other. Whatever is wrong with a request or a file is an RdcError of one line.
+Files are kept with their symbols, so decoding never encodes again. Requests that need the codec
+wait for each other. A wrong request or file raises an RdcError of one line.
 """
 
 import dataclasses
@@ -30,31 +30,39 @@ from rdc_jax.images import LoadedImage, read_image
 from rdc_jax.importance import detectors
 from rdc_jax.importance.shapes import centre
 from rdc_jax.web.studio import figures, images, request_fields
-from rdc_jax.web.studio.decoded_file import Received, receive
-from rdc_jax.web.studio.recent_items import Shelf
+from rdc_jax.web.studio.decoded_file import DecodedFile, decode_symbols
+from rdc_jax.web.studio.recent_items import RecentItems
 
-MAX_PIXELS = 24_000_000  # of a photo or a file: about a minute of two CPU cores
+MAX_PIXELS = 24_000_000  # largest photo or file: about a minute on two CPU cores
 PHOTOS_KEPT, FILES_KEPT = 3, 8
 
 
 @dataclasses.dataclass(frozen=True)
 class Photo:
-    """A picture with its alpha. extras: alpha, profile and metadata as its files hold them."""
+    """A photo.
 
-    picture: LoadedImage
+    Attributes:
+      image: The image with its alpha.
+      extras: Alpha, profile and metadata as sections of its files.
+    """
+
+    image: LoadedImage
     extras: Mapping[int, bytes]
 
     def where_visible(self, mask: np.ndarray) -> np.ndarray:
-        """A mask [H,W] that is 0 where the picture is fully transparent."""
-        alpha = self.picture.alpha
+        """The mask [H,W], set to 0 where the image is fully transparent."""
+        alpha = self.image.alpha
         return mask if alpha is None else np.where(alpha > 0, mask, mask.dtype.type(0))
 
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """An `.rdc` file; photo, mask: what it was made of, None where that is not known.
+    """An `.rdc` file.
 
-    mask: uint8, as painted, of any size.
+    Attributes:
+      data: Its bytes.
+      photo: The photo that it was made from; None if it is not known.
+      mask: The painted mask, uint8 of any size; None if there is none.
     """
 
     data: bytes
@@ -63,38 +71,41 @@ class File:
 
 
 class Workbench:
-    """One codec, and the photos and files that pages have opened.
-
-    open_codec: makes the codec, when it is first needed. max_pixels: of photos and files.
-    """
+    """One codec, and the photos and files that pages have opened."""
 
     def __init__(self, open_codec: Callable[[], Codec], max_pixels: int = MAX_PIXELS):
+        """Makes an empty workbench.
+
+        Args:
+          open_codec: Makes the codec when it is first needed.
+          max_pixels: Largest number of pixels of photos and files.
+        """
         self._open_codec, self._opened = open_codec, None
         self.max_pixels = max_pixels
-        self._photos: Shelf[Photo] = Shelf("photo", PHOTOS_KEPT)
-        self._files: Shelf[File] = Shelf("file", FILES_KEPT)
+        self._photos: RecentItems[Photo] = RecentItems("photo", PHOTOS_KEPT)
+        self._files: RecentItems[File] = RecentItems("file", FILES_KEPT)
         self._turn = threading.Lock()  # held while the codec works
-        self._received: tuple[str, Received | None] = ("", None)  # the file decoded last
+        self._last: tuple[str, DecodedFile | None] = ("", None)  # key and symbols of the last file
 
     @property
     def _codec(self) -> Codec:
-        """Only to be used by whoever has the turn."""
+        """The codec, only for the thread that holds the turn."""
         if self._opened is None:
             self._opened = self._open_codec()
         return self._opened
 
     def warm_up(self) -> None:
-        """Loads and compiles before the first picture is there."""
+        """Loads and compiles before the first image arrives."""
         with self._turn:
             data = self._codec.encode(np.zeros((64, 64, 3), np.uint8))
             self._codec.decode(data)
 
     def is_busy(self) -> bool:
-        """Whether a request has the codec."""
+        """Whether a request is using the codec."""
         return self._turn.locked()
 
     def state(self) -> dict[str, Any]:
-        """What a page has to know first; waits until the codec is loaded."""
+        """What a page needs at its start; waits until the codec is loaded."""
         with self._turn:
             model, module = self._codec.model, self._codec.module
         return {
@@ -107,10 +118,10 @@ class Workbench:
             "max_pixels": self.max_pixels,
         }
 
-    # Photos and what is painted on them
+    # Photos and their masks
 
     def add_photo(self, data: bytes) -> dict[str, Any]:
-        """Keeps a picture file's bytes. Raises RdcError as `read_image`."""
+        """Keeps the image of a file's bytes. Raises RdcError as `read_image`."""
         upload = io.BytesIO(data)
         upload.name = "the photo"  # for messages
         return self._keep(read_image(upload, max_pixels=self.max_pixels, keep_alpha=True))
@@ -119,41 +130,42 @@ class Workbench:
         """Keeps the photograph that comes with the package."""
         return self._keep(read_image(DEMO_FOLDER / "flower.png"))
 
-    def _keep(self, picture: LoadedImage) -> dict[str, Any]:
-        height, width = picture.pixels.shape[:2]
+    def _keep(self, image: LoadedImage) -> dict[str, Any]:
+        height, width = image.pixels.shape[:2]
         return {
-            "photo": self._photos.put(Photo(picture, extras_of(picture))),
+            "photo": self._photos.put(Photo(image, extras_of(image))),
             "width": width,
             "height": height,
-            "grey": picture.grey,
-            "alpha": picture.alpha is not None,
+            "grey": image.grey,
+            "alpha": image.alpha is not None,
         }
 
     def photo_png(self, key: str) -> bytes:
-        """A kept photo as the codec sees it, upright 8-bit, with its alpha and profile."""
-        return images.png(self._photos.get(key).picture)
+        """A photo as the codec sees it: upright, 8 bits, with its alpha and profile."""
+        return images.png(self._photos.get(key).image)
 
     def suggested_mask(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
-        """A mask of `columns` x `rows` bytes, row by row, 255 = important; kind auto or center.
+        """A mask of `columns` x `rows` bytes, row by row, 255 = important.
 
-        Also "found": what was found and by which finder.
+        asked: photo; columns; rows; kind, "auto" or "center". Returns the bytes, and "found": what
+        was found, and by which detector.
         """
         photo = self._photos.get(asked.get("photo"))
-        pixels = photo.picture.pixels
+        pixels = photo.image.pixels
         most = request_fields.MAX_MASK_SIDE
         rows, columns = (
             request_fields.number(asked, n, 1, most, whole=True) for n in ("rows", "columns")
         )
         kind = asked.get("kind")
         if kind not in ("auto", "center"):
-            raise RdcError("a mask can be found by auto or center")
+            raise RdcError("the kind of a mask must be auto or center")
         if kind == "auto":
             mask, found = detectors.find(pixels)
         else:
-            mask, found = centre(*pixels.shape[:2]), "the middle of the picture"
+            mask, found = centre(*pixels.shape[:2]), "the middle of the image"
         mask, anywhere = photo.where_visible(mask), mask.any()
         if anywhere and not mask.any():
-            found += ", but nothing of it is visible"
+            found += ", but none of it is visible"
         small = Image.fromarray(mask).resize((columns, rows), Image.Resampling.BOX)
         levels = np.rint(255 * np.clip(np.asarray(small), 0, 1)).astype(np.uint8)
         return levels.tobytes(), {"found": found}
@@ -161,16 +173,17 @@ class Workbench:
     # The codec
 
     def encode(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Figures of a new file, and its key. Raises RdcError for unusable settings.
+        """Encodes a photo; returns the key and the contents of the file.
 
         asked: photo; quality, or target_kb (1000 bytes); roi_gain; mask, see `request_fields.mask`.
+        Raises RdcError for settings out of range.
         """
         photo = self._photos.get(asked.get("photo"))
-        pixels = photo.picture.pixels
+        pixels = photo.image.pixels
         mask, importance = request_fields.mask(asked.get("mask")), None
         if mask is not None:
             importance = photo.where_visible(images.resized(mask, *pixels.shape[:2]))
-            if not importance.any():  # painted where nothing is to be seen
+            if not importance.any():  # painted only where the image is transparent
                 mask = importance = None
         target = None
         if asked.get("target_kb") is not None:
@@ -185,7 +198,7 @@ class Workbench:
                 pixels,
                 importance=importance,
                 roi_gain=gain,
-                grey=photo.picture.grey,
+                grey=photo.image.grey,
                 extras=photo.extras,
                 return_report=True,
                 **rate,
@@ -205,28 +218,28 @@ class Workbench:
         }
 
     def open_file(self, data: bytes) -> dict[str, Any]:
-        """Keeps an `.rdc` file's bytes; its "note" says what damage has left.
+        """Keeps an `.rdc` file; "note" says what is missing in a damaged one.
 
-        Raises RdcError for a file of which nothing can be decoded.
+        Raises RdcError for a file that cannot be decoded at all.
         """
         header = FileReader(data, max_pixels=container.MAX_SIDE**2, cut_off=True).header
         if header.width * header.height > self.max_pixels:
             raise RdcError(
-                f"the file's picture has {header.width} x {header.height} pixels, more than the "
+                f"the file's image has {header.width} x {header.height} pixels, more than the "
                 f"studio's limit of {self.max_pixels}; use `rdc decode`"
             )
         with self._turn:
-            received = receive(self._codec, data)
+            decoded = decode_symbols(self._codec, data)
             side = self._codec.model.downsampling
             key = self._files.put(File(data))
-            self._received = key, received
-        held = figures.contents(received.opened.reader, received.levels, side)
-        return {"file": key, "note": received.note, **held}
+            self._last = key, decoded
+        contents = figures.contents(decoded.opened.reader, decoded.levels, side)
+        return {"file": key, "note": decoded.note, **contents}
 
     def decode(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
-        """PNG of a file's picture, and figures. asked: file; tau, a number or "roi"; steps.
+        """Decodes a file; returns a PNG, and the seconds with the values of `figures.distances`.
 
-        Beside the seconds, the figures are those of `figures.distances`.
+        asked: file; tau, a number or "roi"; steps.
         """
         key = asked.get("file")
         file = self._files.get(key)
@@ -234,16 +247,16 @@ class Workbench:
         steps = request_fields.number(asked, "steps", 1, 255, whole=True)
         with self._turn:
             started = time.perf_counter()
-            if self._received[0] != key:
-                self._received = key, receive(self._codec, file.data)
-            picture = self._received[1].picture(self._codec, steps, tau)
+            if self._last[0] != key:
+                self._last = key, decode_symbols(self._codec, file.data)
+            image = self._last[1].image(self._codec, steps, tau)
             seconds = time.perf_counter() - started
-        original = None if file.photo is None else file.photo.picture
-        distances = figures.distances(original, picture.pixels, file.mask)
-        return images.png(picture), {"seconds": seconds, **distances}
+        original = None if file.photo is None else file.photo.image
+        distances = figures.distances(original, image.pixels, file.mask)
+        return images.png(image), {"seconds": seconds, **distances}
 
     def file_bytes(self, asked: Mapping[str, Any]) -> bytes:
-        """A kept file that suggests the given tau (a number) and steps; both change no symbol."""
+        """A file that suggests the given tau (a number) and steps; neither changes its symbols."""
         header, sections = container.unpack(self._files.get(asked.get("file")).data)
         tau = request_fields.number(asked, "tau", 0, 1, header.default_tau / TAU_UNITS)
         steps = request_fields.number(asked, "steps", 1, 255, header.default_steps, whole=True)

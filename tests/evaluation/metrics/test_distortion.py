@@ -63,7 +63,7 @@ def test_only_equal_8_bit_pictures_compare(metric):
         metric(picture, picture.astype(np.float32))
     with pytest.raises(RdcError, match="differ in shape"):
         metric(picture, picture[:8])
-    with pytest.raises(RdcError, match="not a picture"):
+    with pytest.raises(RdcError, match="not an image"):
         metric(picture[:0], picture[:0])
 
 

@@ -146,7 +146,7 @@ def test_sets_that_have_no_distance(function, x, y, message):
 
 def test_subsets_of_one_are_refused():
     for subsets, size in ((5, 1), (0, 5)):
-        with pytest.raises(RdcError, match="2 samples or more"):
+        with pytest.raises(RdcError, match="at least 2 samples"):
             kernel_distance(np.zeros((5, 3)), np.zeros((5, 3)), subsets, size)
 
 

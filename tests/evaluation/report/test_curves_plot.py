@@ -8,8 +8,9 @@ import pytest
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import metric_names
-from rdc_jax.evaluation.report import curves_plot, svg_plot
-from rdc_jax.evaluation.report.curves_plot import draw_curves, read_curves
+from rdc_jax.evaluation.report import curves, svg_plot, templates
+from rdc_jax.evaluation.report.curves import read_curves
+from rdc_jax.evaluation.report.curves_plot import draw_curves
 
 LISTS = {"bpp": [0.4, 0.1, 0.2], "psnr-rgb": [32.0, 28.0, 30.0], "encoding_time": [1.0, 1.0, 1.0]}
 CURVES = [
@@ -59,10 +60,10 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_points_are_finite_and_by_rate():
-    assert curves_plot.points_of(CURVES[0], "lpips-alex") == [(0.1, 0.3, 1), (0.4, 0.1, 0)]
+    assert curves.points_of(CURVES[0], "lpips-alex") == [(0.1, 0.3, 1), (0.4, 0.1, 0)]
     odd = {"results": {"bpp": [0.1, 0.0, 10**400], "psnr-rgb": [math.inf, 30.0, True]}}
-    assert curves_plot.points_of(odd, "psnr-rgb") == []
-    assert curves_plot.metrics_of(CURVES) == ["psnr-rgb", "lpips-alex"]
+    assert curves.points_of(odd, "psnr-rgb") == []
+    assert curves.metrics_of(CURVES) == ["psnr-rgb", "lpips-alex"]
 
 
 def test_directions_and_titles():
@@ -71,6 +72,15 @@ def test_directions_and_titles():
     assert {name: metric_names.direction(name) for name in ways} == ways
     assert metric_names.title("roi/psnr-rgb") == "PSNR (RGB), dB, inside the region"
     assert metric_names.title("fd-dino") == "fd-dino"
+
+
+def test_training_scalars_use_the_same_table():
+    assert metric_names.short_title("lpips_alex") == "LPIPS (AlexNet)"
+    assert metric_names.short_title("new_loss") == "new_loss"
+    ways = {"psnr": 1, "lpips_alex": -1, "colour": -1, "added_pattern": -1, "bpp": 0}
+    assert {name: metric_names.direction(name) for name in ways} == ways
+    units = {"psnr": "dB", "ssimulacra2": "points", "lpips_vgg": "%", "colour": "%"}
+    assert {name: metric_names.difference_unit(name) for name in units} == units
 
 
 @pytest.mark.parametrize(
@@ -82,8 +92,8 @@ def test_directions_and_titles():
     ],
 )
 def test_ticks_of_the_rate(low, high, ticks):
-    assert curves_plot.rate_ticks(low, high) == ticks
-    assert len(curves_plot.rate_ticks(1e-6, 100)) <= 10
+    assert curves.rate_ticks(low, high) == ticks
+    assert len(curves.rate_ticks(1e-6, 100)) <= 10
 
 
 @pytest.mark.parametrize(
@@ -109,7 +119,8 @@ def test_what_cannot_be_drawn_is_refused(monkeypatch):
 
 
 def test_an_svg_for_a_page_holds_values_and_no_raw_text():
-    curves = [{"name": "<b>", "results": {"bpp": [0.2], "psnr-rgb": [30.0], "setting": ["<i>"]}}]
-    drawn = svg_plot.svg_figure(curves, "psnr-rgb")  # one point has no range
+    hostile = [{"name": "<b>", "results": {"bpp": [0.2], "psnr-rgb": [30.0], "setting": ["<i>"]}}]
+    chart = svg_plot.chart(curves.plot_of(hostile, "psnr-rgb"))  # one point has no range
+    drawn = templates.render("plot.html", chart=chart)
     assert "&lt;b&gt;: 30.00 at 0.2 bpp, setting &lt;i&gt;" in drawn and "<b>" not in drawn
-    assert svg_plot.svg_figure(curves, "vmaf") == ""
+    assert svg_plot.chart(curves.plot_of(hostile, "vmaf")) is None

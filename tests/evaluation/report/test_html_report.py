@@ -1,15 +1,8 @@
-"""The report as one safe file, and as a headless browser shows it, where there is one."""
+"""The report as one safe file."""
 
-import base64
-import fcntl
 import html.parser
-import itertools
-import json
-import os
 import re
-import select
-import shutil
-import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,57 +10,7 @@ from PIL import Image
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.report import html_report, image_panels
-
-HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>.png'
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
-SHAPE = (30, 40, 3)
-PATIENCE = 120  # seconds
-
-
-def point(image, codec, setting, bpp, **more):
-    metrics = {"psnr-rgb": 25 + 10 * bpp, "lpips-alex": 0.4 - 0.2 * bpp, "roi/psnr-rgb": 30.0}
-    picture = f"pictures/{codec}/{setting:g}/{image}"
-    times = {"encoding_time": 0.5, "decoding_time": 0.25}
-    rest = {"bytes": round(bpp * 150), "map_bytes": 0, "bpp": bpp, "picture": picture}
-    return {"image": image, "codec": codec, "setting": setting, "metrics": metrics,
-            "file": "files/x"} | times | rest | more  # fmt: skip
-
-
-@pytest.fixture
-def results():
-    images = [{"name": name, "width": 40, "height": 30} for name in ("a.png", HOSTILE)]
-    points = [
-        point(image["name"], codec, setting, bpp)
-        for image in images
-        for codec in ("rdc tau 0", "jpeg <i>")
-        for setting, bpp in [(40.0, 0.1), (60.0, 0.2), (80.0, 0.4)]
-    ]
-    points[0] |= {"map_picture": "maps/a.png", "bits_picture": "maps/bits.png"}
-    points[1] |= {"map_picture": "maps/a.png"}
-    lists = {"bpp": [0.1, 0.2, 0.4], "setting": [40.0, 60.0, 80.0], "encoding_time": [1, 1, 1]}
-    lists |= {"psnr-rgb": [26.0, 27.0, float("inf")], "lpips-alex": [0.3, None, 0.2]}
-    bd = {"anchor": "jpeg <i>", "test": "rdc tau 0", "method": "pchip", "images": 2}
-    return {
-        "schema": 1, "date": "2026-11-21", "command": "rdc eval <photos>", "hardware": "one core",
-        "model": {"name": "tiny", "id": "12ab"}, "images": images, "points": points,
-        "curves": [{"name": name, "description": "", "results": lists}
-                   for name in ("rdc tau 0", "jpeg <i>", "peer & co")],
-        "bd": [bd | {"metric": "psnr-rgb", "value": -12.34, "low": 26.0, "high": 27.0},
-               bd | {"metric": "lpips-alex", "value": None, "low": None, "high": None}],
-        "skipped": [{"what": HOSTILE, "reason": "damaged"}],
-    }  # fmt: skip
-
-
-@pytest.fixture
-def load(rng):
-    pictures = {}
-
-    def load(path):
-        if path not in pictures:
-            pictures[path] = rng.integers(0, 256, SHAPE, np.uint8)
-        return pictures[path]
-
-    return load
+from tests.evaluation.report.points import HOSTILE, point
 
 
 class Reader(html.parser.HTMLParser):
@@ -100,7 +43,7 @@ def test_chapters_in_order_and_figures(results, load):
     text = Reader(html_report.page(results, load)).text
     order = ["Rate and quality: tiny", "tiny 12ab", "2026-11-21", "one core", "rdc eval <photos>",
              "What was skipped", "BD-rate", "Rate and quality", "All settings",
-             "Pictures at about equal bytes", "Timings"]  # fmt: skip
+             "Images at about equal bytes", "Timings"]  # fmt: skip
     positions = [text.index(words, 100 if words == "Rate and quality" else 0) for words in order]
     assert positions[1:5] == sorted(positions[1:5]) and positions[5] < positions[6]
     assert positions[8] < positions[9] < positions[10]
@@ -115,10 +58,10 @@ def test_chapters_in_order_and_figures(results, load):
 def test_a_difference_of_one_picture_says_so(results, load):
     results["bd"][0]["images"] = 1
     page = html_report.page(results, load)
-    assert "−12.3 % 1 picture only; 26.00 to 27.00" in Reader(page).text
+    assert "−12.3 % 1 image only; 26.00 to 27.00" in Reader(page).text
     assert 'class="good"' not in page and 'class="bad"' not in page
     results["bd"][0] |= {"images": 0, "value": None}
-    assert "picture only" not in html_report.page(results, load)
+    assert "image only" not in html_report.page(results, load)
 
 
 def test_distances_between_sets_stand_beside_the_means(results, load):
@@ -221,7 +164,7 @@ def test_no_picture_is_missed_where_none_was_kept(results, load):
     for each in results["points"]:
         del each["picture"]
     text = Reader(html_report.page(results, load)).text
-    assert "No pictures were kept" in text and "could not be read" not in text
+    assert "No images were kept" in text and "could not be read" not in text
 
 
 def test_pictures_of_any_kind(results, tmp_path, rng):
@@ -238,9 +181,9 @@ def test_a_limit_leaves_pictures_out_and_says_so(results, load):
     page = html_report.page(results, load, max_bytes=limit)
     kept = re.findall(r'src="(data:[^"]+)"', page)
     assert 0 < len(kept) < len(uris) and sum(map(len, kept)) <= limit
-    assert re.search(r"\d pictures are left out to keep within", page)
+    assert re.search(r"\d images are left out to keep within", page)
     assert "left out" not in everything
-    assert "No pictures were kept" in html_report.page(results, load, max_bytes=10)
+    assert "No images were kept" in html_report.page(results, load, max_bytes=10)
 
 
 def test_unreadable_pictures_are_named(results, load):
@@ -252,14 +195,24 @@ def test_unreadable_pictures_are_named(results, load):
         return load(path)
 
     text = Reader(html_report.page(results, fail)).text
-    assert "Pictures that could not be read: maps/a.png" in text
+    assert "Images that could not be read: maps/a.png" in text
     assert "pictures/jpeg <i>/60/a.png" in text
 
 
 def test_empty_results_make_a_page():
     text = Reader(html_report.page({}, lambda path: b"")).text
-    for words in ("Nothing was skipped", "No BD-rates", "No curves", "No pictures"):
+    for words in ("Nothing was skipped", "No BD-rates", "No curves", "No images"):
         assert words in text
+
+
+def test_the_report_needs_no_matplotlib(results, load, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert '<svg class="chart"' in html_report.page(results, load)
+
+
+def test_a_name_that_is_not_unicode_becomes_a_question_mark(results, load):
+    results["hardware"] = "core \ud800"
+    assert "core ?" in html_report.page(results, load)
 
 
 def test_an_unknown_image_is_refused(results, load):
@@ -274,171 +227,3 @@ def test_median_images_have_neither_most_nor_least_detail():
     assert image_panels.median_images(results, 1) == ["middle"]
     assert image_panels.median_images(results, 3) == ["middle", "fair", "rich"]
     assert image_panels.median_images(results, 9) == list(rates)
-
-
-class Browser:
-    """A headless Chromium spoken to over two pipes in its debugging protocol."""
-
-    def __init__(self, program, folder):
-        pairs = os.pipe(), os.pipe()
-        theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (pairs[0][0], pairs[1][1])]
-        for fd in (pairs[0][0], pairs[1][1]):
-            os.close(fd)
-        self.to, self.back = os.fdopen(pairs[0][1], "wb"), os.fdopen(pairs[1][0], "rb", 0)
-        self.unread = b""
-        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                   f"--user-data-dir={folder}", "--remote-debugging-pipe"]  # fmt: skip
-        script = f'exec "$@" 3<&{theirs[0]} 4>&{theirs[1]}'
-        self.process = subprocess.Popen(
-            ["bash", "-c", script, "bash", *command], pass_fds=theirs, stderr=subprocess.DEVNULL
-        )
-        for fd in theirs:
-            os.close(fd)
-        self.numbers, self.session, self.requests = itertools.count(1), None, []
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.ask("Target.attachToTarget", targetId=target, flatten=True)
-        self.session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            self.ask(f"{domain}.enable")
-        self.complaints = []
-
-    def ask(self, method, **params):
-        number = next(self.numbers)
-        message = {"id": number, "method": method, "params": params}
-        if self.session:
-            message["sessionId"] = self.session
-        self.to.write(json.dumps(message).encode() + b"\0")
-        self.to.flush()
-        while True:
-            answer = self._read()
-            if answer.get("id") == number:
-                assert "error" not in answer, answer
-                return answer["result"]
-
-    def _read(self):
-        while b"\0" not in self.unread:
-            assert select.select([self.back], [], [], PATIENCE)[0], "the browser is silent"
-            more = self.back.read(1 << 20)
-            assert more, "the browser has gone"
-            self.unread += more
-        raw, _, self.unread = self.unread.partition(b"\0")
-        message = json.loads(raw)
-        method, params = message.get("method"), message.get("params", {})
-        if method == "Network.requestWillBeSent":
-            self.requests.append(params["request"]["url"])
-        if method in ("Runtime.exceptionThrown", "Log.entryAdded"):
-            self.complaints.append(params)
-        self.last = method
-        return message
-
-    def open(self, url, width=1280, height=900, dark=False):
-        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height,
-                 deviceScaleFactor=1, mobile=width < 600)  # fmt: skip
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.ask("Emulation.setEmulatedMedia", features=[scheme])
-        self.ask("Page.navigate", url=url)
-        while self.last != "Page.loadEventFired":
-            self._read()
-
-    def value(self, expression):
-        asked = self.ask("Runtime.evaluate", expression=expression, returnByValue=True,
-                         awaitPromise=True)  # fmt: skip
-        assert "exceptionDetails" not in asked, asked
-        return asked["result"].get("value")
-
-    def key(self, key, code):
-        for kind in ("rawKeyDown", "keyUp"):
-            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key,
-                     windowsVirtualKeyCode=code)  # fmt: skip
-
-    def mouse(self, kind, x, y):
-        self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1,
-                 buttons=0 if kind == "mouseReleased" else 1)  # fmt: skip
-
-    def screenshot(self, whole=True):
-        shot = self.ask("Page.captureScreenshot", captureBeyondViewport=whole)
-        return base64.b64decode(shot["data"])
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(20)
-        self.to.close()
-        self.back.close()
-
-
-@pytest.fixture
-def browser(tmp_path):
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None or shutil.which("bash") is None:
-        pytest.skip("no Chromium to show the page in")
-    browser = Browser(program, tmp_path / "profile")
-    yield browser
-    browser.close()
-
-
-def test_the_page_works_in_a_browser(results, load, tmp_path, browser):
-    path = tmp_path / "report.html"
-    path.write_text(html_report.page(results, load), encoding="utf-8")
-    for width, dark in ((1280, False), (390, True), (320, False)):
-        browser.open(path.as_uri(), width, dark=dark)
-        assert browser.value("document.scrollingElement.scrollWidth <= innerWidth"), width
-        assert browser.value("[...document.images].every((i) => i.naturalWidth === 40)")
-        widths = "new Set([...document.querySelectorAll('.maps img')].map((i) => i.offsetWidth))"
-        assert browser.value(f"{widths}.size === 1")
-    assert not browser.complaints
-    assert not [url for url in browser.requests if not url.startswith(("file:", "data:"))]
-
-    split = "getComputedStyle(document.querySelector('.stage')).getPropertyValue('--split')"
-    browser.value("document.querySelector('.stage input').focus()")
-    assert browser.value(split) == "50%"
-    browser.key("ArrowRight", 39)
-    assert browser.value(split) == "51%"
-    place = browser.value(
-        "document.querySelector('.stage').scrollIntoView();"
-        "(({x, y, width, height}) => [x, y, width, height])"
-        "(document.querySelector('.stage').getBoundingClientRect())"
-    )
-    x, y, width, height = place
-    for kind, share in (("mousePressed", 0.5), ("mouseMoved", 0.25), ("mouseReleased", 0.25)):
-        browser.mouse(kind, x + share * width, y + height / 2)
-    assert 22 <= float(browser.value(split).rstrip("%")) <= 28
-
-    choose = (
-        "(() => { const choice = document.querySelector('.right-choice'); "
-        "choice.selectedIndex = 2; choice.dispatchEvent(new Event('input', {bubbles: true})); "
-        "return [...document.querySelectorAll('.facts-table tr')].slice(0, 3)"
-        ".map((row) => [...row.children].map((cell) => cell.textContent)); })()"
-    )
-    assert browser.value(choose) == [
-        ["", "left: original", "right: jpeg <i>"], ["setting", "–", "60"], ["bytes", "–", "30"]
-    ]  # fmt: skip
-    enlarge = "document.querySelector('.size').selectedIndex = 2; document.querySelector('.size')"
-    browser.value(f"{enlarge}.dispatchEvent(new Event('input', {{bubbles: true}}))")
-    assert browser.value("document.querySelector('.stage').offsetWidth") == 80
-    assert browser.value("document.scrollingElement.scrollWidth <= innerWidth")
-    browser.value("document.querySelector('.chart').focus()")
-    browser.key("ArrowRight", 39)
-    tip = browser.value("document.getElementById('tip').textContent")
-    assert tip == "rdc tau 0: 26.00 at 0.1 bpp, setting 40"
-
-
-def test_a_wide_report_scrolls_inside_its_tables(results, tmp_path, browser):
-    for each in results["points"]:
-        each["metrics"] |= {f"a metric with a long name {n}": n / 7 for n in range(9)}
-        each |= {"map_picture": "maps/a.png", "bits_picture": "maps/b.png"}
-
-    def load(path):
-        return np.zeros((4, 6, 3) if path.startswith("maps") else (400, 600, 3), np.uint8)
-
-    path = tmp_path / "report.html"
-    path.write_text(html_report.page(results, load), encoding="utf-8")
-    width_of = "document.querySelector('{}').getBoundingClientRect().width"
-    for width in (1280, 390):
-        browser.open(path.as_uri(), width)
-        assert browser.value("document.scrollingElement.scrollWidth <= innerWidth"), width
-        assert browser.value("document.querySelector('.codec .scroll').scrollWidth > innerWidth")
-        sizes = "[...document.querySelectorAll('.maps img')].map((image) => image.offsetWidth)"
-        maps = browser.value(sizes)
-        assert len(maps) == 4 and len(set(maps)) == 1
-        assert maps[0] < browser.value(width_of.format(".stage")) / 2
-    assert not browser.complaints

@@ -100,7 +100,7 @@ def terminated(command, environment, tmp_path_factory):
 def test_a_terminated_run_saves_and_asks_to_be_started_again(terminated):
     workdir, code, last_line, errors = terminated
     assert code == 75, errors  # EX_TEMPFAIL
-    message = f"rdc: terminated; the same command goes on from the last checkpoint in {workdir}"
+    message = f"rdc: terminated; the same command continues from the last checkpoint in {workdir}"
     assert errors.splitlines() == [message]
     assert number(last_line) == complete_steps(workdir)[-1]
 
@@ -137,7 +137,7 @@ def test_the_same_command_goes_on_and_an_interrupted_run_saves_too(
     assert f"resumed from step {saved} of {workdir}\n" in lines
     assert number(lines[-1]) == saved + 1
     assert number(output.splitlines()[-1]) == complete_steps(workdir)[-1] > saved
-    message = f"rdc: interrupted; the same command goes on from the last checkpoint in {workdir}"
+    message = f"rdc: interrupted; the same command continues from the last checkpoint in {workdir}"
     assert errors.splitlines() == [message]
 
 

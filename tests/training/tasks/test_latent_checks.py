@@ -183,11 +183,11 @@ def test_an_interrupted_command_goes_on(encoded, models, photos, tmp_path, monke
     monkeypatch.setattr(command, "compiled_encoder", interrupted)
     out = tmp_path / "out"
     assert run(out, models[0], photos, "--shards", 3) == 130
-    assert "same command goes on" in capsys.readouterr().err
+    assert "same command continues" in capsys.readouterr().err
     assert not json.loads((out / "manifest.json").read_text())["complete"]
     assert run(out, models[0], photos, "--shards", 3) == 0
     text = capsys.readouterr().out
-    assert "9 photos" in text and "1 skipped" in text and "1 photos scaled up" in text
+    assert "9 photos" in text and "1 skipped" in text and "1 photos enlarged" in text
     straight, resumed = LatentSource(encoded), LatentSource(out)
     for index in range(9):
         np.testing.assert_array_equal(straight[index]["latents"], resumed[index]["latents"])

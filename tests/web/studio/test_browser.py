@@ -126,7 +126,7 @@ def test_a_photo_is_dropped_painted_coded_compared_and_saved(page, large):
         assert int(handle.get_attribute("aria-valuenow")) == pytest.approx(at, abs=1)
     for view in ("Bits", "Map"):
         page.choose(view)
-        assert page.page.locator("#after-picture").get_attribute("src").startswith("data:")
+        assert page.page.locator("#after-image").get_attribute("src").startswith("data:")
     page.choose("1:1")
     assert page.page.locator("#stage").bounding_box()["width"] == large.shape[1]
     page.choose("Fit")
@@ -135,7 +135,7 @@ def test_a_photo_is_dropped_painted_coded_compared_and_saved(page, large):
     header, _ = container.unpack(data)
     assert name == "holiday.rdc" and f"{len(data):,}" == page.figure("bytes")
     assert (header.default_tau, header.default_steps) == (64, 2)
-    name, picture = page.saved("#save-picture")
+    name, picture = page.saved("#save-image")
     assert name == "holiday_decoded.png" and from_png(picture).shape == large.shape
 
     page.drop("again.rdc", data)
@@ -143,7 +143,7 @@ def test_a_photo_is_dropped_painted_coded_compared_and_saved(page, large):
     assert "default steps" in page.page.locator("#header").inner_text()
     assert page.page.locator("#undo").is_disabled() and page.figure("PSNR") is None
     assert page.page.locator("#tau").input_value() == "0.25"
-    assert np.array_equal(from_png(page.saved("#save-picture")[1]), from_png(picture))
+    assert np.array_equal(from_png(page.saved("#save-image")[1]), from_png(picture))
 
 
 def test_masks_are_found_undone_and_painted_by_keys(page):
@@ -193,7 +193,7 @@ def share_of_checks(page, scheme):
 def test_transparency_is_seen_on_both_sides_and_in_an_opened_file(page, large, scheme):
     page.page.emulate_media(color_scheme=scheme)
     page.drop("opaque.png", as_png(large))
-    assert page.figure("of them alpha") is None and page.figure("PSNR") is not None
+    assert page.figure("bytes of alpha") is None and page.figure("PSNR") is not None
     assert share_of_checks(page, scheme)[1] < 0.1
     y, x = np.mgrid[:320, :480]
     alpha = np.clip(8 * (np.hypot(x - 240, y - 160) - 80), 0, 255).astype(np.uint8)
@@ -204,14 +204,14 @@ def test_transparency_is_seen_on_both_sides_and_in_an_opened_file(page, large, s
     look = "() => getComputedStyle(document.querySelector('#after')).backgroundImage"
     assert "conic" in page.page.evaluate(look)
     assert page.figure("PSNR, visible").endswith(" dB") and page.figure("PSNR") is None
-    size = int(page.figure("of them alpha").replace(",", ""))
+    size = int(page.figure("bytes of alpha").replace(",", ""))
     assert 0 < size < int(page.figure("bytes").replace(",", ""))
-    _, picture = page.saved("#save-picture")
+    _, picture = page.saved("#save-image")
     with Image.open(io.BytesIO(picture)) as saved:
         assert np.array_equal(np.asarray(saved)[..., 3], alpha)
     page.drop("again.rdc", page.saved("#save-file")[1])
     least, both = share_of_checks(page, scheme)
-    assert least > 0.25 and both > 0.9 and page.figure("of them alpha") is not None
+    assert least > 0.25 and both > 0.9 and page.figure("bytes of alpha") is not None
 
 
 def test_what_damage_leaves_is_shown_with_a_note_that_stays(page, codec, large):

@@ -42,7 +42,7 @@ def test_damaged_tiles_are_filled_in_and_counted(client, counting, tiled):
 
 def test_a_file_that_ends_early_loses_what_followed(client, tiled):
     opened = client.json("/open", tiled[: FileReader(tiled).places[SectionType.TILES].end - 400])
-    assert "filled in and what followed the tiles" in opened["note"]
+    assert "filled in and the sections after the tiles" in opened["note"]
     assert opened["alpha"] is False
     assert client.decoded(file=opened["file"])[0].shape == (288, 400, 3)
 

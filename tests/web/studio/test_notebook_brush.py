@@ -26,7 +26,7 @@ def test_a_painted_mask_gets_the_size_of_the_photo(monkeypatch, pixels):
 
 
 def test_outside_colab_it_is_one_line(pixels):
-    with pytest.raises(RdcError, match="in Colab only"):
+    with pytest.raises(RdcError, match="only in Colab"):
         notebook_brush.paint(pixels)
 
 

@@ -128,4 +128,4 @@ def test_what_is_fully_transparent_is_not_important(client, known, alpha, monkey
     clear = client.json("/photo", as_png(np.zeros((16, 16, 4), np.uint8)))["photo"]
     asked = {"photo": clear, "kind": "center", "columns": 4, "rows": 4}
     _, mask, headers = client.ask("/mask", asked)
-    assert not any(mask) and "nothing of it is visible" in headers["Rdc-Figures"]
+    assert not any(mask) and "none of it is visible" in headers["Rdc-Figures"]

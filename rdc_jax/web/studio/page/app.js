@@ -1,4 +1,4 @@
-// The page: what is open, what the controls say, and which request follows from a change.
+// The page: what is open, the state of the controls, and the requests that changes cause.
 
 import * as calls from "./calls.js";
 import { showFigures, showHeader } from "./figures.js";
@@ -6,17 +6,17 @@ import { Newest } from "./newest.js";
 import { Painter } from "./painting.js";
 import { View } from "./view.js";
 
-const LARGE = 6e6;  // pixels of a photo above which encoding waits for the button
+const LARGE = 6e6;  // pixels; larger photos are encoded only by the button
 
 const get = (id) => document.getElementById(id);
 const chosen = (name) => document.querySelector(`[name=${name}]:checked`).value;
 const value = (id) => (get(id).value === "" ? null : Number(get(id).value));
 
-let photo = null;  // {photo, width, height, alpha} of the server, null where only a file is open
+let photo = null;  // {photo, width, height, alpha} from the server, null if only a file is open
 let coded = null;  // answer of /encode or /open
 let decoded = null;  // {blob, figures}
 let limits = null;
-let stem = "picture";  // names of what is saved
+let stem = "image";  // start of the names of saved files
 
 const view = new View();
 const newest = new Newest(work, (busy) => say(busy ? "working" : ""));
@@ -40,7 +40,7 @@ function complain(line) {
   get("problem").hidden = !line;
 }
 
-// Runs something the user asked for; what goes wrong becomes one line.
+// Runs an action of the user; an error is shown as one line.
 async function attempt(text, action) {
   say(text);
   complain("");
@@ -52,12 +52,12 @@ async function attempt(text, action) {
   if (!newest.busy()) say("");
 }
 
-// What opens pictures
+// Opening images
 
 async function open(file) {
   const head = new Uint8Array(await file.slice(0, 4).arrayBuffer());
   const isCoded = head[0] === 0x9d && head[1] === 0x52 && head[2] === 0x44 && head[3] === 0x43;
-  const name = file.name || "picture";
+  const name = file.name || "image";
   if (isCoded || /\.rdc$/i.test(name)) {
     const answer = await calls.openFile(file);
     begin(null, answer, name);
@@ -69,7 +69,7 @@ async function open(file) {
 function begin(newPhoto, newFile, name) {
   newest.drop();
   [photo, coded, decoded] = [newPhoto, newFile, null];
-  stem = name.replace(/\.[^.]*$/, "") || "picture";
+  stem = name.replace(/\.[^.]*$/, "") || "image";
   get("name").textContent = name;
   get("figures").hidden = true;
   get("saving").disabled = true;
@@ -91,7 +91,7 @@ function begin(newPhoto, newFile, name) {
   }
 }
 
-// What the codec is asked for
+// Requests to the codec
 
 async function work(again) {
   if (again && !photo) return;
@@ -188,7 +188,7 @@ for (const radio of document.querySelectorAll("[name=tool]")) {
 get("undo").addEventListener("click", () => photo && painter.undo());
 get("clear").addEventListener("click", () => photo && painter.replace());
 for (const kind of ["auto", "center"]) {
-  get(kind).addEventListener("click", () => photo && attempt("looking", async () => {
+  get(kind).addEventListener("click", () => photo && attempt("detecting", async () => {
     const of = photo, { width, height } = painter;
     const asked = { photo: of.photo, kind, columns: width, rows: height };
     const { mask, figures } = await calls.suggestedMask(asked);
@@ -244,7 +244,7 @@ function save(blob, name) {
 get("save-file").addEventListener("click", () => attempt("saving", async () =>
   save(await calls.fileBlob({ file: coded.file, tau: value("tau"), steps: value("steps") }),
     `${stem}.rdc`)));
-get("save-picture").addEventListener("click", () => save(decoded.blob, `${stem}_decoded.png`));
+get("save-image").addEventListener("click", () => save(decoded.blob, `${stem}_decoded.png`));
 
 controls();
 attempt("starting the codec", async () => {

@@ -1,4 +1,4 @@
-// The server's answers; whatever goes wrong is an Error whose message is one line for the user.
+// Requests to the server; every failure is an Error with one line for the user.
 
 const LARGEST = 64 * 2 ** 20;
 
@@ -12,7 +12,7 @@ async function call(path, kind, body) {
   }
   if (answer.ok) return answer;
   let line = `The studio answered ${answer.status}.`;
-  try { line = (await answer.json()).error; } catch { /* not ours */ }
+  try { line = (await answer.json()).error; } catch { /* not an answer of the studio */ }
   throw new Error(line);
 }
 
@@ -32,13 +32,13 @@ export const fileBlob = async (asked) => (await json("/file", asked)).blob();
 
 const figures = (answer) => JSON.parse(answer.headers.get("Rdc-Figures"));
 
-// A mask of one byte a cell, and what found it.
+// A mask of one byte per cell, and what the detectors found.
 export async function suggestedMask(asked) {
   const answer = await json("/mask", asked);
   return { figures: figures(answer), mask: new Uint8Array(await answer.arrayBuffer()) };
 }
 
-// The decoded picture as a PNG, and its figures.
+// The decoded image as a PNG, and its figures.
 export async function decode(asked) {
   const answer = await json("/decode", asked);
   return { figures: figures(answer), blob: await answer.blob() };

@@ -1,4 +1,4 @@
-// Figures under the picture, and the header of the file as a table.
+// Figures below the image, and the header of the file as a table.
 
 const get = (id) => document.getElementById(id);
 const element = (name, text) => Object.assign(document.createElement(name), { textContent: text });
@@ -7,7 +7,7 @@ const known = (value) => value !== null && value !== undefined;
 // coded: the answer of /encode or /open; decoded: the figures of /decode, or null before it.
 export function showFigures(coded, decoded) {
   const rows = [["bytes", coded.bytes.toLocaleString("en-GB")]];
-  if (coded.alpha) rows.push(["of them alpha", coded.parts.alpha.toLocaleString("en-GB")]);
+  if (coded.alpha) rows.push(["bytes of alpha", coded.parts.alpha.toLocaleString("en-GB")]);
   rows.push(["bits per pixel", coded.bpp.toFixed(3)]);
   if (known(coded.quality)) rows.push(["quality", coded.quality.toFixed(1).replace(/\.0$/, "")]);
   if (known(coded.seconds)) rows.push(["encoded in", `${coded.seconds.toFixed(2)} s`]);

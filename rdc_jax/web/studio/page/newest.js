@@ -1,10 +1,10 @@
-// One request at a time; of what is asked for meanwhile, only the newest counts.
+// One request at a time; of the requests made meanwhile, only the newest counts.
 
-const WAIT = 200;  // ms without a further change before a request starts
+const WAIT = 200;  // ms without another change before a request starts
 
 export class Newest {
-  // work(again): encodes first if `again` is true, then decodes. It may ask `overtaken()` whether
-  // something newer waits. state(busy) is told when something is wanted, and when all is done.
+  // work(again): encodes first if `again` is true, then decodes. It may check with `overtaken()`
+  // whether a newer request waits. state(busy) is called when a request comes and when all are done.
   constructor(work, state) {
     this.work = work;
     this.state = state;

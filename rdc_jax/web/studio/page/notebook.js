@@ -1,6 +1,6 @@
-// The brush of the studio inside a Colab notebook; `Painter` of painting.js stands before this.
+// The brush of the studio inside a Colab notebook; `Painter` of painting.js comes before this.
 
-// Shows a photo (its URL and size) until "Done" is pressed; the mask as JSON, null if it is empty.
+// Shows a photo (its URL and size) until "Done" is pressed; returns the mask as JSON, or null.
 async function rdcPaint(url, width, height) {
   const make = (parent, name, style, properties = {}) => {
     const element = Object.assign(document.createElement(name), properties);

@@ -1,15 +1,16 @@
-// A mask of one byte a cell, painted with a round brush and shown as a tint over the photo.
+// A mask of one byte per cell, painted with a round brush and shown as a tint over the photo.
 
 const LONGEST = 768;  // cells along the longer side; the codec's own cells are 16 pixels
-const KEPT = 30;  // steps back
-const TINT = [255, 60, 120, 150];  // red, green, blue, and opacity where importance is full
+const KEPT = 30;  // steps that can be undone
+const TINT = [255, 60, 120, 150];  // red, green, blue, and the opacity of full importance
 
 export class Painter {
-  // brush(): {radius: share of the shorter side, soft: 0..1, erase}. changed(): after each stroke.
+  // brush(): {radius: share of the shorter side, soft: 0..1, erase}. changed() is called after each
+  // stroke.
   constructor(canvas, ring, brush, changed) {
     Object.assign(this, { canvas, ring, brush, changed });
     this.context = canvas.getContext("2d");
-    this.at = null;  // the brush's place, in cells
+    this.at = null;  // position of the brush, in cells
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     for (const end of ["pointerup", "pointercancel"]) {
@@ -34,7 +35,7 @@ export class Painter {
     return Math.max(0.5, this.brush().radius * Math.min(this.width, this.height));
   }
 
-  // What the server takes: null for nothing painted.
+  // The mask for the server; null if nothing is painted.
   sent() {
     if (!this.cells.some((value) => value > 0)) return null;
     let text = "";
@@ -56,7 +57,7 @@ export class Painter {
     this.changed();
   }
 
-  // Replaces the whole mask: by the bytes given, or by nothing.
+  // Replaces the whole mask by the given bytes, or clears it.
   replace(cells = new Uint8Array(this.width * this.height)) {
     this.remember();
     this.cells = cells;
@@ -128,7 +129,7 @@ export class Painter {
     this.ring.hidden = false;
   }
 
-  // One touch of the brush. The strongest touch counts, so that strokes have no seams.
+  // One touch of the brush. The strongest touch counts, so strokes overlap without visible edges.
   stamp(x, y) {
     const { soft, erase } = this.brush(), radius = this.radius, hard = 1 - soft;
     const left = Math.max(0, Math.floor(x - radius)), top = Math.max(0, Math.floor(y - radius));

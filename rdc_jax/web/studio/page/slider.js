@@ -1,10 +1,10 @@
-// The line between two pictures: dragged anywhere on the stage, or moved by arrow keys.
+// The line between two images: dragged anywhere on the stage, or moved by arrow keys.
 
 export class Slider {
   constructor(stage, handle) {
     this.stage = stage;
     this.handle = handle;
-    this.everywhere = true;  // whether dragging beside the handle counts too
+    this.everywhere = true;  // whether dragging beside the handle works too
     this.set(50);
     handle.addEventListener("keydown", (event) => this.key(event));
     stage.addEventListener("pointerdown", (event) => this.down(event));
@@ -15,7 +15,7 @@ export class Slider {
     }
   }
 
-  // percent of the width at which the right picture begins
+  // percent of the width at which the right image begins
   set(percent) {
     this.at = Math.min(100, Math.max(0, percent));
     this.stage.style.setProperty("--at", `${this.at}%`);

@@ -1,4 +1,4 @@
-// Which pictures lie on the stage, how large, and what the pointer does there.
+// Which images are on the stage and how large they are.
 
 import { Slider } from "./slider.js";
 
@@ -9,7 +9,7 @@ export class View {
   constructor() {
     this.slider = new Slider(get("stage"), get("split"));
     this.layers = {};  // url by name: original, decoded, bits, importance
-    this.size = null;  // of the picture, pixels
+    this.size = null;  // of the image, pixels
     for (const radio of document.querySelectorAll("[name=view], [name=zoom]")) {
       radio.addEventListener("change", () => this.show());
     }
@@ -25,7 +25,7 @@ export class View {
     this.show();
   }
 
-  // A new picture, {width, height, alpha}; original: its URL, or null where only the file is there.
+  // Shows a new image, {width, height, alpha}; original: its URL, or null if there is only a file.
   open({ width, height, alpha }, original) {
     for (const name of Object.keys(this.layers)) this.put(name, null);
     this.size = { width, height };
@@ -35,7 +35,7 @@ export class View {
     this.show();
   }
 
-  // url: of a blob, data, or the server; extent: pixels that a map covers, [width, height].
+  // url: of a blob, of data, or of the server; extent: size that a map covers, [width, height].
   put(name, url, extent = null) {
     const old = this.layers[name];
     if (old && old.url && old.url.startsWith("blob:")) URL.revokeObjectURL(old.url);
@@ -61,12 +61,12 @@ export class View {
     get("before").style.visibility = has("original") ? "" : "hidden";
     get("after").hidden = !after || !has(after);
     if (!get("after").hidden) {
-      const picture = get("after-picture"), { url, extent } = this.layers[after];
-      this.load(picture, url);
-      picture.alt = NAMES[after];
-      picture.classList.toggle("cells", extent !== null);
-      picture.style.width = `${extent ? 100 * extent[0] / this.size.width : 100}%`;
-      picture.style.height = `${extent ? 100 * extent[1] / this.size.height : 100}%`;
+      const image = get("after-image"), { url, extent } = this.layers[after];
+      this.load(image, url);
+      image.alt = NAMES[after];
+      image.classList.toggle("cells", extent !== null);
+      image.style.width = `${extent ? 100 * extent[0] / this.size.width : 100}%`;
+      image.style.height = `${extent ? 100 * extent[1] / this.size.height : 100}%`;
     }
     get("paint").hidden = !painting;
     get("split").hidden = get("after").hidden || !both;
@@ -81,7 +81,7 @@ export class View {
     if (image.getAttribute("src") !== url) image.src = url;
   }
 
-  // Fit: as large as the pane allows, never above one screen pixel for one. 1:1: exactly that.
+  // Fit: as large as the pane allows, at most one screen pixel per pixel. 1:1: exactly that.
   fit() {
     if (this.size === null) return;
     const pane = get("pane"), pixels = this.chosen("zoom") === "pixels";

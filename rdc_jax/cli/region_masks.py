@@ -1,4 +1,4 @@
-"""The region of interest that arguments describe."""
+"""The mask of the region of interest that --roi and the shapes describe."""
 
 import os
 from argparse import Namespace
@@ -9,7 +9,7 @@ import numpy as np
 from rdc_jax.errors import RdcError
 from rdc_jax.importance import detectors, maps, shapes
 
-CENTRE = ("center", "centre")  # what --roi takes besides a file and the finders
+CENTRE = ("center", "centre")  # values of --roi besides a file and the detectors
 SHAPES = {
     "roi_box": shapes.box,
     "roi_ellipse": shapes.ellipse,
@@ -19,14 +19,19 @@ SHAPES = {
 
 
 class Region(NamedTuple):
-    """mask: float32 [h,w] in [0,1], None for none. found: by what, where it was looked for."""
+    """A region of interest.
+
+    Attributes:
+      mask: float32 [h,w] in [0,1]; None for no region.
+      found: What a detector found, for people to read; None without a detector.
+    """
 
     mask: np.ndarray | None
     found: str | None
 
 
 def shapes_of(args: Namespace) -> list[shapes.Shape]:
-    """The shapes that are given in numbers. Raises RdcError for one that cannot be read."""
+    """The shapes given by numbers. Raises RdcError for one that cannot be read."""
     return [read(text) for name, read in SHAPES.items() for text in getattr(args, name)]
 
 
@@ -36,10 +41,16 @@ def region_of(
     pixels: np.ndarray,
     alpha: np.ndarray | None = None,
 ) -> Region:
-    """The union of a mask and shapes.
+    """The union of a mask and of shapes.
 
-    roi: a mask file, "center", or one of `detectors.DETECTORS`; pixels: uint8 [h,w,3] or [h,w].
-    alpha: uint8 [h,w], what is fully transparent is not important.
+    Args:
+      roi: A mask file, "center", or one of `detectors.DETECTORS`; None for no mask.
+      given: The shapes.
+      pixels: uint8 [h,w,3] or [h,w].
+      alpha: uint8 [h,w]; fully transparent pixels are not important.
+
+    Raises:
+      RdcError: The mask cannot be read or does not fit, or a detector is missing or finds nothing.
     """
     size = pixels.shape[:2]
     masks = [shape(*size) for shape in given]
@@ -63,6 +74,6 @@ def _read_mask(roi: str, height: int, width: int) -> np.ndarray:
         if roi == "-" or os.path.lexists(roi):
             raise
         raise RdcError(
-            f"no mask '{roi}': a region is a picture of the image's size, center, "
+            f"no mask '{roi}': a region is an image of the same size, center, "
             f"{', '.join(detectors.DETECTORS[:-1])} or {detectors.DETECTORS[-1]}"
         ) from error
