@@ -329,7 +329,7 @@ def test_an_index_that_does_not_fit_its_shards_is_refused(copy, tmp_path, capsys
     for placed, words in (
         ({"conv_in.bias": "a.safetensors"}, "do not agree on"),
         ({"conv_in.bias": "b.safetensors"}, "b.safetensors: no such file"),
-        ({"conv_in.bias": "../vae/a.safetensors"}, "no .safetensors file beside it"),
+        ({"conv_in.bias": "../vae/a.safetensors"}, "not a .safetensors file beside it"),
     ):
         index.write_text(json.dumps({"weight_map": placed}))
         assert words in refused(capsys, copy, tmp_path / "model")
