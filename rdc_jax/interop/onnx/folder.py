@@ -97,11 +97,11 @@ def _arrays(decoder: Decoder) -> Iterator[tuple[str, str, str]]:
     side, channels = window_shape(decoder)
     latent, square = f"float32 [{side},{side},{channels}]", f"[{side},{side}]"
     levels = int(decoder.model.config["num_levels"])
-    yield "`yhat`, `mean`, `scale`", latent, "noisy latent and its prior, from the entropy decoder"
+    yield "`yhat`, `mean`, `scale`", latent, "noisy latent and its prior"
     yield "`levels`", f"uint8 {square}", "importance level of each latent pixel"
     yield "`timesteps`", f"float32 [{levels}]", "timestep of each importance level"
     if decoder.fusion is not None:
-        yield f"`noise` ({KNOB})", latent, "uniform noise of unit variance, a function of the file"
+        yield f"`noise` ({KNOB})", latent, "uniform noise of unit variance, derived from the file"
         yield f"`tau` ({KNOB})", f"float32 {square}", "0 = faithful, 1 = realistic"
     pixels = f"float32 [{WINDOW_PIXELS},{WINDOW_PIXELS},3]"
     yield "output `picture`", pixels, "RGB in about 0..255; round and clip it"
