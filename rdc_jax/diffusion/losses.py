@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import log_ndtr
 
-PIXEL_RANGE = 127.5  # one unit of a [-1,1] image in 8-bit units
+from rdc_jax.diffusion.units import PIXEL_RANGE
 
 
 def gaussian_bits(residual: jax.Array, step: jax.Array, scale: jax.Array) -> jax.Array:

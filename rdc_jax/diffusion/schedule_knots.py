@@ -8,7 +8,11 @@ import math
 
 import numpy as np
 
-MAX_TIMESTEP = 1000
+from rdc_jax.diffusion.units import MAX_TIMESTEP
+
+STEP_PROFILE_KNOTS = 8
+"""Knots of a model's step profile, evenly spaced from timestep 0 to MAX_TIMESTEP."""
+
 Knots = tuple[tuple[float, ...], tuple[float, ...]]
 
 

@@ -41,6 +41,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rdc_jax.diffusion.units import MAX_TIMESTEP
 from rdc_jax.models.hyper_latent import (
     CodedHyperLatent,
     bounded_log2_step,
@@ -65,7 +66,7 @@ def hats(x: jax.Array, count: int) -> jax.Array:
 
 def condition_features(timesteps: jax.Array, importance: jax.Array) -> jax.Array:
     """timesteps (0..1000) and importance (0..1), both [B,h,w,1] -> [B,h,w,CONDITION_CHANNELS]."""
-    t = hats(timesteps[..., 0] / 1000.0, TIMESTEP_HATS)
+    t = hats(timesteps[..., 0] / MAX_TIMESTEP, TIMESTEP_HATS)
     return jnp.concatenate([t, hats(importance[..., 0], IMPORTANCE_HATS)], axis=-1)
 
 

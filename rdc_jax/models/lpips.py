@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.models.lpips_weights import Weights
 
@@ -151,7 +152,7 @@ def pair_of_images(
     for picture in pictures:
         if picture.dtype != np.uint8 or picture.ndim != 3:
             raise RdcError(f"{metric} needs uint8 [h,w,3], not {picture.dtype} {picture.shape}")
-    x, y = (picture[None].astype(np.float32) / 127.5 - 1.0 for picture in pictures)
+    x, y = (picture[None].astype(np.float32) / PIXEL_RANGE - 1.0 for picture in pictures)
     return x, y
 
 

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax.diffusion import preconditioning, schedule
+from rdc_jax.diffusion.units import MAX_TIMESTEP
 from rdc_jax.models.autoencoder import TransformAutoencoder
 from rdc_jax.models.autoencoder_kl import AutoencoderKL
 from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior, silence_threshold
@@ -142,7 +143,7 @@ class Networks:
 
     def step_table(self, params: Mapping[str, Any]) -> np.ndarray:
         """Steps at the integer timesteps 0..1000, float64 [1001,C or 1]: what a file may name."""
-        t = np.arange(schedule.MAX_TIMESTEP + 1, dtype=np.float32)
+        t = np.arange(MAX_TIMESTEP + 1, dtype=np.float32)
         return np.asarray(self.steps(params, jnp.asarray(t)), np.float64)
 
     def entropy_settings(self) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rdc_jax.diffusion.schedule_knots import STEP_PROFILE_KNOTS
+from rdc_jax.diffusion.units import MAX_TIMESTEP
 from rdc_jax.models.hyperprior import hats
 
 GAIN = 4.0  # octaves per unit of parameter, so that an optimiser need not move far
@@ -22,12 +24,12 @@ class StepProfile(nn.Module):
     """Fields: latent `channels`; `knots` of the piecewise-linear dependence on the timestep."""
 
     channels: int
-    knots: int = 8
+    knots: int = STEP_PROFILE_KNOTS
 
     @nn.compact
     def __call__(self, timesteps: jax.Array) -> jax.Array:
         """timesteps [...] in 0..1000 -> ratio of each channel's step to the schedule's, [...,C]."""
         zeros = nn.initializers.zeros
         octaves = self.param("octaves", zeros, (self.knots, self.channels), jnp.float32)
-        log2_ratio = GAIN * hats(timesteps / 1000.0, self.knots) @ octaves
+        log2_ratio = GAIN * hats(timesteps / MAX_TIMESTEP, self.knots) @ octaves
         return jnp.exp2(jnp.clip(log2_ratio, *LOG2_RANGE))

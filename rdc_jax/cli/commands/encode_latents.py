@@ -19,7 +19,7 @@ from rdc_jax.data import encode_latents, sources
 from rdc_jax.data.latent_records import LATENT_PIXELS
 from rdc_jax.data.latent_source import autoencoder_identity
 from rdc_jax.data.shards import SKIPPED
-from rdc_jax.diffusion.losses import PIXEL_RANGE
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model
 from rdc_jax.models.networks import Networks

@@ -18,6 +18,8 @@ from rdc_jax.diffusion.quantization import (
     add_uniform_noise,
     round_to_grid,
 )
+from rdc_jax.diffusion.units import PIXEL_RANGE
+from rdc_jax.importance.timesteps import TRAINED_MARGIN
 from rdc_jax.models.autoencoder import LATENT_GAIN
 from rdc_jax.models.hyperprior import blinded, bounded_log2_scale, condition_features
 from rdc_jax.models.layers import nearest_upsample
@@ -75,7 +77,7 @@ def draw_levels(
     t = middle[:, None] - gap[:, None] * (value[None, :] - 0.5)
     levels = nearest_upsample(importance.astype(jnp.int32)[..., None], cells_to_latent)
     # The ends may leave the range a little, so that the range itself is never an edge.
-    margin = 60.0
+    margin = float(TRAINED_MARGIN)
     timesteps = level_timesteps(jnp.clip(t, low - margin, high + margin), levels[..., 0])
     return timesteps, value[levels]
 
@@ -144,7 +146,7 @@ def add_coding_noise(
     """
     x = None
     if "image" in batch:
-        x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
+        x = batch["image"].astype(jnp.float32) / PIXEL_RANGE - 1.0
     y = batch["latent"].astype(jnp.float32) if "latent" in batch else networks.encode(params, x)
     ratio = y.shape[1] // batch["importance"].shape[1]
     timesteps, importance = draw_levels(level_key, batch["importance"], recipe, ratio)
@@ -211,7 +213,7 @@ def latent_error(networks: Networks, latent: jax.Array, x0: jax.Array) -> jax.Ar
     Keeps the denoiser's output a clean latent, which sampling in several steps relies on.
     """
     error = jnp.sum(jnp.square(x0 - jax.lax.stop_gradient(latent)), -1, keepdims=True)
-    return error * (losses.PIXEL_RANGE / LATENT_GAIN) ** 2 / networks.downsampling**2
+    return error * (PIXEL_RANGE / LATENT_GAIN) ** 2 / networks.downsampling**2
 
 
 def rate_distortion(

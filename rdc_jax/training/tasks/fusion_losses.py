@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from rdc_jax.diffusion import losses, residual
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.training.tasks import codec_losses, looks
@@ -238,7 +239,7 @@ def encoder_shares(
     parts_of = end_to_end_parts(networks, fusion, recipe)
 
     def shares(trained, frozen, batch, key):
-        x = batch["image"].astype(jnp.float32) / losses.PIXEL_RANGE - 1.0
+        x = batch["image"].astype(jnp.float32) / PIXEL_RANGE - 1.0
         latent = networks.encode({**frozen, **trained}, x)
 
         names = ("rate", "distortion", "looks")

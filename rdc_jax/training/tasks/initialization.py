@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdc_jax.diffusion.losses import PIXEL_RANGE
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.model_folder.files import parameter_shapes
 from rdc_jax.models.growth import grown
 from rdc_jax.models.networks import Networks

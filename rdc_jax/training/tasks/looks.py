@@ -23,7 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rdc_jax.diffusion.losses import PIXEL_RANGE
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.models import lpips, lpips_weights
 from rdc_jax.models.layers import area_pool

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rdc_jax.diffusion import losses, residual
+from rdc_jax.diffusion import residual
 from rdc_jax.diffusion.quantization import add_uniform_noise
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
@@ -82,7 +83,7 @@ def show(decoder: Decoder, params, crop: jax.Array, timesteps: jax.Array, seed: 
     networks = decoder.networks
     x, y = None, crop[None].astype(jnp.float32)
     if crop.dtype == jnp.uint8:
-        original, x = crop, y / losses.PIXEL_RANGE - 1.0
+        original, x = crop, y / PIXEL_RANGE - 1.0
         y = networks.encode(params, x)
     else:
         original = _pixels(networks, params, y)[0]
@@ -135,4 +136,4 @@ def _latents(
 def _pixels(networks: Networks, params, latent: jax.Array) -> jax.Array:
     """What a viewer sees of latents [B,h,w,C]: uint8 [B,S,S,3]."""
     in_range = jnp.clip(networks.decode(params, latent), -1.0, 1.0) + 1.0
-    return jnp.round(losses.PIXEL_RANGE * in_range).astype(jnp.uint8)
+    return jnp.round(PIXEL_RANGE * in_range).astype(jnp.uint8)
