@@ -17,20 +17,8 @@ import jax
 import jax.numpy as jnp
 
 
-def quantize(y: jax.Array, mean: jax.Array, step: jax.Array, dither: jax.Array) -> jax.Array:
-    """Symbols k, int32. All arguments broadcast; y, mean, step in latent units, |dither| <= 1/2."""
-    return jnp.round((y - mean) / step - dither).astype(jnp.int32)
-
-
-def dequantize(
-    symbols: jax.Array, mean: jax.Array, step: jax.Array, dither: jax.Array
-) -> jax.Array:
-    """The dithered reconstruction yhat = mean + step (k + d), float32, in latent units."""
-    return mean + step * (symbols.astype(jnp.float32) + dither)
-
-
 def add_uniform_noise(key: jax.Array, y: jax.Array, step: jax.Array) -> jax.Array:
-    """y plus noise uniform on [-step/2, step/2): the law of `dequantize(quantize(y))`."""
+    """y plus noise uniform on [-step/2, step/2): the law of coding noise."""
     return y + step * jax.random.uniform(key, y.shape, y.dtype, -0.5, 0.5)
 
 

@@ -9,8 +9,6 @@ No noise is ever added: what is left of the quantiser's noise is not Gaussian, a
 re-drawn that the file did not send.
 """
 
-import math
-from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -38,36 +36,8 @@ def clock_timesteps(
     raise ValueError(f"clock must be 'proportional' or 'clamped', got {clock!r}")
 
 
-def default_num_steps(t_max: float) -> int:
-    """Sampler steps for best realism: about 50 for a full run, less when t starts lower."""
-    return max(1, math.ceil(50 * t_max / 1000))
-
-
 def ddim_step(
     x0: jax.Array, yhat: jax.Array, step_now: jax.Array, step_next: jax.Array
 ) -> jax.Array:
     """One step from yhat towards its clean estimate x0, both [B,h,w,C]; steps broadcast."""
     return x0 + (step_next / step_now) * (yhat - x0)
-
-
-def sample(
-    denoise: Callable[[jax.Array, jax.Array], jax.Array],
-    yhat: jax.Array,
-    timesteps: jax.Array,
-    step_at: Callable[[jax.Array], jax.Array],
-    *,
-    num_steps: int = 1,
-    clock: Clock = "proportional",
-) -> jax.Array:
-    """Runs DDIM from yhat [B,h,w,C] at `timesteps` down to the clean latent, [B,h,w,C].
-
-    denoise(yhat, timesteps) -> clean estimate, latent units. `timesteps` may be any compact
-    form (for instance one value per importance level); step_at(timesteps) is the quantiser step
-    they stand for, broadcasting to yhat. One step returns the denoiser's (MMSE-like) estimate.
-    The loop is plain Python: with a jitted `denoise` any number of steps shares one compilation.
-    """
-    clocks = clock_timesteps(timesteps, num_steps, clock)
-    for n in range(num_steps - 1):
-        x0 = denoise(yhat, clocks[n])
-        yhat = ddim_step(x0, yhat, step_at(clocks[n]), step_at(clocks[n + 1]))
-    return denoise(yhat, clocks[num_steps - 1])
