@@ -16,6 +16,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.importance import maps
 from rdc_jax.models.timesteps import LevelTimesteps
 from tests.codec.cases import left_half, photograph
+from tests.diffusion.reference_sampler import sample
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,6 @@ DECODE = """
 import json, sys
 import numpy as np
 from rdc_jax.codec import codec as codecs
-from tests.diffusion.reference_sampler import sample
 codec = codecs.load(sys.argv[1])
 data = open(sys.argv[2], "rb").read()
 np.save(sys.argv[3], codec.decode(data))
