@@ -123,5 +123,11 @@ def shrink(config: ml_collections.ConfigDict) -> None:
 
 
 def unknown(variant: str, file: str, known: str = "smoke") -> ValueError:
-    """The error for a variant that a config file does not have."""
+    """The error for a variant that a config file does not have.
+
+    Args:
+        variant: As given.
+        file: Path of the config.
+        known: Names of its variants.
+    """
     return ValueError(f"unknown variant {variant!r} of {file}; known: {known}")

@@ -3,9 +3,9 @@
 Channels of a transform differ a hundredfold in variance. A step that suits the strong ones still
 spends bits on weak channels that it drowns: at a scale r of the step, universal quantisation costs
 about 2.5 r bits although they carry only r^2. The profile multiplies the schedule's step by a
-ratio per channel, learnt as a function of the timestep, so that a channel can fall silent when
-noise is high and come back when it is low (reverse water-filling). The law of the noise is
-unchanged: uniform, independent of the latent, of known variance per element [ours].
+ratio per channel, learnt as a function of the timestep. A channel can then be skipped when noise is
+high and come back when it is low (reverse water-filling). The law of the noise is unchanged:
+uniform, independent of the latent, of known variance per element [ours].
 """
 
 import flax.linen as nn
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from rdc_jax.diffusion.schedule_knots import STEP_PROFILE_KNOTS
 from rdc_jax.diffusion.units import MAX_TIMESTEP
-from rdc_jax.models.hyperprior import hats
+from rdc_jax.models.conditions import hats
 
 GAIN = 4.0  # octaves per unit of parameter, so that an optimiser need not move far
 LOG2_RANGE = (-2.0, 6.0)

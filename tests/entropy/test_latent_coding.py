@@ -52,7 +52,8 @@ def test_mean_and_scale_are_those_of_the_float_network(
     """The whole path, context included, against the network that training uses."""
     import jax.numpy as jnp
 
-    from rdc_jax.models.hyperprior import condition_features, silence_threshold
+    from rdc_jax.models.conditions import condition_features
+    from rdc_jax.models.hyperprior import silence_threshold
 
     silent_below = silence_threshold(skipped_scales) if skipped_scales else None
     module, params = random_hyperprior(silent_below=silent_below, **additions)
