@@ -32,12 +32,12 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "models": {"diffusion"},
     "entropy": {"bitstream"},
     "data": {"images"},
-    "importance": {"bitstream", "entropy", "images", "onnx_sessions"},
+    "importance": {"bitstream", "diffusion", "entropy", "images", "onnx_sessions"},
     "model_folder": {"entropy"},
     # what every back end shares, and the back ends
     "decoding": {"bitstream", "entropy", "importance", "model_folder"},
-    "evaluation": {"images", "models"},
-    "training.tasks": {"data", "diffusion", "model_folder", "models"},
+    "evaluation": {"diffusion", "images", "models"},
+    "training.tasks": {"data", "diffusion", "importance", "model_folder", "models"},
     "training": {"data", "diffusion", "evaluation", "model_folder", "models"},
     "codec": {
         *("bitstream", "decoding", "diffusion", "entropy", "evaluation"),

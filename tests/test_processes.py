@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 
 from configs import tiny
-from rdc_jax.models.networks import Networks
 from rdc_jax.training import program
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.cluster.distributed import LOST_PEER
+from rdc_jax.training.tasks.selection import task_for
 
 pytestmark = pytest.mark.slow
 
@@ -150,11 +150,11 @@ def final_state(workdir):
     """Leaves of the newest checkpoint by path."""
     config = tiny.get_config("smoke")
     config.update_from_flattened_dict(CHANGES)
-    networks = Networks.from_config(config.model.to_dict())
-    params = jax.eval_shape(networks.init, jax.random.key(0))
+    task = task_for(config)
+    params = task.parameter_shapes()
     mesh = partitioning.make_mesh({}, jax.devices()[:1])
     checkpoints = Checkpoints(workdir, keep=3)
-    step, state, _ = checkpoints.restore(program.build(config, mesh, params).state)
+    step, state, _ = checkpoints.restore(program.build(task, mesh, params).state)
     checkpoints.close()
     assert step == STEPS
     leaves = jax.tree.leaves_with_path((state.params, state.ema_params))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rdc_jax.diffusion.losses import PIXEL_RANGE
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.entropy.entropy_model import STEP_BITS
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics.distortion import psnr

@@ -14,6 +14,7 @@ import numpy as np
 from rdc_jax.decoding.reconstruction import WindowFunction
 from rdc_jax.decoding.windows import OVERLAP_PIXELS, WINDOW_PIXELS, assembled, windowed_rows
 from rdc_jax.diffusion import residual, sampling
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
@@ -111,7 +112,7 @@ def reconstruction(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _analysis(networks: Networks, params: Params, pixels: jax.Array) -> jax.Array:
-    return networks.encode(params, pixels[None].astype(jnp.float32) / 127.5 - 1.0)[0]
+    return networks.encode(params, pixels[None].astype(jnp.float32) / PIXEL_RANGE - 1.0)[0]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -167,7 +168,7 @@ def _fused(networks, params, decoded, clean, tau) -> jax.Array:
 
 
 def _pixels(networks, params, latent) -> jax.Array:
-    return 127.5 * (networks.decode(params, latent)[0] + 1.0)
+    return PIXEL_RANGE * (networks.decode(params, latent)[0] + 1.0)
 
 
 def _denoise(networks, params, yhat, mean, scale, levels, now) -> tuple[jax.Array, LevelTimesteps]:

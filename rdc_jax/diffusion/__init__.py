@@ -1,1 +1,1 @@
-"""Mathematics only: schedule, universal quantisation, preconditioning, sampling, losses."""
+"""Mathematics: schedule, universal quantisation, preconditioning, sampling, losses."""

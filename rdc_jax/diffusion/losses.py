@@ -7,15 +7,23 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import log_ndtr
 
-PIXEL_RANGE = 127.5  # one unit of a [-1,1] image in 8-bit units
+from rdc_jax.diffusion.units import PIXEL_RANGE
 
 
 def gaussian_bits(residual: jax.Array, step: jax.Array, scale: jax.Array) -> jax.Array:
     """Bits of a Gaussian of std `scale` integrated over a bin of width `step` around `residual`.
 
-    -log2[ Phi((r + step/2)/scale) - Phi((r - step/2)/scale) ], finite in the tails (evaluated in
-    log space on the negative half axis). Arguments broadcast; float32; result >= 0, in bits. With
-    residual = yhat - mu = step (k + d) this is the ideal code length of the symbol k given d.
+    -log2[ Phi((r + step/2)/scale) - Phi((r - step/2)/scale) ], evaluated in log space on the
+    negative half axis, so it stays finite in the tails. With residual = yhat - mu = step (k + d)
+    this is the ideal code length of the symbol k given d.
+
+    Args:
+        residual: Centre of the bin, less the mean; float32, broadcasts.
+        step: Width of the bin, above 0.
+        scale: Standard deviation, above 0.
+
+    Returns:
+        Bits, at least 0.
     """
     r = -jnp.abs(residual)
     upper = log_ndtr((r + 0.5 * step) / scale)
@@ -38,12 +46,20 @@ def rate_distortion(
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Joint objective of stage 0: weighted mean over examples of bpp + lambda(Delta) x error.
 
-    bits: named whole-image code lengths [B]. errors: named squared errors in 8-bit units,
-    [B,H,W,1] or at lower resolution. step [B,H,W,1]: the schedule's step at each pixel; lambda =
-    distortion_weight / Delta^2 is the high-rate optimum dR/dD up to a constant, so one network
-    serves all steps. weight [B], mean 1: balances coarse against fine steps, whose losses
-    are larger; it scales rate and distortion alike and so moves no trade-off [ours].
-    Returns (scalar loss, metrics: "bpp", "bpp_<name>", "mse_<name>" unweighted, "distortion").
+    lambda = distortion_weight / Delta^2 is the high-rate optimum dR/dD up to a constant, so one
+    network serves all steps.
+
+    Args:
+        bits: Named code lengths of whole images, [B] each.
+        errors: Named squared errors in 8-bit units, [B,H,W,1] or at lower resolution.
+        step: The schedule's step Delta at each pixel, [B,H,W,1].
+        distortion_weight: Of the errors against bits per pixel.
+        weight: Of each example, [B], mean 1. Balances coarse against fine steps, whose losses are
+            larger; it scales rate and distortion alike and so moves no trade-off [ours].
+
+    Returns:
+        The loss, a scalar, and the metrics "bpp", "bpp_<name>", "mse_<name>" (unweighted), and
+        "distortion".
     """
     pixels = step.shape[1] * step.shape[2]
     bpp = {f"bpp_{name}": value / pixels for name, value in bits.items()}
@@ -58,7 +74,13 @@ def rate_distortion(
 def weighed_distortion(
     errors: Mapping[str, jax.Array], step: jax.Array, distortion_weight: float
 ) -> jax.Array:
-    """Sum of lambda(Delta) x error, mean over pixels, per image [B]; see `rate_distortion`."""
+    """Sum of lambda(Delta) x error, mean over pixels, per image [B].
+
+    Args:
+        errors: Named squared errors, as in `rate_distortion`.
+        step: The schedule's step at each pixel, [B,H,W,1].
+        distortion_weight: Of the errors against bits per pixel.
+    """
     total = jnp.zeros(step.shape[0])
     for error in errors.values():
         factor = step.shape[1] // error.shape[1]

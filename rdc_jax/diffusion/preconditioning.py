@@ -1,4 +1,4 @@
-"""What a denoiser sees and predicts, with or without the entropy model's knowledge.
+"""Input and target of a denoiser, with or without the entropy model's prior.
 
 The decoder of a codec knows more about the clean latent than a plain diffusion model does: the
 entropy model's mean mu and scale s. In the coordinates standardised by that prior,
@@ -29,7 +29,7 @@ class Standardized(NamedTuple):
     noisy: jax.Array  # y'_t, about unit variance
     alpha: jax.Array
     sigma: jax.Array
-    log2_snr: jax.Array  # log2 (s / kappa), also where nothing was sent
+    log2_snr: jax.Array  # log2 (s / kappa), also for skipped elements
     mean: jax.Array
     scale: jax.Array
 
@@ -41,11 +41,16 @@ def standardize(
     scale: jax.Array | float = 1.0,
     silent_below: float | None = None,
 ) -> Standardized:
-    """Standardises yhat [B,h,w,C] (latent units) by the prior (mean, scale), noise from `step`.
+    """Standardises a noisy latent by the prior.
 
-    silent_below: elements whose log2 (scale / step) is below were not sent. They stand at the
-    forward process's end, alpha = 0 and sigma = 1, with the noise's mean (0) for a sample of it;
-    their yhat is not looked at.
+    Args:
+        yhat: [B,h,w,C] in latent units.
+        step: Quantiser step, which says how noisy yhat is; broadcasts.
+        mean: Of the prior, in latent units; broadcasts.
+        scale: Standard deviation of the prior; broadcasts.
+        silent_below: Elements whose log2 (scale / step) is below were skipped. They stand at the
+            end of the forward process, alpha = 0 and sigma = 1, with the mean of the noise (0) as
+            their sample. Their yhat is ignored.
     """
     mean, scale = jnp.asarray(mean, yhat.dtype), jnp.asarray(scale, yhat.dtype)
     mean, scale = jnp.broadcast_to(mean, yhat.shape), jnp.broadcast_to(scale, yhat.shape)
@@ -63,14 +68,26 @@ def standardize(
 
 
 def target(clean: jax.Array, z: Standardized, prediction: Prediction) -> jax.Array:
-    """What the network should output for the clean latent (latent units), [B,h,w,C]."""
+    """The network's target [B,h,w,C] for a clean latent.
+
+    Args:
+        clean: [B,h,w,C] in latent units.
+        z: The noisy latent.
+        prediction: Kind of output.
+    """
     x0 = (clean - z.mean) / z.scale
     eps = (z.noisy - z.alpha * x0) / z.sigma
     return {"x0": x0, "eps": eps, "v": z.alpha * eps - z.sigma * x0}[prediction]
 
 
 def clean_estimate(output: jax.Array, z: Standardized, prediction: Prediction) -> jax.Array:
-    """The clean latent (latent units) that a network output stands for, [B,h,w,C]."""
+    """The clean latent [B,h,w,C], in latent units, that a network output stands for.
+
+    Args:
+        output: Of the network, [B,h,w,C].
+        z: The noisy latent that it was made from.
+        prediction: Kind of output.
+    """
     x0 = {
         "x0": lambda: output,
         "eps": lambda: (z.noisy - z.sigma * output) / z.alpha,

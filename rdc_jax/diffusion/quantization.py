@@ -3,7 +3,7 @@
 With a dither d ~ U[-1/2, 1/2) shared by both sides,
 
     k    = round((y - mu) / Delta - d)        the coded symbol
-    yhat = mu + Delta (k + d)                 what both sides see
+    yhat = mu + Delta (k + d)                 the latent that both sides see
 
 the error yhat - y is uniform on [-Delta/2, Delta/2] and independent of y and mu (Ziv 1985;
 Zamir & Feder 1992), for every map of steps. Scaled by alpha(t), yhat is a sample of a diffusion
@@ -17,30 +17,36 @@ import jax
 import jax.numpy as jnp
 
 
-def quantize(y: jax.Array, mean: jax.Array, step: jax.Array, dither: jax.Array) -> jax.Array:
-    """Symbols k, int32. All arguments broadcast; y, mean, step in latent units, |dither| <= 1/2."""
-    return jnp.round((y - mean) / step - dither).astype(jnp.int32)
-
-
-def dequantize(
-    symbols: jax.Array, mean: jax.Array, step: jax.Array, dither: jax.Array
-) -> jax.Array:
-    """The dithered reconstruction yhat = mean + step (k + d), float32, in latent units."""
-    return mean + step * (symbols.astype(jnp.float32) + dither)
-
-
 def add_uniform_noise(key: jax.Array, y: jax.Array, step: jax.Array) -> jax.Array:
-    """y plus noise uniform on [-step/2, step/2): the law of `dequantize(quantize(y))`."""
+    """y plus noise uniform on [-step/2, step/2): the law of coding noise.
+
+    Args:
+        key: Draws the noise.
+        y: Clean latent.
+        step: Of the quantiser; broadcasts to y.
+    """
     return y + step * jax.random.uniform(key, y.shape, y.dtype, -0.5, 0.5)
 
 
 def add_gaussian_noise(key: jax.Array, y: jax.Array, step: jax.Array) -> jax.Array:
-    """y plus Gaussian noise of the variance of `add_uniform_noise`; for ablations."""
+    """y plus Gaussian noise of the variance of `add_uniform_noise`; for ablations.
+
+    Args:
+        key: Draws the noise.
+        y: Clean latent.
+        step: Of the quantiser; broadcasts to y.
+    """
     return y + step / math.sqrt(12.0) * jax.random.normal(key, y.shape, y.dtype)
 
 
 def round_to_grid(y: jax.Array, mean: jax.Array, step: jax.Array) -> jax.Array:
-    """mean + step round((y - mean) / step), coding without dither; gradient as of y."""
+    """mean + step round((y - mean) / step): coding without dither. The gradient is that of y.
+
+    Args:
+        y: Clean latent.
+        mean: Centre of the grid; broadcasts to y.
+        step: Of the grid; broadcasts to y.
+    """
     return y + jax.lax.stop_gradient(mean + step * jnp.round((y - mean) / step) - y)
 
 

@@ -1,4 +1,4 @@
-"""The latent diffusion of the plug-and-play module: what is missing from a decoded latent.
+"""The latent diffusion of the fusion module: the residual that a decoded latent lacks.
 
 The module works on the residual between a better latent y_p and the decoded latent y_c, in units
 of the deviation w that the entropy model expects there (known to every decoder):
@@ -7,7 +7,7 @@ of the deviation w that the entropy model expects there (known to every decoder)
 
 with the angular clock alpha(u) = cos(pi u / 2), sigma(u) = sin(pi u / 2), u = 1 pure noise, and
 v-prediction (Salimans & Ho 2022): v = alpha n - sigma r. Sampling is DDIM with eta = 0 from u = 1
-down to 0, and the knob fuses the two latents (2412.11379, tau-controlled fusion):
+down to 0. The strength tau fuses the two latents (2412.11379, tau-controlled fusion):
 
     y_tau = (1 - tau) y_c + tau y_d,    y_d = y_c + w r
 """
@@ -18,6 +18,11 @@ import jax
 import jax.numpy as jnp
 
 
+def unit_noise(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Uniform noise of unit variance; decoders draw it from the file's dither generator."""
+    return jax.random.uniform(key, shape, jnp.float32, -(3.0**0.5), 3.0**0.5)
+
+
 def alpha_sigma(u: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Signal and noise amplitudes of clock values u [B] in 0..1: two arrays [B,1,1,1]."""
     angle = (0.5 * math.pi) * u[:, None, None, None]
@@ -25,25 +30,50 @@ def alpha_sigma(u: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def diffuse(residual: jax.Array, noise: jax.Array, u: jax.Array) -> jax.Array:
-    """r_u of a clean residual and unit-variance noise, both [B,h,w,C], at u [B]."""
+    """The noisy residual r_u, [B,h,w,C].
+
+    Args:
+        residual: Clean, [B,h,w,C].
+        noise: Of unit variance, [B,h,w,C].
+        u: Clock values, [B].
+    """
     alpha, sigma = alpha_sigma(u)
     return alpha * residual + sigma * noise
 
 
 def velocity(residual: jax.Array, noise: jax.Array, u: jax.Array) -> jax.Array:
-    """What the network should output, v = alpha n - sigma r, [B,h,w,C]."""
+    """The network's target v = alpha n - sigma r, [B,h,w,C].
+
+    Args:
+        residual: Clean, [B,h,w,C].
+        noise: Of unit variance, [B,h,w,C].
+        u: Clock values, [B].
+    """
     alpha, sigma = alpha_sigma(u)
     return alpha * noise - sigma * residual
 
 
 def clean_residual(noisy: jax.Array, v: jax.Array, u: jax.Array) -> jax.Array:
-    """The residual that r_u and a network output v stand for, [B,h,w,C]."""
+    """The clean residual that a network output stands for, [B,h,w,C].
+
+    Args:
+        noisy: r_u, [B,h,w,C].
+        v: Output of the network, [B,h,w,C].
+        u: Clock values, [B].
+    """
     alpha, sigma = alpha_sigma(u)
     return alpha * noisy - sigma * v
 
 
 def ddim_step(noisy: jax.Array, v: jax.Array, now: jax.Array, after: jax.Array) -> jax.Array:
-    """One DDIM step (eta = 0) from r_now to r_after; now, after: clock values [B]."""
+    """One DDIM step (eta = 0) from r_now to r_after, [B,h,w,C].
+
+    Args:
+        noisy: r_now, [B,h,w,C].
+        v: Output of the network for it, [B,h,w,C].
+        now: Clock values of `noisy`, [B].
+        after: Clock values of the result, [B].
+    """
     alpha, sigma = alpha_sigma(now)
     noise = sigma * noisy + alpha * v
     return diffuse(alpha * noisy - sigma * v, noise, after)
@@ -55,5 +85,11 @@ def clock(num_steps: int) -> list[float]:
 
 
 def fuse(decoded: jax.Array, transformed: jax.Array, tau: jax.Array) -> jax.Array:
-    """y_tau [B,h,w,C] of the two latents; tau in [0,1] broadcasts to them, 0 is the decoded one."""
+    """y_tau, [B,h,w,C].
+
+    Args:
+        decoded: The faithful latent, which tau = 0 gives.
+        transformed: The realistic latent, which tau = 1 gives.
+        tau: In [0,1]; broadcasts to the latents.
+    """
     return (1.0 - tau) * decoded + tau * transformed

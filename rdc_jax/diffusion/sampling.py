@@ -5,12 +5,10 @@ coordinates a DDIM step (Song et al. 2021, eq. 12 with eta = 0) from step size D
 
     yhat' = x0 + (Delta' / Delta) (yhat - x0)
 
-No noise is ever added: what is left of the quantiser's noise is not Gaussian, and nothing may be
-re-drawn that the file did not send.
+No noise is ever added: the rest of the quantiser's noise is not Gaussian, and fresh noise would
+replace information that the file sent.
 """
 
-import math
-from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -24,9 +22,13 @@ def clock_timesteps(
 ) -> jax.Array:
     """Timesteps at the start of every sampler step and at the end: [num_steps + 1, *t.shape].
 
-    "proportional": t_i (1 - n/N), every pixel works at every step.
-    "clamped": min(t_i, tau_n), tau_n falling evenly from t_max (default: the largest t); pixels
-    with little noise wait until the clock reaches them.
+    Args:
+        timesteps: Where each pixel or level starts, any shape.
+        num_steps: Number of steps N.
+        clock: "proportional": t_i (1 - n/N), every pixel changes at every step. "clamped":
+            min(t_i, c_n) with c_n falling evenly from t_max; pixels with little noise wait until
+            the clock reaches them.
+        t_max: Start of the clamped clock; None for the largest timestep.
     """
     fraction = 1.0 - jnp.arange(num_steps + 1, dtype=jnp.float32) / num_steps
     fraction = fraction.reshape((num_steps + 1,) + (1,) * timesteps.ndim)
@@ -38,36 +40,15 @@ def clock_timesteps(
     raise ValueError(f"clock must be 'proportional' or 'clamped', got {clock!r}")
 
 
-def default_num_steps(t_max: float) -> int:
-    """Sampler steps for best realism: about 50 for a full run, less when t starts lower."""
-    return max(1, math.ceil(50 * t_max / 1000))
-
-
 def ddim_step(
     x0: jax.Array, yhat: jax.Array, step_now: jax.Array, step_next: jax.Array
 ) -> jax.Array:
-    """One step from yhat towards its clean estimate x0, both [B,h,w,C]; steps broadcast."""
-    return x0 + (step_next / step_now) * (yhat - x0)
+    """One step from yhat towards its clean estimate, [B,h,w,C].
 
-
-def sample(
-    denoise: Callable[[jax.Array, jax.Array], jax.Array],
-    yhat: jax.Array,
-    timesteps: jax.Array,
-    step_at: Callable[[jax.Array], jax.Array],
-    *,
-    num_steps: int = 1,
-    clock: Clock = "proportional",
-) -> jax.Array:
-    """Runs DDIM from yhat [B,h,w,C] at `timesteps` down to the clean latent, [B,h,w,C].
-
-    denoise(yhat, timesteps) -> clean estimate, latent units. `timesteps` may be any compact
-    form (for instance one value per importance level); step_at(timesteps) is the quantiser step
-    they stand for, broadcasting to yhat. One step returns the denoiser's (MMSE-like) estimate.
-    The loop is plain Python: with a jitted `denoise` any number of steps shares one compilation.
+    Args:
+        x0: Clean estimate, [B,h,w,C].
+        yhat: Noisy latent, [B,h,w,C].
+        step_now: Quantiser step of yhat; broadcasts.
+        step_next: Quantiser step of the result; broadcasts.
     """
-    clocks = clock_timesteps(timesteps, num_steps, clock)
-    for n in range(num_steps - 1):
-        x0 = denoise(yhat, clocks[n])
-        yhat = ddim_step(x0, yhat, step_at(clocks[n]), step_at(clocks[n + 1]))
-    return denoise(yhat, clocks[num_steps - 1])
+    return x0 + (step_next / step_now) * (yhat - x0)

@@ -18,7 +18,6 @@ import jax
 import jax.numpy as jnp
 
 from rdc_jax.diffusion import schedule_knots
-from rdc_jax.diffusion.schedule_knots import MAX_TIMESTEP as MAX_TIMESTEP
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,12 +8,22 @@ import math
 
 import numpy as np
 
-MAX_TIMESTEP = 1000
+from rdc_jax.diffusion.units import MAX_TIMESTEP
+
+STEP_PROFILE_KNOTS = 8
+"""Knots of a model's step profile, evenly spaced from timestep 0 to MAX_TIMESTEP."""
+
 Knots = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def scaled_linear(beta_start: float = 0.00085, beta_end: float = 0.012, count: int = 1000) -> Knots:
-    """The variance schedule of Stable Diffusion: betas linear in their square roots."""
+    """The variance schedule of Stable Diffusion: betas linear in their square roots.
+
+    Args:
+        beta_start: First beta.
+        beta_end: Last beta.
+        count: Number of timesteps.
+    """
     betas = np.linspace(beta_start**0.5, beta_end**0.5, count, dtype=np.float64) ** 2
     log_abar = np.cumsum(np.log1p(-betas))
     log_snr = log_abar - np.log(-np.expm1(log_abar))

@@ -182,18 +182,6 @@ def missing_latent(model: EntropyModel, conditions: Conditions) -> CodedLatent:
     return _code(all_skipped, conditions, nothing, nothing, count_bits=False)
 
 
-def estimate_bits(model: EntropyModel, latent: np.ndarray, conditions: Conditions) -> float:
-    """Returns the ideal length of hyper-latent and latent in bits.
-
-    Args:
-        model: the entropy model.
-        latent: float [h,w,C] in latent units.
-        conditions: sizes, importance levels, timesteps and seed.
-    """
-    coded = encode_latent(model, latent, conditions)[2]
-    return coded.hyper_bits + coded.latent_bits
-
-
 def _code(
     model: EntropyModel, conditions: Conditions, code_hyper, code_pass, *, count_bits: bool
 ) -> CodedLatent:

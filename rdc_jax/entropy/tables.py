@@ -185,32 +185,6 @@ def ideal_bits(symbols, scale_index, phase) -> np.ndarray:
     return -(log_upper + np.log1p(-np.exp(log_lower - log_upper))) / np.log(2)
 
 
-def table_bits(bank: TableBank, symbols, scale_index, phase) -> np.ndarray:
-    """Returns the code length under the integer counts, escape codes included.
-
-    Args:
-        bank: probability tables.
-        symbols: integers.
-        scale_index: 0..79, with the shape of `symbols`.
-        phase: 0..31, with the shape of `symbols`.
-
-    Returns:
-        float64, bits per symbol.
-    """
-    scale_index, phase = np.asarray(scale_index), np.asarray(phase)
-    number = table_number(scale_index, phase)
-    folded = fold_symbols(np.asarray(symbols, np.int64), phase)
-    lowest = bank.lowest[number].astype(np.int64)
-    escape = bank.sizes[number].astype(np.int64) - 1
-    place = folded - lowest
-    escaped = (place < 0) | (place >= escape)
-    place = np.where(escaped, escape, place)
-    bits = PRECISION - np.log2(bank.counts[bank.offsets[number] + place].astype(np.float64))
-    distance = np.where(escaped, escape_distance(folded, lowest, lowest + escape - 1), 0)
-    golomb = 2 + 2 * (np.frexp((distance + 1).astype(np.float64))[1] - 1)
-    return bits + np.where(escaped, golomb, 0)
-
-
 def build_table_bank() -> TableBank:
     """Builds the bank from the formula of the module docstring, with floats and SciPy."""
     lowest, sizes, counts = [], [], []

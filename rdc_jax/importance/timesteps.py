@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
+from rdc_jax.diffusion.units import MAX_TIMESTEP
 from rdc_jax.errors import RdcError
 
-MAX_TIMESTEP = 1000
 TRAINED_MARGIN = 60  # training covers this many timesteps beyond the range that qualities use
 
 

@@ -9,7 +9,7 @@ moves a weight of 30 too slowly) and puts latents in units of about four 8-bit g
 that quantiser steps of 1 to 30 span the useful rates [ours].
 
 The analysis may be larger than the synthesis, which costs encoders only: `added_blocks` have more
-hidden channels and a last layer that starts at zero, so that stored weights can be grown by them.
+hidden channels and a last layer that starts at zero, so that stored weights can grow by them.
 """
 
 from typing import Any
@@ -48,8 +48,11 @@ def dct_analysis_matrix(luma: int, chroma: int) -> np.ndarray:
 class ConvBlock(nn.Module):
     """conv - silu - conv + identity; no norm, so it is fast and local.
 
-    Fields: `channels` in and out; `hidden` channels between (0: as many); `added`: whether the last
-    layer starts at zero, so that the block starts as the identity.
+    Attributes:
+        channels: In and out.
+        dtype: Of the computation.
+        hidden: Channels between; 0 for as many.
+        added: Whether the last layer starts at zero, so that the block starts as the identity.
     """
 
     channels: int
@@ -67,8 +70,8 @@ class ConvBlock(nn.Module):
 class Analysis(nn.Module):
     """Image [B,H,W,3] in [-1,1] -> latent / gain [B,H/8,W/8,luma + 2 chroma].
 
-    Fields: `blocks` at each of the two resolutions, then `added_blocks` with `expansion` times as
-    many hidden channels.
+    Each of the two resolutions has `blocks`, then `added_blocks` with `expansion` times as many
+    hidden channels.
     """
 
     luma: int

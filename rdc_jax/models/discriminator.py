@@ -1,4 +1,4 @@
-"""The patch discriminator that tells originals from decoded pictures, in training only."""
+"""The patch discriminator that tells originals from decoded images, in training only."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from rdc_jax.models.layers import PixelNorm, conv
 
 
 class PatchDiscriminator(nn.Module):
-    """Logits per patch of a picture, given the faithful decode of the same file as condition.
+    """Logits per patch of an image, given the faithful decode of the same file as condition.
 
     Stride-2 convolutions and leaky ReLUs (Isola et al. 2017), conditioned as in HiFiC (Mentzer et
     al. 2020), with a norm per pixel instead of per batch. A logit sees about 60 x 60 pixels.
@@ -22,7 +22,7 @@ class PatchDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, pair: jax.Array) -> jax.Array:
-        """pair [B,H,W,6]: the picture and its condition, in [-1,1] -> float32 [B,H/8,W/8,1]."""
+        """pair [B,H,W,6]: the image and its condition, in [-1,1] -> float32 [B,H/8,W/8,1]."""
         x = pair
         for level in range(self.levels):
             width = self.width * 2**level

@@ -1,13 +1,13 @@
-"""The plug-and-play module for a frozen codec: latent transform, and what trains it.
+"""The fusion module of a codec: the latent transform, and the networks that train it.
 
     fusion = Fusion.from_config(config.fusion, networks)
     params = fusion.init(jax.random.key(0))     {"transform", "auxiliary", "discriminator"}
 
 (2412.11379.) The transform is a small U-Net that runs a latent diffusion process conditioned on
 the decoded latent (`rdc_jax.diffusion.residual`). The auxiliary encoder and the discriminator
-exist in training only. Everything the module asks of a base codec is `Networks.encode`,
-`Networks.denoise`, `Networks.decode` and the entropy model's mean and scale, so it plugs into
-every codec that has them; file and base weights stay as they are.
+exist in training only. The module uses `Networks.encode`, `Networks.denoise`, `Networks.decode` and
+the entropy model's mean and scale, so it fits every codec that has them. Files and weights of the
+base codec stay as they are.
 """
 
 import dataclasses
@@ -31,9 +31,9 @@ GRAIN_AT_START = 0.15  # of the deviation: best LPIPS of a constant share over a
 
 
 class Decoded(NamedTuple):
-    """What a base codec's decoder knows, [B,h,w,C] float32 if not said otherwise."""
+    """What a base codec's decoder knows, [B,h,w,C] float32 where no other shape is given."""
 
-    latent: jax.Array  # y_c, what synthesis makes the faithful picture of
+    latent: jax.Array  # y_c, from which synthesis makes the faithful image
     deviation: jax.Array  # w, expected standard deviation of the clean latent around it
     features: jax.Array  # [B,h,w,3C], see `Networks.prior_features`
     output: jax.Array | None  # v of the base's denoiser, if it has one that predicts v
@@ -48,10 +48,18 @@ def decoded_latent(
     mean: jax.Array,
     scale: jax.Array,
 ) -> Decoded:
-    """The base codec's faithful (one-step) latent with what is known of its error.
+    """The base codec's faithful (one-step) latent, and what is known of its error.
 
-    w = s kappa / sqrt(s^2 + kappa^2), the deviation that the prior (mean, scale s) leaves after
-    yhat with quantisation noise of deviation kappa = Delta / sqrt(12) has been seen.
+    w = s kappa / sqrt(s^2 + kappa^2) is the deviation of the clean latent given the prior (mean,
+    scale s) and yhat with quantisation noise of deviation kappa = Delta / sqrt(12).
+
+    Args:
+        networks: Of the base codec.
+        params: Of the base codec.
+        yhat: The latent that the decoder received, [B,h,w,C].
+        timesteps: Of the pixels or levels.
+        mean: Of the entropy model's prior.
+        scale: Of the same prior.
     """
     step = networks.steps_at_pixels(params, timesteps)
     z = preconditioning.standardize(yhat, step, mean, scale, networks.silent_below)
@@ -74,7 +82,7 @@ class AuxiliaryEncoder(nn.Module):
     """g_a'(x, y_c) -> y_p: sees the original, so exists in training only.
 
     Starts as the clean latent (its last layer is zero) and learns the latent from which the
-    frozen synthesis makes the picture that looks best.
+    frozen synthesis makes the best-looking image.
     """
 
     width: int
@@ -109,14 +117,17 @@ class Fusion:
     downsampling: int
 
     @classmethod
-    def from_config(
-        cls, fusion: Mapping[str, Any], networks: Networks, dtype: Any = jnp.float32
-    ) -> "Fusion":
-        """`fusion`: the section of that name of a config (plain mapping), see configs/fusion.py.
+    def from_config(cls, fusion: Mapping[str, Any], networks: Networks) -> "Fusion":
+        """The networks of a config's `fusion` section, computing in the dtype of the base.
 
-        With `from_base` the transform is a copy of the base's denoiser, if there is one to copy;
-        else `transform` says the fields of its `UNet`.
+        With `from_base` the transform is a copy of the base's denoiser, if there is one to copy.
+        Otherwise the field `transform` describes its `UNet`.
+
+        Args:
+            fusion: That section as a plain mapping, see configs/fusion.py.
+            networks: Of the base codec.
         """
+        dtype = networks.dtype
         from_base = bool(fusion["from_base"]) and can_start_from_base(networks)
         unet = {k: tuple(v) if isinstance(v, list) else v for k, v in fusion["transform"].items()}
         channels = 2 * networks.latent_channels  # a shift and a share of noise
@@ -171,7 +182,13 @@ class Fusion:
         return params | {"transform": transform}
 
     def transform_inputs(self, noisy: jax.Array, u: jax.Array, decoded: Decoded) -> jax.Array:
-        """What the U-Net sees, [B,h,w,6C+2]: what the base's sees, r_u, y_c, log2 w, the clock."""
+        """Input of the U-Net, [B,h,w,6C+2]: the base's input, r_u, y_c, log2 w, the clock.
+
+        Args:
+            noisy: Residual r_u, [B,h,w,C].
+            u: Clock values, [B].
+            decoded: The base's decoded latent.
+        """
         deviation = decoded.deviation / self.latent_unit
         deviation = jnp.log2(jnp.maximum(deviation, MIN_DEVIATION)) / 4.0
         plane = (*noisy.shape[:3], 1)
@@ -183,12 +200,18 @@ class Fusion:
     def velocity(
         self, params: Mapping[str, Any], noisy: jax.Array, u: jax.Array, decoded: Decoded
     ) -> jax.Array:
-        """v [B,h,w,C] for a noisy residual [B,h,w,C] at clock u [B].
+        """v, [B,h,w,C].
 
         v = delta - share * r_u with a share of noise per element that is never negative: from pure
-        noise, one step draws from a Gaussian around y_c - w delta whose width the network chooses
-        by context. delta of a copy of the base's denoiser is its difference to the base's own
-        output o: both are in units of w, and o + delta instead of o is y_c - w delta.
+        noise, one step draws from a Gaussian around y_c - w delta, and the network chooses its
+        width by context. For a copy of the base's denoiser, delta is the difference to the base's
+        own output o: both are in units of w, and o + delta instead of o is y_c - w delta.
+
+        Args:
+            params: Of the module.
+            noisy: Residual r_u, [B,h,w,C].
+            u: Clock values, [B].
+            decoded: The base's decoded latent.
         """
         inputs = self.transform_inputs(noisy, u, decoded)
         output = self.transform.apply({"params": params["transform"]}, inputs, decoded.timesteps)
@@ -200,10 +223,23 @@ class Fusion:
     def better_latent(
         self, params: Mapping[str, Any], image: jax.Array, clean: jax.Array, decoded: Decoded
     ) -> jax.Array:
-        """y_p of the auxiliary encoder, [B,h,w,C]."""
+        """y_p of the auxiliary encoder, [B,h,w,C].
+
+        Args:
+            params: Of the module.
+            image: Original, [B,H,W,3] in [-1,1].
+            clean: Its latent, [B,h,w,C].
+            decoded: The base's decoded latent.
+        """
         return self.auxiliary.apply({"params": params["auxiliary"]}, image, clean, decoded)
 
     def judge(self, params: Mapping[str, Any], image: jax.Array, faithful: jax.Array) -> jax.Array:
-        """Patch logits [B,h',w',1], high for an original; both pictures [B,H,W,3] in [-1,1]."""
+        """Patch logits [B,h',w',1], high for an original.
+
+        Args:
+            params: Of the module.
+            image: To be judged, [B,H,W,3] in [-1,1].
+            faithful: The image at tau = 0, the same shape.
+        """
         pair = jnp.concatenate([image, faithful], axis=-1)
         return self.discriminator.apply({"params": params["discriminator"]}, pair)

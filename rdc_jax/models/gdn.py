@@ -5,7 +5,7 @@
 
 beta >= 1e-6 and gamma >= 0 are stored as square roots, sqrt(value + 2^-36), so that steps become
 smaller where values are small (Balle 2018, "Efficient nonlinear transforms"); a stored number
-below its bound counts as the bound, and its gradient is let through only where it points back.
+below its bound counts as the bound, and its gradient passes only where it points back.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Parameters of a larger network that starts as a smaller one: what is stored is taken over."""
+"""Parameters of a larger network that starts as a smaller one, whose arrays it takes over."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,17 +9,17 @@ from rdc_jax.errors import RdcError
 
 
 def grown(fresh: Mapping[str, Any], stored: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """`fresh` with every array of `stored` in its place; what `stored` lacks stays fresh.
+    """`fresh` with every array of `stored` in its place; arrays that `stored` lacks stay fresh.
 
     The result computes what `stored` did wherever the added branches end in layers of zeros.
 
     Args:
-      fresh: nested dict of arrays, the parameters of the larger network.
-      stored: nested dict of arrays, those of the smaller one.
-      path: of both in a larger tree, for messages.
+        fresh: Nested dict of arrays, the parameters of the larger network.
+        stored: Nested dict of arrays, those of the smaller one.
+        path: Of both in a larger tree, for messages.
 
     Raises:
-      RdcError: an array of `stored` has no place in `fresh`, or another shape there.
+        RdcError: an array of `stored` has no place in `fresh`, or another shape there.
     """
     result = dict(fresh)
     for name, value in stored.items():

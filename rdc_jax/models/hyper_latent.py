@@ -2,12 +2,12 @@
 
     log2_step = x, from the condition       s = 2^floor(x) (1 + x - floor(x)), so s = 1 at x = 0
     k         = round((z - c) / s)          c = round(mean), the lattice's centre
-    value     = c + s k                     what synthesis and context see
+    value     = c + s k                     the value that synthesis and context see
 
-The centre is the rounded mean, so that at s = 1 the lattice is that of the integers, whatever the
-mean, while at a large step it has a point next to the mean: there almost all k are 0 and cost next
-to nothing. The step is a piecewise linear function of its logarithm, which integers reproduce
-exactly (`rdc_jax.entropy.hyper_coding`).
+The centre is the rounded mean. At s = 1 the lattice is therefore that of the integers for every
+mean. At a large step it has a point next to the mean, so almost all k are 0 and cost very little.
+The step is a piecewise linear function of its logarithm, which integers reproduce exactly
+(`rdc_jax.entropy.hyper_coding`).
 """
 
 from typing import NamedTuple
@@ -23,8 +23,11 @@ LOG2_STEP_RANGE = (-3.0, 6.0)
 class CodedHyperLatent(NamedTuple):
     """A hyper-latent as coding sees it; arrays broadcast to [B,h,w,Cz].
 
-    value: rounded, in units of z, with straight-through gradients. scaled: z in steps, not rounded.
-    mean and log2_scale: of `scaled`'s prior.
+    Attributes:
+        value: Rounded, in units of z, with straight-through gradients.
+        scaled: z in steps, not rounded.
+        mean: Of the prior of `scaled`.
+        log2_scale: Of the prior of `scaled`.
     """
 
     value: jax.Array
@@ -48,10 +51,16 @@ def step_of(log2_step: jax.Array) -> jax.Array:
 def coded_hyper_latent(
     z: jax.Array, mean: jax.Array, log2_scale: jax.Array, log2_step: jax.Array | None = None
 ) -> CodedHyperLatent:
-    """Rounds z to its lattice; log2_step None: to integers.
+    """Rounds z to its lattice.
 
-    mean, log2_scale: of the prior of z, in units of z. The gradient by the step is that of the
-    rounding error (Esser et al. 2020), as rounding itself counts as the identity.
+    The gradient by the step is that of the rounding error (Esser et al. 2020), because rounding
+    itself counts as the identity.
+
+    Args:
+        z: Hyper-latent, not rounded.
+        mean: Of the prior of z, in units of z.
+        log2_scale: Of the prior of z, in units of z.
+        log2_step: Of the lattice; None for the integers.
     """
     if log2_step is None:
         return CodedHyperLatent(round_straight_through(z), z, mean, log2_scale)

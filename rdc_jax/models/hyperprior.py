@@ -1,4 +1,6 @@
-"""The entropy model: a mean-scale hyperprior with context in three passes, told timesteps and map.
+"""The entropy model: a mean-scale hyperprior with context in three passes.
+
+It also reads the timesteps and the importance map.
 
     y -> hyper_analysis -> z (rounded, coded) -> hyper_synthesis -> features
     pass 0, pixels of even row and column:  features                      -> mean, log2 scale
@@ -10,22 +12,22 @@
 (Balle et al. 2018; Minnen et al. 2018; He et al. 2021 for the checkerboard, whose first half is
 split once more here: at 1/8 resolution neighbouring latents have much in common.) Mean and scale
 describe the *clean* latent; the quantiser step is known exactly and enters the probability of a
-symbol and the weight w, not the network. What later passes see is the Wiener estimate of the clean
-latent, not yhat: the dither of a channel whose step is far above its scale would drown the rest.
+symbol and the weight w, not the network. Later passes see the Wiener estimate of the clean
+latent, not yhat: the dither of a channel with a step far above its scale would drown the others.
 Timestep and importance enter every stage as hat functions (piecewise linear bases), which integers
 reproduce exactly.
 
-An element whose scale is far below its step is not sent at all (`silence_threshold`): universal
-quantisation would spend about 2.5 s / Delta bits on it and take s^4 / (s^2 + Delta^2 / 12) off
-its squared error, which below s / Delta = .4 is a worse price than any other element asks. What is
-left of it is the prior, which is the denoiser's to draw from [ours].
+An element whose scale is far below its step is skipped (`silence_threshold`): universal
+quantisation would spend about 2.5 s / Delta bits on it and take s^4 / (s^2 + Delta^2 / 12) off its
+squared error. Below s / Delta = 0.4 that is a worse price than for any other element. The decoder
+knows only its prior, from which the denoiser draws [ours].
 
 z itself is rounded to integers and its prior is a function of the condition, unless a config adds
 
     hyper_step      a learnt step per channel and condition (`rdc_jax.models.hyper_latent`)
-    hyper_context   the same three passes on the grid of z: passes 1 and 2 correct the prior by what
-                    the earlier ones have coded, less its mean by the condition alone (so that 0,
-                    beyond the border as well, stands for what the prior expects)
+    hyper_context   the same three passes on the grid of z: passes 1 and 2 correct the prior by the
+                    values that earlier passes coded, less their mean by the condition alone (so
+                    that 0, also beyond the border, stands for the prior's expectation)
 
 Both end in layers that start at zero, so that a network grown by them starts as it was.
 
@@ -48,47 +50,10 @@ from rdc_jax.models.hyper_latent import (
 )
 from rdc_jax.models.layers import area_pool, conv, depth_to_space
 
-TIMESTEP_HATS = 12
-IMPORTANCE_HATS = 4
-CONDITION_CHANNELS = TIMESTEP_HATS + IMPORTANCE_HATS
 HYPER_DOWNSAMPLING = 4
 HYPER_GAIN = 4.0
 LOG2_RATIO_RANGE = (-7.0, 6.0)  # log2(scale / step) that the coder's tables cover
 SCALES_PER_OCTAVE = 6  # of those tables
-
-
-def hats(x: jax.Array, count: int) -> jax.Array:
-    """Piecewise-linear basis on [0,1] with `count` knots: [...] -> [..., count], sums to 1."""
-    knots = jnp.arange(count, dtype=jnp.float32).reshape((1,) * x.ndim + (-1,))
-    return jax.nn.relu(1.0 - jnp.abs(x[..., None] * (count - 1) - knots))
-
-
-def condition_features(timesteps: jax.Array, importance: jax.Array) -> jax.Array:
-    """timesteps (0..1000) and importance (0..1), both [B,h,w,1] -> [B,h,w,CONDITION_CHANNELS]."""
-    t = hats(timesteps[..., 0] / 1000.0, TIMESTEP_HATS)
-    return jnp.concatenate([t, hats(importance[..., 0], IMPORTANCE_HATS)], axis=-1)
-
-
-# Layers whose last CONDITION_CHANNELS inputs are the condition, and which of those say what.
-CONDITIONED = ("analysis_0", "hyper_prior", "synthesis_0", "synthesis_2", "pass0_0", "pass1_0",
-               "pass2_0", "hyper_log2_step", "hyper1_0", "hyper2_0")  # fmt: skip
-CONDITIONS = {"timestep": (0, TIMESTEP_HATS), "importance": (TIMESTEP_HATS, CONDITION_CHANNELS)}
-
-
-def blinded(params: Mapping[str, Any], condition: str) -> dict[str, Any]:
-    """Parameters of a network that is not told the "timestep" or the "importance" (ablations).
-
-    The kernels' rows that read it are zero: the hat functions of either add up to one, so nothing
-    but a constant is lost besides what they say.
-    """
-    start, stop = (end - CONDITION_CHANNELS for end in CONDITIONS[condition])
-    changed = dict(params)
-    for layer in filter(params.__contains__, CONDITIONED):
-        kernel = jnp.asarray(params[layer]["kernel"])
-        inputs = kernel.shape[-2]
-        kernel = kernel.at[..., inputs + start : inputs + stop, :].set(0.0)
-        changed[layer] = {**params[layer], "kernel": kernel}
-    return changed
 
 
 def pass_masks(height: int, width: int) -> list[jax.Array]:
@@ -116,8 +81,13 @@ def wiener_weight(
     """w = s^2 / (s^2 + Delta^2 / 12) in (0, 1), with s / Delta kept where the tables are.
 
     mean + w (yhat - mean) is the best linear estimate of a latent of scale s from yhat, its value
-    plus uniform noise of step Delta. Elements that are not sent, log2(s / Delta) < silent_below,
-    have w = 0.
+    plus uniform noise of step Delta.
+
+    Args:
+        log2_scale: log2 s.
+        log2_step: log2 Delta.
+        silent_below: Elements with log2(s / Delta) below this were skipped and have w = 0; None:
+            all elements were sent.
     """
     log2_ratio = bounded_log2_scale(log2_scale, log2_step) - log2_step
     weight = 1.0 / (1.0 + jnp.exp2(-2.0 * log2_ratio) / 12.0)
@@ -125,18 +95,24 @@ def wiener_weight(
 
 
 class Hyperprior(nn.Module):
-    """Fields: `latent_channels` C, `hyper_channels` Cz, `width` of the hidden layers.
+    """The network of the module docstring.
 
-    `latent_unit`, a power of two: latents are divided by it on the way in, means multiplied by it
-    on the way out, so that kernels see numbers of order one. `hyper_step`, `hyper_context`: see
-    the module docstring.
+    Attributes:
+        latent_channels: C.
+        hyper_channels: Cz.
+        width: Of the hidden layers.
+        latent_unit: A power of two. Latents are divided by it on the way in, means are multiplied
+            by it on the way out, so that kernels see numbers of order one.
+        silent_below: log2(scale / step) below which elements are skipped; None: none are.
+        hyper_step: See the module docstring.
+        hyper_context: See the module docstring.
     """
 
     latent_channels: int
     hyper_channels: int = 32
     width: int = 96
     latent_unit: float = 32.0
-    silent_below: float | None = None  # log2(scale / step) of elements that are not sent
+    silent_below: float | None = None
     hyper_step: bool = False
     hyper_context: bool = False
 
@@ -209,10 +185,15 @@ class Hyperprior(nn.Module):
     def hyper_correction(
         self, number: int, known: jax.Array, condition: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """What pass 1 or 2 adds to mean and log2 scale of z (valid there), [B,h/4,w/4,Cz] each.
+        """Corrections of mean and log2 scale of z for one pass, [B,h/4,w/4,Cz] each.
 
-        known [B,h/4,w/4,Cz]: coded values less `hyper_latent_prior`'s mean where earlier passes
-        have coded, 0 elsewhere.
+        They are valid at the pixels of that pass.
+
+        Args:
+            number: 1 or 2.
+            known: Coded values less the mean of `hyper_latent_prior` where earlier passes have
+                coded, 0 elsewhere, [B,h/4,w/4,Cz].
+            condition: [B,h,w,16].
         """
         if number == 1:
             context, condition_layer, output = self.hyper1_context, self.hyper1_0, self.hyper1_1
@@ -235,9 +216,12 @@ class Hyperprior(nn.Module):
     def pass_parameters(
         self, number: int, features: jax.Array, known: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """Mean and log2 scale for the pixels of a pass (valid there), each [B,h,w,C].
+        """Mean and log2 scale, [B,h,w,C] each, valid at the pixels of one pass.
 
-        known [B,h,w,C]: Wiener estimates where earlier passes have coded, 0 elsewhere.
+        Args:
+            number: 0, 1 or 2.
+            features: Of `hyper_synthesis`.
+            known: Wiener estimates where earlier passes have coded, 0 elsewhere, [B,h,w,C].
         """
         if number == 0:
             x = self.pass0_1(nn.relu(self.pass0_0(features)))
@@ -253,9 +237,13 @@ class Hyperprior(nn.Module):
     def parameters_given(
         self, z: jax.Array, noisy_latent: jax.Array, condition: jax.Array, log2_step: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """Mean and log2 scale of every latent element [B,h,w,C], given z and yhat (context only).
+        """Mean and log2 scale of every latent element, [B,h,w,C] each.
 
-        log2_step: log2 of the quantiser step in latent units, broadcastable to [B,h,w,C].
+        Args:
+            z: As coded.
+            noisy_latent: yhat; each pass uses it as context only where earlier passes have coded.
+            condition: [B,h,w,16].
+            log2_step: Of the quantiser in latent units; broadcasts to [B,h,w,C].
         """
         features = self.hyper_synthesis(z, condition)
         known = mean = log2_scale = jnp.zeros((1, 1, 1, 1))
@@ -282,7 +270,13 @@ class Hyperprior(nn.Module):
     def matched_to(
         self, params: Mapping[str, Any], mean: jax.Array, deviation: jax.Array
     ) -> dict[str, Any]:
-        """Parameters whose output starts at each latent channel's mean and deviation, both [C]."""
+        """Parameters whose output starts at each latent channel's mean and deviation.
+
+        Args:
+            params: Of this network.
+            mean: Of each channel, [C].
+            deviation: Of each channel, [C].
+        """
         bias = jnp.concatenate([mean / self.latent_unit, jnp.log2(deviation)])
         outputs = ("pass0_1", "pass1_2", "pass2_2")
         return {**params, **{k: {**params[k], "bias": jnp.copy(bias)} for k in outputs}}

@@ -21,7 +21,17 @@ def conv(
     use_bias: bool = True,
     kernel_init: Callable[..., jax.Array] = nn.initializers.lecun_normal(),
 ) -> nn.Conv:
-    """A square convolution padded by kernel // 2 on every side (the PyTorch convention)."""
+    """A square convolution padded by kernel // 2 on every side (the PyTorch convention).
+
+    Args:
+        features: Output channels.
+        kernel: Side of the kernel.
+        stride: In both directions.
+        name: Of the layer in the tree of parameters.
+        dtype: Of the computation.
+        use_bias: Whether a bias is added.
+        kernel_init: Initial kernel.
+    """
     return nn.Conv(
         features,
         (kernel, kernel),
@@ -35,7 +45,7 @@ def conv(
 
 
 class PixelNorm(nn.Module):
-    """RMS norm over the channels of each pixel with a learnt gain: local, so tiles agree."""
+    """RMS norm over the channels of each pixel with a learnt gain; local, so windows agree."""
 
     epsilon: float = 1e-6
     dtype: Any = jnp.float32
@@ -50,7 +60,15 @@ class PixelNorm(nn.Module):
 
 
 def normalization(kind: Norm, groups: int, epsilon: float, dtype: Any, name: str) -> nn.Module:
-    """Group norm as in Stable Diffusion, or the per-pixel norm of the small models."""
+    """A norm layer.
+
+    Args:
+        kind: "group": group norm as in Stable Diffusion. "pixel": the norm of the small models.
+        groups: Of the group norm.
+        epsilon: Of the group norm.
+        dtype: Of the result.
+        name: Of the layer in the tree of parameters.
+    """
     if kind == "group":
         return nn.GroupNorm(groups, epsilon=epsilon, dtype=dtype, name=name)
     if kind == "pixel":

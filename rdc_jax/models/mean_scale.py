@@ -6,8 +6,8 @@
     y     -> g_s: 4 x (5x5 up), inverse GDN between      -> image
 
 Layers carry the numbers that CompressAI's `mbt2018-mean` gives them (g_a.0, g_a.1, ..), so its
-weights map key by key. What it lacks are the gains, 1 for imported weights: a network trained
-from scratch has its outputs multiplied by them, as an optimiser moves large weights too slowly.
+weights map key by key. The gains are ours, and 1 for imported weights: they multiply the outputs of
+a network that is trained from scratch, because an optimiser moves large weights too slowly.
 
 Everything after z runs twice in the project: here in float32 for training, and in
 `rdc_jax.entropy.mean_scale_network` in exact fixed point for coding. Keep the two in step.
@@ -33,7 +33,7 @@ IMAGE_CHANNELS = 3
 class MeanScaleAutoencoder(nn.Module):
     """g_a and g_s; `width` N of the hidden layers, `latent_channels` M.
 
-    Latents are `latent_gain` times what g_a gives; pictures are in [0,1] inside, as CompressAI's.
+    Latents are `latent_gain` times the output of g_a; images are in [0,1] inside, as CompressAI's.
     """
 
     width: int = 128
@@ -79,10 +79,10 @@ class MeanScaleAutoencoder(nn.Module):
 
 
 class ChannelPrior(nn.Module):
-    """Of the hyper-latent: one Gaussian (mean, log2_scale) a channel, and the grid's offset.
+    """The prior of the hyper-latent: a Gaussian (mean, log2_scale) per channel, and a grid offset.
 
-    `median` is the value that rounding keeps (CompressAI's quantiles); 0, and not trained, for
-    a network trained from scratch.
+    `median` is the value that rounding keeps (CompressAI's quantiles). A network trained from
+    scratch has a median of 0, which is not trained.
     """
 
     channels: int
@@ -97,9 +97,13 @@ class ChannelPrior(nn.Module):
 class MeanScaleHyperprior(nn.Module):
     """h_a and h_s with the interface of `Hyperprior`; the condition is ignored.
 
-    `latent_channels` M, `width` N, also the number of hyper-latent channels. `latent_unit`, a power
-    of two: latents are divided by it on the way in, means and scales multiplied by it on the way
-    out. `scale_bound`: least scale, before that multiplication. `hyper_gain`: of z.
+    Attributes:
+        latent_channels: M.
+        width: N, also the number of hyper-latent channels.
+        latent_unit: A power of two. Latents are divided by it on the way in, means and scales are
+            multiplied by it on the way out.
+        scale_bound: Least scale, before that multiplication.
+        hyper_gain: Factor on z.
     """
 
     latent_channels: int
@@ -122,7 +126,7 @@ class MeanScaleHyperprior(nn.Module):
         return self.hyper_gain * x - self._median()
 
     def hyper_latent_prior(self, condition: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Mean and log2 scale of what `hyper_analysis` gives, each [1,1,1,N]."""
+        """Mean and log2 scale of the result of `hyper_analysis`, each [1,1,1,N]."""
         shape = (1, 1, 1, -1)
         return self.z_prior.mean.reshape(shape), self.z_prior.log2_scale.reshape(shape)
 
@@ -133,7 +137,14 @@ class MeanScaleHyperprior(nn.Module):
     def parameters_given(
         self, z: jax.Array, noisy_latent: jax.Array, condition: jax.Array, log2_step: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """Mean and log2 scale of every latent element [B,h,w,M], from rounded z alone."""
+        """Mean and log2 scale of every latent element [B,h,w,M], from rounded z alone.
+
+        Args:
+            z: As coded.
+            noisy_latent: Ignored, as are the others; `Hyperprior` needs them.
+            condition: Ignored.
+            log2_step: Ignored.
+        """
         x = nn.leaky_relu(self.h_s_0((z + self._median()) / self.hyper_gain), LEAK)
         x = self.h_s_4(nn.leaky_relu(self.h_s_2(x), LEAK))
         scale, mean = jnp.split(x, 2, axis=-1)
@@ -154,7 +165,13 @@ class MeanScaleHyperprior(nn.Module):
     def matched_to(
         self, params: Mapping[str, Any], mean: jax.Array, deviation: jax.Array
     ) -> dict[str, Any]:
-        """Parameters whose output starts at each latent channel's mean and deviation, both [M]."""
+        """Parameters whose output starts at each latent channel's mean and deviation.
+
+        Args:
+            params: Of this network.
+            mean: Of each channel, [M].
+            deviation: Of each channel, [M].
+        """
         bias = jnp.concatenate([deviation, mean]) / self.latent_unit
         return {**params, "h_s_4": {**params["h_s_4"], "bias": bias}}
 

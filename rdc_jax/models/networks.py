@@ -1,11 +1,11 @@
-"""The codec's networks under one roof, built from a config, with the few functions that join them.
+"""The codec's networks, built from a config, with the few functions that join them.
 
     networks = Networks.from_config(config.model)
     params   = networks.init(jax.random.key(0))     {"autoencoder", "hyperprior", "unet"}
 
 A codec without a denoiser has no "unet". The same code serves every size: `tiny` pairs the
-transform autoencoder with an attention-free U-Net, `sd21` the layout of Stable Diffusion 2.1,
-`hyperprior` is a codec without a denoiser.
+transform autoencoder with an attention-free U-Net, `sd21` has the layout of Stable Diffusion 2.1,
+and `hyperprior` is a codec without a denoiser.
 """
 
 import dataclasses
@@ -18,9 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax.diffusion import preconditioning, schedule
+from rdc_jax.diffusion.units import MAX_TIMESTEP
 from rdc_jax.models.autoencoder import TransformAutoencoder
 from rdc_jax.models.autoencoder_kl import AutoencoderKL
-from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior, silence_threshold
+from rdc_jax.models.conditions import CONDITION_CHANNELS
+from rdc_jax.models.hyperprior import Hyperprior, silence_threshold
 from rdc_jax.models.mean_scale import MeanScaleAutoencoder, MeanScaleHyperprior
 from rdc_jax.models.step_profile import StepProfile
 from rdc_jax.models.timesteps import LevelTimesteps, Timesteps
@@ -28,6 +30,8 @@ from rdc_jax.models.unet import Attend, UNet
 
 AUTOENCODERS = {"transform": TransformAutoencoder, "kl": AutoencoderKL, "gdn": MeanScaleAutoencoder}
 HYPERPRIORS = {"context": Hyperprior, "mean_scale": MeanScaleHyperprior}
+PARTS = ("autoencoder", "hyperprior", "unet", "step_profile", "context")
+"""Names that the parts of a codec's parameters can have."""
 SCHEDULES = {"scaled_linear": schedule.scaled_linear, "geometric": schedule.geometric}
 
 
@@ -42,29 +46,22 @@ class Networks:
     step_profile: StepProfile | None  # None: all channels have the schedule's step
     latent_channels: int
     prediction: preconditioning.Prediction
-    prior_conditioning: bool  # the U-Net is told the entropy model's mean and scale
+    prior_conditioning: bool  # the U-Net sees the entropy model's mean and scale
     context_shape: tuple[int, int] | None  # (tokens, width) of a constant cross-attention context
-    dither: bool = True  # False: plain rounding around the mean, which a denoiser is not made for
-    silent_scales: int = 0  # an element at one of this many lowest scales of the coder is not sent
+    dither: bool = True  # False: plain rounding around the mean, for codecs without a denoiser
+    silent_scales: int = 0  # elements at one of this many lowest scales of the coder are skipped
 
     @classmethod
     def from_config(
         cls,
         model: Mapping[str, Any],
-        dtype: Any = jnp.float32,
-        remat: str = "none",
-        attend: Attend = jax.nn.dot_product_attention,
     ) -> "Networks":
-        """`model`: the `model` section of a config (plain mapping), see configs/tiny.py.
-
-        dtype: of the computation in autoencoder and U-Net; the entropy model stays in float32.
-        remat, attend: see `UNet`.
-        """
+        """The networks of the `model` section of a config (plain mapping), see configs/tiny.py."""
         channels = int(model["latent_channels"])
         autoencoder, hyperprior = _hashable(model["autoencoder"]), _hashable(model["hyperprior"])
         unet, dither = model["unet"], bool(model.get("dither", True))
         if unet is not None:
-            unet = UNet(channels, **_hashable(unet), dtype=dtype, remat=remat, attend=attend)
+            unet = UNet(channels, **_hashable(unet))
             if not dither:
                 raise ValueError("dither=False needs unet=None: a denoiser expects uniform noise")
         silent_scales = int(model.get("silent_scales", 0))
@@ -75,7 +72,7 @@ class Networks:
         noise = dict(model["schedule"])
         context = model.get("context_shape")
         return cls(
-            autoencoder=AUTOENCODERS[autoencoder.pop("kind")](**autoencoder, dtype=dtype),
+            autoencoder=AUTOENCODERS[autoencoder.pop("kind")](**autoencoder),
             hyperprior=HYPERPRIORS[hyperprior.pop("kind", "context")](channels, **hyperprior),
             unet=unet,
             schedule=SCHEDULES[noise.pop("kind")](**noise),
@@ -87,6 +84,22 @@ class Networks:
             dither=dither,
             silent_scales=silent_scales,
         )
+
+    def computing_with(self, dtype: Any, remat: str, attend: Attend) -> "Networks":
+        """The same networks, computed otherwise; parameters stay the same.
+
+        Args:
+            dtype: Of the computation in autoencoder and U-Net; the entropy model stays in float32.
+            remat: See `UNet`.
+            attend: See `UNet`.
+        """
+        unet = self.unet and self.unet.clone(dtype=dtype, remat=remat, attend=attend)
+        return dataclasses.replace(self, autoencoder=self.autoencoder.clone(dtype=dtype), unet=unet)
+
+    @property
+    def dtype(self) -> Any:
+        """Of the computation in autoencoder and U-Net."""
+        return self.autoencoder.dtype
 
     def init(self, key: jax.Array) -> dict[str, Any]:
         """Fresh parameters, plain nested dicts of float32 (works under eval_shape and jit)."""
@@ -117,7 +130,7 @@ class Networks:
 
     @property
     def silent_below(self) -> float | None:
-        """log2 (scale / step) below which an element is not sent; None: all are."""
+        """log2 (scale / step) below which an element is skipped; None: all are sent."""
         return silence_threshold(self.silent_scales) if self.silent_scales else None
 
     @property
@@ -141,12 +154,12 @@ class Networks:
         return step * self.step_profile.apply({"params": params["step_profile"]}, t)
 
     def step_table(self, params: Mapping[str, Any]) -> np.ndarray:
-        """Steps at the integer timesteps 0..1000, float64 [1001,C or 1]: what a file may name."""
-        t = np.arange(schedule.MAX_TIMESTEP + 1, dtype=np.float32)
+        """Steps at the integer timesteps 0..1000 that a file may name, float64 [1001,C or 1]."""
+        t = np.arange(MAX_TIMESTEP + 1, dtype=np.float32)
         return np.asarray(self.steps(params, jnp.asarray(t)), np.float64)
 
     def entropy_settings(self) -> dict[str, Any]:
-        """What turning the hyperprior into integers needs beside parameters and `step_table`."""
+        """Arguments of `codec_model.entropy_arrays` beside the parameters and `step_table`."""
         settings = {
             "latent_unit": self.hyperprior.latent_unit,
             "dither": self.dither,
@@ -166,7 +179,7 @@ class Networks:
         return self.steps(params, timesteps)[:, None, None, :]
 
     def prior_features(self, z: preconditioning.Standardized) -> jax.Array:
-        """What a network that knows the prior sees, [B,h,w,3C]: y'_t, Wiener estimate, SNR."""
+        """Input of a network that knows the prior, [B,h,w,3C]: y'_t, Wiener estimate, SNR."""
         wiener = preconditioning.clean_estimate(jnp.zeros_like(z.noisy), z, "v")
         parts = [z.noisy, wiener / self.hyperprior.latent_unit, z.log2_snr / 4.0]
         return jnp.concatenate(parts, axis=-1)
@@ -181,8 +194,12 @@ class Networks:
     ) -> tuple[jax.Array, preconditioning.Standardized]:
         """Raw U-Net output [B,h,w,C] and the coordinates it is expressed in.
 
-        yhat: clean latent + uniform noise of the steps that `timesteps` stand for. mean, scale:
-        the entropy model's prior of the clean latent, ignored without `prior_conditioning`.
+        Args:
+            params: Parameters of the codec.
+            yhat: Clean latent + uniform noise of the steps that `timesteps` stand for, [B,h,w,C].
+            timesteps: Of the pixels or levels.
+            mean: Of the entropy model's prior, ignored without `prior_conditioning`.
+            scale: Of the same prior.
         """
         if not self.prior_conditioning:
             mean, scale = jnp.zeros(()), jnp.ones(())
@@ -206,7 +223,12 @@ class Networks:
     ) -> jax.Array:
         """The U-Net's estimate of the clean latent, [B,h,w,C], or yhat itself without a U-Net.
 
-        Arguments as `run_unet`.
+        Args:
+            params: Parameters of the codec.
+            yhat: See `run_unet`, as for the other arguments.
+            timesteps: Of the pixels or levels.
+            mean: Of the prior.
+            scale: Of the prior.
         """
         if self.unet is None:
             return yhat

@@ -21,7 +21,7 @@ from rdc_jax.models.layers import area_pool
 
 
 class LevelTimesteps(NamedTuple):
-    """Timesteps of L levels, and which level each latent pixel has."""
+    """Timesteps of L levels, and the level of each latent pixel."""
 
     values: jax.Array  # float32 [B,L], 0..1000
     weights: jax.Array  # float32 [B,h,w,L], sums to 1 over L (one-hot for a quantised map)

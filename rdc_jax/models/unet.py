@@ -118,11 +118,17 @@ class SpatialTransformer(nn.Module):
 class UNet(nn.Module):
     """Predicts eps, v or x0 (by config) from a noisy latent.
 
-    Fields: `out_channels` C; `channels` per resolution level, finest first; `layers` residual
-    blocks per level on the way down (one more on the way up); `heads` per level, 0 for a level
-    without transformer; `norm`; `dtype` of the computation (parameters stay float32). Two fields
-    say how training computes the same thing: `remat`, what the backward pass may keep of a block
-    (see REMAT), and `attend`, the attention kernel.
+    Attributes:
+        out_channels: C.
+        channels: Per resolution level, finest first.
+        layers: Residual blocks per level on the way down; there is one more on the way up.
+        heads: Per level, 0 for a level without transformer.
+        mid_heads: Of the middle block.
+        norm: Kind of norm.
+        groups: Of group norms.
+        dtype: Of the computation; parameters stay float32.
+        remat: What the backward pass may keep of a block, see REMAT.
+        attend: The attention kernel.
     """
 
     out_channels: int
@@ -140,23 +146,18 @@ class UNet(nn.Module):
     def __call__(
         self, noisy: jax.Array, timesteps: Timesteps, context: jax.Array | None = None
     ) -> jax.Array:
-        """noisy [B,h,w,Cin] float; timesteps [B], [B,h,w,1] or LevelTimesteps, in 0..1000.
+        """The prediction, float32 [B,h,w,out_channels].
 
-        h and w must be multiples of 2 ** (number of levels - 1). context [B,m,d] feeds the
-        cross-attention where there are transformers. Returns float32 [B,h,w,out_channels].
+        Args:
+            noisy: [B,h,w,Cin]; h and w are multiples of 2 ** (number of levels - 1).
+            timesteps: [B], [B,h,w,1] or LevelTimesteps, in 0..1000.
+            context: [B,m,d], for the cross-attention where there are transformers.
         """
-        stride = 2 ** (len(self.channels) - 1)
-        if noisy.shape[1] % stride or noisy.shape[2] % stride:
-            raise ValueError(f"latent size {noisy.shape[1:3]} must be a multiple of {stride}")
+        self.check_size(noisy)
+        resnet_class, transformer_class = self.block_classes()
         time = TimeMLP(self.channels[0], 4 * self.channels[0], self.dtype, name="time_embedding")(
             timesteps
         )
-
-        resnet_class, transformer_class = ResnetBlock, SpatialTransformer
-        if self.remat != "none":
-            policy = REMAT[self.remat]
-            resnet_class = nn.remat(ResnetBlock, policy=policy)
-            transformer_class = nn.remat(SpatialTransformer, policy=policy)
 
         def resnet(x, channels, name):
             return resnet_class(channels, self.norm, self.groups, self.dtype, name=name)(x, time)
@@ -195,6 +196,18 @@ class UNet(nn.Module):
 
         x = nn.silu(normalization(self.norm, self.groups, 1e-5, self.dtype, "conv_norm_out")(x))
         zeros = nn.initializers.zeros
-        return conv(self.out_channels, name="conv_out", dtype=self.dtype, kernel_init=zeros)(
-            x
-        ).astype(jnp.float32)
+        x = conv(self.out_channels, name="conv_out", dtype=self.dtype, kernel_init=zeros)(x)
+        return x.astype(jnp.float32)
+
+    def check_size(self, noisy: jax.Array) -> None:
+        """Raises ValueError for a latent that the levels cannot halve evenly."""
+        stride = 2 ** (len(self.channels) - 1)
+        if noisy.shape[1] % stride or noisy.shape[2] % stride:
+            raise ValueError(f"latent size {noisy.shape[1:3]} must be a multiple of {stride}")
+
+    def block_classes(self) -> tuple[type[nn.Module], type[nn.Module]]:
+        """Residual block and transformer, rematerialised as the field `remat` says."""
+        if self.remat == "none":
+            return ResnetBlock, SpatialTransformer
+        policy = REMAT[self.remat]
+        return tuple(nn.remat(block, policy=policy) for block in (ResnetBlock, SpatialTransformer))

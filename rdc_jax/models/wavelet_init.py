@@ -1,8 +1,8 @@
-"""A start for g_a and g_s: a Haar wavelet packet transform and its inverse, plus small noise.
+"""Initial weights of g_a and g_s: a Haar wavelet packet transform and its inverse, plus noise.
 
 Every 5x5 layer of stride 2 contains the 2x2 Haar transform (its taps 2 and 3), so four of them
-contain a 16x16 Walsh transform, whose lowest frequencies are kept where channels are fewer. From
-there training starts near JPEG's level instead of far below a constant picture [ours].
+contain a 16x16 Walsh transform. Where a layer has fewer channels, the lowest frequencies are kept.
+Training then starts near JPEG's level instead of far below a constant image [ours].
 
 Averages keep their size on the way down (0..1), where GDN and inverse GDN almost cancel.
 """
@@ -21,8 +21,13 @@ NOISE = 0.03  # standard deviation of the random part, of that of a random start
 
 @functools.cache
 def packet_layers(widths: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-    """Orthonormal columns [2,2,widths[l],widths[l+1]] of each layer, coarser with each; columns
-    without a wavelet are zero. widths[0] is 3."""
+    """The kernels of the transform, one per layer from fine to coarse.
+
+    widths: channels before the first layer (3) and after each.
+
+    Returns:
+        Orthonormal columns [2,2,widths[l],widths[l+1]]; a column without a wavelet is zero.
+    """
     channels = [(colour, 0.0, 0.0) for colour in range(3)]  # (colour, frequencies along y and x)
     layers = []
     for level, (c_in, c_out) in enumerate(itertools.pairwise(widths), start=1):
@@ -47,12 +52,12 @@ def packet_layers(widths: tuple[int, ...]) -> tuple[np.ndarray, ...]:
 
 
 def down_init(widths: tuple[int, ...], layer: int) -> jax.nn.initializers.Initializer:
-    """Of the Downsample number `layer` (0 first) of g_a, whose channels are `widths`."""
+    """Initial kernel of the Downsample number `layer`, from 0, of g_a with these `widths`."""
     return functools.partial(_with_noise, widths=widths, layer=layer, up=False)
 
 
 def up_init(widths: tuple[int, ...], layer: int) -> jax.nn.initializers.Initializer:
-    """Of the Upsample of g_s that undoes layer `layer` of g_a."""
+    """Initial kernel of the Upsample of g_s that undoes layer `layer` of g_a."""
     return functools.partial(_with_noise, widths=widths, layer=layer, up=True)
 
 

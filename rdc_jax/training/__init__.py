@@ -1,1 +1,1 @@
-"""Training: one loop, three stages, explicit state."""
+"""Training: one loop for every task, with explicit state."""

@@ -1,8 +1,8 @@
-"""Which attention kernel trains: the one that never stores the n x n weights, where there is one.
+"""The attention kernel of training: one that never stores the n x n weights, where there is one.
 
-At 64x64 latents a head's weights are 4096 x 4096; writing them to memory and reading them back
-costs more time than the arithmetic. On NVIDIA GPUs cuDNN's fused kernel avoids that, on TPUs the
-Pallas kernel that comes with JAX. All compute the same function.
+At 64x64 latents a head's weights are 4096 x 4096. Writing them to memory and reading them back
+takes longer than the arithmetic. On NVIDIA GPUs cuDNN's fused kernel avoids that, on TPUs the
+Pallas kernel that comes with JAX. All kernels compute the same function.
 """
 
 from typing import Any
@@ -21,9 +21,15 @@ PALLAS_KEY_BLOCK = 2048  # of the backward pass, where on-chip memory has room f
 
 
 def attention_kernel(kind: str, mesh: Mesh, dtype: Any) -> Attend:
-    """The function that `UNet.attend` takes. kind: training.attention, one of KERNELS.
+    """The function that `UNet.attend` takes.
 
-    Raises RdcError for another, or one that the mesh's devices do not have.
+    Args:
+        kind: training.attention, one of KERNELS.
+        mesh: Of the devices that will compute.
+        dtype: Of the computation.
+
+    Raises:
+        RdcError: for a kernel that does not exist, or that the mesh's devices do not have.
     """
     platform = mesh.devices.flat[0].platform
     if kind not in KERNELS:
@@ -45,7 +51,7 @@ def attention_kernel(kind: str, mesh: Mesh, dtype: Any) -> Attend:
 
 
 def cudnn_attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
-    """[B,n,heads,c], [B,m,heads,c], [B,m,heads,c] -> [B,n,heads,c]."""
+    """[B,n,heads,c], [B,m,heads,c], [B,m,heads,c] -> [B,n,heads,c], by cuDNN."""
     return jax.nn.dot_product_attention(query, key, value, implementation="cudnn")
 
 

@@ -1,8 +1,8 @@
-"""Saving and restoring a run through orbax: the train state, and how far the data has come.
+"""Saves and restores a run through orbax: the train state, and the number of images seen.
 
-The only user of orbax, whose interface still moves. Writing goes on in the background while
-training continues; a checkpoint appears under its name only when it is whole, so a run killed
-at any moment leaves the ones before it.
+This is the only user of orbax, whose interface still changes. Writing goes on in the background
+while training continues. A checkpoint appears under its name only when it is complete, so a run
+that is killed at any moment keeps its earlier checkpoints.
 """
 
 import contextlib
@@ -37,9 +37,15 @@ class Checkpoints:
         return None if latest is None else latest.step
 
     def save(self, step: int, state: Any, data: dict[str, Any]) -> None:
-        """Starts to write one checkpoint; waits for the one before. `data`: JSON values.
+        """Starts to write a checkpoint, once the one before is written.
 
-        Raises RdcError when this or the one before cannot be written.
+        Args:
+            step: Steps done.
+            state: The train state.
+            data: JSON values.
+
+        Raises:
+            RdcError: when this checkpoint or the one before cannot be written.
         """
         if self.latest_step() == step:
             return
@@ -52,7 +58,7 @@ class Checkpoints:
     def restore(self, abstract_state: Any) -> tuple[int, Any, dict[str, Any]]:
         """Step, state and data of the newest checkpoint; the state placed like `abstract_state`.
 
-        It may have been written on another mesh and by another number of processes.
+        The checkpoint may come from another mesh and another number of processes.
         """
         step = self.latest_step()
         try:
@@ -84,12 +90,12 @@ class Checkpoints:
         except Exception as error:  # tensorstore reports a full disk as a ValueError
             raise RdcError(
                 f"cannot write a checkpoint to workdir {self._directory.parent}: {_reason(error)}; "
-                "make room there or name another workdir. Checkpoints already written are whole"
+                "make room there or name another workdir. Checkpoints already written are complete"
             ) from error
 
 
 def _first_difference(stored: Any, wanted: Any) -> str:
-    """What two trees do not have in common, by path and shape; parameters first; "" for nothing."""
+    """The first difference of two trees in paths and shapes, parameters first; "" for none."""
 
     def shapes(tree):
         leaves = jax.tree.leaves_with_path(tree)

@@ -1,6 +1,6 @@
-"""Scalars to the terminal and to a JSON-lines file; images to PNG files.
+"""Writes scalars to the terminal and to a JSON-lines file, and images to PNG files.
 
-Method names follow `clu.metric_writers`, which itself would import TensorFlow.
+Method names follow `clu.metric_writers`, which would import TensorFlow.
 """
 
 import contextlib
@@ -36,7 +36,13 @@ class MetricWriter:
     def write_scalars(
         self, step: int, scalars: Mapping[str, float], shown: str | None = None
     ) -> None:
-        """Records scalars and prints them on one line, or `shown` in its place."""
+        """Records scalars and prints them.
+
+        Args:
+            step: Steps done.
+            scalars: By name.
+            shown: Printed in place of one line with all scalars.
+        """
         if self._silent:
             return
         values = {k: float(v) for k, v in scalars.items()}
@@ -47,7 +53,7 @@ class MetricWriter:
         print(shown or f"step {step}  {text}", flush=True)
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-        """Writes uint8 [H,W,3] pictures to `workdir/pictures/<name>_<step>.png`."""
+        """Writes uint8 [H,W,3] images to `workdir/pictures/<name>_<step>.png`."""
         if self._silent:
             return
         folder = self._directory / "pictures"

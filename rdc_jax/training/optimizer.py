@@ -20,7 +20,7 @@ KEPT_BY_ADAM = {"linear", "hyper_log2_step"}  # layers whose kernels Muon does n
 def learning_rate(peak: float, training: Mapping[str, Any]) -> optax.Schedule:
     """Linear warm-up, constant, then linear to zero over the last `decay_fraction` of the run.
 
-    Constant until the end is announced, so a run can be extended by raising `total_steps`.
+    The rate is constant until the decay, so raising `total_steps` extends a run.
     """
     total, warmup = training["total_steps"], training["warmup_steps"]
     decay = max(1, round(total * training["decay_fraction"]))
@@ -37,8 +37,9 @@ def learning_rate(peak: float, training: Mapping[str, Any]) -> optax.Schedule:
 def muon_dimensions(params: Any) -> Any:
     """Kernels [..., c_in, c_out] as (everything else) x c_out matrices; None means Adam.
 
-    Adam keeps biases, norms, the autoencoder's linear paths, which start as a DCT and are not to be
-    whitened, and the hyper-latent's step, which Muon moves too slowly: 3 octaves in 10,000 updates.
+    Adam keeps biases and norms. It also keeps the autoencoder's linear paths, which start as a DCT
+    and should not be whitened, and the hyper-latent's step, which Muon moves too slowly: 3 octaves
+    in 10,000 updates.
     """
 
     def rule(path, leaf):

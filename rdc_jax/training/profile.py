@@ -14,9 +14,9 @@ def profile_window(
 ) -> Iterator[Callable[[int], None]]:
     """Yields a function to call before every step, with the number of steps done so far.
 
-    It records `training.profile_steps` steps, or as many as there are, to `workdir/profile`. The
-    window opens `training.profile_from` steps after the start of the process, when all is
-    compiled. profile_steps 0: nothing.
+    It records `training.profile_steps` steps, or as many as there are, to `workdir/profile`; 0
+    records nothing. The window opens `training.profile_from` steps after the start of the process,
+    when everything is compiled.
     """
     first, recording = training.profile_from, [False]
 

@@ -1,4 +1,4 @@
-"""What changes during training, in one pytree."""
+"""The state of training, in one pytree."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ Params = dict[str, Any]
 
 @flax.struct.dataclass
 class TrainState:
-    """Everything a resumed run needs besides the data iterator; frozen weights are not in it."""
+    """All that a resumed run needs besides its place in the data; frozen weights are not in it."""
 
     step: jax.Array  # int32 []
     params: Params  # the trained sub-trees only
@@ -29,10 +29,17 @@ def create(params: Params, optimizer: optax.GradientTransformation) -> TrainStat
 def apply_gradients(
     state: TrainState, grads: Params, optimizer: optax.GradientTransformation, ema_decay: float
 ) -> TrainState:
-    """One optimiser step and one step of the exponential moving average."""
+    """One step of the optimiser and one of the exponential moving average.
+
+    Args:
+        state: Before the step.
+        grads: Of the loss by the trained parameters.
+        optimizer: Made for them.
+        ema_decay: Of the average, per step.
+    """
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    # While the average is young it follows the parameters closely instead of the initial ones.
+    # A young average follows the parameters closely instead of keeping the initial ones.
     age = state.step.astype(jnp.float32)
     decay = jnp.minimum(ema_decay, (1.0 + age) / (10.0 + age))
     ema = optax.incremental_update(params, state.ema_params, 1.0 - decay)

@@ -11,8 +11,9 @@ from rdc_jax.training import state
 from rdc_jax.training.tasks.codec_losses import Loss
 
 STOP = "stop"
-"""Name of an int32 [B] entry of a batch that the step hands on as its largest value: how the
-processes of a run agree to stop after the same step without another exchange."""
+"""Name of an int32 [B] entry of a batch; the step returns its largest value as a metric.
+
+In this way the processes of a run agree to stop after the same step without another exchange."""
 
 
 def make_step(
@@ -25,8 +26,13 @@ def make_step(
 ) -> Callable:
     """The jitted train step (state, frozen, batch, key) -> (state, metrics); state is donated.
 
-    accumulate: the batch is worked through in this many parts, and their gradients are averaged,
-    for batches whose activations do not fit at once. shardings: of the state that comes out.
+    Args:
+        loss: To minimise.
+        optimizer: Of the trained parameters.
+        ema_decay: Of their moving average, per step.
+        accumulate: Number of parts of a batch that are computed one after the other, with averaged
+            gradients, for batches whose activations do not fit at once.
+        shardings: Of the resulting state.
     """
 
     def train_step(train_state, frozen, batch, key):
@@ -52,7 +58,16 @@ def mean_gradient(
     key: jax.Array,
     accumulate: int,
 ) -> tuple[jax.Array, dict[str, jax.Array], Any]:
-    """Loss, metrics and gradient, averaged over `accumulate` parts of the batch."""
+    """Loss, metrics and gradient, averaged over parts of the batch.
+
+    Args:
+        loss: To differentiate.
+        params: Trained parameters.
+        frozen: Other parameters.
+        batch: Entries [B,...].
+        key: Of the loss.
+        accumulate: Number of parts.
+    """
     gradient = jax.value_and_grad(loss, has_aux=True)
     if accumulate == 1:
         (value, metrics), grads = gradient(params, frozen, batch, key)

@@ -1,4 +1,4 @@
-"""How fast a run is, and what it waits for."""
+"""The speed of a run, and the time that it waits for data."""
 
 import contextlib
 import time

@@ -12,11 +12,11 @@ import pytest
 from rdc_jax.bitstream import container
 from rdc_jax.codec import codec as codecs
 from rdc_jax.codec import window_networks
-from rdc_jax.diffusion import sampling
 from rdc_jax.errors import RdcError
 from rdc_jax.importance import maps
 from rdc_jax.models.timesteps import LevelTimesteps
 from tests.codec.cases import left_half, photograph
+from tests.diffusion.reference_sampler import sample
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +236,7 @@ def test_tiled_analysis_equals_the_whole_away_from_inner_edges(codec):
 
 @pytest.mark.parametrize("clock", ["proportional", "clamped"])
 def test_decoding_in_steps_is_the_sampler(codec, rng, clock):
-    """One tile by `sampling.sample` and the networks, called directly."""
+    """One tile by `reference_sampler.sample` and the networks, called directly."""
     networks, params, side = codec._networks, codec._params, window_networks.WINDOW_PIXELS // 8
     shape = (side, side, 56)
     yhat, mean = (rng.normal(0, 30, shape).astype(np.float32) for _ in range(2))
@@ -248,7 +248,7 @@ def test_decoding_in_steps_is_the_sampler(codec, rng, clock):
 
     weights = jax.nn.one_hot(jnp.asarray(levels, jnp.int32)[None], 8)
     denoise = jax.jit(networks.denoise)
-    clean = sampling.sample(
+    clean = sample(
         lambda y, t: denoise(params, y, LevelTimesteps(t, weights), mean[None], scale[None]),
         jnp.asarray(yhat[None]),
         jnp.asarray(values[None]),

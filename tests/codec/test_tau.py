@@ -13,7 +13,7 @@ from rdc_jax.bitstream import container
 from rdc_jax.codec import codec as codecs
 from rdc_jax.codec import window_networks
 from rdc_jax.decoding.sampling import starting_noise
-from rdc_jax.diffusion import residual, sampling
+from rdc_jax.diffusion import residual
 from rdc_jax.model_folder import fusion_module
 from rdc_jax.models.fusion import decoded_latent
 from rdc_jax.models.timesteps import LevelTimesteps
@@ -26,6 +26,7 @@ from tests.codec.cases import (
     right_part,
     smooth,
 )
+from tests.diffusion.reference_sampler import sample
 
 # The ends
 
@@ -213,8 +214,8 @@ def test_without_a_module_one_step_and_sample_are_fused(base, latents, clock):
     weights = jax.nn.one_hot(jnp.asarray(levels, jnp.int32)[None], 8)
     denoise = jax.jit(networks.denoise)
 
-    def sample(steps):
-        return sampling.sample(
+    def sampled(steps):
+        return sample(
             lambda y, t: denoise(params, y, LevelTimesteps(t, weights), mean[None], scale[None]),
             jnp.asarray(yhat[None]),
             jnp.asarray(values[None]),
@@ -224,7 +225,7 @@ def test_without_a_module_one_step_and_sample_are_fused(base, latents, clock):
         )
 
     tile = window_networks.reconstruction(networks, params, values, steps=3, clock=clock)
-    faithful, realistic = sample(1), sample(3)
+    faithful, realistic = sampled(1), sampled(3)
     for tau in (np.zeros_like(random_tau), random_tau, np.ones_like(random_tau)):
         found = tile(*latents[:4], tau, None)
         fused = residual.fuse(faithful, realistic, jnp.asarray(tau)[None, :, :, None])

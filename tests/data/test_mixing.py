@@ -16,7 +16,7 @@ from rdc_jax.data.mixing import Part, open_mix, parse_mix
 from rdc_jax.data.pipeline import held_out_split, training_iterator
 from rdc_jax.data.sources import ArrayRecordSource, FolderSource, SyntheticSource
 from rdc_jax.errors import RdcError
-from rdc_jax.training.train import open_source, training_batches
+from rdc_jax.training.image_sets import ImageSets, open_source, training_batches
 
 SIZES = {"batch_size": 5, "crop_size": 64, "seed": 5, "prefetch": 2}
 
@@ -126,7 +126,8 @@ def test_held_out_images_come_only_from_the_first_set(tmp_path):
     held_out = held_out_split(len(source), 3, seed=0)
     np.testing.assert_array_equal(held_out, alone)
     rows = np.arange(8)
-    found = set(values(take(training_batches(config, source, held_out, rows, 0, mix), 12)).tolist())
+    images = ImageSets(source, mix, held_out, crops=None)
+    found = set(values(take(training_batches(config, images, rows, 0), 12)).tolist())
     assert found == set(range(8)) - set(held_out.tolist()) | set(range(100, 104))
 
 

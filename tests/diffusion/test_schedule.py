@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rdc_jax.diffusion.schedule import MAX_TIMESTEP, geometric, scaled_linear
+from rdc_jax.diffusion.schedule import geometric, scaled_linear
+from rdc_jax.diffusion.units import MAX_TIMESTEP
 
 SCHEDULES = {"scaled_linear": scaled_linear(), "geometric": geometric(0.5, 64.0)}
 every_schedule = pytest.mark.parametrize("name", SCHEDULES)

@@ -25,7 +25,8 @@ def random_hyperprior():
     import jax
     import jax.numpy as jnp
 
-    from rdc_jax.models.hyperprior import CONDITION_CHANNELS, Hyperprior
+    from rdc_jax.models.conditions import CONDITION_CHANNELS
+    from rdc_jax.models.hyperprior import Hyperprior
 
     def make(channels=4, seed=0, silent_below=None, **additions):
         fields = dict(hyper_channels=3, width=12, latent_unit=LATENT_UNIT)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rdc_jax.entropy import coder, tables
 from rdc_jax.errors import RdcError
+from tests.entropy.code_lengths import table_bits
 
 
 def sample(rng, size, scales=(0, 80)):
@@ -129,7 +130,7 @@ def test_any_symbols_round_trip_and_agree_with_the_second_decoder(bank, items):
     decoder.finish()
     reference, mark = reference_decode(bank, data, scale_index.tolist(), phase.tolist())
     assert reference == symbols.tolist() and mark == coder.END_MARK
-    ideal = tables.table_bits(bank, symbols, scale_index, phase).sum() / 8
+    ideal = table_bits(bank, symbols, scale_index, phase).sum() / 8
     assert len(data) <= 1.002 * ideal + 8
 
 
@@ -137,7 +138,7 @@ def test_any_symbols_round_trip_and_agree_with_the_second_decoder(bank, items):
 def test_size_against_the_bounds(bank, rng, scales):
     symbols, scale_index, phase = sample(rng, 60_000, scales)
     data = encode(bank, (symbols, scale_index, phase))
-    table = tables.table_bits(bank, symbols, scale_index, phase).sum() / 8
+    table = table_bits(bank, symbols, scale_index, phase).sum() / 8
     ideal = tables.ideal_bits(symbols, scale_index, phase).sum() / 8
     assert table - 1 <= len(data) <= 1.002 * table + 8
     assert table <= 1.003 * ideal + 1

@@ -58,7 +58,7 @@ def inputs(make_conditions):
     """(condition in both representations, levels) of a 12 x 12 grid of z."""
     import jax.numpy as jnp
 
-    from rdc_jax.models.hyperprior import condition_features
+    from rdc_jax.models.conditions import condition_features
 
     conditions = make_conditions(48, 48)
     levels = conditions.levels[None, ..., None]

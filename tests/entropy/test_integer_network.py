@@ -103,7 +103,7 @@ def networks(random_hyperprior):
     """Float functions, integer network, and inputs in both representations (8 levels)."""
     import jax.numpy as jnp
 
-    from rdc_jax.models.hyperprior import condition_features
+    from rdc_jax.models.conditions import condition_features
 
     module, params = random_hyperprior(seed=3)
     rng = np.random.default_rng(3)

@@ -133,5 +133,4 @@ def test_duplicated_constants_are_equal():
     assert (mean_scale.PEDESTAL, mean_scale.BETA_MIN) == (gdn.PEDESTAL, gdn.BETA_MIN)
     assert torch_fusion.MIN_DEVIATION == fusion.MIN_DEVIATION
     assert torch_networks.PROFILE_GAIN == step_profile.GAIN
-    assert torch_networks.PROFILE_KNOTS == step_profile.StepProfile(1).knots
     assert torch_networks.PROFILE_LOG2_RANGE == step_profile.LOG2_RANGE

@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 
 from rdc_jax.entropy import tables
+from rdc_jax.models.conditions import CONDITION_CHANNELS, blinded, condition_features, hats
 from rdc_jax.models.growth import grown
 from rdc_jax.models.hyperprior import (
-    CONDITION_CHANNELS,
     LOG2_RATIO_RANGE,
     Hyperprior,
-    blinded,
-    condition_features,
-    hats,
     pass_masks,
     silence_threshold,
     wiener_weight,

@@ -18,7 +18,8 @@ from rdc_jax.model_folder import codec_model, fusion_module
 from rdc_jax.models import lpips_weights as perceptual_weights
 from rdc_jax.training import program, train
 from rdc_jax.training.cluster import partitioning
-from rdc_jax.training.tasks import fusion_losses, fusion_task, latent_checks
+from rdc_jax.training.tasks import fusion_task, latent_checks
+from rdc_jax.training.tasks.selection import task_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,12 +40,12 @@ def compile_once():
     """What the runs of this file share: compiled programs, small LPIPS weights."""
     programs, build = {}, program.build
 
-    def shared_program(config, mesh, params):
-        settings = config.copy_and_resolve_references()
+    def shared_program(task, mesh, params):
+        settings = task.config.copy_and_resolve_references()
         settings.update(workdir="", init_from="", fusion_from="")
         key = settings.to_json(), mesh
         if key not in programs:
-            programs[key] = build(config, mesh, params)
+            programs[key] = build(task, mesh, params)
         return programs[key]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -247,7 +248,7 @@ def refused(config):
     return str(error.value)
 
 
-@pytest.mark.parametrize("stage", list(fusion_losses.TRAINED))
+@pytest.mark.parametrize("stage", fusion_task.STAGES)
 def test_a_base_is_needed(tmp_path, stage):
     message = refused(smoke_config(tmp_path, "", stage=stage))
     assert f"stage {stage} needs init_from=MODEL" in message
@@ -297,13 +298,13 @@ def test_without_lpips_the_package_is_named(smoke_model, tmp_path, monkeypatch):
     assert "pip install" in refused(config)
 
 
-@pytest.mark.parametrize("stage", list(fusion_losses.TRAINED))
+@pytest.mark.parametrize("stage", fusion_task.STAGES)
 def test_encoded_latents_have_no_pictures_to_learn_from(smoke_model, tmp_path, stage):
     config = smoke_config(tmp_path, smoke_model, stage=stage, **{"data.kind": "latents"})
-    config = fusion_task.with_base(config)
+    task = task_for(config)
     source = types.SimpleNamespace(tile=64, latent_channels=56)
     with pytest.raises(RdcError, match="latents") as error:
-        latent_checks.check_settings(config, source)
+        latent_checks.check_settings(task, source)
     assert "\n" not in str(error.value)
 
 
@@ -326,7 +327,7 @@ def test_command_says_it_in_one_line(tmp_path, capsys, monkeypatch, override):
 
 def test_the_config_leaves_the_base_its_model_section(smoke_model, tmp_path):
     config = smoke_config(tmp_path, smoke_model)
-    found = fusion_task.with_base(config)
+    found = task_for(config).config
     assert found.model.to_dict() == codec_model.load(smoke_model).config
     assert not config.model.to_dict()  # the argument is left alone
     assert found.fusion.to_dict() == config.fusion.to_dict()

@@ -9,8 +9,9 @@ from configs import hyperprior
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import level_timesteps
-from rdc_jax.training import program
-from rdc_jax.training.tasks import codec_losses, latent_checks
+from rdc_jax.training.tasks import coding, latent_checks
+from rdc_jax.training.tasks.selection import task_for
+from rdc_jax.training.tasks.task import split_parameters
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def networks(config):
 
 def test_every_parameter_but_the_median_learns(config, networks):
     params = jax.jit(networks.init)(jax.random.key(0))
-    loss = program.build_loss(config, networks)
+    loss = task_for(config).build_loss(networks)
     image = jax.random.randint(jax.random.key(1), (2, 64, 64, 3), 0, 256).astype(jnp.uint8)
     batch = {"image": image, "importance": jnp.zeros((2, 4, 4), jnp.uint8)}
     step = jax.jit(
@@ -50,11 +51,11 @@ def test_the_decoder_sees_rounding_around_the_mean(networks):
     timesteps = level_timesteps(jnp.full((1, 1), 400.0), jnp.zeros((1, 2, 2), jnp.int32))
     step = networks.schedule.step(jnp.asarray(400.0))
     y = 5 * jax.random.normal(jax.random.key(0), (1, 2, 2, 12))
-    noised = codec_losses.Noised(None, y, y, timesteps, jnp.ones((1, 2, 2, 1)))
+    noised = coding.Noised(None, y, y, timesteps, jnp.ones((1, 2, 2, 1)))
     mean = jnp.full(y.shape, 0.3)
 
     def received(y):
-        return codec_losses.received_latent(networks, {}, noised._replace(latent=y), mean)
+        return coding.received_latent(networks, {}, noised._replace(latent=y), mean)
 
     symbols = (received(y) - mean) / step
     np.testing.assert_allclose(symbols, jnp.rint(symbols), atol=1e-4)
@@ -62,13 +63,16 @@ def test_the_decoder_sees_rounding_around_the_mean(networks):
     np.testing.assert_array_equal(jax.grad(lambda y: received(y).sum())(y), jnp.ones(y.shape))
 
 
-def test_there_is_no_denoiser_to_train(networks):
-    params = jax.eval_shape(networks.init, jax.random.key(0))
+def test_there_is_no_denoiser_to_train(config):
+    task = task_for(config)
+    trained, _ = split_parameters(task.trained, task.parameter_shapes())
+    assert set(trained) == {"autoencoder", "hyperprior"}
+    config = config.copy_and_resolve_references()
+    config.stage = "diffusion"
     with pytest.raises(RdcError, match="denoiser"):
-        program.split_parameters("diffusion", params)
-    assert set(program.split_parameters("joint", params)[0]) == {"autoencoder", "hyperprior"}
+        task_for(config)
 
 
-def test_its_latents_are_not_stored(config):
+def test_its_latents_are_not_stored(config, networks):
     with pytest.raises(RdcError, match="16"):
-        latent_checks.check_downsampling(config)
+        latent_checks.check_downsampling(config.name, networks)

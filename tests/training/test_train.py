@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from configs import sd21, tiny
-from rdc_jax.data import pipeline
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model, files
 from rdc_jax.models.networks import Networks
@@ -20,21 +19,24 @@ from rdc_jax.training import program, train
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.cluster.interrupts import CONTINUE, INTERRUPTED, TERMINATED, noted_signals
+from rdc_jax.training.image_sets import open_images, training_batches
 from rdc_jax.training.step import STOP
+from rdc_jax.training.tasks import codec_task
+from rdc_jax.training.tasks.selection import task_for
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compile_once():
     """What the runs of this file share: compiled programs, fresh parameters."""
     programs, fresh, build = {}, {}, program.build
-    initial_parameters = train.initial_parameters
+    initial_parameters = codec_task.initial_parameters
 
-    def shared_program(config, mesh, params):
-        settings = config.copy_and_resolve_references()
+    def shared_program(task, mesh, params):
+        settings = task.config.copy_and_resolve_references()
         settings.update(workdir="", init_from="")
         key = settings.to_json(), mesh
         if key not in programs:
-            programs[key] = build(config, mesh, params)
+            programs[key] = build(task, mesh, params)
         return programs[key]
 
     def shared_parameters(config, networks, crops):
@@ -46,7 +48,7 @@ def compile_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(program, "build", shared_program)
-        patch.setattr(train, "initial_parameters", shared_parameters)
+        patch.setattr(codec_task, "initial_parameters", shared_parameters)
         yield
 
 
@@ -70,8 +72,8 @@ def metrics_of(workdir):
 def final_state(config):
     """(step, leaves of the newest state by path, the batch that would come next)."""
     mesh = partitioning.make_mesh(config.mesh.to_dict())
-    networks = Networks.from_config(config.model.to_dict())
-    run = program.build(config, mesh, jax.eval_shape(networks.init, jax.random.key(0)))
+    task = task_for(config)
+    run = program.build(task, mesh, task.parameter_shapes())
     checkpoints = Checkpoints(config.workdir, 3)
     step, restored, data = checkpoints.restore(run.state)
     checkpoints.close()
@@ -79,10 +81,8 @@ def final_state(config):
         jax.tree_util.keystr(path): np.asarray(leaf)
         for path, leaf in jax.tree.leaves_with_path(restored)
     }
-    source = train.open_source(config)
-    held_out = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
     rows = partitioning.batch_rows(mesh, config.data.batch_size)
-    batches = train.training_batches(config, source, held_out, rows, data["examples"])
+    batches = training_batches(config, open_images(task), rows, data["examples"])
     return step, leaves, next(batches)
 
 
@@ -96,7 +96,7 @@ def joint(tmp_path_factory):
 
 
 def test_joint_run_leaves_what_it_should(joint):
-    _, workdir = joint
+    workdir = joint[1]
     lines = metrics_of(workdir)
     losses = [line["loss"] for line in lines if "loss" in line]
     assert len(losses) == 4 and np.all(np.isfinite(losses))
@@ -106,6 +106,8 @@ def test_joint_run_leaves_what_it_should(joint):
     with Image.open(workdir / "pictures" / "validation_0000004.png") as sheet:
         assert sheet.size == (2 * 64, 5 * 64)
     assert saved_steps(workdir) == {2, 4}
+    stored = json.loads((workdir / "config.json").read_text())
+    assert stored == json.loads(joint[0].to_json())
     assert {"seconds_per_step", "images_per_second", "input_wait"} <= set(lines[0])
     assert not any("stop" in line for line in lines)
 
@@ -199,6 +201,15 @@ def test_a_finished_run_is_not_trained_further(joint, tmp_path):
     assert len(metrics_of(copy)) == len(metrics_of(workdir))
 
 
+def test_another_run_does_not_go_on_in_the_same_workdir(joint, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(joint[1], copy)
+    before = (copy / "config.json").read_bytes()
+    with pytest.raises(RdcError, match=r"started with seed=0 .* the config says seed=1"):
+        train.train(smoke_config(copy, seed=1, **{"training.total_steps": 8}))
+    assert (copy / "config.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("stage", "part", "metric"),
     [("diffusion", "unet", "prediction_error"), ("entropy", "hyperprior", "bpp_z")],
@@ -235,9 +246,8 @@ def test_frozen_weights_are_not_in_checkpoints(joint, tmp_path):
 
 def test_checkpoints_of_the_large_model_hold_its_unet_four_times():
     config = sd21.get_config()
-    networks = Networks.from_config(config.model.to_dict())
-    shapes = jax.eval_shape(networks.init, jax.random.key(0))
-    run = program.build(config, partitioning.make_mesh(), shapes)
+    task = task_for(config)
+    run = program.build(task, partitioning.make_mesh(), task.parameter_shapes())
     assert set(run.frozen) == {"autoencoder", "hyperprior", "context"}
     assert set(run.state.params) == set(run.state.ema_params) == {"unet"}
     values = sum(leaf.size for leaf in jax.tree.leaves(run.state))
@@ -249,13 +259,13 @@ def not_finite(monkeypatch):
     """Steps whose losses are finite only up to the first save."""
     build = program.build
 
-    def broken(config, mesh, params):
+    def broken(task, mesh, params):
         def step(train_state, frozen, batch, key):
             loss = jnp.where(train_state.step < 2, 1.0, jnp.nan)
             advanced = train_state.replace(step=train_state.step + 1)
             return advanced, {"loss": loss, STOP: jnp.max(batch[STOP])}
 
-        return build(config, mesh, params)._replace(step=step)
+        return build(task, mesh, params)._replace(step=step)
 
     monkeypatch.setattr(program, "build", broken)
 

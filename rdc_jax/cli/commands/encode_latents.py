@@ -19,7 +19,7 @@ from rdc_jax.data import encode_latents, sources
 from rdc_jax.data.latent_records import LATENT_PIXELS
 from rdc_jax.data.latent_source import autoencoder_identity
 from rdc_jax.data.shards import SKIPPED
-from rdc_jax.diffusion.losses import PIXEL_RANGE
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model
 from rdc_jax.models.networks import Networks
@@ -58,7 +58,7 @@ def run(args: Namespace) -> int:
 
 def encode(config: ml_collections.ConfigDict, args: Namespace) -> dict[str, Any]:
     """Encodes the photos of the config's `data` section; returns the manifest of the set."""
-    latent_checks.check_downsampling(config)
+    latent_checks.check_downsampling(config.name, Networks.from_config(config.model.to_dict()))
     size, cell = config.data.crop_size, config.model.cell_size
     tile = args.tile or 2 * size
     if tile < size or tile % cell or tile % LATENT_PIXELS:
@@ -125,7 +125,8 @@ def compiled_encoder(
 ) -> encode_latents.Encode:
     """The autoencoder as a function of a batch of crops, spread over all devices."""
     mesh = partitioning.make_mesh()
-    networks = program.training_networks(config, mesh)
+    networks = Networks.from_config(config.model.to_dict())
+    networks = program.training_networks(config.training, networks, mesh)
     split = partitioning.batch_sharding(mesh)
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     weights = jax.device_put({"autoencoder": dict(params)}, whole)

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from argparse import Namespace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import ml_collections
@@ -15,6 +16,7 @@ from rdc_jax.errors import RdcError
 
 INTERRUPTED = 130  # Ctrl-C
 TRY_AGAIN = 75  # after SIGTERM: EX_TEMPFAIL of sysexits.h, a scheduler should restart the run
+PACKAGE, MODULE = "rdc_configs", "loaded_config"  # what a config file is imported as
 
 
 def run(args: Namespace) -> int:
@@ -56,17 +58,34 @@ def load_config(location: str) -> ml_collections.ConfigDict:
         path, _, variant = location.rpartition(":")
     if not Path(path).is_file():
         raise RdcError(f"no config file '{path or location}'")
-    spec = importlib.util.spec_from_file_location("rdc_config", path)
-    if spec is None:
-        raise RdcError(f"the config file '{path}' must be Python and end in .py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_module(path)
     if not hasattr(module, "get_config"):
         raise RdcError(f"the config file '{path}' has no function get_config")
     try:
         return module.get_config(variant) if variant else module.get_config()
     except ValueError as error:
         raise RdcError(f"{path}: {error}") from error
+
+
+def load_module(path: str) -> ModuleType:
+    """The config file as a module of a package made of its folder: siblings import relatively."""
+    for name in [name for name in sys.modules if name.startswith(f"{PACKAGE}.")]:
+        del sys.modules[name]  # the siblings of a config of another folder
+    sys.modules[PACKAGE] = package = ModuleType(PACKAGE)
+    package.__path__ = [str(Path(path).resolve().parent)]
+    spec = importlib.util.spec_from_file_location(f"{PACKAGE}.{MODULE}", path)
+    if spec is None:
+        raise RdcError(f"the config file '{path}' must be Python and end in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        if not (error.name or "").startswith(PACKAGE):
+            raise
+        raise RdcError(
+            f"the config file '{path}' imports a file that is not beside it, such as defaults.py"
+        ) from error
+    return module
 
 
 def apply_override(config: ml_collections.ConfigDict, override: str) -> None:

@@ -26,6 +26,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.models.lpips_weights import Weights
 
@@ -201,7 +202,7 @@ def _jitted_features() -> Callable:
     from rdc_jax.models.lpips import lpips_features
 
     def last_stage(weights: Weights, batch: jax.Array) -> jax.Array:
-        vectors = lpips_features(weights, batch.astype(jnp.float32) / 127.5 - 1.0)[-1]
+        vectors = lpips_features(weights, batch.astype(jnp.float32) / PIXEL_RANGE - 1.0)[-1]
         return jnp.mean(vectors, axis=(1, 2)) * np.sqrt(vectors.shape[-1]).astype(np.float32)
 
     return jax.jit(last_stage)

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import dists, external
 from rdc_jax.evaluation.metrics.area_colour import colour_error
@@ -66,7 +67,7 @@ def _make(name: str) -> Judge:
 
 def _as_image(image: jax.Array) -> jax.Array:
     """uint8 [h,w,3] -> float32 [1,h,w,3] in [-1,1]."""
-    return image[None].astype(jnp.float32) / 127.5 - 1.0
+    return image[None].astype(jnp.float32) / PIXEL_RANGE - 1.0
 
 
 @jax.jit

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics.distortion import (
     blur,
@@ -81,7 +82,7 @@ def masked_lpips(
     """
     reference, decoded = checked_pair(reference, decoded)
     mask = checked_mask(mask, reference.shape[:2])
-    x, y = ((image[None] / 127.5 - 1.0).astype(np.float32) for image in (reference, decoded))
+    x, y = ((image[None] / PIXEL_RANGE - 1.0).astype(np.float32) for image in (reference, decoded))
     values = np.asarray(_jitted_lpips_map()(weights, x, y)[0], dtype=np.float64)
     return float(np.sum(mask * values) / np.sum(mask))
 

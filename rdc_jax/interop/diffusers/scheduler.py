@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rdc_jax.diffusion.schedule import MAX_TIMESTEP
+from rdc_jax.diffusion.units import MAX_TIMESTEP
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rdc_jax.decoding.windows import WINDOW_PIXELS
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.interop.onnx.decoder import ELSEWHERE, FAITHFUL, KNOB, MODEL_ID, MODULE_ID
 from rdc_jax.interop.torch.decoder import Decoder, load
@@ -75,7 +76,7 @@ class WithFusion(nn.Module):
 
 def to_255(image: Tensor) -> Tensor:
     """Converts an image [1,3,H,W] in [-1,1] to [H,W,3] in 0..255."""
-    return (127.5 * (image[0] + 1.0)).permute(1, 2, 0)
+    return (PIXEL_RANGE * (image[0] + 1.0)).permute(1, 2, 0)
 
 
 def graphs(decoder: Decoder, *, weights: bool = True) -> dict[str, bytes]:

@@ -19,6 +19,7 @@ from rdc_jax.decoding import decoder as file_decoding
 from rdc_jax.decoding.opened_file import Source
 from rdc_jax.decoding.reconstruction import WindowFunction
 from rdc_jax.decoding.sampling import Sampling, Tau
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.interop.torch.extra import Tensor, nn, torch
 from rdc_jax.interop.torch.fusion import Fusion
 from rdc_jax.interop.torch.layout import decoder_state
@@ -78,7 +79,7 @@ class Decoder(nn.Module, file_decoding.Decoder):
         values = torch.tensor(sampling.timesteps, device=device)
         how = {"steps": sampling.steps, "clock": sampling.clock}
         image = reconstruct_tile(self.networks, self.fusion, *latents, levels, tau, values, **how)
-        return (127.5 * (image[0] + 1.0)).permute(1, 2, 0).cpu().numpy()
+        return (PIXEL_RANGE * (image[0] + 1.0)).permute(1, 2, 0).cpu().numpy()
 
 
 def load(model: str | Path | None = None, fusion: str | Path | None = None) -> Decoder:

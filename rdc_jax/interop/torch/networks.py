@@ -8,7 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rdc_jax.diffusion.schedule_knots import KNOTS
+from rdc_jax.diffusion.schedule_knots import KNOTS, STEP_PROFILE_KNOTS
+from rdc_jax.diffusion.units import MAX_TIMESTEP
 from rdc_jax.entropy.tables import MIN_LOG2_SCALE, SCALES_PER_OCTAVE
 from rdc_jax.interop.torch import diffusers_networks
 from rdc_jax.interop.torch.autoencoder import TransformAutoencoder
@@ -18,7 +19,6 @@ from rdc_jax.interop.torch.timesteps import LevelTimesteps, Timesteps
 from rdc_jax.interop.torch.unet import UNet
 
 PROFILE_GAIN = 4.0
-PROFILE_KNOTS = 8
 PROFILE_LOG2_RANGE = (-2.0, 6.0)
 AUTOENCODERS = {
     "transform": TransformAutoencoder,
@@ -87,7 +87,7 @@ class Networks(nn.Module):
         for name, values in zip(("knot_timesteps", "knot_log_snr"), knots, strict=True):
             tensor = torch.tensor(values, dtype=torch.float32)
             self.register_buffer(name, tensor, persistent=False)
-        octaves = torch.zeros(PROFILE_KNOTS, self.latent_channels)
+        octaves = torch.zeros(STEP_PROFILE_KNOTS, self.latent_channels)
         self.step_octaves = nn.Parameter(octaves) if model.get("step_profile") else None
         self.context = nn.Parameter(torch.zeros(*context)) if context else None
 
@@ -102,8 +102,8 @@ class Networks(nn.Module):
         step = (math.sqrt(12.0) * torch.exp(-0.5 * log_snr))[..., None]
         if self.step_octaves is None:
             return step
-        knots = torch.arange(PROFILE_KNOTS, dtype=torch.float32, device=t.device)
-        place = t[..., None] / 1000.0 * (PROFILE_KNOTS - 1)
+        knots = torch.arange(STEP_PROFILE_KNOTS, dtype=torch.float32, device=t.device)
+        place = t[..., None] / float(MAX_TIMESTEP) * (STEP_PROFILE_KNOTS - 1)
         hats = functional.relu(1.0 - (place - knots).abs())
         octaves = (PROFILE_GAIN * hats @ self.step_octaves).clamp(*PROFILE_LOG2_RANGE)
         return step * torch.exp2(octaves)

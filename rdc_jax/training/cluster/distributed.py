@@ -1,6 +1,6 @@
 """Joining the processes of one run, and leaving it when another process is lost.
 
-Who the others are is read from the environment, which launch/ sets:
+The environment, which launch/ sets, says who the other processes are:
 
 RDC_COORDINATOR=host:port RDC_NUM_PROCESSES=4 RDC_PROCESS_ID=0    explicit
 RDC_DISTRIBUTED=auto                                              TPU VMs, GKE, SLURM: by JAX
@@ -22,11 +22,11 @@ from jax.experimental import multihost_utils
 from rdc_jax.errors import RdcError
 
 JOIN_SECONDS = 300
-"""In which all processes of a run must have started."""
+"""Time within which all processes of a run must have started."""
 HEARTBEAT_SECONDS = 100
-"""Of silence after which a process counts as dead, and the others are ended."""
+"""Silence after which a process counts as dead, and the others are ended."""
 SHUTDOWN_SECONDS = 600
-"""That processes wait at the end for the first, which writes the model."""
+"""Time that processes wait at the end for the first, which writes the model."""
 LOST_PEER = 69
 """Exit code of a process that ended because another did: a scheduler may start the run again."""
 
@@ -36,7 +36,7 @@ OF_LOST_PEERS = re.compile(
     r"|coordination|unavailable|deadline|remote (process|error)|network error",
     re.IGNORECASE,
 )
-"""In what JAX, its coordination service, Gloo and NCCL say when another process is gone."""
+"""Words in messages of JAX, its coordination service, Gloo and NCCL about a lost process."""
 
 
 def initialize(environment: Mapping[str, str] = os.environ) -> None:
@@ -74,7 +74,7 @@ def initialize(environment: Mapping[str, str] = os.environ) -> None:
 def settings(environment: Mapping[str, str]) -> dict[str, Any] | None:
     """Arguments of jax.distributed.initialize; None for a run of one process.
 
-    Explicit settings go before RDC_DISTRIBUTED. Raises RdcError for what cannot be meant.
+    Explicit settings go before RDC_DISTRIBUTED. Raises RdcError for invalid settings.
     """
     given = [environment.get(name, "") for name in EXPLICIT]
     how = environment.get("RDC_DISTRIBUTED", "")
@@ -124,10 +124,10 @@ def failing_alone() -> Iterator[None]:
 
 @contextlib.contextmanager
 def errors_in_words(leave: Callable[[int], None] = leave) -> Iterator[None]:
-    """Around the work of devices: JAX's errors that the user can mend, in one line.
+    """Around the work of devices: JAX's errors that the user can fix, in one line.
 
-    Raises RdcError when memory runs out. When another process is lost, says so and leaves the
-    process here and now: saving what is under way would wait for the lost one.
+    Raises RdcError when memory runs out. When another process is lost, it says so and ends this
+    process at once: saving the current state would wait for the lost one.
     """
     try:
         yield
@@ -157,10 +157,11 @@ _abort_handlers = []
 
 
 def _last_words_of_abort(message: str) -> None:
-    """What to say, and LOST_PEER to exit with, when JAX aborts the process.
+    """Makes an abort of the process by JAX print `message` and exit with LOST_PEER.
 
-    That is how its coordination service ends one that has lost the others: from a C++ thread,
-    after a stack trace. Python cannot handle SIGABRT itself, which does not survive its handler.
+    JAX's coordination service ends a process that has lost the others with an abort, from a C++
+    thread and after a stack trace. Python cannot handle SIGABRT itself: the process does not
+    survive the handler.
     """
     line = f"rdc: error: {message}\n".encode()
 

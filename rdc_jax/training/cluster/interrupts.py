@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 CONTINUE, INTERRUPTED, TERMINATED = 0, 1, 2
-"""What a process asks for; the largest wins."""
+"""Requests to a run; the largest of all processes wins."""
 
 
 class Terminated(Exception):
@@ -15,7 +15,7 @@ class Terminated(Exception):
 
 @contextlib.contextmanager
 def noted_signals() -> Iterator[Callable[[], int]]:
-    """Inside, SIGINT and SIGTERM are only noted; the function it yields says which came.
+    """Inside, SIGINT and SIGTERM are only noted; the yielded function returns the one that came.
 
     A second SIGINT acts at once. Outside the main thread signals are left alone.
     """

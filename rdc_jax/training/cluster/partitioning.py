@@ -39,8 +39,8 @@ def make_mesh(
 ) -> Mesh:
     """A mesh of these axis sizes over all devices, fast axes on neighbouring devices.
 
-    sizes: of some axes of AXES, the others are 1; one may be -1, which takes the devices that are
-    left. None: all devices on `data`. Raises RdcError naming mesh.AXIS.
+    sizes: of some axes of AXES; the others are 1. One may be -1, which takes the remaining devices.
+    None: all devices on `data`. Raises RdcError naming mesh.AXIS.
     """
     devices = jax.devices() if devices is None else devices
     shape = tuple(axis_sizes({"data": -1} if sizes is None else sizes, len(devices)).values())
@@ -78,8 +78,8 @@ def axis_sizes(sizes: Mapping[str, int], devices: int) -> dict[str, int]:
 def parameter_sharding(mesh: Mesh, tree: Any) -> Any:
     """Shardings for a tree of arrays or ShapeDtypeStructs, by TENSOR_RULES, then fsdp.
 
-    Holds for optimiser states and averages alike: their leaves' paths end as the parameters' do.
-    fsdp takes the largest axis it divides that tensor has left.
+    The rules also fit optimiser states and averages: the paths of their leaves end like those of
+    the parameters. fsdp takes the largest axis that it divides and that `tensor` does not use.
     """
     tensor_ways, fsdp_ways = mesh.shape["tensor"], mesh.shape["fsdp"]
 
@@ -100,7 +100,13 @@ def parameter_sharding(mesh: Mesh, tree: Any) -> Any:
 
 
 def check_batch_size(mesh: Mesh, batch_size: int, accumulate: int = 1) -> None:
-    """Raises RdcError when a batch cannot be split evenly over the axes that hold examples."""
+    """Raises RdcError when a batch cannot be split evenly over the axes that hold examples.
+
+    Args:
+        mesh: Of the devices.
+        batch_size: Of the whole run.
+        accumulate: Parts of a batch that are computed one after the other.
+    """
     ways = int(np.prod([mesh.shape[axis] for axis in BATCH_AXES]))
     if batch_size % (ways * accumulate):
         parts = f"{ways} devices of " + " x ".join(f"mesh.{axis}" for axis in BATCH_AXES)
@@ -110,21 +116,24 @@ def check_batch_size(mesh: Mesh, batch_size: int, accumulate: int = 1) -> None:
 
 
 def batch_sharding(mesh: Mesh, name: str = "", split_rows: bool = False) -> NamedSharding:
-    """Of an entry [B,...] of a batch: examples over every axis that holds some.
+    """The sharding of an entry [B,...] of a batch: examples over every axis that holds some.
 
-    With `split_rows` the rows of images and latents are split over `tensor` as well, for crops
-    whose activations are too large for one device; convolutions exchange their borders.
+    Args:
+        mesh: Of the devices.
+        name: Of the entry.
+        split_rows: Whether the rows of images and latents are split over `tensor` as well, for
+            crops whose activations are too large for one device. Convolutions exchange borders.
     """
     rows = ["tensor"] if split_rows and name in ("image", "latent") else []
     return NamedSharding(mesh, PartitionSpec(BATCH_AXES, *rows))
 
 
 def gather_kernels(mesh: Mesh, params: Any) -> Any:
-    """Inside a jitted function: every device gets convolution kernels whole before they are used.
+    """Inside a jitted function: every device gets whole convolution kernels before their use.
 
-    For images that are split by rows. Where both the rows and the kernel's input channels are
-    split, XLA's partitioner (jaxlib 0.10.2) adds up partial sums of devices that hold the same
-    part, and the output of a 3x3 convolution is a multiple of what it should be.
+    Needed for images that are split by rows. Where both the rows and the kernel's input channels
+    are split, XLA's partitioner (jaxlib 0.10.2) adds up partial sums of devices that hold the same
+    part, and the output of a 3x3 convolution is a multiple of the right one.
     """
     everywhere = NamedSharding(mesh, PartitionSpec())
     return jax.tree.map(
@@ -166,11 +175,11 @@ def _replicate(everywhere: NamedSharding) -> Callable[[jax.Array], jax.Array]:
 
 
 def batch_rows(mesh: Mesh, batch_size: int) -> np.ndarray:
-    """Which rows of a global batch this process must load, sorted int64.
+    """The rows of a global batch that this process must load, sorted int64.
 
-    Every process has to ask for exactly these, and then the global batch is the same whatever
-    the number of processes and the order of their devices. Processes that share examples
-    (a tensor axis across hosts) load them both.
+    When every process loads exactly its rows, the global batch does not depend on the number of
+    processes and the order of their devices. Processes that share examples (a tensor axis across
+    hosts) both load them.
     """
     held = batch_sharding(mesh).addressable_devices_indices_map((batch_size,)).values()
     return np.unique(np.concatenate([np.arange(batch_size)[index] for index in held]))
@@ -179,7 +188,13 @@ def batch_rows(mesh: Mesh, batch_size: int) -> np.ndarray:
 def global_batch(
     local: Mapping[str, np.ndarray], like: Mapping[str, jax.ShapeDtypeStruct], rows: np.ndarray
 ) -> dict[str, jax.Array]:
-    """This process's examples, those of `rows`, as its part of global arrays shaped `like`."""
+    """This process's examples as its part of global arrays.
+
+    Args:
+        local: Entries of the batch, this process's rows of each.
+        like: Shapes and shardings of the global arrays.
+        rows: Numbers of the rows in `local`, see `batch_rows`.
+    """
     arrays = {}
     for name, target in like.items():
 

@@ -1,7 +1,7 @@
 """Ends a run that has stopped moving, with a message instead of an endless wait.
 
 When another process of the run has died or hangs, this one waits inside a collective operation
-that Python cannot leave; only a thread beside it can still speak.
+that Python cannot leave. Only another thread can still print and exit.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ CHECKS_PER_TIMEOUT = 20
 
 @contextlib.contextmanager
 def watchdog(seconds: float, leave: Callable[[int], None] = os._exit) -> Iterator[Callable]:
-    """Yields a function to call whenever something was done; 0 seconds watch nothing.
+    """Yields a function to call after every step; 0 seconds watch nothing.
 
-    The first call starts the clock, so that compiling takes what it takes.
+    The first call starts the clock, so compilation may take any time.
     """
     last, done = [float("inf")], threading.Event()
 

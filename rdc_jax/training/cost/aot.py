@@ -1,10 +1,10 @@
-"""Compiles the real train step for accelerators that are not here, and predicts what it costs.
+"""Compiles the real train step for absent accelerators, and predicts its cost.
 
     rdc train --config configs/sd21.py --aot v5e:16x16 data.kind=latents mesh.fsdp=16
 
-libtpu compiles for any TPU topology on any machine. What comes out is the program a pod would
-run: whether it partitions and fits in memory is certain, the time is a prediction from the
-compiler's cycle counts and the chip's published peaks (training/cost/hlo_cost.py).
+libtpu compiles for any TPU topology on any machine. The result is the program that a pod would run:
+whether it partitions and fits in memory is certain. The time is a prediction from the compiler's
+cycle counts and the chip's published peaks (training/cost/hlo_cost.py).
 """
 
 import dataclasses
@@ -19,15 +19,15 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rdc_jax.errors import RdcError
-from rdc_jax.models.networks import Networks
 from rdc_jax.training import program
 from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.cost import hlo_cost
 from rdc_jax.training.cost.hardware import GIB, Peaks, peaks_of
-from rdc_jax.training.tasks import fusion_task
+from rdc_jax.training.tasks.selection import task_for
+from rdc_jax.training.tasks.task import Task, split_parameters
 
 OPERATORS_SHOWN = 12
-WITHOUT_A_TPU = {  # what libtpu would ask a TPU machine for
+WITHOUT_A_TPU = {  # settings that libtpu would ask a TPU machine for
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_ACCELERATOR_TYPE": "v5litepod-4",
     "TPU_WORKER_HOSTNAMES": "localhost",
@@ -120,13 +120,9 @@ def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
             f"no published peaks are known here for {kind}; see training/cost/hardware.py"
         )
     mesh = partitioning.make_mesh(config.mesh.to_dict(), devices)
-    config = fusion_task.with_base(config)
-    networks = Networks.from_config(config.model.to_dict())
-    if fusion_task.is_fusion(config):
-        params = fusion_task.initial_parameters(config, networks)
-    else:
-        params = jax.eval_shape(networks.init, jax.random.key(0))
-    run = program.build(config, mesh, params)
+    task = task_for(config)
+    params = task.parameter_shapes()
+    run = program.build(task, mesh, params)
     started = time.perf_counter()
     try:
         compiled = lower(run, mesh).compile()
@@ -139,12 +135,12 @@ def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
             f"training.remat=blocks ({reason})"
         ) from error
     seconds = time.perf_counter() - started
-    work = program.model_flops(config, params) / mesh.devices.size
-    return report(config, topology, mesh, params, compiled, seconds, work, peaks)
+    work = program.model_flops(task, params) / mesh.devices.size
+    return report(task, topology, mesh, params, compiled, seconds, work, peaks)
 
 
 def topology_devices(topology: str) -> list[jax.Device]:
-    """Devices that exist in name only."""
+    """The devices of a TPU topology; they exist in name only."""
     if importlib.util.find_spec("libtpu") is None:
         raise RdcError("--aot needs libtpu: pip install 'rdc_jax[tpu]'")
     for name, value in WITHOUT_A_TPU.items():
@@ -169,7 +165,7 @@ def lower(run: program.Program, mesh: Mesh) -> jax.stages.Lowered:
 
 
 def report(
-    config: ml_collections.ConfigDict,
+    task: Task,
     topology: str,
     mesh: Mesh,
     params: dict,
@@ -178,10 +174,21 @@ def report(
     model_flops: float,
     peaks: Peaks,
 ) -> Report:
-    """Figures of a compiled step; model_flops and all else per device."""
+    """The report of a compiled step.
+
+    Args:
+        task: That the step belongs to.
+        topology: As given.
+        mesh: Of its devices.
+        params: All parts of the parameters, or their shapes.
+        compiled: The step.
+        compile_seconds: Time that compiling took.
+        model_flops: Of one step, per device.
+        peaks: Of a device.
+    """
     memory = compiled.memory_analysis()
     prediction = hlo_cost.predict(compiled.as_text(), peaks)
-    trained, _ = program.split_parameters(config.stage, params)
+    config, (trained, _) = task.config, split_parameters(task.trained, params)
     return Report(
         topology=topology,
         device_kind=mesh.devices.flat[0].device_kind,

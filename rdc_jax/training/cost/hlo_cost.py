@@ -1,11 +1,11 @@
-"""Where the time of a program compiled for TPU will go, read from its optimised HLO text.
+"""Predicts the time of a program compiled for TPU from its optimised HLO text.
 
-For every instruction in turn, the longest of three: the compiler's own cycle count
+The time of an instruction is the longest of three: the compiler's own cycle count
 (`estimated_cycles` of its cost model, which knows how channels fill the matrix unit), the
-arithmetic of its matrix products at the published peak, and the bytes it moves to and from HBM,
-padded as its layouts are. Copies and collectives that run beside others count against the memory
-and the interconnect as a whole. Attention kernels, which the compiler does not look into, count
-with their channels padded to the matrix unit.
+arithmetic of its matrix products at the published peak, and the bytes that it moves to and from
+HBM, padded as its layouts are. Copies and collectives that run beside other instructions count
+against the memory and the interconnect as a whole. The compiler has no count for attention
+kernels; they count with their channels padded to the matrix unit.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ PALLAS_PRODUCTS = {"splash_mha_fwd": 2, "splash_mha_dkv": 5}
 
 @dataclasses.dataclass
 class Cost:
-    """Of one group of instructions, on one device."""
+    """The cost of one group of instructions, on one device."""
 
     count: int = 0
     seconds: float = 0.0
@@ -38,7 +38,7 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """Of one execution. seconds: the largest of `serial`, `memory` and `interconnect`."""
+    """The cost of one execution; `seconds` is the largest of serial, memory and interconnect."""
 
     serial: float  # instructions one after the other, asynchronous copies and collectives hidden
     memory: float  # all HBM traffic at full bandwidth
@@ -46,7 +46,7 @@ class Prediction:
     flops: float  # matrix products and convolutions, as compiled
     hbm_bytes: float
     collective_bytes: float
-    groups: dict[str, Cost]  # by pass and operator, dearest first
+    groups: dict[str, Cost]  # by pass and operator, most expensive first
 
     @property
     def seconds(self) -> float:
@@ -54,7 +54,7 @@ class Prediction:
 
 
 def predict(hlo: str, peaks: Peaks) -> Prediction:
-    """From `compiled.as_text()` of a program for TPU."""
+    """The prediction from `compiled.as_text()` of a program for TPU."""
     computations, entry = parse(hlo)
     groups: dict[str, Cost] = defaultdict(Cost)
     hidden_bytes = 0.0
@@ -125,7 +125,7 @@ def hbm_bytes(instruction: Instruction, shapes: dict) -> float:
 def collective_bytes(
     computations: dict[str, dict[str, Instruction]], times: dict[str, int]
 ) -> float:
-    """Bytes that collectives bring to a device; the larger of what goes in and comes out.
+    """Bytes that collectives bring to a device; the larger of input and output.
 
     The compiler spreads one collective over several fusions to hide it behind other work; they
     share its channel, and it is counted once, or as often as its loop runs. All-reduces move
@@ -149,7 +149,14 @@ def collective_bytes(
 
 
 def arithmetic(instruction: Instruction, computations: dict, shapes: dict, tile: int) -> float:
-    """Floating-point operations of the matrix products in an instruction and all it calls."""
+    """Floating-point operations of the matrix products in an instruction and all that it calls.
+
+    Args:
+        instruction: To count.
+        computations: All of the program.
+        shapes: Of the results in the instruction's computation.
+        tile: Side of the matrix unit.
+    """
     if instruction.opcode == "convolution":
         return convolution_flops(instruction, shapes)
     if instruction.opcode == "custom-call":
@@ -164,10 +171,10 @@ def arithmetic(instruction: Instruction, computations: dict, shapes: dict, tile:
 
 
 def convolution_flops(instruction: Instruction, shapes: dict) -> float:
-    """Two for each output, input feature and tap that meets an input.
+    """Two operations for each output, input feature and tap that meets an input.
 
-    Matrix products appear as convolutions too, their batch axes as windows that mostly lie in the
-    padding; those taps are not work.
+    Matrix products appear as convolutions too, with their batch axes as windows that mostly lie in
+    the padding. Those taps cost nothing.
     """
     left, right, out = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", instruction.text).groups()
     inputs, kernel = (shapes[operand][0][1] for operand in instruction.operands[:2])
@@ -199,7 +206,17 @@ def convolution_flops(instruction: Instruction, shapes: dict) -> float:
 def meetings(
     places: int, taps: int, stride: int, padding: int, spread: int, hole: int, length: int
 ) -> int:
-    """Pairs of an output place and a tap that meet one of `length` inputs along an axis."""
+    """Pairs of an output place and a tap that meet an input along an axis.
+
+    Args:
+        places: Number of outputs.
+        taps: Size of the kernel.
+        stride: Of the outputs.
+        padding: Before the first input.
+        spread: Dilation of the inputs.
+        hole: Dilation of the kernel.
+        length: Number of inputs.
+    """
     at = np.arange(places)[:, None] * stride + np.arange(taps)[None] * hole - padding
     return int(np.sum((at >= 0) & (at <= (length - 1) * spread) & (at % spread == 0)))
 

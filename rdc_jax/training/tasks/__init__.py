@@ -1,1 +1,1 @@
-"""What a run trains: its networks, losses and validation, by kind of model."""
+"""The tasks of training: networks, losses and exports, by kind of model (`task.Task`)."""

@@ -1,13 +1,13 @@
-"""How a picture looks: the perceptual score that the stages of the fusion module minimise.
+"""How an image looks: the perceptual score that the stages of the fusion module minimise.
 
     score = sum over networks and views of weight x LPIPS
             + pattern weight x excess correlation at a lag of one latent pixel
             + colour weight x error of the means over areas of 4 and 8 pixels
 
 The networks are AlexNet, on which the field trains and reports, and VGG16. AlexNet's strides, the
-crop, and the latent share one lattice, so both pictures are first cropped by the same random offset
+crop, and the latent share one lattice, so both images are first cropped by the same random offset
 and flipped at random. Otherwise most of the gradient is noise of that lattice, and the decoder
-learns a fixed pattern of dots. Views of a pair of cropped pictures:
+learns a fixed pattern of dots. Views of a pair of cropped images:
 
     whole     as it is
     half      all of it at half size
@@ -23,14 +23,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rdc_jax.diffusion.losses import PIXEL_RANGE
+from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.models import lpips, lpips_weights
 from rdc_jax.models.layers import area_pool
 
 NETWORKS = ("alexnet", "vgg16")
-BOX = 5  # side of the local mean that the pattern term takes away
-LEAST_ENERGY = (0.5 / PIXEL_RANGE) ** 2  # steadies the pattern term where nothing was added
+BOX = 5  # side of the local mean that the pattern term subtracts
+LEAST_ENERGY = (0.5 / PIXEL_RANGE) ** 2  # keeps the pattern term finite where nothing was added
 COLOUR_AREAS = (4, 8)  # sides in pixels
 
 
@@ -51,7 +51,7 @@ class Views:
 
 @dataclasses.dataclass(frozen=True)
 class Looks:
-    """The `training.looks` section of a config, see configs/fusion.py."""
+    """The `training.looks` section of a config, see configs/defaults.py."""
 
     alexnet: Views
     vgg16: Views
@@ -62,7 +62,7 @@ class Looks:
 
     @classmethod
     def from_config(cls, training: Mapping[str, Any], lattice: int) -> "Looks":
-        """Of a config's `training` section; lattice: the codec's downsampling.
+        """From a config's `training` section; lattice: the codec's downsampling.
 
         Raises RdcError where the section `looks` is missing.
         """
@@ -103,17 +103,17 @@ def score(
     key: jax.Array,
     original: jax.Array,
     faithful: jax.Array,
-    picture: jax.Array,
+    image: jax.Array,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """How far a picture is from looking like the original.
+    """How far an image is from looking like the original.
 
     Args:
         looks: Weights of the terms.
         networks: Parameters of `load_networks`.
         key: Draws the offset, the flip, the quarter view, and the examples that a network sees.
         original: float32 [B,H,W,3] in [-1,1].
-        faithful: The picture at tau = 0, the same shape.
-        picture: The picture to be judged, the same shape.
+        faithful: The image at tau = 0, the same shape.
+        image: The image to be judged, the same shape.
 
     Returns:
         The score in units of LPIPS [B], and the means of its unweighted terms, scalars:
@@ -121,7 +121,7 @@ def score(
         8-bit levels.
     """
     offset_key, *keys = jax.random.split(key, 1 + len(NETWORKS))
-    pair = shifted(offset_key, jnp.stack([original, picture]), looks.max_offset)
+    pair = shifted(offset_key, jnp.stack([original, image]), looks.max_offset)
     total = jnp.zeros(original.shape[0])
     terms = {}
     for name, own_key in zip(NETWORKS, keys, strict=True):
@@ -132,10 +132,10 @@ def score(
             total = total.at[index].add(distance)
             terms[f"lpips_{name}"] = jnp.mean(distance) / views.total
     if looks.pattern > 0:
-        excess = pattern_excess(original, faithful, picture, looks.lattice)
+        excess = pattern_excess(original, faithful, image, looks.lattice)
         total, terms["pattern"] = total + looks.pattern * excess, jnp.mean(excess)
     if looks.colour > 0:
-        error = colour_error(original, picture)
+        error = colour_error(original, image)
         total, terms["colour"] = total + looks.colour * error, jnp.mean(error)
     return total, terms
 
@@ -149,7 +149,7 @@ def distances(
         views: Weights of the views, at least one positive.
         weights: The network's.
         key: Draws the examples and the quarter view.
-        pair: Two pictures of each example, float32 [2,B,H,W,3].
+        pair: Two images of each example, float32 [2,B,H,W,3].
     """
     share_key, view_key = jax.random.split(key)
     index = some_examples(share_key, pair.shape[1], views.share)
@@ -165,9 +165,14 @@ def distances(
 
 
 def shifted(key: jax.Array, images: jax.Array, max_offset: int) -> jax.Array:
-    """Crops [...,H,W,3] by one random offset of 0..max_offset in both directions, flips at random.
+    """Crops [...,H,W,3] by one random offset in both directions, and flips at random.
 
-    The sides lose the same even number of pixels whatever the offset.
+    The sides lose the same even number of pixels for every offset.
+
+    Args:
+        key: Draws offset and flip.
+        images: To be cropped alike.
+        max_offset: Largest offset in pixels.
     """
     row_key, column_key, flip_key = jax.random.split(key, 3)
     lost = margin(max_offset)
@@ -202,7 +207,13 @@ def quarter_view(key: jax.Array, images: jax.Array) -> jax.Array:
 
 
 def some_examples(key: jax.Array, batch: int, share: float) -> jax.Array:
-    """Indices int32 [n] of a share of a batch (at least one), evenly spaced from a random start."""
+    """Indices int32 [n] of some examples, evenly spaced from a random start.
+
+    Args:
+        key: Draws the start.
+        batch: Number of examples.
+        share: Of the examples; at least one is taken.
+    """
     count = max(1, round(share * batch))
     spaced = jnp.arange(count) * batch // count
     if count == batch:
@@ -211,16 +222,22 @@ def some_examples(key: jax.Array, batch: int, share: float) -> jax.Array:
 
 
 def pattern_excess(
-    original: jax.Array, faithful: jax.Array, picture: jax.Array, lag: int = 8
+    original: jax.Array, faithful: jax.Array, image: jax.Array, lag: int = 8
 ) -> jax.Array:
-    """How much of the added detail repeats every `lag` pixels beyond what is missing, [B] >= 0.
+    """How much of the added detail repeats every `lag` pixels beyond the original's, [B] >= 0.
 
-    With d the difference of a picture to the faithful one, less its local mean: the correlation of
-    d with itself at (lag,0), (0,lag), (lag,lag), beyond that of the original's own d where that is
-    positive, over the energy of d. The energy is taken as a constant, so that only removing the
-    pattern lowers the term, not adding noise.
+    Let d be the difference of an image to the faithful one, less its local mean. The term is the
+    correlation of d with itself at (lag,0), (0,lag) and (lag,lag), beyond that of the original's
+    own d where that is positive, over the energy of d. The energy counts as a constant, so removing
+    the pattern lowers the term and adding noise does not.
+
+    Args:
+        original: [B,H,W,3].
+        faithful: The image at tau = 0, the same shape.
+        image: The image to be judged, the same shape.
+        lag: In pixels.
     """
-    added = high_pass(picture - jax.lax.stop_gradient(faithful))
+    added = high_pass(image - jax.lax.stop_gradient(faithful))
     missing = high_pass(original - jax.lax.stop_gradient(faithful))
     excess = jax.nn.relu(lagged(added, lag) - jax.nn.relu(lagged(missing, lag)))
     energy = jax.lax.stop_gradient(jnp.mean(jnp.square(added), (1, 2, 3)))
@@ -238,9 +255,9 @@ def lagged(d: jax.Array, lag: int) -> jax.Array:
 
 
 def high_pass(x: jax.Array) -> jax.Array:
-    """x [B,H,W,3] less its mean over 5 x 5 pixels, where all of those are inside: [B,H-4,W-4,3].
+    """x [B,H,W,3] less its mean over 5 x 5 pixels, where all of them are inside: [B,H-4,W-4,3].
 
-    Sums of shifted arrays: a box as a one-channel convolution is many times slower on a CPU.
+    Uses sums of shifted arrays: a one-channel convolution is many times slower on a CPU.
     """
     inside = x.shape[1] - BOX + 1, x.shape[2] - BOX + 1
     rows = sum(x[:, i : i + inside[0]] for i in range(BOX))
@@ -249,18 +266,18 @@ def high_pass(x: jax.Array) -> jax.Array:
     return x[:, middle, middle] - box
 
 
-def colour_error(original: jax.Array, picture: jax.Array) -> jax.Array:
+def colour_error(original: jax.Array, image: jax.Array) -> jax.Array:
     """Mean absolute error of the means over 4 x 4 and 8 x 8 areas, in 8-bit levels: [B].
 
     Large areas with a slightly wrong colour cost LPIPS nothing.
     """
-    difference = PIXEL_RANGE * (picture - original)
+    difference = PIXEL_RANGE * (image - original)
     errors = [jnp.mean(jnp.abs(area_pool(difference, n)), (1, 2, 3)) for n in COLOUR_AREAS]
     return sum(errors) / len(errors)
 
 
 def as_parameters(weights: lpips_weights.Weights) -> dict[str, dict[str, jax.Array]]:
-    """An LPIPS network as a nested dict, which the trees of a training run are made of."""
+    """An LPIPS network as a nested dict, like the other parameters of a training run."""
     layers = {f"conv_{i}": {"kernel": k, "bias": b} for i, (k, b) in enumerate(weights["conv"])}
     return layers | {f"head_{i}": {"scale": head} for i, head in enumerate(weights["heads"])}
 

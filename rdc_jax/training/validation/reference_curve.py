@@ -1,11 +1,11 @@
 """A run at equal rate: its validation curve against that of a reference model.
 
-The reference, by default the shipped model with its module, is measured by the same rule on the
-same crops. That takes as long as a validation, so the result is kept in the run's folder:
+The reference, by default the shipped model with its fusion module, is measured by the same rule on
+the same crops. That takes as long as a validation, so the result is kept in the run's folder:
 
     workdir/reference.json   {"fingerprint": {"model", "module", "crops"}, "scalars": {...}}
 
-and measured again when the model, its module or the crops are others. A copy of the file in the
+It is measured again when the model, its module or the crops change. A copy of the file in the
 folder of another run with the same crops saves that run the time.
 """
 
@@ -24,21 +24,26 @@ from rdc_jax.evaluation.metrics.metric_names import direction
 from rdc_jax.evaluation.rate_distortion import Curve, bd_metric, bd_rate
 from rdc_jax.evaluation.report.results import write_results
 from rdc_jax.model_folder import codec_model, fusion_module
+from rdc_jax.model_folder.codec_model import Model
+from rdc_jax.model_folder.fusion_module import Module
 from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.networks import Networks
-from rdc_jax.training.validation import measuring, one_step
+from rdc_jax.training.tasks import decoders
+from rdc_jax.training.validation import measuring
 
 FILE = "reference.json"
 BD_RATE, EQUAL_RATE = "bd_rate_", "equal_rate_"
-COMPARED_VIEWS = (one_step.FAITHFUL, one_step.REALISTIC)
+COMPARED_VIEWS = (decoders.FAITHFUL, decoders.REALISTIC)
 
 
 class Reference(NamedTuple):
-    """The model that a run is compared with, by name or folder, and where its curve is kept."""
+    """The model that a run is compared with, and the file of its curve."""
 
-    model: str
+    name: str
     path: Path
     fingerprint: dict[str, str]
+    model: Model
+    module: Module | None
 
 
 def named_by(config: ml_collections.ConfigDict, crops: np.ndarray) -> Reference | None:
@@ -56,11 +61,11 @@ def named_by(config: ml_collections.ConfigDict, crops: np.ndarray) -> Reference 
         "module": module.identity if module else "",
         "crops": hashlib.sha256(repr(crops.shape).encode() + crops.tobytes()).hexdigest(),
     }
-    return Reference(name, Path(config.workdir) / FILE, fingerprint)
+    return Reference(name, Path(config.workdir) / FILE, fingerprint, model, module)
 
 
 def stored(reference: Reference, judges: Mapping[str, Judge]) -> dict[str, float] | None:
-    """The scalars that are kept, None where they are of something else or lack a judge's."""
+    """The kept scalars; None where they belong to another reference or lack a judge's."""
     try:
         content = json.loads(reference.path.read_text(encoding="utf-8"))
         fingerprint, scalars = content["fingerprint"], dict(content["scalars"])
@@ -77,14 +82,21 @@ def measure(
     known: Mapping[tuple, Mapping[str, float]],
     go_on: Callable[[], bool],
 ) -> measuring.Found | None:
-    """Validates the reference and keeps its scalars; arguments and result as `measuring.run`."""
-    print(f"measuring the reference {reference.model}, kept in {reference.path}", flush=True)
-    model = codec_model.load(reference.model)
+    """Validates the reference and keeps its scalars.
+
+    Args:
+        reference: To be measured.
+        crops: See `measuring.run`, as for the other arguments and the result.
+        judges: By name.
+        known: Values of an earlier validation.
+        go_on: Asked before every image.
+    """
+    print(f"measuring the reference {reference.name}, kept in {reference.path}", flush=True)
+    model, module = reference.model, reference.module
     networks, params = Networks.from_config(model.config), model.params
-    decoder = one_step.of_codec(networks)
-    module = fusion_module.choose(model, None)
+    decoder = decoders.of_codec(networks)
     if module:
-        decoder = one_step.of_module(networks, Fusion.from_config(module.config, networks))
+        decoder = decoders.of_module(networks, Fusion.from_config(module.config, networks))
         params = params | {"transform": module.params["transform"]}
     found = measuring.run(decoder, params, crops, judges, known, go_on)
     if found:
@@ -94,19 +106,19 @@ def measure(
 
 
 def differences(anchor: Mapping[str, float], test: Mapping[str, float]) -> dict[str, float]:
-    """One scalar a metric that does not depend on a run's rates, at tau 0 and at tau 1.
+    """Differences that do not depend on a run's rates, for each metric at tau 0 and tau 1.
 
     "bd_rate_METRIC": difference in bits at equal quality, in per cent; negative is better.
     "equal_rate_METRIC": difference in the metric at equal rate. In dB for PSNR and in points for
     SSIMULACRA2, where positive is better; for distances in per cent, where negative is better.
 
     Both are Bjontegaard differences (pchip) of the curves through the four timesteps, means over
-    the crops. Where the curves do not overlap, or one does not rise, or has no such metric, there
-    is no scalar.
+    the crops. Where the curves do not overlap, or one does not rise or lacks the metric, there is
+    no scalar.
 
     Args:
-      anchor: scalars of a validation, those of the reference.
-      test: scalars of a validation, those of the run.
+        anchor: Scalars of the reference's validation.
+        test: Scalars of the run's validation.
     """
     found = {}
     for name in (f"{metric}{view}" for metric in CHEAP + EXPENSIVE for view in COMPARED_VIEWS):
@@ -122,7 +134,7 @@ def differences(anchor: Mapping[str, float], test: Mapping[str, float]) -> dict[
 
 
 def _curve(scalars: Mapping[str, Any], name: str, is_distance: bool) -> Curve:
-    """Rates and qualities; of a distance its logarithm, so that all rates count alike."""
+    """Rates and qualities; for a distance its logarithm, so that all rates count alike."""
     rates = [scalars[f"bpp@{t}"] for t in measuring.TIMESTEPS]
     values = np.array([scalars[f"{name}@{t}"] for t in measuring.TIMESTEPS])
     if is_distance:

@@ -1,7 +1,7 @@
-"""What a run looks at besides its loss: pictures of held-out crops, and a reference at equal rate.
+"""The validation of a run: images of held-out crops, compared with a reference at equal rate.
 
-Every `training.sample_every` steps the metrics that cost little, every `training.judge_every` steps
-and at the end all of them.
+Cheap metrics are measured every `training.sample_every` steps, all metrics every
+`training.judge_every` steps and at the end.
 """
 
 import sys
@@ -13,22 +13,11 @@ import numpy as np
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import judges
-from rdc_jax.models.networks import Networks
 from rdc_jax.training.metric_writer import MetricWriter
-from rdc_jax.training.tasks import fusion_task
-from rdc_jax.training.validation import measuring, one_step, reference_curve
+from rdc_jax.training.tasks.task import Task
+from rdc_jax.training.validation import measuring, reference_curve
 
 ONLY_AT_THE_END, NEVER = 0, -1  # values of training.judge_every
-
-
-def decoder_of(config: ml_collections.ConfigDict, networks: Networks) -> one_step.Decoder:
-    """The decoder whose pictures the config's stage improves."""
-    if not fusion_task.is_fusion(config):
-        return one_step.of_codec(networks)
-    fusion = fusion_task.build(config, networks)
-    if config.stage == "auxiliary":
-        return one_step.of_auxiliary(networks, fusion)
-    return one_step.of_module(networks, fusion)
 
 
 def check_cadence(training: ml_collections.ConfigDict) -> None:
@@ -50,16 +39,17 @@ def judged(training: ml_collections.ConfigDict, step: int) -> bool:
 
 
 class RunValidation:
-    """The validation of one run; keeps what does not change between its calls.
+    """The validation of one run; keeps values that do not change between its calls.
 
-    Says on standard error, once, which metrics cannot be had here. Raises RdcError for settings
+    Says on standard error, once, which metrics are not available. Raises RdcError for settings
     that do not fit, and when the reference cannot be loaded.
     """
 
-    def __init__(self, config: ml_collections.ConfigDict, networks: Networks, crops: np.ndarray):
+    def __init__(self, task: Task, crops: np.ndarray):
+        config = task.config
         check_cadence(config.training)
         self._training, self._crops = config.training, crops
-        self._decoder = decoder_of(config, networks)
+        self._decoder = task.decoder
         self._reference = reference_curve.named_by(config, crops)
         self._known: Mapping[tuple, Mapping[str, float]] = {}
         names = judges.CHEAP
@@ -72,12 +62,12 @@ class RunValidation:
     def __call__(
         self, params: Mapping[str, Any], step: int, go_on: Callable[[], bool] = lambda: True
     ) -> tuple[dict[str, float], np.ndarray] | None:
-        """Scalars and a sheet of pictures, uint8 [H,W,3]; None once `go_on()` is False.
+        """Scalars and a sheet of images, uint8 [H,W,3]; None once `go_on()` is False.
 
         Args:
-          params: host arrays of all parts of the run.
-          step: number of steps done.
-          go_on: asked before every picture, which may take seconds.
+            params: Host arrays of all parts of the run.
+            step: Number of steps done.
+            go_on: Asked before every image, which may take seconds.
         """
         chosen = self._judges
         if not judged(self._training, step):
@@ -106,7 +96,15 @@ def write(
     scalars: dict[str, float],
     sheet: np.ndarray,
 ) -> None:
-    """Writes what a validation found, on the terminal as a table. seen: further scalars."""
+    """Writes the result of a validation, on the terminal as a table.
+
+    Args:
+        writer: Of the run.
+        step: Number of steps done.
+        seen: Further scalars.
+        scalars: Of the validation.
+        sheet: Of the validation.
+    """
     columns = reference_curve.BD_RATE, reference_curve.EQUAL_RATE
     table = measuring.as_table(scalars, columns)
     writer.write_scalars(step, seen | scalars, shown=f"validation after step {step}\n{table}")

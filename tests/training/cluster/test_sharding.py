@@ -17,6 +17,8 @@ from rdc_jax.training import program
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.step import mean_gradient
+from rdc_jax.training.tasks.selection import task_for
+from rdc_jax.training.tasks.task import split_parameters
 
 ONE = {"data": 1}
 FSDP = {"data": 2, "fsdp": 4}
@@ -85,8 +87,9 @@ class Run:
         count = int(np.prod(list(self.sizes.values())))
         mesh = partitioning.make_mesh(self.sizes, jax.devices()[:count])
         params = random_parameters(self.config)
-        self.program = program.build(self.config, mesh, params)
-        self.trained, frozen = program.split_parameters(self.config.stage, params)
+        task = task_for(self.config)
+        self.program = program.build(task, mesh, params)
+        self.trained, frozen = split_parameters(task.trained, params)
         self.frozen = partitioning.place(frozen, self.program.frozen)
         rows = partitioning.batch_rows(mesh, self.config.data.batch_size)
         local = random_batch(self.config, self.program.batch)
@@ -203,10 +206,11 @@ def loss_and_gradient(changes):
     config = small_config(**changes)
     mesh = partitioning.make_mesh(ONE, jax.devices()[:1])
     params = random_parameters(config)
-    trained, frozen = program.split_parameters(config.stage, params)
-    batch = random_batch(config, program.build(config, mesh, params).batch)
+    task = task_for(config)
+    trained, frozen = split_parameters(task.trained, params)
+    batch = random_batch(config, program.build(task, mesh, params).batch)
     del batch["stop"]
-    loss = program.build_loss(config, program.training_networks(config, mesh))
+    loss = task.build_loss(program.training_networks(config.training, task.networks, mesh))
     gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))
     (value, _), grads = gradient(trained, frozen, batch, jax.random.key(0))
     return float(value), jax.device_get(grads)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from configs import sd21
-from rdc_jax.models.networks import Networks
 from rdc_jax.training import program
 from rdc_jax.training.cost import flops, hardware
+from rdc_jax.training.tasks.selection import task_for
 
 
 def zeros(*shape):
@@ -69,9 +69,8 @@ def test_inner_functions_count_and_elementwise_work_does_not():
 def test_a_training_image_of_the_large_model_is_2_4_teraflops():
     config = sd21.get_config()
     config.data.kind = "latents"
-    networks = Networks.from_config(config.model.to_dict())
-    params = jax.eval_shape(networks.init, jax.random.key(0))
-    work = program.model_flops(config, params) / config.data.batch_size
+    task = task_for(config)
+    work = program.model_flops(task, task.parameter_shapes()) / config.data.batch_size
     assert work == pytest.approx(2.412e12, rel=1e-3)
 
 

@@ -10,7 +10,8 @@ import pytest
 from configs import tiny
 from rdc_jax.errors import RdcError
 from rdc_jax.models.networks import Networks
-from rdc_jax.training.tasks import codec_losses, initialization
+from rdc_jax.models.timesteps import LevelTimesteps
+from rdc_jax.training.tasks import codec_losses, coding, initialization
 
 LEVELS = 4
 BATCH = 64
@@ -30,7 +31,7 @@ def importance():
 
 
 def test_timesteps_cover_the_range_and_fall_with_importance(recipe, importance):
-    timesteps, value = codec_losses.draw_levels(jax.random.key(0), importance, recipe, 2)
+    timesteps, value = coding.draw_levels(jax.random.key(0), importance, recipe, 2)
     assert timesteps.values.shape == (BATCH, LEVELS)
     assert timesteps.weights.shape == (BATCH, 6, 4, LEVELS)
     values = np.asarray(timesteps.values)
@@ -46,16 +47,16 @@ def test_timesteps_cover_the_range_and_fall_with_importance(recipe, importance):
 @pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0, 0), (0.5, 16, 48), (1.0, 64, 64)])
 def test_share_of_uniform_maps(recipe, importance, share, low, high):
     recipe = dataclasses.replace(recipe, uniform_map_share=share)
-    values = codec_losses.draw_levels(jax.random.key(1), importance, recipe, 2)[0].values
+    values = coding.draw_levels(jax.random.key(1), importance, recipe, 2)[0].values
     uniform = int(np.sum(np.ptp(np.asarray(values), axis=1) == 0))
     assert low <= uniform <= high
 
 
 def test_bounded_scale_clips_forward_and_passes_gradients():
     log2_scale = jnp.asarray([-20.0, 0.0, 20.0])
-    scale = codec_losses.bounded_scale(log2_scale, 1.0)
+    scale = coding.bounded_scale(log2_scale, 1.0)
     np.testing.assert_allclose(scale, [2.0**-6, 1.0, 2.0**7], rtol=1e-6)
-    gradient = jax.grad(lambda x: jnp.sum(codec_losses.bounded_scale(x, 1.0)))(log2_scale)
+    gradient = jax.grad(lambda x: jnp.sum(coding.bounded_scale(x, 1.0)))(log2_scale)
     np.testing.assert_allclose(gradient, scale * np.log(2), rtol=1e-5)
 
 
@@ -78,9 +79,9 @@ def networks():
 def test_share_of_later_points_of_the_clock(networks, recipe, share):
     params = {"step_profile": {"octaves": jnp.zeros((8, 56))}}
     weights = jax.nn.one_hot(jnp.zeros((8, 4, 4), jnp.int32), LEVELS)
-    timesteps = codec_losses.LevelTimesteps(jnp.full((8, LEVELS), 600.0), weights)
+    timesteps = LevelTimesteps(jnp.full((8, LEVELS), 600.0), weights)
     y, yhat = jnp.zeros((8, 4, 4, 56)), jnp.full((8, 4, 4, 56), 100.0)
-    noised = codec_losses.Noised(jnp.zeros((8, 32, 32, 3)), y, yhat, timesteps, weights[..., :1])
+    noised = coding.Noised(jnp.zeros((8, 32, 32, 3)), y, yhat, timesteps, weights[..., :1])
     noisy, now = codec_losses.move_some_later(networks, params, noised, share, jax.random.key(0))
     remaining = np.asarray(now.values[:, 0]) / 600
     later = remaining < 1
@@ -116,17 +117,15 @@ def test_silent_elements_are_free_and_their_prior_still_learns(networks, rng):
     params = jax.jit(networks.init)(jax.random.key(0))
     y = jnp.asarray(rng.normal(0, 1, (2, 8, 8, 56)) * np.geomspace(0.2, 60, 56), jnp.float32)
     weights = jax.nn.one_hot(jnp.zeros((2, 8, 8), jnp.int32), LEVELS)
-    timesteps = codec_losses.LevelTimesteps(jnp.full((2, LEVELS), 500.0), weights)
-    noised = codec_losses.Noised(None, y, y + 1.0, timesteps, weights[..., :1])
+    timesteps = LevelTimesteps(jnp.full((2, LEVELS), 500.0), weights)
+    noised = coding.Noised(None, y, y + 1.0, timesteps, weights[..., :1])
     bias = params["hyperprior"]["pass0_1"]["bias"].at[56:].set(np.log2(np.geomspace(0.2, 60, 56)))
 
     def bits(networks, bias, yhat):
         layer = {**params["hyperprior"]["pass0_1"], "bias": bias}
         changed = {**params, "hyperprior": {**params["hyperprior"], "pass0_1": layer}}
-        found = codec_losses.entropy_bits(
-            networks, changed, noised._replace(yhat=yhat), jax.random.key(1)
-        )
-        return jnp.sum(found[0]), found[3]
+        coded = coding.code(networks, changed, noised._replace(yhat=yhat), jax.random.key(1))
+        return jnp.sum(coded.bits["y"]), coded.scale
 
     results = []
     for each in (networks, everything):
@@ -153,23 +152,22 @@ def test_step_and_context_of_the_hyper_latent_learn_and_change_nothing_at_the_st
     params = jax.device_get(jax.jit(networks.init)(jax.random.key(0)))
     y = jnp.asarray(rng.normal(0, 20, (2, 16, 16, 56)), jnp.float32)
     weights = jax.nn.one_hot(jnp.zeros((2, 16, 16), jnp.int32), LEVELS)
-    timesteps = codec_losses.LevelTimesteps(jnp.full((2, LEVELS), 500.0), weights)
-    noised = codec_losses.Noised(None, y, y + 1.0, timesteps, weights[..., :1])
+    timesteps = LevelTimesteps(jnp.full((2, LEVELS), 500.0), weights)
+    noised = coding.Noised(None, y, y + 1.0, timesteps, weights[..., :1])
     grown = initialization.fitted_to(larger, params, seed=0)
     as_it_is = initialization.fitted_to(networks, params, seed=0)
     assert as_it_is["hyperprior"] is params["hyperprior"]
 
     def bits(networks, hyperprior):
-        found = codec_losses.entropy_bits(
-            networks, {**params, "hyperprior": hyperprior}, noised, jax.random.key(1)
-        )
-        return jnp.sum(found[1]), found
+        own = {**params, "hyperprior": hyperprior}
+        coded = coding.code(networks, own, noised, jax.random.key(1))
+        return jnp.sum(coded.bits["z"]), (coded.bits, coded.mean, coded.scale)
 
     (_, before), (_, after) = (
         jax.jit(bits, static_argnums=0)(each, tree["hyperprior"])
         for each, tree in ((networks, params), (larger, grown))
     )
-    for old, new in zip(before, after, strict=True):
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
         np.testing.assert_allclose(new, old, rtol=1e-5, atol=1e-4)
     slope, _ = jax.jit(jax.grad(bits, 1, has_aux=True), static_argnums=0)(
         larger, grown["hyperprior"]

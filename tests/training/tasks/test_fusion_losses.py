@@ -9,14 +9,15 @@ import optax
 import pytest
 
 from configs import fusion as fusion_config
+from rdc_jax.diffusion import residual
 from rdc_jax.model_folder import codec_model
 from rdc_jax.models import lpips_weights as perceptual_weights
 from rdc_jax.models.fusion import GRAIN_AT_START, Fusion
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import program
-from rdc_jax.training.tasks import codec_losses, fusion_losses
+from rdc_jax.training.tasks import codec_losses, end_to_end_loss, fusion_losses, fusion_task
 from rdc_jax.training.tasks import looks as looks_of
 from rdc_jax.training.tasks.looks import Looks, Views
+from rdc_jax.training.tasks.task import split_parameters
 
 BATCH = 4
 NOTHING = dict(
@@ -106,9 +107,9 @@ def gradient(system):
 
     def run(stage, recipe, params, batch, seed=0):
         if (stage, recipe) not in compiled:
-            loss = fusion_losses.LOSSES[stage](networks, fusion, recipe)
+            loss = fusion_task.LOSSES[stage](networks, fusion, recipe)
             compiled[stage, recipe] = jax.jit(jax.value_and_grad(loss, has_aux=True))
-        trained, frozen = program.split_parameters(stage, params)
+        trained, frozen = split_parameters(fusion_task.TRAINED[stage], params)
         arguments = trained, frozen, batch, jax.random.key(seed)
         (value, metrics), grads = compiled[stage, recipe](*arguments)
         return value, metrics, grads
@@ -127,24 +128,24 @@ METRICS = {
 }
 
 
-@pytest.mark.parametrize("stage", fusion_losses.TRAINED)
+@pytest.mark.parametrize("stage", fusion_task.TRAINED)
 def test_each_loss_trains_its_parts_and_no_other(gradient, recipe, system, learnt, batch, stage):
     value, metrics, grads = gradient(stage, recipe, learnt, batch)
     assert np.isfinite(value) and set(metrics) == METRICS[stage]
     assert all(np.isfinite(v) for v in metrics.values())
-    assert set(grads) == set(fusion_losses.TRAINED[stage])
+    assert set(grads) == set(fusion_task.TRAINED[stage])
     for path, leaf in jax.tree.leaves_with_path(grads):
         name = jax.tree_util.keystr(path)
         assert np.all(np.isfinite(leaf)), name
         # The two hinges pull the judge's last bias to opposite sides.
         assert np.any(leaf) or name == "['discriminator']['conv_out']['bias']", name
-    _, frozen = program.split_parameters(stage, learnt)
+    _, frozen = split_parameters(fusion_task.TRAINED[stage], learnt)
     base = {"autoencoder", "hyperprior", "unet", "step_profile"}
-    assert base <= set(grads if stage in fusion_losses.WITH_BASE else frozen)
+    assert base <= set(grads if stage in fusion_task.WITH_BASE else frozen)
     assert not set(frozen) & set(grads)
 
 
-@pytest.mark.parametrize("stage", fusion_losses.TRAINED)
+@pytest.mark.parametrize("stage", fusion_task.TRAINED)
 def test_each_loss_starts_with_finite_gradients(gradient, recipe, system, batch, stage):
     value, _, grads = gradient(stage, recipe, system[2], batch)
     assert np.isfinite(value)
@@ -170,8 +171,8 @@ def parts_of(system, recipe, learnt, batch):
 
     def run(**changes):
         changed = dataclasses.replace(recipe, **{"adversarial_weight": 0.0, **changes})
-        compute = fusion_losses.end_to_end_parts(networks, fusion, changed)
-        trained, frozen = program.split_parameters("end_to_end", learnt)
+        compute = end_to_end_loss.end_to_end_parts(networks, fusion, changed)
+        trained, frozen = split_parameters(fusion_task.TRAINED["end_to_end"], learnt)
         return jax.jit(compute)(trained, frozen, batch, jax.random.key(0))
 
     return run
@@ -197,10 +198,10 @@ def test_end_to_end_adds_looks_to_rate_and_distortion(gradient, recipe, learnt, 
 def test_the_parts_of_end_to_end_move_the_encoder_by_shares(system, recipe, learnt, batch):
     """Shares add up to 1; a part without a weight has none."""
     networks, fusion, _ = system
-    trained, frozen = program.split_parameters("end_to_end", learnt)
+    trained, frozen = split_parameters(fusion_task.TRAINED["end_to_end"], learnt)
     for weight in (0.0, 1.0):
         weighed = dataclasses.replace(recipe, realism_weight=weight, adversarial_weight=0.0)
-        compute = jax.jit(fusion_losses.encoder_shares(networks, fusion, weighed))
+        compute = jax.jit(end_to_end_loss.encoder_shares(networks, fusion, weighed))
         shares = compute(trained, frozen, batch, jax.random.key(0))
         np.testing.assert_allclose(sum(shares.values()), 1.0, rtol=1e-5)
         assert shares["encoder_share_rate"] > 0 < shares["encoder_share_distortion"]
@@ -250,13 +251,13 @@ def test_half_of_a_batch_is_seen_after_one_step_and_half_after_two(system, learn
     """A fresh transform adds its grain, in one step or two."""
     networks, fusion, fresh = system
     decoded, key = example.decoded, jax.random.key(0)
-    noise = fusion_losses.unit_noise(jax.random.key(1), decoded.latent.shape)
+    noise = residual.unit_noise(jax.random.key(1), decoded.latent.shape)
 
     @jax.jit
     def run(params):
         latent = fusion_losses.few_step_latent(fusion, params, decoded, noise, key, 0.5)
         picture = networks.decode(params, latent)
-        return latent, fusion_losses.picture_terms(recipe, params, example, picture, key)[:2]
+        return latent, fusion_losses.image_terms(recipe, params, example, picture, key)[:2]
 
     latent, _ = run(fresh)
     moved = np.asarray((latent - decoded.latent) / decoded.deviation)
@@ -325,7 +326,7 @@ def test_the_two_players_learn_from_their_own_terms(system, learnt, recipe, exam
 def test_terms_without_a_weight_are_not_computed(system, recipe, learnt, batch, weights):
     networks, fusion, _ = system
     loss = fusion_losses.realism_loss(networks, fusion, only(recipe, **weights))
-    trained, frozen = program.split_parameters("realism", learnt)
+    trained, frozen = split_parameters(fusion_task.TRAINED["realism"], learnt)
     _, metrics = jax.eval_shape(loss, trained, frozen, batch, jax.random.key(0))
     expected = {"mse", "mse_ratio", "score"}
     expected |= {"prediction_error"} if "diffusion_weight" in weights else set()
@@ -350,7 +351,7 @@ def test_the_generator_gains_by_what_the_judge_takes_for_real(system, learnt, ex
 
 
 def test_noise_is_that_of_decoders(system):
-    noise = np.asarray(fusion_losses.unit_noise(jax.random.key(0), (64, 64, 8)))
+    noise = np.asarray(residual.unit_noise(jax.random.key(0), (64, 64, 8)))
     assert np.abs(noise).max() <= np.float32(3**0.5)
     np.testing.assert_allclose(noise.std(), 1, rtol=0.01)
     np.testing.assert_allclose(noise.mean(), 0, atol=0.02)

@@ -17,7 +17,8 @@ from rdc_jax.model_folder import codec_model, files
 from rdc_jax.models.networks import Networks
 from rdc_jax.training import train
 from rdc_jax.training.tasks import latent_checks
-from rdc_jax.training.validation import measuring
+from rdc_jax.training.tasks.selection import task_for
+from rdc_jax.training.validation import held_out
 
 CONFIG = "configs/sd21.py:smoke"
 FLOAT32 = "training.compute_dtype=float32"  # flax's norms promote others, which tests forbid
@@ -110,10 +111,10 @@ def test_a_stage_trains_on_latents(encoded, models, tmp_path, stage, part):
 def test_held_out_latents_are_whole_where_a_tile_is_small(encoded):
     source = LatentSource(encoded)
     for size, side in ((64, 8), (128, 16), (512, 16)):
-        crops = measuring.validation_crops(source, np.array([0, 5]), size)
+        crops = held_out.validation_crops(source, np.array([0, 5]), size)
         assert crops.shape == (2, side, side, 4) and crops.dtype == np.float16
     tile = source[5]["latents"][2]
-    np.testing.assert_array_equal(measuring.validation_crops(source, [5], 64)[0], tile[4:12, 4:12])
+    np.testing.assert_array_equal(held_out.validation_crops(source, [5], 64)[0], tile[4:12, 4:12])
 
 
 def error_of(capsys, *arguments):
@@ -141,8 +142,9 @@ def test_latents_that_do_not_fit_a_run_are_refused(encoded, models, tmp_path, ca
 
 def test_checks_leave_other_kinds_alone(models, tmp_path):
     config = config_of("", models[0], tmp_path, **{"data.kind": "synthetic", "stage": "joint"})
-    latent_checks.check_settings(config, None)
-    latent_checks.check_autoencoder(config, None, None)
+    task = task_for(config)
+    latent_checks.check_settings(task, None)
+    latent_checks.check_autoencoder(task, None, None)
 
 
 def test_what_cannot_be_encoded_is_refused(encoded, models, photos, tmp_path, capsys):

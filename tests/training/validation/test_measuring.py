@@ -1,5 +1,6 @@
 """The validation rule and its comparison with a reference, with networks of smoke size."""
 
+import dataclasses
 import json
 import types
 
@@ -13,9 +14,15 @@ from rdc_jax.data import pipeline
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import added_pattern, area_colour, distortion, judges
 from rdc_jax.model_folder import codec_model
-from rdc_jax.models.networks import Networks
-from rdc_jax.training.tasks import fusion_task
-from rdc_jax.training.validation import measuring, one_step, reference_curve, run_validation
+from rdc_jax.training.tasks import decoders
+from rdc_jax.training.tasks.selection import task_for
+from rdc_jax.training.validation import (
+    held_out,
+    measuring,
+    one_step,
+    reference_curve,
+    run_validation,
+)
 
 TIMESTEPS = measuring.TIMESTEPS
 
@@ -46,30 +53,28 @@ def crops():
 
 @pytest.fixture(scope="module")
 def module_run(smoke_model, tmp_path_factory):
-    """Config, networks and parameters of a run that trains the module of the smoke model."""
+    """Task and parameters of a run that trains the module of the smoke model."""
     config = fusion_config.get_config("smoke")
     config.init_from = str(smoke_model)
     config.workdir = str(tmp_path_factory.mktemp("run"))
     config.stage = "transform"
-    config = fusion_task.with_base(config)
-    networks = Networks.from_config(config.model.to_dict())
+    task = task_for(config)
     generator = np.random.default_rng(0)
 
     def draw(leaf):  # as the smoke model is drawn, which is quicker than compiling `init`
         scale = 0.1 if leaf.ndim == 1 else 0.5 / np.sqrt(np.prod(leaf.shape[:-1]))
         return generator.normal(0, scale, leaf.shape).astype(np.float32)
 
-    fusion = fusion_task.build(config, networks)
+    fusion = task.decoder.fusion
     module = jax.tree.map(draw, jax.eval_shape(fusion.init, jax.random.key(0)))
     module["auxiliary"]["conv_out"]["kernel"][:] = 0.0  # its latent is then the clean one
     module["auxiliary"]["conv_out"]["bias"][:] = 0.0
-    return config, networks, codec_model.load(smoke_model).params | module
+    return task, codec_model.load(smoke_model).params | module
 
 
 @pytest.fixture(scope="module")
 def decoder(module_run):
-    config, networks, _ = module_run
-    return run_validation.decoder_of(config, networks)
+    return module_run[0].decoder
 
 
 @pytest.fixture
@@ -90,31 +95,31 @@ def quick_judges(monkeypatch):
 
 
 def test_the_views_are_those_of_tau(decoder, module_run, crops):
-    params = one_step.used(decoder, module_run[2])
+    params = decoders.used(decoder, module_run[1])
     timesteps = np.array(TIMESTEPS, np.int32)
     shown = one_step.show(decoder, params, crops[0], timesteps, np.int32(1))
     assert shown.bpp.shape == (4,) and shown.bpp[0] > shown.bpp[3] > 0
-    assert shown.pictures.shape == (4, 3, 64, 64, 3) and shown.pictures.dtype == np.uint8
+    assert shown.images.shape == (4, 3, 64, 64, 3) and shown.images.dtype == np.uint8
     np.testing.assert_array_equal(shown.original, crops[0])
-    faithful, half, realistic = np.asarray(shown.pictures[0]).astype(int)
+    faithful, half, realistic = np.asarray(shown.images[0]).astype(int)
     assert np.any(faithful != half) and np.any(half != realistic)
     distances = [np.abs(faithful - other).sum() for other in (half, realistic)]
     assert distances[0] < distances[1]
     # The faithful picture is that of the codec without a module.
-    codec = one_step.of_codec(module_run[1])
-    params = one_step.used(codec, params)
+    codec = decoders.of_codec(module_run[0].networks)
+    params = decoders.used(codec, params)
     alone = one_step.show(codec, params, crops[0], timesteps, np.int32(1))
-    difference = np.asarray(alone.pictures[0, 0]).astype(int) - faithful
+    difference = np.asarray(alone.images[0, 0]).astype(int) - faithful
     assert np.abs(difference).max() <= 1
 
 
 def test_noise_follows_seed_and_timestep(decoder, module_run, crops):
-    params = one_step.used(decoder, module_run[2])
+    params = decoders.used(decoder, module_run[1])
 
     def picture(timesteps, seed):
         timesteps = np.array(timesteps, np.int32)
         shown = one_step.show(decoder, params, crops[0], timesteps, np.int32(seed))
-        return np.asarray(shown.pictures[-1])
+        return np.asarray(shown.images[-1])
 
     first = picture([250, 400, 550, 700], 1)
     np.testing.assert_array_equal(first, picture([400, 550, 250, 700], 1))
@@ -124,7 +129,7 @@ def test_noise_follows_seed_and_timestep(decoder, module_run, crops):
 def test_scalars_are_means_over_the_crops(decoder, module_run, crops):
     chosen, missing = judges.make(["psnr", "colour"])
     assert not missing
-    found = measuring.run(decoder, module_run[2], crops, chosen, {}, always)
+    found = measuring.run(decoder, module_run[1], crops, chosen, {}, always)
     views = [f"{name}{view}" for name in ("psnr", "colour") for view in ("", "_tau_0.5", "_tau_1")]
     names = ["bpp", *views, "added_pattern"]
     assert set(found.scalars) == {f"{name}@{t}" for name in names for t in TIMESTEPS}
@@ -144,14 +149,14 @@ def test_scalars_are_means_over_the_crops(decoder, module_run, crops):
     for name, value in expected.items():
         assert found.scalars[name] == pytest.approx(value), name
     # A crop's values do not depend on the others.
-    alone = measuring.run(decoder, module_run[2], crops[1:2], chosen, {}, always)
+    alone = measuring.run(decoder, module_run[1], crops[1:2], chosen, {}, always)
     np.testing.assert_array_equal(alone.sheet, found.sheet[:, 64:128])
 
 
 def test_a_picture_is_measured_once(decoder, module_run, crops):
     calls = []
     chosen = {"error": mean_error(calls)}
-    params = module_run[2]
+    params = module_run[1]
     first = measuring.run(decoder, params, crops, chosen, {}, always)
     assert len(calls) == len(crops) * (1 + 3 * len(TIMESTEPS))  # originals, and what is decoded
     calls.clear()
@@ -168,7 +173,7 @@ def test_a_picture_is_measured_once(decoder, module_run, crops):
 
 def test_a_validation_ends_when_it_should(decoder, module_run, crops):
     chosen, _ = judges.make(["psnr"])
-    assert measuring.run(decoder, module_run[2], crops, chosen, {}, lambda: False) is None
+    assert measuring.run(decoder, module_run[1], crops, chosen, {}, lambda: False) is None
 
 
 def test_the_first_crops_stay_when_more_are_held_out():
@@ -178,11 +183,11 @@ def test_the_first_crops_stay_when_more_are_held_out():
 
 def test_crops_have_their_own_size():
     config = tiny.get_config()
-    assert measuring.crop_side(config) == 256
+    assert held_out.crop_side(config) == 256
     config.data.crop_size = 256
-    assert measuring.crop_side(config) == 256
+    assert held_out.crop_side(config) == 256
     del config.data.validation_size  # in configs written before there was such a setting
-    assert measuring.crop_side(config) == 512
+    assert held_out.crop_side(config) == 512
 
 
 def test_the_table_has_a_row_a_metric():
@@ -202,9 +207,11 @@ def test_the_table_has_a_row_a_metric():
 def test_expensive_metrics_have_a_cadence(
     module_run, crops, quick_judges, capsys, judge_every, cheap, full
 ):
-    config, networks, params = module_run
-    config.training.update(total_steps=8, sample_every=2, judge_every=judge_every, reference="")
-    validate = run_validation.RunValidation(config, networks, crops)
+    task, params = module_run
+    task.config.training.update(
+        total_steps=8, sample_every=2, judge_every=judge_every, reference=""
+    )
+    validate = run_validation.RunValidation(task, crops)
     error = capsys.readouterr().err
     assert error == (
         "" if judge_every == -1 else "rdc: validation without dists: it is not there\n"
@@ -217,10 +224,10 @@ def test_expensive_metrics_have_a_cadence(
 
 
 def test_the_auxiliary_encoder_has_a_view_of_its_own(module_run, crops, quick_judges):
-    config, networks, params = module_run
-    config = config.copy_and_resolve_references()
+    task, params = module_run
+    config = task.config.copy_and_resolve_references()
     config.update(stage="auxiliary")
-    scalars, _ = run_validation.RunValidation(config, networks, crops[:1])(params, 1)
+    scalars, _ = run_validation.RunValidation(task_for(config), crops[:1])(params, 1)
     assert "psnr_y_p@250" in scalars and "psnr_tau_1@250" not in scalars
     assert scalars["psnr_y_p@700"] > scalars["psnr@700"]  # it has seen the original
 
@@ -231,15 +238,16 @@ def test_the_auxiliary_encoder_has_a_view_of_its_own(module_run, crops, quick_ju
 @pytest.fixture
 def compared(module_run, quick_judges, smoke_model, tmp_path, monkeypatch):
     """Function (crops) -> the validation of a run in tmp_path against the smoke model."""
-    config, networks, _ = module_run
-    config = config.copy_and_resolve_references()
+    task, _ = module_run
+    config = task.config.copy_and_resolve_references()
     config.training.update(total_steps=8, sample_every=2, judge_every=0, reference=str(smoke_model))
     config.workdir = str(tmp_path)
-    return lambda crops: run_validation.RunValidation(config, networks, crops)
+    task = dataclasses.replace(task, config=config)
+    return lambda crops: run_validation.RunValidation(task, crops)
 
 
 def test_the_reference_is_measured_once_and_kept(compared, module_run, crops, tmp_path, capsys):
-    params = module_run[2]
+    params = module_run[1]
     scalars, _ = compared(crops)(params, 2)
     kept = json.loads((tmp_path / "reference.json").read_text())
     assert kept["fingerprint"].keys() == {"model", "module", "crops"}
@@ -263,29 +271,30 @@ def test_a_reference_of_something_else_is_measured_again(
     compared, module_run, crops, tmp_path, capsys, what
 ):
     path = tmp_path / "reference.json"
-    compared(crops)(module_run[2], 2)
+    compared(crops)(module_run[1], 2)
     kept = json.loads(path.read_text())
     if what == "model":
         kept["fingerprint"]["model"] = "0" * 16
     path.write_text("{" if what == "damaged" else json.dumps(kept))
     capsys.readouterr()
-    compared(crops[:2] if what == "crops" else crops)(module_run[2], 2)
+    compared(crops[:2] if what == "crops" else crops)(module_run[1], 2)
     assert "measuring" in capsys.readouterr().out
 
 
 def test_a_reference_with_a_module_is_compared_at_tau_1(
     module_run, quick_judges, crops, smoke_model, tmp_path
 ):
-    config, networks, params = module_run
-    config = config.copy_and_resolve_references()
+    task, params = module_run
+    config = task.config.copy_and_resolve_references()
     reference = tmp_path / "reference"
     model = codec_model.load(smoke_model)
     codec_model.save(reference, model.name, model.config, model.params, model.entropy)
     fusion_run_folder = reference / "fusion"
     config.workdir = str(tmp_path)
     config.training.update(total_steps=8, sample_every=2, judge_every=-1, reference=str(reference))
-    fusion_task.export(config, fusion_run_folder, params)
-    scalars, _ = run_validation.RunValidation(config, networks, crops)(params, 2)
+    task = dataclasses.replace(task, config=config)
+    task.export(fusion_run_folder, params)
+    scalars, _ = run_validation.RunValidation(task, crops)(params, 2)
     for name in ("psnr", "psnr_tau_1", "lpips_alex_tau_1", "colour"):
         # The folder has the module's parameters in float16.
         assert scalars[f"bd_rate_{name}"] == pytest.approx(0.0, abs=0.1), name
@@ -326,7 +335,7 @@ def test_latents_are_compared_with_nothing():
 
 
 def test_a_missing_reference_is_named(module_run, crops):
-    config = module_run[0].copy_and_resolve_references()
+    config = module_run[0].config.copy_and_resolve_references()
     config.training.update(reference="nowhere")
     with pytest.raises(RdcError, match="no model 'nowhere'"):
         reference_curve.named_by(config, crops)
