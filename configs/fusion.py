@@ -60,11 +60,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
             adam_learning_rate=4e-4,
             ema_half_life=10000,
             pixel_weight=0.2,
-            distortion_weight=0.045,
+            realism_weight=0.35,
+            distortion_weight=0.06,
             checkpoint_every=50,
             sample_every=500,
             judge_every=2000,
         )
+        config.training.looks.vgg16.share = 1.0
+        config.training.looks.pattern = 0.2
     elif variant == "smoke":
         defaults.shrink(config)
         config.data.crop_size = 96
