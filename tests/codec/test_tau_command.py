@@ -79,7 +79,7 @@ def test_command_reports_a_number_as_a_number(decode):
         ("2", "--tau 2 must be between 0 (faithful) and 1 (realistic)"),
         ("-0.5", "--tau"),
         ("nan", "--tau nan must be between"),
-        ("missing.png", "--tau missing.png is not a number from 0 to 1, not roi, and no picture"),
+        ("missing.png", "--tau missing.png is neither a number from 0 to 1 nor roi"),
         ("ROI", "did you mean --tau roi?"),
         ("", "rdc: error"),
     ],

@@ -270,7 +270,7 @@ def test_the_commands(smoke_model, pixels, tmp_path, capsys):
 
     for arguments, message in (
         (["--crop", "1,2,3"], "four whole numbers"),
-        (["--crop", "0,0,5,5", "--symbol-hash"], "--symbol-hash is of a whole file"),
+        (["--crop", "0,0,5,5", "--symbol-hash"], "--symbol-hash describes a whole file"),
         (["--crop", "0,0,999,5"], "does not lie in the image"),
     ):
         assert main(["decode", file, "-f", "-o", out, *arguments, *model]) == 2
