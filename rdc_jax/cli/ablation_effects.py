@@ -30,13 +30,13 @@ def measure_image(
     """The differences of one image, means over the qualities.
 
     Args:
-      codec: Codecs by the name of their variant.
-      distance: (original, decoded) -> LPIPS.
-      path: The image.
-      qualities: The qualities.
+        codec: Codecs by the name of their variant.
+        distance: (original, decoded) -> LPIPS.
+        path: The image.
+        qualities: The qualities.
 
     Returns:
-      Differences by "what | against | unit".
+        Differences by "what | against | unit".
     """
     pixels = read_image(path).pixels
     mask = shapes.centre(*pixels.shape[:2])
@@ -87,9 +87,9 @@ def latent_psnr(coder: Any, latent: np.ndarray, data: bytes) -> float:
     image.
 
     Args:
-      coder: The codec that made the file.
-      latent: Latent of the original, float32 [h,w,C].
-      data: The file.
+        coder: The codec that made the file.
+        latent: Latent of the original, float32 [h,w,C].
+        data: The file.
     """
     _, coded, conditions = coder.decode_latent(data)
     entropy, levels = coder.entropy, conditions.levels[: conditions.height, : conditions.width]
@@ -119,14 +119,14 @@ def sampled(
     """(e) and (f) at one quality: differences to one step and to tau 0.
 
     Args:
-      base: The trained codec.
-      distance: (original, decoded) -> LPIPS.
-      pixels: uint8 [h,w,3].
-      mask: float [h,w] in [0,1].
-      quality: The quality.
+        base: The trained codec.
+        distance: (original, decoded) -> LPIPS.
+        pixels: uint8 [h,w,3].
+        mask: float [h,w] in [0,1].
+        quality: The quality.
 
     Returns:
-      Differences by "what | against | unit".
+        Differences by "what | against | unit".
     """
     data = base.encode(pixels, quality=quality, importance=mask)
     module, first = base.module, base.decode(data, tau=0.0)

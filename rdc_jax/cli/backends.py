@@ -48,15 +48,15 @@ class Backends:
         """Chooses the back end for a file, and starts onnxruntime if it is chosen.
 
         Args:
-          header: The file's header.
-          steps: Sampler steps; None for what the file suggests.
-          tau: A number, a map or "roi"; None for what the file suggests.
+            header: The file's header.
+            steps: Sampler steps; None for what the file suggests.
+            tau: A number, a map or "roi"; None for what the file suggests.
 
         Returns:
-          "xla" or "onnxruntime".
+            "xla" or "onnxruntime".
 
         Raises:
-          RdcError: --backend onnxruntime was given and it cannot start.
+            RdcError: --backend onnxruntime was given and it cannot start.
         """
         steps = header.default_steps if steps is None else steps
         tau = header.default_tau / TAU_UNITS if tau is None else tau

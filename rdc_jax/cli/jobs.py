@@ -31,12 +31,12 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
     """The files to write.
 
     Args:
-      args: The arguments of the command.
-      extensions: Extensions of the inputs that are taken from a folder.
-      extension: Extension of the outputs.
+        args: The arguments of the command.
+        extensions: Extensions of the inputs that are taken from a folder.
+        extension: Extension of the outputs.
 
     Raises:
-      RdcError: Anything that can be refused before the work starts.
+        RdcError: Anything that can be refused before the work starts.
     """
     if "" in (*args.input, args.output):
         raise RdcError("a file name is empty; is a shell variable not set?")
@@ -94,13 +94,13 @@ def run_all(
     are listed at the end.
 
     Args:
-      jobs: The jobs (`plan`).
-      args: The arguments of the command.
-      work: Runs one job and returns its report.
-      describe: Turns a report into text.
+        jobs: The jobs (`plan`).
+        args: The arguments of the command.
+        work: Runs one job and returns its report.
+        describe: Turns a report into text.
 
     Returns:
-      The exit code.
+        The exit code.
     """
     several, failures = _several(args), []
     show_bar = several and not args.quiet

@@ -15,11 +15,11 @@ class LazyCodec:
         """Loads the model.
 
         Args:
-          name: Name or folder of the model; None for the default model.
-          fusion: Folder of a fusion module, or "none"; None for the model's own module.
+            name: Name or folder of the model; None for the default model.
+            fusion: Folder of a fusion module, or "none"; None for the model's own module.
 
         Raises:
-          RdcError: The model or the module is missing or damaged.
+            RdcError: The model or the module is missing or damaged.
         """
         self.model = codec_model.load(name)
         self.module = fusion_module.choose(self.model, fusion)

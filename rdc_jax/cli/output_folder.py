@@ -17,9 +17,9 @@ def check(out: Path, is_older: bool, force: bool) -> None:
     """Raises RdcError where writing into `out` could lose other files, or older output without -f.
 
     Args:
-      out: The output folder.
-      is_older: Whether `out` contains the output of an earlier run of the command.
-      force: Whether -f was given.
+        out: The output folder.
+        is_older: Whether `out` contains the output of an earlier run of the command.
+        force: Whether -f was given.
     """
     if out.exists() and not out.is_dir():
         raise RdcError(f"{out} is a file; name a new folder")

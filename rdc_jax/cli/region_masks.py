@@ -22,8 +22,8 @@ class Region(NamedTuple):
     """A region of interest.
 
     Attributes:
-      mask: float32 [h,w] in [0,1]; None for no region.
-      found: What a detector found, for people to read; None without a detector.
+        mask: float32 [h,w] in [0,1]; None for no region.
+        found: What a detector found, for people to read; None without a detector.
     """
 
     mask: np.ndarray | None
@@ -44,13 +44,14 @@ def region_of(
     """The union of a mask and of shapes.
 
     Args:
-      roi: A mask file, "center", or one of `detectors.DETECTORS`; None for no mask.
-      given: The shapes.
-      pixels: uint8 [h,w,3] or [h,w].
-      alpha: uint8 [h,w]; fully transparent pixels are not important.
+        roi: A mask file, "center", or one of `detectors.DETECTORS`; None for no mask.
+        given: The shapes.
+        pixels: uint8 [h,w,3] or [h,w].
+        alpha: uint8 [h,w]; fully transparent pixels are not important.
 
     Raises:
-      RdcError: The mask cannot be read or does not fit, or a detector is missing or finds nothing.
+        RdcError: The mask cannot be read or does not fit, or a detector is missing or finds
+            nothing.
     """
     size = pixels.shape[:2]
     masks = [shape(*size) for shape in given]

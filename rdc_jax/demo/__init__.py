@@ -95,9 +95,9 @@ def where_bits_went(report, uniform_report, mask: np.ndarray) -> None:
     """Prints the share of latent bits inside the mask for both files.
 
     Args:
-      report: The codec's report of the file with the mask.
-      uniform_report: The report of the file without it.
-      mask: bool [H,W].
+        report: The codec's report of the file with the mask.
+        uniform_report: The report of the file without it.
+        mask: bool [H,W].
     """
     h, w = report.bits_map.shape
     inside = np.zeros((8 * h, 8 * w))
@@ -118,15 +118,15 @@ def sheet_panels(photo, mask, adaptive_bits, uniform_bits, images, sizes) -> lis
     """The images of the sheet: an overview, bits per place, and enlarged squares.
 
     Args:
-      photo: uint8 [H,W,3].
-      mask: bool [H,W].
-      adaptive_bits: Bits per latent pixel of the file with the mask, float [h,w].
-      uniform_bits: The same of the file without it.
-      images: Decoded images by name, uint8 [H,W,3].
-      sizes: Bytes by name.
+        photo: uint8 [H,W,3].
+        mask: bool [H,W].
+        adaptive_bits: Bits per latent pixel of the file with the mask, float [h,w].
+        uniform_bits: The same of the file without it.
+        images: Decoded images by name, uint8 [H,W,3].
+        sizes: Bytes by name.
 
     Returns:
-      Rows of (caption, uint8 [h,w,3] or None).
+        Rows of (caption, uint8 [h,w,3] or None).
     """
     most = max(float(np.quantile(bits, 0.98)) for bits in (adaptive_bits, uniform_bits))
     names = {"jpeg": "JPEG", "uniform": "rdc, uniform", "adaptive": "rdc, region-adaptive"}
@@ -167,9 +167,9 @@ def draw_sheet(rows: list[list[tuple]], font_size: int = 18) -> np.ndarray:
     """One image, uint8 [H,W,3], of rows of captioned panels.
 
     Args:
-      rows: (caption, pixels uint8 [h,w,3] or None) of each panel. Panels are scaled to one width,
-        and a row is as high as its highest panel, but at least square.
-      font_size: Size of the captions in pixels.
+        rows: (caption, pixels uint8 [h,w,3] or None) of each panel. Panels are scaled to one width,
+          and a row is as high as its highest panel, but at least square.
+        font_size: Size of the captions in pixels.
     """
     caption, step = font_size + 8, PANEL + MARGIN
     heights = [

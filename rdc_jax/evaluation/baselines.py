@@ -60,15 +60,15 @@ def encode(name: str, pixels: np.ndarray, quality: float) -> bytes:
     """Encodes an image.
 
     Args:
-      name: A codec of the table above.
-      pixels: uint8 [h,w,3] RGB.
-      quality: A value on the codec's own scale.
+        name: A codec of the table above.
+        pixels: uint8 [h,w,3] RGB.
+        quality: A value on the codec's own scale.
 
     Returns:
-      The file.
+        The file.
 
     Raises:
-      RdcError: The codec is unknown or missing in this Pillow, or the pixels are not uint8 RGB.
+        RdcError: The codec is unknown or missing in this Pillow, or the pixels are not uint8 RGB.
     """
     _require(name)
     pixels = np.asarray(pixels)
@@ -98,12 +98,12 @@ def size_matched(name: str, pixels: np.ndarray, target_bytes: int) -> tuple[byte
     size may fall at single steps.
 
     Args:
-      name: A codec of the table above.
-      pixels: uint8 [h,w,3] RGB.
-      target_bytes: The largest size allowed.
+        name: A codec of the table above.
+        pixels: uint8 [h,w,3] RGB.
+        target_bytes: The largest size allowed.
 
     Raises:
-      RdcError: As `encode`; or the file of the lowest quality is too large.
+        RdcError: As `encode`; or the file of the lowest quality is too large.
     """
     _require(name)
     scale = QUALITIES[name]

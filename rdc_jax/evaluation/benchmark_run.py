@@ -35,12 +35,12 @@ class Options:
     """How images are measured.
 
     Attributes:
-      masks: (path, uint8 [h,w,3]) -> mask float32 [h,w], or None for a uniform map.
-      conditions: Text that changes with masks, metrics and all else that affects every figure.
-      shown: Number of images whose decoded versions are kept.
-      workers: Threads for the classical codecs.
-      observe: Receives every image, once as ("original", 0, stem, uint8 [h,w,3]) and once per
-        decode with the curve and the setting.
+        masks: (path, uint8 [h,w,3]) -> mask float32 [h,w], or None for a uniform map.
+        conditions: Text that changes with masks, metrics and all else that affects every figure.
+        shown: Number of images whose decoded versions are kept.
+        workers: Threads for the classical codecs.
+        observe: Receives every image, once as ("original", 0, stem, uint8 [h,w,3]) and once per
+          decode with the curve and the setting.
     """
 
     masks: Masks
@@ -66,13 +66,13 @@ def keep(
     """Removes every point from the results that this run would measure differently.
 
     Args:
-      results: Results of an earlier run, changed in place.
-      images: The files of this run.
-      coders: The codecs of this run.
-      conditions: As in `Options`.
+        results: Results of an earlier run, changed in place.
+        images: The files of this run.
+        coders: The codecs of this run.
+        conditions: As in `Options`.
 
     Returns:
-      The number of points removed.
+        The number of points removed.
     """
     names = {path.name for path in images}
     wanted = {(c.name, curve): (key_of(c, conditions), c) for c in coders for curve in c.decodes}
@@ -104,12 +104,12 @@ def run(
     """Measures what `results` lacks and adds it. Writes the results after every image.
 
     Args:
-      results: Results of an earlier run, or empty ones (`run_files.read`).
-      folder: The folder of the run.
-      images: The files to code.
-      coders: The codecs to compare.
-      metrics: Metrics by name.
-      options: How images are measured.
+        results: Results of an earlier run, or empty ones (`run_files.read`).
+        folder: The folder of the run.
+        images: The files to code.
+        coders: The codecs to compare.
+        metrics: Metrics by name.
+        options: How images are measured.
     """
     done = {(p["image"], p["codec"], p["setting"]) for p in results["points"]}
     known = {image["name"] for image in results["images"]}
@@ -179,14 +179,14 @@ def code(folder: Path, coder: Coder, setting: float, original: Original, key: st
     """Codes one image into a file and decodes the file from disk.
 
     Args:
-      folder: The folder of the run.
-      coder: The codec.
-      setting: The codec's setting.
-      original: The image.
-      key: Identity of the measurement (`key_of`).
+        folder: The folder of the run.
+        coder: The codec.
+        setting: The codec's setting.
+        original: The image.
+        key: Identity of the measurement (`key_of`).
 
     Returns:
-      For each curve of the coder a point without metrics, and the decoded image.
+        For each curve of the coder a point without metrics, and the decoded image.
     """
     started = time.perf_counter()
     coded = coder.encode(original.pixels, setting, original.mask)

@@ -46,9 +46,9 @@ class Coded(NamedTuple):
     """A coded image.
 
     Attributes:
-      data: The file.
-      map_bytes: How many of its bytes hold the importance map.
-      bits: Bits of each place, float [h',w'] at any resolution; None if the coder cannot tell.
+        data: The file.
+        map_bytes: How many of its bytes hold the importance map.
+        bits: Bits of each place, float [h',w'] at any resolution; None if the coder cannot tell.
     """
 
     data: bytes
@@ -60,14 +60,14 @@ class Coder(NamedTuple):
     """One codec with its settings. A file may be decoded in several ways, each with its own curve.
 
     Attributes:
-      name: Name of the codec.
-      settings: The settings to measure.
-      extension: Extension of the files.
-      encode: (pixels uint8 [h,w,3], setting, mask float [h,w] in [0,1] or None) -> Coded.
-      decodes: Functions (bytes) -> uint8 [h,w,3] by the name of their curve.
-      parallel: Whether several images may be coded at the same time.
-      identity: Text that changes with everything else that affects the results; files measured
-        under another identity are measured again.
+        name: Name of the codec.
+        settings: The settings to measure.
+        extension: Extension of the files.
+        encode: (pixels uint8 [h,w,3], setting, mask float [h,w] in [0,1] or None) -> Coded.
+        decodes: Functions (bytes) -> uint8 [h,w,3] by the name of their curve.
+        parallel: Whether several images may be coded at the same time.
+        identity: Text that changes with everything else that affects the results; files measured
+          under another identity are measured again.
     """
 
     name: str
@@ -88,7 +88,8 @@ def classical(name: str) -> Coder:
     """A codec of the table above.
 
     Raises:
-      RdcError: The name is unknown, or the codec is not installed; the message says how to get it.
+        RdcError: The name is unknown, or the codec is not installed; the message says how to get
+            it.
     """
     name = ALIASES.get(name, name)
     extension = EXTENSIONS.get(name, name)

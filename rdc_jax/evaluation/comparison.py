@@ -25,10 +25,10 @@ def summarise(results: dict[str, Any], anchors: Iterable[str], method: str, wind
     Metrics that only curves have are compared once for all images.
 
     Args:
-      results: The results of a benchmark run, changed in place.
-      anchors: Names of curves; those that the results lack are ignored.
-      method: Interpolation, as in `rate_distortion.bd_rate`.
-      window: (low, high) bits per pixel for BD-rates, or None.
+        results: The results of a benchmark run, changed in place.
+        anchors: Names of curves; those that the results lack are ignored.
+        method: Interpolation, as in `rate_distortion.bd_rate`.
+        window: (low, high) bits per pixel for BD-rates, or None.
     """
     known = [curve["name"] for curve in results["curves"]]
     pairs = [(a, t) for a, t in itertools.product(anchors, known) if a in known and a != t]
@@ -109,12 +109,12 @@ def compare_means(
     """As `compare`, for curves instead of points.
 
     Args:
-      anchor: The curve of the anchor: "bpp" and the metric.
-      test: The other curve.
-      metric: Name of the metric.
-      method: Interpolation, as in `rate_distortion.bd_rate`.
-      window: (low, high) bits per pixel for the BD-rate, or None.
-      count: Number of images that the curves are means of.
+        anchor: The curve of the anchor: "bpp" and the metric.
+        test: The other curve.
+        metric: Name of the metric.
+        method: Interpolation, as in `rate_distortion.bd_rate`.
+        window: (low, high) bits per pixel for the BD-rate, or None.
+        count: Number of images that the curves are means of.
     """
     try:
         both = [(results["bpp"], results[metric]) for results in (anchor, test)]

@@ -37,12 +37,12 @@ def write(
     """Writes the features of an image's patches.
 
     Args:
-      extractors: Of `set_distances.choose`, by network.
-      folder: The folder of the benchmark run.
-      curve: Name of the curve, or "original". Features of an original are written once.
-      setting: The codec's setting.
-      stem: File name of the image without its extension.
-      pixels: uint8 [h,w,3].
+        extractors: Of `set_distances.choose`, by network.
+        folder: The folder of the benchmark run.
+        curve: Name of the curve, or "original". Features of an original are written once.
+        setting: The codec's setting.
+        stem: File name of the image without its extension.
+        pixels: uint8 [h,w,3].
     """
     patches = None
     for network, extract in extractors.items():
@@ -60,9 +60,9 @@ def add_to_curves(results: dict[str, Any], folder: Path, wanted: Sequence[str]) 
     A distance that cannot be computed is listed in "skipped" with the reason.
 
     Args:
-      results: Results with "points" and "curves" (of `comparison.curves`).
-      folder: The folder of the benchmark run.
-      wanted: Names of metrics; those of single images are ignored.
+        results: Results with "points" and "curves" (of `comparison.curves`).
+        folder: The folder of the benchmark run.
+        wanted: Names of metrics; those of single images are ignored.
     """
     stems: dict[tuple[str, float], list[str]] = {}
     for point in results["points"]:
@@ -85,14 +85,14 @@ def measure(folder: Path, name: str, curve: str, setting: float, stems: Sequence
     """The distance between the decoded images of some stems and their originals.
 
     Args:
-      folder: The folder of the benchmark run.
-      name: A metric of `set_distances`.
-      curve: Name of the curve.
-      setting: The codec's setting.
-      stems: File names of the images without their extensions.
+        folder: The folder of the benchmark run.
+        name: A metric of `set_distances`.
+        curve: Name of the curve.
+        setting: The codec's setting.
+        stems: File names of the images without their extensions.
 
     Raises:
-      RdcError: Features are missing, or there are fewer than two patches (of 256 pixels) in all.
+        RdcError: Features are missing, or there are fewer than two patches (of 256 pixels) in all.
     """
     load = partial(_load, folder, NETWORK_OF_SET_METRIC[name])
     originals = np.concatenate([load(ORIGINAL, 0.0, stem) for stem in stems])

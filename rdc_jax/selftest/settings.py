@@ -14,11 +14,11 @@ class Setting(NamedTuple):
     """How a process is started.
 
     Attributes:
-      name: Name of the setting.
-      environment: Environment variables to set.
-      decoder: What decodes: "jax", "numpy" (without JAX) or "onnxruntime".
-      quick: Whether the quick test includes the setting.
-      encodes: What the setting encodes: "all", "small" (the first image) or "" (nothing).
+        name: Name of the setting.
+        environment: Environment variables to set.
+        decoder: What decodes: "jax", "numpy" (without JAX) or "onnxruntime".
+        quick: Whether the quick test includes the setting.
+        encodes: What the setting encodes: "all", "small" (the first image) or "" (nothing).
     """
 
     name: str

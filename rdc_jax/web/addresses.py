@@ -32,9 +32,9 @@ def is_own(headers: Mapping[str, str], bound: str, port: int) -> bool:
     foreign site has neither. A link to the studio may be followed from anywhere.
 
     Args:
-      headers: The headers of the request.
-      bound: The address that the server listens at.
-      port: Its port.
+        headers: The headers of the request.
+        bound: The address that the server listens at.
+        port: Its port.
     """
     host, origin = (headers.get("Host") or "").lower(), headers.get("Origin")
     if origin is not None:

@@ -33,14 +33,14 @@ def serve(
     """Shows the pairs on a page at http://127.0.0.1:port until Ctrl-C.
 
     Args:
-      study: The pairs, in order.
-      directory: The folder of `rdc eval`.
-      out_csv: The CSV that answers are appended to.
-      port: The port; 0 takes a free one.
-      announce: Receives the line with the address.
+        study: The pairs, in order.
+        directory: The folder of `rdc eval`.
+        out_csv: The CSV that answers are appended to.
+        port: The port; 0 takes a free one.
+        announce: Receives the line with the address.
 
     Raises:
-      RdcError: As `make_server`.
+        RdcError: As `make_server`.
     """
     serving.run(
         make_server(study, directory, out_csv, port),
@@ -56,14 +56,14 @@ def make_server(
     It serves only the images of the study, by number, never by a path from a request.
 
     Args:
-      study: The pairs, in order.
-      directory: The folder of `rdc eval`.
-      out_csv: The CSV that answers are appended to.
-      port: The port; 0 takes a free one.
+        study: The pairs, in order.
+        directory: The folder of `rdc eval`.
+        out_csv: The CSV that answers are appended to.
+        port: The port; 0 takes a free one.
 
     Raises:
-      RdcError: There are no pairs, an image is missing or outside `directory`, the CSV is another
-        kind of file, or the port is taken.
+        RdcError: There are no pairs, an image is missing or outside `directory`, the CSV is another
+          kind of file, or the port is taken.
     """
     if not study:
         raise RdcError("no two codecs have images at equal bytes; raise the tolerance")

@@ -29,9 +29,9 @@ class Handler(BaseHTTPRequestHandler):
     Refused requests and exceptions are answered with {"error": line}.
 
     Attributes:
-      policy: Content-Security-Policy of every answer.
-      bound: The address that the server listens at.
-      timeout: Seconds that a client may be silent.
+        policy: Content-Security-Policy of every answer.
+        bound: The address that the server listens at.
+        timeout: Seconds that a client may be silent.
     """
 
     policy: str
@@ -95,10 +95,10 @@ class Handler(BaseHTTPRequestHandler):
         """Sends an answer.
 
         Args:
-          status: HTTP status.
-          body: The body.
-          kind: Its Content-Type.
-          **more: Further headers, with _ for -.
+            status: HTTP status.
+            body: The body.
+            kind: Its Content-Type.
+            **more: Further headers, with _ for -.
         """
         self.send_response(status)
         headers = {
@@ -125,13 +125,13 @@ def listen(handler: type[Handler], host: str, port: int, **fields: Any) -> Threa
     """The server, bound and not yet running.
 
     Args:
-      handler: Class of the handler.
-      host: The address to listen at.
-      port: The port; 0 takes a free one.
-      **fields: Attributes of the handler for this server.
+        handler: Class of the handler.
+        host: The address to listen at.
+        port: The port; 0 takes a free one.
+        **fields: Attributes of the handler for this server.
 
     Raises:
-      RdcError: The address is not available.
+        RdcError: The address is not available.
     """
 
     class Server(ThreadingHTTPServer):

@@ -101,13 +101,13 @@ def variant(
     """Trains a variant unless it is trained already.
 
     Args:
-      config: Config of the trained model.
-      name: Name of the variant.
-      settings: Its entry in VARIANTS.
-      args: The arguments of the command.
+        config: Config of the trained model.
+        name: Name of the variant.
+        settings: Its entry in VARIANTS.
+        args: The arguments of the command.
 
     Returns:
-      The variant's model folder.
+        The variant's model folder.
     """
     from rdc_jax.training import train
 
@@ -135,10 +135,10 @@ def measure(
     """All differences; the results of every image are kept in DIR/measured.json.
 
     Args:
-      init_from: The trained model.
-      folders: Model folders of the variants by name.
-      pictures: The images.
-      args: The arguments of the command.
+        init_from: The trained model.
+        folders: Model folders of the variants by name.
+        pictures: The images.
+        args: The arguments of the command.
     """
     from rdc_jax.codec import codec as codecs
 

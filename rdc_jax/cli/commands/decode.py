@@ -93,9 +93,9 @@ def reported_tau(
     """The tau of the report: the number used, or for a map its name on the command line.
 
     Args:
-      text: The value of --tau.
-      tau: The same, parsed.
-      header: The file's header, which has the default.
+        text: The value of --tau.
+        tau: The same, parsed.
+        header: The file's header, which has the default.
     """
     if text is None:
         return header.default_tau / TAU_UNITS
@@ -107,11 +107,11 @@ class Request:
     """What every file of one call is decoded with.
 
     Attributes:
-      args: The arguments of the command.
-      model: The model.
-      backends: The choice of a back end.
-      tau: A number in 0..1, "roi", the luma of an image, or None for what the file suggests.
-      crop: The rectangle to decode, or None for the whole image.
+        args: The arguments of the command.
+        model: The model.
+        backends: The choice of a back end.
+        tau: A number in 0..1, "roi", the luma of an image, or None for what the file suggests.
+        crop: The rectangle to decode, or None for the whole image.
     """
 
     args: Namespace
@@ -182,10 +182,10 @@ def write(target: str, pixels: np.ndarray, parts: dict[str, Any], args: Namespac
     """Writes a decoded image.
 
     Args:
-      target: Path of the output, or "-".
-      pixels: uint8 [h,w,3].
-      parts: Alpha, grey and metadata, of `metadata_sections.parts_of`.
-      args: The arguments of the command.
+        target: Path of the output, or "-".
+        pixels: uint8 [h,w,3].
+        parts: Alpha, grey and metadata, of `metadata_sections.parts_of`.
+        args: The arguments of the command.
     """
     if parts["alpha"] is not None:  # invented texture under transparent pixels only costs bytes
         pixels = transparency.filled(pixels, parts["alpha"])
@@ -200,9 +200,9 @@ def warnings(source: str, file: opened_file.OpenFile, damaged: list[Any]) -> lis
     """One line for each kind of damage that was filled in.
 
     Args:
-      source: Name of the file.
-      file: The open file.
-      damaged: Its damaged tiles.
+        source: Name of the file.
+        file: The open file.
+        damaged: Its damaged tiles.
     """
     lost = file.reader.lost_sections
     found = []
@@ -219,10 +219,10 @@ def notes_on_tau(
     """Why --tau has no effect, or less than expected.
 
     Args:
-      source: Name of the file.
-      header: Its header.
-      steps: Sampler steps of the decode.
-      request: What the file is decoded with.
+        source: Name of the file.
+        header: Its header.
+        steps: Sampler steps of the decode.
+        request: What the file is decoded with.
     """
     tau = request.tau
     if tau is not None and request.model.module is None and steps == 1:
@@ -240,8 +240,8 @@ def extension_of(target: str, wanted: str | None) -> str:
     Raises RdcError when the format is unclear.
 
     Args:
-      target: Path of the output, or "-".
-      wanted: The value of --format.
+        target: Path of the output, or "-".
+        wanted: The value of --format.
     """
     suffix = Path(target).suffix
     if target == STREAM or (wanted and not suffix):

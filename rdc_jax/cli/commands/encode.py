@@ -66,14 +66,14 @@ def encode_file(
     """Encodes one image.
 
     Args:
-      job: The image and its file.
-      args: The arguments of the command.
-      shapes: Regions given by numbers (`region_masks.shapes_of`).
-      model: The model.
-      wish: The `quality_target.Target` of --target-quality, if any.
+        job: The image and its file.
+        args: The arguments of the command.
+        shapes: Regions given by numbers (`region_masks.shapes_of`).
+        model: The model.
+        wish: The `quality_target.Target` of --target-quality, if any.
 
     Returns:
-      The report to print.
+        The report to print.
     """
     image = read_image(job.source, keep_alpha=args.alpha != "drop")
     height, width = image.pixels.shape[:2]
@@ -112,14 +112,14 @@ def encode_pixels(
     """Encodes towards the target of the arguments.
 
     Args:
-      codec: The `Codec`.
-      pixels: uint8 [h,w,3].
-      args: The arguments of the command.
-      wish: The `quality_target.Target` of --target-quality, if any.
-      options: Of `coding_options`.
+        codec: The `Codec`.
+        pixels: uint8 [h,w,3].
+        args: The arguments of the command.
+        wish: The `quality_target.Target` of --target-quality, if any.
+        options: Of `coding_options`.
 
     Returns:
-      The file, the codec's report, and the value that the metric of --target-quality reaches.
+        The file, the codec's report, and the value that the metric of --target-quality reaches.
     """
     if wish is not None:
         from rdc_jax.codec import quality_target
@@ -140,9 +140,9 @@ def coding_options(args: Namespace, image: LoadedImage, mask: np.ndarray | None)
     """The options of `Codec.encode` that do not depend on the target.
 
     Args:
-      args: The arguments of the command.
-      image: The image.
-      mask: Its importance mask, float32 [h,w], or None.
+        args: The arguments of the command.
+        image: The image.
+        mask: Its importance mask, float32 [h,w], or None.
     """
     gain = {} if args.roi_gain is None else {"roi_gain": args.roi_gain}
     return gain | {
@@ -181,13 +181,13 @@ def pieces_note(height: int, width: int, tile: int | None) -> str:
     """A note where decoders refuse the file by default, because its pieces are too large.
 
     Args:
-      height: Height of the image in pixels.
-      width: Its width.
-      tile: Side of the tiles in pixels; 0 for no tiles; None for the encoder's own choice, which
-        decoders always accept.
+        height: Height of the image in pixels.
+        width: Its width.
+        tile: Side of the tiles in pixels; 0 for no tiles; None for the encoder's own choice, which
+          decoders always accept.
 
     Returns:
-      The note; empty where the file decodes by default.
+        The note; empty where the file decodes by default.
     """
     if tile is None:
         return ""
@@ -205,11 +205,11 @@ def target_note(args: Namespace, report: Any, pixels: int, wish: Any, reached: f
     """A note where a file misses its target or is far below it; empty otherwise.
 
     Args:
-      args: The arguments of the command.
-      report: The codec's report.
-      pixels: Number of pixels of the image.
-      wish: The `quality_target.Target`, if any.
-      reached: The value of its metric that the file reaches.
+        args: The arguments of the command.
+        report: The codec's report.
+        pixels: Number of pixels of the image.
+        wish: The `quality_target.Target`, if any.
+        reached: The value of its metric that the file reaches.
     """
     if wish is not None:
         from rdc_jax.codec.quality_target import TOLERANCE, decibels

@@ -90,10 +90,10 @@ def earlier_results(
     If some are not, the file is first copied to results.before.json.
 
     Args:
-      folder: The folder of the run.
-      images: The images of this run.
-      compared: The codecs of this run.
-      conditions: Text that changes with masks and metrics.
+        folder: The folder of the run.
+        images: The images of this run.
+        compared: The codecs of this run.
+        conditions: Text that changes with masks and metrics.
     """
     results = run_files.read(folder / "results.json")
     removed = benchmark_run.keep(results, images, compared, conditions)
@@ -168,10 +168,10 @@ def find_images(data: str, folder: Path, limit: int | None) -> list[Path]:
     """The images to measure.
 
     Args:
-      data: A folder of images, or "tfds:NAME/SPLIT", whose images are first written to
-        DIR/originals.
-      folder: DIR, the folder of the run.
-      limit: Largest number of images; None for all.
+        data: A folder of images, or "tfds:NAME/SPLIT", whose images are first written to
+          DIR/originals.
+        folder: DIR, the folder of the run.
+        limit: Largest number of images; None for all.
     """
     if not data.startswith(TFDS):
         return image_files(data, limit)
@@ -193,9 +193,9 @@ def ours(model: LazyCodec, args: Namespace, even: bool = False) -> coders.Coder:
     """Our codec, with one file per quality and one curve per tau.
 
     Args:
-      model: The model.
-      args: The arguments of the command.
-      even: Whether to ignore the masks.
+        model: The model.
+        args: The arguments of the command.
+        even: Whether to ignore the masks.
     """
 
     def encode(pixels, quality, mask):
@@ -220,12 +220,12 @@ def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | N
     """The mask of an image.
 
     Args:
-      masks: "center", a detector, a folder of masks, or None for no mask.
-      path: The image; its mask in a folder has the same stem.
-      pixels: uint8 [h,w,3].
+        masks: "center", a detector, a folder of masks, or None for no mask.
+        path: The image; its mask in a folder has the same stem.
+        pixels: uint8 [h,w,3].
 
     Returns:
-      float32 [h,w] in [0,1], or None.
+        float32 [h,w] in [0,1], or None.
     """
     if masks is None:
         return None
@@ -251,12 +251,12 @@ def timings(model: LazyCodec, pixels: np.ndarray | None, args: Namespace) -> dic
     """Seconds a user waits: for loading, for first calls (with compilation) and for later calls.
 
     Args:
-      model: The model.
-      pixels: An image, uint8 [h,w,3]; None for no timings.
-      args: The arguments of the command.
+        model: The model.
+        pixels: An image, uint8 [h,w,3]; None for no timings.
+        args: The arguments of the command.
 
     Returns:
-      Seconds by name.
+        Seconds by name.
     """
     if pixels is None:
         return {}

@@ -48,12 +48,12 @@ def from_compressai(args: Namespace, out: Path, folder: Path) -> tuple[dict[str,
     """Imports a model of CompressAI.
 
     Args:
-      args: The arguments of the command.
-      out: The output folder.
-      folder: The folder to write into, which then becomes `out`.
+        args: The arguments of the command.
+        out: The output folder.
+        folder: The folder to write into, which then becomes `out`.
 
     Returns:
-      The report and the lines to print.
+        The report and the lines to print.
     """
     from rdc_jax.interop import compressai
 
@@ -81,12 +81,12 @@ def from_diffusers(args: Namespace, out: Path, folder: Path) -> tuple[dict[str, 
     """Imports a model of diffusers.
 
     Args:
-      args: The arguments of the command.
-      out: The output folder.
-      folder: The folder to write into, which then becomes `out`.
+        args: The arguments of the command.
+        out: The output folder.
+        folder: The folder to write into, which then becomes `out`.
 
     Returns:
-      The report and the lines to print.
+        The report and the lines to print.
     """
     from rdc_jax.interop import hub
     from rdc_jax.interop.diffusers import importing, reimport

@@ -74,9 +74,9 @@ def tiles_of(
     """The grid of tiles and their sizes; None for a file without tiles.
 
     Args:
-      data: The file.
-      header: Its header.
-      sections: Its sections.
+        data: The file.
+        header: Its header.
+        sections: Its sections.
     """
     found = [section for section in sections if section.type == SectionType.TILES]
     if not found:

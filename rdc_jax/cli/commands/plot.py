@@ -54,13 +54,13 @@ def draw(
     """Draws PSNR against LPIPS and, below, close-ups from faithful to realistic.
 
     Args:
-      original: uint8 [H,W,3].
-      points: Decodes at each tau.
-      title: Title of the figure.
-      file_format: 'png', 'svg' or 'pdf'.
+        original: uint8 [H,W,3].
+        points: Decodes at each tau.
+        title: Title of the figure.
+        file_format: 'png', 'svg' or 'pdf'.
 
     Returns:
-      The file.
+        The file.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle

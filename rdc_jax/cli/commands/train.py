@@ -121,9 +121,9 @@ def parse_value(key: str, text: str, current: Any) -> Any:
     """Parses a setting.
 
     Args:
-      key: Its dotted name, for messages.
-      text: The value as text.
-      current: The current value, which determines the type.
+        key: Its dotted name, for messages.
+        text: The value as text.
+        current: The current value, which determines the type.
     """
     if isinstance(current, str):
         return text

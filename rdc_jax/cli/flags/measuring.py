@@ -191,10 +191,10 @@ def data_and_out(p: ArgumentParser, images: str, default: str, required: bool = 
     """Adds --data and --out.
 
     Args:
-      p: The parser.
-      images: Help text of --data.
-      default: Default of --out.
-      required: Whether --data is required.
+        p: The parser.
+        images: Help text of --data.
+        default: Default of --out.
+        required: Whether --data is required.
     """
     p.add_argument("--data", required=required, metavar="FOLDER", help=images)
     out(p, default, "default: ")

@@ -12,9 +12,9 @@ def number(kind: type, least: float, most: float = float("inf")) -> Callable[[st
     """An argparse type for numbers in a range.
 
     Args:
-      kind: int or float.
-      least: Smallest value allowed.
-      most: Largest value allowed.
+        kind: int or float.
+        least: Smallest value allowed.
+        most: Largest value allowed.
     """
 
     def parse(text: str) -> Any:
@@ -73,10 +73,10 @@ def new_command(commands: Any, name: str, summary: str, **options: Any) -> argpa
     """Adds a command to the subparsers `commands`.
 
     Args:
-      commands: Of `add_subparsers`.
-      name: The command; also the name of its module in `rdc_jax.cli.commands`.
-      summary: What the command does, in one line without a period.
-      **options: Further arguments of `add_parser`.
+        commands: Of `add_subparsers`.
+        name: The command; also the name of its module in `rdc_jax.cli.commands`.
+        summary: What the command does, in one line without a period.
+        **options: Further arguments of `add_parser`.
     """
     description = summary[0].upper() + summary[1:] + "."
     p = commands.add_parser(name, help=summary, description=description, **options)
@@ -88,9 +88,9 @@ def input_and_output(p: argparse.ArgumentParser, what: str, extension: str) -> N
     """Adds the inputs, the output, and how several processes share them.
 
     Args:
-      p: The parser.
-      what: Help text of the inputs.
-      extension: Extension of the outputs.
+        p: The parser.
+        what: Help text of the inputs.
+        extension: Extension of the outputs.
     """
     p.add_argument("input", nargs="+", metavar="INPUT", help=what)
     p.add_argument(
@@ -160,10 +160,10 @@ def config_and_overrides(
     """Adds --config and the settings that change it.
 
     Args:
-      p: The parser.
-      config: Help text of --config.
-      overrides: Examples of settings.
-      metavar: Form of the value of --config.
+        p: The parser.
+        config: Help text of --config.
+        overrides: Examples of settings.
+        metavar: Form of the value of --config.
     """
     p.add_argument("--config", required=True, metavar=metavar, help=config)
     p.add_argument(

@@ -42,11 +42,11 @@ def added_energy(faithful: np.ndarray, realistic: np.ndarray) -> Energy:
     Windows start at the top left corner; rows and columns that fill no window are ignored.
 
     Args:
-      faithful: uint8 [H,W,3], at least 64 pixels on each side.
-      realistic: uint8, the same shape.
+        faithful: uint8 [H,W,3], at least 64 pixels on each side.
+        realistic: uint8, the same shape.
 
     Raises:
-      RdcError: The images are not uint8 [H,W,3], differ in shape or are too small.
+        RdcError: The images are not uint8 [H,W,3], differ in shape or are too small.
     """
     faithful, realistic = checked_pair(faithful, realistic)
     height, width, channels = faithful.shape

@@ -31,11 +31,11 @@ def colour_error(reference: np.ndarray, decoded: np.ndarray) -> float:
     over areas and the three components.
 
     Args:
-      reference: uint8 [H,W,3], at least 32 pixels on each side.
-      decoded: uint8, the same shape.
+        reference: uint8 [H,W,3], at least 32 pixels on each side.
+        decoded: uint8, the same shape.
 
     Raises:
-      RdcError: The images are not uint8 [H,W,3], differ in shape or are too small.
+        RdcError: The images are not uint8 [H,W,3], differ in shape or are too small.
     """
     reference, decoded = checked_pair(reference, decoded)
     height, width, channels = reference.shape

@@ -32,11 +32,11 @@ def psnr(reference: np.ndarray, decoded: np.ndarray) -> float:
     """Peak signal-to-noise ratio in dB over all samples; infinite for equal images.
 
     Args:
-      reference: uint8 [h,w] or [h,w,c].
-      decoded: uint8, the same shape.
+        reference: uint8 [h,w] or [h,w,c].
+        decoded: uint8, the same shape.
 
     Raises:
-      RdcError: The images are not uint8, differ in shape or are empty.
+        RdcError: The images are not uint8, differ in shape or are empty.
     """
     reference, decoded = checked_pair(reference, decoded)
     return _psnr_of_error(np.mean((reference - decoded) ** 2))
@@ -48,12 +48,12 @@ def masked_psnr(reference: np.ndarray, decoded: np.ndarray, mask: np.ndarray) ->
     For the background pass `1 - mask`.
 
     Args:
-      reference: uint8 [h,w] or [h,w,c].
-      decoded: uint8, the same shape.
-      mask: bool or float [h,w] in [0,1], 1 inside the region.
+        reference: uint8 [h,w] or [h,w,c].
+        decoded: uint8, the same shape.
+        mask: bool or float [h,w] in [0,1], 1 inside the region.
 
     Raises:
-      RdcError: As `psnr`; or the mask has another size or range, or is empty.
+        RdcError: As `psnr`; or the mask has another size or range, or is empty.
     """
     reference, decoded = checked_pair(reference, decoded)
     weight = checked_mask(mask, reference.shape[:2])
@@ -75,12 +75,12 @@ def ms_ssim(reference: np.ndarray, decoded: np.ndarray, luma: bool = False) -> f
     only at the same size.
 
     Args:
-      reference: uint8 [h,w] or [h,w,c].
-      decoded: uint8, the same shape.
-      luma: Whether to compare the BT.601 luma (not rounded) of three-channel images.
+        reference: uint8 [h,w] or [h,w,c].
+        decoded: uint8, the same shape.
+        luma: Whether to compare the BT.601 luma (not rounded) of three-channel images.
 
     Raises:
-      RdcError: As `psnr`; or `luma` of an image without three channels.
+        RdcError: As `psnr`; or `luma` of an image without three channels.
     """
     reference, decoded = checked_pair(reference, decoded)
     if luma:
@@ -112,8 +112,8 @@ def ms_ssim_weights_and_window(shorter_side: int) -> tuple[np.ndarray, np.ndarra
     """Exponents of the scales that `ms_ssim` uses, finest first, and the window of all scales.
 
     Returns:
-      weights: float64 [scales].
-      window: float64 [odd size], a Gaussian that sums to one; the filter is its outer product.
+        weights: float64 [scales].
+        window: float64 [odd size], a Gaussian that sums to one; the filter is its outer product.
     """
     scales = ms_ssim_scales(shorter_side)
     weights = np.array(MS_SSIM_WEIGHTS[:scales])
@@ -129,10 +129,10 @@ def ssim_map(x: np.ndarray, y: np.ndarray, window: np.ndarray, with_luminance: b
     """SSIM, or only its contrast-structure term, where the window fits: float64 [h,w,c].
 
     Args:
-      x: float64 [H,W,c] in 0..255.
-      y: The same shape.
-      window: Of `ms_ssim_weights_and_window`; h = H - size + 1, and w likewise.
-      with_luminance: Whether to return full SSIM, which MS-SSIM uses at the coarsest scale.
+        x: float64 [H,W,c] in 0..255.
+        y: The same shape.
+        window: Of `ms_ssim_weights_and_window`; h = H - size + 1, and w likewise.
+        with_luminance: Whether to return full SSIM, which MS-SSIM uses at the coarsest scale.
     """
     mean_x, mean_y = blur(x, window), blur(y, window)
     variance_x = blur(x * x, window) - mean_x**2

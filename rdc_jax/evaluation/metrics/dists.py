@@ -68,10 +68,10 @@ def load_parameters(path: str | Path | None = None) -> Parameters:
      "beta": the same shapes}                                       of the covariances, >= 0
 
     Args:
-      path: The package's weights.pt; None for that of the installed package.
+        path: The package's weights.pt; None for that of the installed package.
 
     Raises:
-      RdcError: The package or its file is missing, or the file differs from the known one.
+        RdcError: The package or its file is missing, or the file differs from the known one.
     """
     file = Path(path) if path else _package_file()
     try:
@@ -95,14 +95,14 @@ def dists(weights: Weights, parameters: Parameters, x: jax.Array, y: jax.Array) 
     Differentiable in both images. Pass the weights as an argument of a jitted function.
 
     Args:
-      weights: Of `lpips_weights.load("vgg16")`.
-      parameters: Of `load_parameters`.
-      x: float [B,H,W,3] in [-1,1].
-      y: the same shape.
+        weights: Of `lpips_weights.load("vgg16")`.
+        parameters: Of `load_parameters`.
+        x: float [B,H,W,3] in [-1,1].
+        y: the same shape.
 
     Raises:
-      RdcError: The images are not such arrays, differ in shape or have a side below 32; or the
-        weights are those of another network.
+        RdcError: The images are not such arrays, differ in shape or have a side below 32; or the
+          weights are those of another network.
     """
     check_images("DISTS", x, y)
     features_x, features_y = dists_features(weights, x), dists_features(weights, y)
@@ -115,12 +115,12 @@ def dists_features(weights: Weights, x: jax.Array) -> list[jax.Array]:
     To compare one image with many, compute its features once.
 
     Args:
-      weights: Of `lpips_weights.load("vgg16")`.
-      x: float [B,H,W,3] in [-1,1].
+        weights: Of `lpips_weights.load("vgg16")`.
+        x: float [B,H,W,3] in [-1,1].
 
     Raises:
-      RdcError: The image is not such an array or has a side below 32; or the weights are those of
-        another network.
+        RdcError: The image is not such an array or has a side below 32; or the weights are those of
+          another network.
     """
     check_images("DISTS", x)
     if len(weights["conv"]) != sum(VGG16.convolutions):
@@ -134,9 +134,9 @@ def dists_of_features(
     """DISTS of two sets of features: float32 [B].
 
     Args:
-      parameters: Of `load_parameters`.
-      features_x: Of `dists_features`.
-      features_y: Of `dists_features`.
+        parameters: Of `load_parameters`.
+        features_x: Of `dists_features`.
+        features_y: Of `dists_features`.
     """
     similarity = 0.0
     stages = zip(features_x, features_y, strict=True)
@@ -154,8 +154,8 @@ def measure_dists(
     Compiled once per image size (seconds), because padding would change the value.
 
     Args:
-      reference: uint8 [h,w,3].
-      decoded: uint8, the same shape.
+        reference: uint8 [h,w,3].
+        decoded: uint8, the same shape.
     """
     x, y = pair_of_images("DISTS", reference, decoded)
     return float(_jitted_dists(weights, parameters, x, y)[0])

@@ -77,13 +77,13 @@ def measure(name: str, reference: np.ndarray, decoded: np.ndarray) -> float:
     """One metric of two 8-bit sRGB images.
 
     Args:
-      name: A name of the table above.
-      reference: uint8 [h,w,3].
-      decoded: uint8, the same shape.
+        name: A name of the table above.
+        reference: uint8 [h,w,3].
+        decoded: uint8, the same shape.
 
     Raises:
-      RdcError: The name is unknown, its tool is missing, fails or takes too long, or the images are
-        not such arrays.
+        RdcError: The name is unknown, its tool is missing, fails or takes too long, or the images
+            are not such arrays.
     """
     require(name)
     reference, decoded = np.asarray(reference), np.asarray(decoded)

@@ -44,11 +44,11 @@ def half_shifted_patches(image: np.ndarray, size: int = PATCH_SIZE) -> np.ndarra
     patch gives no patches.
 
     Args:
-      image: [h,w,c] of any type.
-      size: Side of a patch, even.
+        image: [h,w,c] of any type.
+        size: Side of a patch, even.
 
     Returns:
-      [n,size,size,c] of the same type, rows first within each grid.
+        [n,size,size,c] of the same type, rows first within each grid.
     """
     if image.ndim != 3 or size < 2 or size % 2:
         raise RdcError(f"patches need an image [h,w,c] and an even side, not {image.shape}, {size}")
@@ -69,11 +69,12 @@ def features(weights: Weights, patches: np.ndarray) -> np.ndarray:
     about 1 for every network, as the kernel expects.
 
     Args:
-      weights: Of `lpips_weights.load`.
-      patches: uint8 [N,h,w,3], 32 pixels or more on each side.
+        weights: Of `lpips_weights.load`.
+        patches: uint8 [N,h,w,3], 32 pixels or more on each side.
 
     Returns:
-      float32 [N,C], with C = 256 for AlexNet and 512 for VGG16; rows have norms of at most sqrt(C).
+        float32 [N,C], with C = 256 for AlexNet and 512 for VGG16; rows have norms of at most
+        sqrt(C).
     """
     patches = np.asarray(patches)
     if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[-1] != 3:
@@ -91,8 +92,8 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     """Frechet distance of the Gaussians fitted to two sets: >= 0, 0 for equal sets.
 
     Args:
-      x: float [n,C], n >= 2.
-      y: float [m,C], m >= 2.
+        x: float [n,C], n >= 2.
+        y: float [m,C], m >= 2.
     """
     x, y = _checked(x, y)
     means = x.mean(axis=0), y.mean(axis=0)
@@ -105,10 +106,10 @@ def frechet_distance_of_gaussians(
     """|m_x - m_y|^2 + trace(S_x + S_y - 2 (S_x S_y)^(1/2)), the squared Wasserstein-2 distance.
 
     Args:
-      mean_x: float [C].
-      covariance_x: float [C,C], symmetric, positive semi-definite.
-      mean_y: float [C].
-      covariance_y: As `covariance_x`.
+        mean_x: float [C].
+        covariance_x: float [C,C], symmetric, positive semi-definite.
+        mean_y: float [C].
+        covariance_y: As `covariance_x`.
     """
     factors = []
     for covariance in (covariance_x, covariance_y):
@@ -132,14 +133,14 @@ def kernel_distance(
     smaller than `subset_size`, subsets are as large as the smaller set.
 
     Args:
-      x: float [n,C], n >= 2.
-      y: float [m,C], m >= 2.
-      subsets: Number of random subsets, drawn without replacement.
-      subset_size: Samples of each set in a subset, at least 2.
-      seed: Seed of the draws; equal seeds give equal results.
+        x: float [n,C], n >= 2.
+        y: float [m,C], m >= 2.
+        subsets: Number of random subsets, drawn without replacement.
+        subset_size: Samples of each set in a subset, at least 2.
+        seed: Seed of the draws; equal seeds give equal results.
 
     Returns:
-      Mean and standard deviation over the subsets.
+        Mean and standard deviation over the subsets.
     """
     x, y = _checked(x, y)
     size = min(subset_size, len(x), len(y))

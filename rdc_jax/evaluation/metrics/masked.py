@@ -39,12 +39,12 @@ def masked_ms_ssim(reference: np.ndarray, decoded: np.ndarray, mask: np.ndarray)
     small region include much of its surroundings.
 
     Args:
-      reference: uint8 [h,w] or [h,w,c].
-      decoded: uint8, the same shape.
-      mask: bool or float [h,w] in [0,1], 1 inside the region.
+        reference: uint8 [h,w] or [h,w,c].
+        decoded: uint8, the same shape.
+        mask: bool or float [h,w] in [0,1], 1 inside the region.
 
     Raises:
-      RdcError: As `distortion.masked_psnr`.
+        RdcError: As `distortion.masked_psnr`.
     """
     reference, decoded = checked_pair(reference, decoded)
     mask = checked_mask(mask, reference.shape[:2])[..., None]
@@ -72,13 +72,13 @@ def masked_lpips(
     enlarged to the image before they are averaged. Compiled once per image size (seconds).
 
     Args:
-      weights: Of `lpips_weights.load`.
-      reference: uint8 [h,w,3], 32 pixels or more on each side.
-      decoded: uint8, the same shape.
-      mask: bool or float [h,w] in [0,1], 1 inside the region.
+        weights: Of `lpips_weights.load`.
+        reference: uint8 [h,w,3], 32 pixels or more on each side.
+        decoded: uint8, the same shape.
+        mask: bool or float [h,w] in [0,1], 1 inside the region.
 
     Raises:
-      RdcError: As `distortion.masked_psnr`; or images without three channels, or too small.
+        RdcError: As `distortion.masked_psnr`; or images without three channels, or too small.
     """
     reference, decoded = checked_pair(reference, decoded)
     mask = checked_mask(mask, reference.shape[:2])
@@ -113,15 +113,15 @@ def seam_statistic(
     matter.
 
     Args:
-      decoded: uint8 [h,w] or [h,w,c].
-      reference: uint8, the same shape.
-      mask: bool or float [h,w] in [0,1].
-      tau: bool or float [h,w] in [0,1], the map from faithful to realistic used for decoding; a
-        number has no borders.
+        decoded: uint8 [h,w] or [h,w,c].
+        reference: uint8, the same shape.
+        mask: bool or float [h,w] in [0,1].
+        tau: bool or float [h,w] in [0,1], the map from faithful to realistic used for decoding; a
+          number has no borders.
 
     Raises:
-      RdcError: As `distortion.psnr`; or a map has another size or range, there is no border, or no
-        region reaches further than the margin from it.
+        RdcError: As `distortion.psnr`; or a map has another size or range, there is no border, or
+            no region reaches further than the margin from it.
     """
     decoded, reference = checked_pair(decoded, reference)
     size = decoded.shape[:2]
@@ -155,12 +155,12 @@ def _neighbours(
     """All pairs of neighbours, those of columns first and then those of rows.
 
     Args:
-      error: float [h,w,c].
-      regions: Number of the region of every pixel, int [h,w].
+        error: float [h,w,c].
+        regions: Number of the region of every pixel, int [h,w].
 
     Returns:
-      The jump of the error, float [n]; the two regions, int [n,2]; and whether both pixels are far
-      from every border, bool [n].
+        The jump of the error, float [n]; the two regions, int [n,2]; and whether both pixels are
+        far from every border, bool [n].
     """
     far = _far_from_borders(regions)
     jumps, sides, inside = [], [], []

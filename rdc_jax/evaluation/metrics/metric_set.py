@@ -99,14 +99,14 @@ def measure(
     Metrics that need a larger image are omitted.
 
     Args:
-      chosen: Metrics by name (`choose`).
-      reference: The original, uint8 [h,w,3].
-      decoded: uint8, the same shape.
-      mask: float [h,w] in [0,1], or None.
+        chosen: Metrics by name (`choose`).
+        reference: The original, uint8 [h,w,3].
+        decoded: uint8, the same shape.
+        mask: float [h,w] in [0,1], or None.
 
     Returns:
-      Values by name. With a mask there are also "roi/..." and "background/..." of every metric that
-      has them, and "seam", the jump of the error at the mask's border (`seam_statistic`).
+        Values by name. With a mask there are also "roi/..." and "background/..." of every metric
+        that has them, and "seam", the jump of the error at the mask's border (`seam_statistic`).
     """
     figures: dict[str, float] = {}
     regions = {} if mask is None else {"roi": mask, "background": 1.0 - mask}

@@ -32,11 +32,11 @@ def choose(
     """Loads the networks that the wanted metrics need.
 
     Args:
-      wanted: Names of metrics; those of single images are ignored.
-      inception: The TorchScript file of the Inception network.
+        wanted: Names of metrics; those of single images are ignored.
+        inception: The TorchScript file of the Inception network.
 
     Returns:
-      Extractors by network, and for each metric that is not available the reason.
+        Extractors by network, and for each metric that is not available the reason.
     """
     extractors: dict[str, Extractor] = {}
     missing: dict[str, str] = {}
@@ -54,12 +54,12 @@ def distance(name: str, originals: np.ndarray, decoded: np.ndarray) -> float:
     """The distance between two sets of features.
 
     Args:
-      name: Name of the metric.
-      originals: Features of the originals, float32 [N,C].
-      decoded: Features of the decoded images, float32 [M,C].
+        name: Name of the metric.
+        originals: Features of the originals, float32 [N,C].
+        decoded: Features of the decoded images, float32 [M,C].
 
     Raises:
-      RdcError: A set has fewer than two samples.
+        RdcError: A set has fewer than two samples.
     """
     if name.startswith("kid"):
         return frechet.kernel_distance(originals, decoded)[0]

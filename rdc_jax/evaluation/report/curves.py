@@ -106,8 +106,8 @@ def read_curves(path: str | Path) -> list[dict[str, Any]]:
     name takes the file's name. Values stay as they are, so null and infinity are possible.
 
     Raises:
-      RdcError: The file does not exist, is not JSON, contains no curve, or has lists of different
-        lengths.
+        RdcError: The file does not exist, is not JSON, contains no curve, or has lists of different
+          lengths.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))

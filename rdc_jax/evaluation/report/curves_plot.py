@@ -21,15 +21,15 @@ def draw_curves(
     """One plot a metric over bits per pixel on a log2 axis, with one legend for all.
 
     Args:
-      curves: As `curves.read_curves` returns them.
-      metrics: Names such as "psnr-rgb", each in at least one curve; None for all.
-      file_format: 'png' (200 dots per inch), 'svg' or 'pdf' (text stays text).
+        curves: As `curves.read_curves` returns them.
+        metrics: Names such as "psnr-rgb", each in at least one curve; None for all.
+        file_format: 'png' (200 dots per inch), 'svg' or 'pdf' (text stays text).
 
     Returns:
-      The file. The same curves give the same bytes.
+        The file. The same curves give the same bytes.
 
     Raises:
-      RdcError: Unknown format or metric, nothing to draw, or matplotlib is not installed.
+        RdcError: Unknown format or metric, nothing to draw, or matplotlib is not installed.
     """
     check_format(file_format)
     known = metrics_of(curves)

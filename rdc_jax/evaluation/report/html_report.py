@@ -33,17 +33,17 @@ def page(
     """The whole page.
 
     Args:
-      results: The content of results.json.
-      load_image: Turns a path of the results into the bytes of an image file or uint8 [h,w,3]. If
-        it raises RdcError, OSError or KeyError, the image is left out and named in the page. An
-        original is at the "picture" of its image, else at `original_path`.
-      images: Names of the images to show; None: the `image_count` ones of most median detail.
-      image_count: Number of images to show if `images` is None.
-      bpp: Bits per pixel at which images are shown; each codec with its nearest point.
-      max_bytes: Limit of all images together, as they stand in the page; the rest is left out.
+        results: The content of results.json.
+        load_image: Turns a path of the results into the bytes of an image file or uint8 [h,w,3]. If
+          it raises RdcError, OSError or KeyError, the image is left out and named in the page. An
+          original is at the "picture" of its image, else at `original_path`.
+        images: Names of the images to show; None: the `image_count` ones of most median detail.
+        image_count: Number of images to show if `images` is None.
+        bpp: Bits per pixel at which images are shown; each codec with its nearest point.
+        max_bytes: Limit of all images together, as they stand in the page; the rest is left out.
 
     Raises:
-      RdcError: The results have no image of such a name.
+        RdcError: The results have no image of such a name.
     """
     names = list(image_panels.median_images(results, image_count) if images is None else images)
     known = {image["name"] for image in results.get("images", [])}

@@ -71,11 +71,11 @@ class Comparisons(NamedTuple):
     """All comparisons, and what is left out.
 
     Attributes:
-      bpp: The wanted rate, as text.
-      limit: The largest size of all images, as text.
-      refused: Number of images left out to keep within the limit.
-      absent: Paths of the images that could not be read.
-      images: The comparisons.
+        bpp: The wanted rate, as text.
+        limit: The largest size of all images, as text.
+        refused: Number of images left out to keep within the limit.
+        absent: Paths of the images that could not be read.
+        images: The comparisons.
     """
 
     bpp: str
@@ -121,11 +121,11 @@ def comparisons(
     """The named images, each codec at its rate nearest to `bpp`.
 
     Args:
-      results: The content of results.json.
-      load: Turns a path of the results into bytes or uint8 [h,w,3]; see `html_report.page`.
-      names: Names of the originals.
-      bpp: The rate in bits per pixel.
-      limit: Largest number of bytes of all images as they stand in the page.
+        results: The content of results.json.
+        load: Turns a path of the results into bytes or uint8 [h,w,3]; see `html_report.page`.
+        names: Names of the originals.
+        bpp: The rate in bits per pixel.
+        limit: Largest number of bytes of all images as they stand in the page.
     """
     originals = {image["name"]: image for image in results.get("images") or []}
     all_points = results.get("points") or []

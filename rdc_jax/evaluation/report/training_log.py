@@ -47,7 +47,7 @@ def read_scalars(file: Path) -> dict[str, Series]:
     leave half a line. If a resumed run logged a step again, the later value counts.
 
     Raises:
-      RdcError: The file is missing or contains no scalars.
+        RdcError: The file is missing or contains no scalars.
     """
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()

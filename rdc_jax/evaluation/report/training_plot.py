@@ -113,15 +113,15 @@ def draw(runs: Sequence[Run], file_format: str) -> bytes:
     """Draws all panels over the number of images seen, or over steps if a run did not log images.
 
     Args:
-      runs: Of `training_log.read_runs`. One run has a colour per tau. Several runs have a colour
-        each, with dashes for tau.
-      file_format: 'png', 'svg' or 'pdf'.
+        runs: Of `training_log.read_runs`. One run has a colour per tau. Several runs have a colour
+          each, with dashes for tau.
+        file_format: 'png', 'svg' or 'pdf'.
 
     Returns:
-      The file.
+        The file.
 
     Raises:
-      RdcError: Unknown format, or matplotlib is not installed.
+        RdcError: Unknown format, or matplotlib is not installed.
     """
     curves_plot.check_format(file_format)
     from matplotlib import rc_context

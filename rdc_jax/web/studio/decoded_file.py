@@ -24,10 +24,10 @@ class DecodedFile:
     """A file after entropy decoding; see `decode_symbols`.
 
     Attributes:
-      opened: The open file.
-      coded: The decoded latent.
-      parts: The fields of the image without its pixels.
-      note: What is missing in a damaged file; "" for a complete one.
+        opened: The open file.
+        coded: The decoded latent.
+        parts: The fields of the image without its pixels.
+        note: What is missing in a damaged file; "" for a complete one.
     """
 
     opened: OpenFile
@@ -45,9 +45,9 @@ class DecodedFile:
         """The image as `rdc decode` writes it, with alpha and profile.
 
         Args:
-          codec: The codec.
-          steps: Sampler steps.
-          tau: 0 (faithful) to 1 (realistic), or "roi".
+            codec: The codec.
+            steps: Sampler steps.
+            tau: 0 (faithful) to 1 (realistic), or "roi".
         """
         opened = self.opened
         pixels = codec.reconstruct(

@@ -23,12 +23,12 @@ def distances(
     background they would count as free of error and improve the result.
 
     Args:
-      original: The original, or None if it is not known.
-      decoded: uint8 [H,W,3].
-      mask: uint8 of any size, 255 = important; None for no mask.
+        original: The original, or None if it is not known.
+        decoded: uint8 [H,W,3].
+        mask: uint8 of any size, 255 = important; None for no mask.
 
     Returns:
-      "psnr", "psnr_inside" and "psnr_outside"; None where not known.
+        "psnr", "psnr_inside" and "psnr_outside"; None where not known.
     """
     found: dict[str, float | None] = dict.fromkeys(("psnr", "psnr_inside", "psnr_outside"))
     if original is None:
@@ -56,13 +56,13 @@ def contents(reader: FileReader, levels: np.ndarray, side: int) -> dict[str, Any
     """Size, header, parts and importance map of a file.
 
     Args:
-      reader: The file.
-      levels: Importance level of each pixel of the latent, uint8 [h,w].
-      side: Side of a latent pixel in pixels of the image.
+        reader: The file.
+        levels: Importance level of each pixel of the latent, uint8 [h,w].
+        side: Side of a latent pixel in pixels of the image.
 
     Returns:
-      The fields of the answer. "importance" is the map as an image, None for a uniform map;
-      "extent" is the size that it covers, [width, height] in pixels.
+        The fields of the answer. "importance" is the map as an image, None for a uniform map;
+        "extent" is the size that it covers, [width, height] in pixels.
     """
     header = reader.header
     parts = {"header": min(place.offset for place in reader.places.values())}

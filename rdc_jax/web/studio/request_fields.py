@@ -24,15 +24,15 @@ def number(
     """A number of a request.
 
     Args:
-      asked: The request.
-      name: Name of the field.
-      least: Smallest value allowed.
-      most: Largest value allowed.
-      default: The value for a missing field.
-      whole: Whether the number must be whole.
+        asked: The request.
+        name: Name of the field.
+        least: Smallest value allowed.
+        most: Largest value allowed.
+        default: The value for a missing field.
+        whole: Whether the number must be whole.
 
     Raises:
-      RdcError: The field is missing without a default, not a number, or out of range.
+        RdcError: The field is missing without a default, not a number, or out of range.
     """
     value = asked.get(name)
     value = default if value is None else value

@@ -38,13 +38,13 @@ def serve(bench: Workbench, host: str, port: int, announce: Callable[[str], None
     """Serves the page until Ctrl-C.
 
     Args:
-      bench: Answers the requests.
-      host: The address to listen at.
-      port: The port; 0 takes a free one.
-      announce: Receives the address of the page.
+        bench: Answers the requests.
+        host: The address to listen at.
+        port: The port; 0 takes a free one.
+        announce: Receives the address of the page.
 
     Raises:
-      RdcError: The address is not available.
+        RdcError: The address is not available.
     """
     serving.run(make_server(bench, host, port), announce)
 

@@ -42,8 +42,8 @@ class Photo:
     """A photo.
 
     Attributes:
-      image: The image with its alpha.
-      extras: Alpha, profile and metadata as sections of its files.
+        image: The image with its alpha.
+        extras: Alpha, profile and metadata as sections of its files.
     """
 
     image: LoadedImage
@@ -60,9 +60,9 @@ class File:
     """An `.rdc` file.
 
     Attributes:
-      data: Its bytes.
-      photo: The photo that it was made from; None if it is not known.
-      mask: The painted mask, uint8 of any size; None if there is none.
+        data: Its bytes.
+        photo: The photo that it was made from; None if it is not known.
+        mask: The painted mask, uint8 of any size; None if there is none.
     """
 
     data: bytes
@@ -77,8 +77,8 @@ class Workbench:
         """Makes an empty workbench.
 
         Args:
-          open_codec: Makes the codec when it is first needed.
-          max_pixels: Largest number of pixels of photos and files.
+            open_codec: Makes the codec when it is first needed.
+            max_pixels: Largest number of pixels of photos and files.
         """
         self._open_codec, self._opened = open_codec, None
         self.max_pixels = max_pixels
