@@ -82,7 +82,7 @@ class Header:
     default_tau: int
     colour_mode: ColourMode = ColourMode.RGB
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         ranges = {
             "width": (1, MAX_SIDE),
             "height": (1, MAX_SIDE),
@@ -149,13 +149,13 @@ def pack(header: Header, sections: Iterable[Section | tuple[int, bytes]]) -> byt
     Raises:
         BitstreamError: the sections do not make a valid file.
     """
-    sections = [Section(*section) for section in sections]
-    if len(sections) > _MAX_SECTIONS:
-        raise BitstreamError(f"{len(sections)} sections: at most {_MAX_SECTIONS} fit in a file")
-    _check(header, sections)
+    parts = [Section(*section) for section in sections]
+    if len(parts) > _MAX_SECTIONS:
+        raise BitstreamError(f"{len(parts)} sections: at most {_MAX_SECTIONS} fit in a file")
+    _check(header, parts)
     output = bytearray(SIGNATURE)
     output.append(FORMAT_VERSION)
-    output.append(len(sections))
+    output.append(len(parts))
     output += varint(header.width) + varint(header.height)
     output += _FIXED_FIELDS.pack(
         header.model_id,
@@ -168,7 +168,7 @@ def pack(header: Header, sections: Iterable[Section | tuple[int, bytes]]) -> byt
         header.default_tau,
     )
     output += crc(output)
-    for section in sections:
+    for section in parts:
         framed = bytes([section.type]) + varint(len(section.payload)) + section.payload
         output += framed + crc(framed)
     return bytes(output)

@@ -57,14 +57,20 @@ class FileReader:
             BitstreamError: the header or the list of sections is damaged, or the image is too
                 large.
         """
-        if hasattr(source, "read") and not source.seekable():
-            source = source.read()
-        self._file = source if hasattr(source, "read") else None
-        self._data = None if self._file else bytes(source)
+        self._file: BinaryIO | None = None
+        self._data = b""
+        if isinstance(source, bytes | bytearray | memoryview):
+            self._data = bytes(source)
+        elif source.seekable():
+            self._file = source
+        else:
+            self._data = source.read()
         self.size = self._file.seek(0, 2) if self._file else len(self._data)
         start = self.read(0, container.MAX_HEADER_BYTES)
         self.header, count, position = container.read_header(start, max_pixels)
-        types, self.places, self.lost_sections = [], {}, None
+        types: list[int] = []
+        self.places: dict[int, Place] = {}
+        self.lost_sections: int | None = None
         for _ in range(count):
             start = self.read(position, MAX_FRAME_BYTES)
             kind, begin, end = read_frame(start, position)

@@ -12,7 +12,7 @@ class BitstreamError(RdcError):
     """An `.rdc` file cannot be read, or its contents cannot be written."""
 
 
-def crc(data: bytes) -> bytes:
+def crc(data: bytes | bytearray) -> bytes:
     """Returns the CRC-32 of zlib and PNG, four bytes, little-endian."""
     return zlib.crc32(data).to_bytes(CRC_BYTES, "little")
 

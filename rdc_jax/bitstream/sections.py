@@ -67,7 +67,8 @@ def check_lengths(height: int, width: int, lengths: Iterable[tuple[int, int]]) -
     Raises:
         BitstreamError: a section is too long.
     """
-    most = dict.fromkeys((SectionType.ICC, SectionType.EXIF, SectionType.XMP), MAX_METADATA_BYTES)
+    metadata = (SectionType.ICC, SectionType.EXIF, SectionType.XMP)
+    most: dict[int, int] = dict.fromkeys(metadata, MAX_METADATA_BYTES)
     stored = height * (width + 1)  # size of an alpha plane as an uncompressed PNG
     most[SectionType.ALPHA] = stored + stored // 64 + 2**16
     for kind, length in lengths:

@@ -8,7 +8,6 @@ import numpy as np
 
 from rdc_jax.codec.codec import Codec, load
 from rdc_jax.decoding.opened_file import Source
-from rdc_jax.images.arrays import is_batch
 
 KEPT = 2  # models in memory at once
 
@@ -41,7 +40,7 @@ def encode(
 
 
 def decode(
-    data: Source | list[Source],
+    data: Source | list[Source] | tuple[Source, ...],
     *,
     model: str | Path | None = None,
     fusion: str | Path | None = None,
@@ -65,7 +64,7 @@ def decode(
         RdcError: A file is damaged or was made by another model, or an option is unusable.
     """
     codec = _kept(_key(model), _key(fusion))
-    if is_batch(data):
+    if isinstance(data, list | tuple):
         return [codec.decode(one, **options) for one in data]
     return codec.decode(data, **options)
 

@@ -142,9 +142,8 @@ class Codec(decoder.Decoder):
     def _encode_batch(
         self, images: list[Any], options: EncodeOptions, progress: bool
     ) -> list[tuple[bytes, Report]]:
-        masks = options.importance
-        if not isinstance(masks, list):
-            masks = [masks] * len(images)
+        given = options.importance
+        masks: list[Any] = given if isinstance(given, list) else [given] * len(images)
         if len(masks) != len(images):
             raise RdcError(f"{len(images)} images have {len(masks)} masks; give one for each")
         return [

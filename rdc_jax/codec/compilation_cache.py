@@ -17,7 +17,7 @@ def enable_by_default() -> None:
     """Turns JAX's persistent cache on, unless JAX has been told to use a folder already."""
     import jax
 
-    if not jax.config.jax_compilation_cache_dir:
+    if not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]  # set at run time
         enable()
 
 

@@ -19,7 +19,8 @@ from rdc_jax.codec.options import DEFAULT_QUALITY, EncodeOptions
 from rdc_jax.codec.report import Report
 from rdc_jax.entropy import importance_coding, latent_coding, tiled_latent
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.entropy.latent_coding import Conditions
+from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
+from rdc_jax.entropy.tiled_latent import Tally
 from rdc_jax.errors import RdcError
 from rdc_jax.importance import maps, simplification, timesteps
 from rdc_jax.importance.conditions import conditions_of
@@ -185,6 +186,8 @@ def coded(
         The file, and what coding did.
     """
     conditions = conditions_of(header, levels, downsampling)
+    tally: CodedLatent | Tally
+    kinds: tuple[SectionType, ...]
     if tile_side is None:
         *streams, tally = latent_coding.encode_latent(entropy, latent, conditions)
         kinds = WHOLE_LATENT
@@ -192,9 +195,10 @@ def coded(
         *streams, tally = tiled_latent.encode(entropy, latent, conditions, tile_side, downsampling)
         kinds = (SectionType.TILES,)
     coded_map = importance_coding.encode_importance(levels, header.num_levels)
-    sections = [(SectionType.IMPORTANCE, coded_map), *zip(kinds, streams, strict=True)]
-    sections += (extras or {}).items()
+    sections: list[tuple[int, bytes]] = [(SectionType.IMPORTANCE, coded_map)]
+    sections += [*zip(kinds, streams, strict=True), *(extras or {}).items()]
     data = container.pack(header, sections)
+    assert tally.bits_map is not None  # encoding counts bits
     report = Report(
         bytes=len(data),
         bpp=8 * len(data) / (header.width * header.height),

@@ -13,7 +13,7 @@ from rdc_jax.importance import detectors, maps, shapes
 CENTRE = ("center", "centre")
 
 
-def mask_of(importance: Any, image: LoadedImage) -> np.ndarray | None:
+def mask_of(importance: Any, image: LoadedImage) -> np.ndarray | tuple[Any, ...] | None:
     """The importance mask of an image.
 
     Args:

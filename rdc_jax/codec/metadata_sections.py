@@ -26,7 +26,7 @@ MEBIBYTE = 2**20
 
 def extras_of(
     image: LoadedImage, *, metadata: Collection[str] = ALL_METADATA, alpha: str = "lossless"
-) -> dict[SectionType, bytes]:
+) -> dict[int, bytes]:
     """Payloads of the optional sections of an image.
 
     Args:
@@ -38,7 +38,7 @@ def extras_of(
     Raises:
         RdcError: The metadata are too large for a file.
     """
-    extras = {}
+    extras: dict[int, bytes] = {}
     if image.alpha is not None and alpha != "drop":
         extras[SectionType.ALPHA] = transparency.to_png(image.alpha, lossy=alpha == "lossy")
     for kind, section in _SECTIONS.items():
@@ -77,9 +77,7 @@ def parts_of(
     Raises:
         RdcError: The file is damaged.
     """
-    reader = source
-    if not isinstance(source, FileReader):
-        reader = FileReader(source, max_pixels=max_pixels)
+    reader = source if isinstance(source, FileReader) else FileReader(source, max_pixels=max_pixels)
     header, alpha = reader.header, None
     if SectionType.ALPHA in reader.places:
         png = reader.payload(SectionType.ALPHA)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class EncodeOptions:
     target_bpp: float | None = None
     target_bytes: int | None = None
     best_effort: bool = False
-    importance: np.ndarray | None = None
+    importance: Any = None
     levels: np.ndarray | None = None
     roi_gain: float = DEFAULT_ROI_GAIN
     roi_only: bool = False

@@ -97,9 +97,9 @@ def encode(
     steps = max(1, codec.timestep_range[1] - codec.timestep_range[0])
     colour = np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels
     reached: dict[int, float] = {}
-    best = last = None
+    best: tuple[bytes, Report, float] | None = None
+    last: tuple[bytes, Report, float] | None = None
     low, high = -1, steps + 1  # the largest known to fall short, the smallest to reach it
-
     with _bar(target, progress) as bar:
         while high - low > 1 and (len(reached) < DECODES or best is None):
             index = steps if len(reached) >= DECODES else _next(reached, wanted, low, high, steps)
@@ -110,21 +110,26 @@ def encode(
             value = target.measure(colour, codec.decode(data, progress=progress))
             last = data, report, value
             reached[index] = decibels(target.name, value)
-            bar.set_postfix_str(
-                f"{target.name} {value:.4g} at quality {quality:.4g}", refresh=False
-            )
-            bar.update()
+            _show(bar, target, value, quality)
             if reached[index] < wanted:
                 low = index
                 continue
             high, best = index, last
             if reached[index] <= wanted + TOLERANCE:
                 break
-    if best is None and not best_effort:
+    if best is not None:
+        return best
+    assert last is not None  # at least one quality was tried
+    if not best_effort:
         raise RdcError(
             f"at quality 100 {target.name} is {last[2]:.4g}, not yet {target.value:g}; ask for less"
         )
-    return last if best is None else best
+    return last
+
+
+def _show(bar: tqdm, target: Target, value: float, quality: float) -> None:
+    bar.set_postfix_str(f"{target.name} {value:.4g} at quality {quality:.4g}", refresh=False)
+    bar.update()
 
 
 def _bar(target: Target, shown: bool) -> tqdm:

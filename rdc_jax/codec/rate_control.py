@@ -147,7 +147,8 @@ def largest_within(
         RdcError: Even the smallest file is too large, without best_effort.
     """
     sizes: dict[int, int] = {}
-    best = smallest = None
+    best: tuple[bytes, Any] | None = None
+    smallest: tuple[bytes, Any] | None = None
     low, high = -1, len(qualities)  # the largest known to fit, the smallest known not to
     while high - low > 1:
         if len(sizes) >= most:
@@ -170,6 +171,7 @@ def largest_within(
             break
     if best is not None:
         return best
+    assert smallest is not None  # the lowest quality was tried
     if not best_effort:
         raise RdcError(
             f"the smallest file this model makes of this image is {len(smallest[0])} bytes; ask "

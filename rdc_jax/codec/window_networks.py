@@ -29,6 +29,22 @@ class FusionNetwork(NamedTuple):
     params: Params
 
 
+class Received(NamedTuple):
+    """What a decoder knows about a window of the latent.
+
+    Attributes:
+        yhat: float32 [h,w,C], the coded values, or the sampler's current ones.
+        mean: float32 [h,w,C], predicted means.
+        scale: float32 [h,w,C], predicted standard deviations.
+        levels: uint8 [h,w], importance levels.
+    """
+
+    yhat: jax.Array
+    mean: jax.Array
+    scale: jax.Array
+    levels: jax.Array
+
+
 def analyse(
     networks: Networks, params: Params, pixels: np.ndarray, *, progress: bool = False
 ) -> np.ndarray:
@@ -91,21 +107,28 @@ def reconstruction(
         steps = 1  # no network to sample with
     clocks = np.asarray(sampling.clock_timesteps(jnp.asarray(timesteps), steps, clock))
 
-    def window(yhat, mean, scale, levels, tau, noise):
-        prior_and_levels = (mean, scale, levels)
+    def window(
+        yhat: np.ndarray,
+        mean: np.ndarray,
+        scale: np.ndarray,
+        levels: np.ndarray,
+        tau: np.ndarray,
+        noise: np.ndarray,
+    ) -> np.ndarray:
+        received = Received(*map(jnp.asarray, (yhat, mean, scale, levels)))
         if not tau.any() or (steps == 1 and fusion is None):
-            return _one_step(networks, params, yhat, *prior_and_levels, clocks[0])
+            return _one_step(networks, params, received, clocks[0])
         if fusion is not None:
-            decoded = _decoded(networks, params, yhat, *prior_and_levels, clocks[0])
+            decoded = _decoded(networks, params, received, clocks[0])
             values = residual.clock(steps)
             for now, after in itertools.pairwise(np.asarray(values, np.float32)):
                 noise = _fusion_step(fusion.fusion, fusion.params, noise, decoded, now, after)
             return _fused(networks, params, decoded, noise, tau)
-        faithful = _clean(networks, params, yhat, *prior_and_levels, clocks[0])
+        faithful = _clean(networks, params, received, clocks[0])
         for now, after in itertools.pairwise(clocks[:-1]):
-            yhat = _sampler_step(networks, params, yhat, *prior_and_levels, now, after)
-        last = (*prior_and_levels, clocks[-2], faithful, tau)
-        return _last_step(networks, params, yhat, *last)
+            less_noisy = _sampler_step(networks, params, received, now, after)
+            received = received._replace(yhat=less_noisy)
+        return _last_step(networks, params, received, clocks[-2], faithful, tau)
 
     return window
 
@@ -116,43 +139,60 @@ def _analysis(networks: Networks, params: Params, pixels: jax.Array) -> jax.Arra
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _one_step(networks, params, yhat, mean, scale, levels, now) -> jax.Array:
+def _one_step(networks: Networks, params: Params, received: Received, now: jax.Array) -> jax.Array:
     """Faithful image of a window; now: timestep of each level [L]."""
-    clean, _ = _denoise(networks, params, yhat, mean, scale, levels, now)
+    clean, _ = _denoise(networks, params, received, now)
     return _pixels(networks, params, clean)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _sampler_step(networks, params, yhat, mean, scale, levels, now, after) -> jax.Array:
+def _sampler_step(
+    networks: Networks, params: Params, received: Received, now: jax.Array, after: jax.Array
+) -> jax.Array:
     """One DDIM step of a window; now and after: timestep of each level [L]."""
-    clean, timesteps = _denoise(networks, params, yhat, mean, scale, levels, now)
+    clean, timesteps = _denoise(networks, params, received, now)
     later = timesteps._replace(values=after[None])
     steps = (networks.steps_at_pixels(params, t) for t in (timesteps, later))
-    return sampling.ddim_step(clean, yhat[None], *steps)[0]
+    return sampling.ddim_step(clean, received.yhat[None], *steps)[0]
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _last_step(networks, params, yhat, mean, scale, levels, now, faithful, tau) -> jax.Array:
+def _last_step(
+    networks: Networks,
+    params: Params,
+    received: Received,
+    now: jax.Array,
+    faithful: jax.Array,
+    tau: jax.Array,
+) -> jax.Array:
     """Last denoising step of a window, fusion by tau, and synthesis."""
-    clean, _ = _denoise(networks, params, yhat, mean, scale, levels, now)
+    clean, _ = _denoise(networks, params, received, now)
     return _pixels(networks, params, residual.fuse(faithful, clean, tau[None, :, :, None]))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _clean(networks, params, yhat, mean, scale, levels, now) -> jax.Array:
+def _clean(networks: Networks, params: Params, received: Received, now: jax.Array) -> jax.Array:
     """Faithful latent of a window."""
-    return _denoise(networks, params, yhat, mean, scale, levels, now)[0]
+    return _denoise(networks, params, received, now)[0]
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _decoded(networks, params, yhat, mean, scale, levels, now) -> Decoded:
+def _decoded(networks: Networks, params: Params, received: Received, now: jax.Array) -> Decoded:
     """The decoded latent of a window, with what the fusion module needs to know about it."""
-    timesteps = level_timesteps(now[None], levels[None].astype(jnp.int32))
-    return decoded_latent(networks, params, yhat[None], timesteps, mean[None], scale[None])
+    yhat, mean, scale, levels = (array[None] for array in received)
+    timesteps = level_timesteps(now[None], levels.astype(jnp.int32))
+    return decoded_latent(networks, params, yhat, timesteps, mean, scale)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _fusion_step(fusion, params, noisy, decoded, now, after) -> jax.Array:
+def _fusion_step(
+    fusion: Fusion,
+    params: Params,
+    noisy: jax.Array,
+    decoded: Decoded,
+    now: jax.Array,
+    after: jax.Array,
+) -> jax.Array:
     """One DDIM step of the fusion module's residual; now and after: clock values []."""
     now, after = now[None], after[None]
     v = fusion.velocity(params, noisy[None], now, decoded)
@@ -160,18 +200,22 @@ def _fusion_step(fusion, params, noisy, decoded, now, after) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _fused(networks, params, decoded, clean, tau) -> jax.Array:
+def _fused(
+    networks: Networks, params: Params, decoded: Decoded, clean: jax.Array, tau: jax.Array
+) -> jax.Array:
     """Fusion by tau, and synthesis."""
     transformed = decoded.latent + decoded.deviation * clean[None]
     latent = residual.fuse(decoded.latent, transformed, tau[None, :, :, None])
     return _pixels(networks, params, latent)
 
 
-def _pixels(networks, params, latent) -> jax.Array:
+def _pixels(networks: Networks, params: Params, latent: jax.Array) -> jax.Array:
     return PIXEL_RANGE * (networks.decode(params, latent)[0] + 1.0)
 
 
-def _denoise(networks, params, yhat, mean, scale, levels, now) -> tuple[jax.Array, LevelTimesteps]:
-    timesteps = level_timesteps(now[None], levels[None].astype(jnp.int32))
-    clean = networks.denoise(params, yhat[None], timesteps, mean[None], scale[None])
-    return clean, timesteps
+def _denoise(
+    networks: Networks, params: Params, received: Received, now: jax.Array
+) -> tuple[jax.Array, LevelTimesteps]:
+    yhat, mean, scale, levels = (array[None] for array in received)
+    timesteps = level_timesteps(now[None], levels.astype(jnp.int32))
+    return networks.denoise(params, yhat, timesteps, mean, scale), timesteps

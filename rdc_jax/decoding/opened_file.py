@@ -109,8 +109,8 @@ class OpenFile:
         """The whole latent. Raises RdcError for damage."""
         if self.tiles is not None:
             return self.tiles.whole(entropy)
-        streams = (self.reader.payload(kind) for kind in WHOLE_LATENT)
-        return latent_coding.decode_latent(entropy, *streams, self.conditions)
+        hyper_data, latent_data = (self.reader.payload(kind) for kind in WHOLE_LATENT)
+        return latent_coding.decode_latent(entropy, hyper_data, latent_data, self.conditions)
 
     def windows(self, entropy: EntropyModel) -> tiled_latent.Windows:
         """The latent, window by window. Raises RdcError for damage, now or at the window."""

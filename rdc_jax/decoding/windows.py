@@ -56,12 +56,14 @@ def crossfade(window: int, overlap: int, at_start: bool, at_end: bool) -> np.nda
 
 def assembled(parts: Iterable[np.ndarray], height: int) -> np.ndarray:
     """Joins rows [n,w,c] that follow each other into one array [height,w,c]."""
-    whole, position = None, 0
+    whole: np.ndarray | None = None
+    position = 0
     for part in parts:
         if whole is None:
             whole = np.empty((height, *part.shape[1:]), part.dtype)
         whole[position : position + len(part)] = part
         position += len(part)
+    assert whole is not None  # an image has at least one row
     return whole
 
 
@@ -184,6 +186,7 @@ class _Sums:
         row: first row of the windows added last. after: that of the next ones, None at the end.
         """
         layout, total, weight = self._layout, self._total, self._weight
+        assert total is not None  # `add` came first
         side, scale = layout.side, layout.scale
         done = side if after is None else (after - row) * scale
         first, last = (min(max(edge - row * scale, 0), done) for edge in layout.area[:2])

@@ -47,9 +47,11 @@ class NoiseSchedule:
         return math.sqrt(12.0) * jnp.exp(-0.5 * self.log_snr(t))
 
 
-def scaled_linear(*args: float, **fields: float) -> NoiseSchedule:
+def scaled_linear(
+    beta_start: float = 0.00085, beta_end: float = 0.012, count: int = 1000
+) -> NoiseSchedule:
     """The variance schedule of Stable Diffusion; see `schedule_knots.scaled_linear`."""
-    return NoiseSchedule(*schedule_knots.scaled_linear(*args, **fields))
+    return NoiseSchedule(*schedule_knots.scaled_linear(beta_start, beta_end, count))
 
 
 def geometric(step_min: float, step_max: float) -> NoiseSchedule:

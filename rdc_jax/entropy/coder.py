@@ -8,6 +8,7 @@ stream.
 """
 
 import weakref
+from typing import Any
 
 import constriction
 import numpy as np
@@ -173,7 +174,7 @@ class SymbolDecoder:
     def _decode_bits(self, amount: int) -> np.ndarray:
         return self._decode(_BIT, amount) if amount else np.zeros(0, np.int32)
 
-    def _decode(self, model, *amount: int):
+    def _decode(self, model: Any, *amount: int) -> Any:
         try:
             return self._coder.decode(model, *amount)
         except (KeyboardInterrupt, SystemExit):
@@ -231,7 +232,7 @@ def _group(scale_index: np.ndarray, phase: np.ndarray) -> tuple[np.ndarray, list
     return order, used.tolist(), np.cumsum(tally[used]).tolist()
 
 
-def _model(bank: TableBank, number: int):
+def _model(bank: TableBank, number: int) -> Any:
     models = _MODELS.setdefault(bank, {})
     if number not in models:
         weights = 256.0 * bank.table(number)[1].astype(np.float64) - 1.0

@@ -14,7 +14,7 @@ mean acts as a dither. All numbers have 10 fractional bits, except the integers 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -51,6 +51,12 @@ INTEGERS = Lattice(0, ONE)
 HyperSource = Callable[[np.ndarray, Lattice, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
+class Digest(Protocol):
+    """A hash object of `hashlib`."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+
 def lattice_of(mean: np.ndarray, log2_step: np.ndarray) -> Lattice:
     """Returns the lattice for a mean M and a log2 step x in LOG2_STEP_RANGE.
 
@@ -66,7 +72,7 @@ def code_hyper_latent(
     network: IntegerHyperprior | IntegerMeanScale,
     condition: np.ndarray,
     code_pass: HyperSource,
-    digest,
+    digest: Digest,
     *,
     count_bits: bool,
 ) -> tuple[np.ndarray, float]:
@@ -87,12 +93,13 @@ def code_hyper_latent(
     log2_step = network.hyper_log2_step(condition)
     if log2_step is not None:
         log2_step = np.clip(log2_step, *LOG2_STEP_RANGE)
-    z, known, bits = np.zeros(prior[0].shape, np.int64), np.zeros(prior[0].shape, np.int64), 0.0
-    for number, where in enumerate(network.hyper_passes(*z.shape[:2])):
+    z: np.ndarray = np.zeros(prior[0].shape, np.int64)
+    known, bits = np.zeros_like(z), 0.0
+    for number, where in enumerate(network.hyper_passes(z.shape[0], z.shape[1])):
         if not where.any():
             continue
         mean, log2_scale = (x[where] for x in prior)
-        if number:
+        if number and isinstance(network, IntegerHyperprior):  # the other has one pass
             mean, log2_scale = network.hyper_pass_parameters(number, prior, known, condition, where)
         lattice = INTEGERS
         if log2_step is not None:

@@ -38,7 +38,7 @@ _NUM_CONTEXTS = _LEVEL + MAX_LEVELS
 class _Contexts:
     """Adaptive 16-bit probabilities of a zero bit, with a rate of about 1 / (visits + 1.5)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.probability = [_HALF] * _NUM_CONTEXTS
         self.visits = [0] * _NUM_CONTEXTS
         self.probability[_AS_PREDICTED + 63] = 63000
@@ -56,7 +56,7 @@ class _Contexts:
 
 
 class _BitEncoder:
-    def __init__(self):
+    def __init__(self) -> None:
         self._contexts = _Contexts()
         self._low, self._extent, self._output = 0, _WORD, bytearray()
 
@@ -124,6 +124,9 @@ class _BitDecoder:
             raise _damaged()
 
 
+_BitCoder = _BitEncoder | _BitDecoder
+
+
 def encode_importance(levels: np.ndarray, num_levels: int) -> bytes:
     """Codes an importance map.
 
@@ -181,7 +184,7 @@ def _damaged() -> RdcError:
     return RdcError("the importance map does not decode: the file is damaged, fetch it again")
 
 
-def _code_grid(coder, grid: list[list[int]], num_levels: int) -> None:
+def _code_grid(coder: _BitCoder, grid: list[list[int]], num_levels: int) -> None:
     """Codes the grid with an encoder, or fills it with a decoder (cells are -1 before)."""
     if num_levels == 1:
         _fill(grid, 0)
@@ -210,7 +213,7 @@ def _fill(grid: list[list[int]], level: int) -> None:
         row[:] = [level] * len(row)
 
 
-def _code_level(coder, level: int, num_levels: int) -> int:
+def _code_level(coder: _BitCoder, level: int, num_levels: int) -> int:
     """Codes one level through a binary tree of adaptive bits, most significant bit first."""
     node = 1
     for place in reversed(range((num_levels - 1).bit_length())):
@@ -221,7 +224,14 @@ def _code_level(coder, level: int, num_levels: int) -> int:
     return level
 
 
-def _code_row(coder, row, above, above2, num_levels: int, begin: int) -> None:
+def _code_row(
+    coder: _BitCoder,
+    row: list[int],
+    above: list[int],
+    above2: list[int],
+    num_levels: int,
+    begin: int,
+) -> None:
     """Codes one row from column `begin` on. `above2` and `above` are the two previous rows."""
     width = len(row)
     code = coder.code
@@ -253,7 +263,9 @@ def _code_row(coder, row, above, above2, num_levels: int, begin: int) -> None:
             row[x] = predicted
 
 
-def _code_other(coder, level: int, predicted: int, neighbours, num_levels: int) -> int:
+def _code_other(
+    coder: _BitCoder, level: int, predicted: int, neighbours: tuple[int, ...], num_levels: int
+) -> int:
     """Codes and returns a level that differs from the prediction."""
     if 0 < predicted < num_levels - 1:
         sides = any(n > predicted for n in neighbours) + 2 * any(n < predicted for n in neighbours)

@@ -57,7 +57,7 @@ def quantize_hyperprior(params: Mapping[str, Mapping[str, np.ndarray]]) -> dict[
     Returns:
         Arrays "layer.weight", "layer.bias" and "layer.shift" by name.
     """
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for layer in layers_with(params):
         quantized = quantize_convolution(params[layer]["kernel"], params[layer].get("bias"))
         arrays |= {f"{layer}.{name}": array for name, array in quantized.items()}
@@ -87,8 +87,8 @@ def condition_table(timesteps: np.ndarray, num_levels: int) -> np.ndarray:
     """
     t = timesteps.astype(np.int64) * ((TIMESTEP_HATS - 1) * ONE) // 1000
     level = np.arange(num_levels, dtype=np.int64)
-    m = (IMPORTANCE_HATS - 1) * ONE
-    m = level * m // (num_levels - 1) if num_levels > 1 else np.array([m])
+    last = (IMPORTANCE_HATS - 1) * ONE
+    m = level * last // (num_levels - 1) if num_levels > 1 else np.array([last])
     features = hat_functions(t, TIMESTEP_HATS), hat_functions(m, IMPORTANCE_HATS)
     return np.concatenate(features, axis=-1)
 

@@ -20,6 +20,8 @@ integers, so a file decodes to the same symbols, means and scales on every machi
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +29,7 @@ from rdc_jax.entropy import tables
 from rdc_jax.entropy.coder import SymbolDecoder, SymbolEncoder
 from rdc_jax.entropy.dither import dither_phases
 from rdc_jax.entropy.entropy_model import STEP_BITS, EntropyModel
-from rdc_jax.entropy.hyper_coding import code_hyper_latent
+from rdc_jax.entropy.hyper_coding import HyperSource, Lattice, code_hyper_latent
 from rdc_jax.entropy.integer_layers import FRACTION_BITS, ONE
 from rdc_jax.entropy.integer_network import HYPER_DOWNSAMPLING, MAX_HYPER_SYMBOL, condition_table
 from rdc_jax.entropy.wiener_context import continued, interpolated_weight, shrink_residual
@@ -86,6 +88,32 @@ class CodedLatent:
     symbol_hash: str
 
 
+class PassElements(NamedTuple):
+    """The elements of one pass that have a symbol, in coding order.
+
+    Attributes:
+        where: bool [h,w], the pixels of the pass.
+        sent: int64 [n], indexes into the pixels x channels of the pass.
+        mean: int64 [n], predicted mean, 10 fractional bits, in units of latent_unit.
+        step: int64 [n], quantiser step, 20 fractional bits, in units of latent_unit.
+        scale_index: uint8 [n], scale of the probability table.
+        phase: uint8 [n], phase of the probability table.
+        shift: int64 [n], 64 times the dither.
+    """
+
+    where: np.ndarray
+    sent: np.ndarray
+    mean: np.ndarray
+    step: np.ndarray
+    scale_index: np.ndarray
+    phase: np.ndarray
+    shift: np.ndarray
+
+
+SymbolSource = Callable[[PassElements], np.ndarray]
+"""Turns the elements of a pass into symbols, int32 [n], by writing or by reading them."""
+
+
 def padded_size(size: int) -> int:
     """Rounds latent rows or columns up to a multiple of the hyper-latent's cells."""
     return -(-size // HYPER_DOWNSAMPLING) * HYPER_DOWNSAMPLING
@@ -119,18 +147,25 @@ def encode_latent(
     z = model.network.hyper_analysis(fixed, condition)
     hyper_encoder, encoder = SymbolEncoder(model.bank), SymbolEncoder(model.bank)
 
-    def write_hyper(where, lattice, scale_index, phase, shift):
+    def write_hyper(
+        where: np.ndarray,
+        lattice: Lattice,
+        scale_index: np.ndarray,
+        phase: np.ndarray,
+        shift: np.ndarray,
+    ) -> np.ndarray:
         steps = np.clip(lattice.nearest(z[where]), -limit, limit)
         symbols = (steps.reshape(shift.shape) + shift).astype(np.int32)
         hyper_encoder.encode(symbols, scale_index, phase)
         return symbols
 
-    def write(where, sent, mean_fixed, step_fixed, scale_index, phase, shift):
-        residual = (y[where].take(sent) - mean_fixed / ONE) * (2**STEP_BITS / step_fixed)
-        dither = shift * 2.0**-DITHER_BITS
+    def write(elements: PassElements) -> np.ndarray:
+        values = y[elements.where].take(elements.sent)
+        residual = (values - elements.mean / ONE) * (2**STEP_BITS / elements.step)
+        dither = elements.shift * 2.0**-DITHER_BITS
         largest = tables.MAX_ABS_SYMBOL
         symbols = np.clip(np.rint(residual - dither), -largest, largest).astype(np.int32)
-        encoder.encode(symbols, scale_index, phase)
+        encoder.encode(symbols, elements.scale_index, elements.phase)
         return symbols
 
     coded = _code(model, conditions, write_hyper, write, count_bits=True)
@@ -154,14 +189,20 @@ def decode_latent(
     hyper_decoder = SymbolDecoder(model.bank, hyper_data)
     decoder = SymbolDecoder(model.bank, latent_data)
 
-    def read_hyper(where, lattice, scale_index, phase, shift):
+    def read_hyper(
+        where: np.ndarray,
+        lattice: Lattice,
+        scale_index: np.ndarray,
+        phase: np.ndarray,
+        shift: np.ndarray,
+    ) -> np.ndarray:
         symbols = hyper_decoder.decode(scale_index, phase)
         if np.any(np.abs(symbols - shift) >= MAX_HYPER_SYMBOL):
             raise RdcError("section hyper-latent is damaged: a value is out of range")
         return symbols
 
-    def read(where, sent, mean_fixed, step_fixed, scale_index, phase, shift):
-        return decoder.decode(scale_index, phase)
+    def read(elements: PassElements) -> np.ndarray:
+        return decoder.decode(elements.scale_index, elements.phase)
 
     coded = _code(model, conditions, read_hyper, read, count_bits=False)
     hyper_decoder.finish()
@@ -176,14 +217,23 @@ def missing_latent(model: EntropyModel, conditions: Conditions) -> CodedLatent:
     """
     all_skipped = dataclasses.replace(model, skipped_scales=tables.NUM_SCALES)
 
-    def nothing(*arguments):
-        return np.zeros(arguments[-1].shape, np.int32)
+    def hyper_mean(*elements: Any) -> np.ndarray:
+        shift = elements[-1]
+        return np.zeros(shift.shape, np.int32)
 
-    return _code(all_skipped, conditions, nothing, nothing, count_bits=False)
+    def nothing(elements: PassElements) -> np.ndarray:
+        return np.zeros(elements.shift.shape, np.int32)
+
+    return _code(all_skipped, conditions, hyper_mean, nothing, count_bits=False)
 
 
 def _code(
-    model: EntropyModel, conditions: Conditions, code_hyper, code_pass, *, count_bits: bool
+    model: EntropyModel,
+    conditions: Conditions,
+    code_hyper: HyperSource,
+    code_pass: SymbolSource,
+    *,
+    count_bits: bool,
 ) -> CodedLatent:
     """Codes all symbols in coding order; see the module docstring."""
     network, c = model.network, model.network.latent_channels
@@ -200,10 +250,7 @@ def _code(
     step_fixed = model.step_fixed[conditions.timesteps][levels]
     log2_step = model.log2_step_fixed[conditions.timesteps][levels]
     phases, shifts = _dither(model, conditions)
-    exact = np.zeros((h, w, c), np.int64)
-    known = np.zeros((h, w, c), np.int64)
-    mean = np.zeros((h, w, c), np.int64)
-    log2_scale = np.zeros((h, w, c), np.int64)
+    exact, known, mean, log2_scale = (np.zeros((h, w, c), np.int64) for _ in range(4))
     for number, where in enumerate(network.passes(h, w)):
         if not where.any():
             continue
@@ -215,13 +262,12 @@ def _code(
         sent = np.flatnonzero(is_sent)  # indexes into the pixels x channels of this pass
         known_here = (mean, np.broadcast_to(step_fixed, mean.shape), phases, shifts)
         own_mean, own_step, phase, shift = (array[where] for array in known_here)
-        sent_symbols = code_pass(
-            where, sent, *(a.take(sent) for a in (own_mean, own_step, scale_index, phase, shift))
-        )
+        of_sent = (a.take(sent) for a in (own_mean, own_step, scale_index, phase, shift))
+        sent_symbols = code_pass(PassElements(where, sent, *of_sent))
         digest.update(np.ascontiguousarray(sent_symbols, "<i4").tobytes())
         symbols = np.zeros(is_sent.shape, np.int64)
         symbols.put(sent, sent_symbols)
-        if count_bits:
+        if bits_map is not None:
             bits = tables.ideal_bits(symbols, scale_index, phase)
             bits_map[where] = (bits * is_sent).sum(-1)
         residual = own_step * ((symbols << DITHER_BITS) + shift)
@@ -236,7 +282,7 @@ def _code(
         mean=(mean * (unit / ONE)).astype(np.float32),
         scale=_scale(log2_scale, log2_step),
         hyper_bits=hyper_bits,
-        latent_bits=float(bits_map.sum()) if count_bits else 0.0,
+        latent_bits=0.0 if bits_map is None else float(bits_map.sum()),
         bits_map=bits_map,
         symbol_hash=digest.hexdigest(),
     )

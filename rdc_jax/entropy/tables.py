@@ -19,6 +19,7 @@ import hashlib
 import heapq
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rdc_jax.errors import RdcError
 
@@ -106,17 +107,17 @@ def _damaged(what: str) -> RdcError:
     return RdcError(f"probability tables are damaged ({what}): install the model's weights again")
 
 
-def relative_scale(scale_index) -> np.ndarray:
+def relative_scale(scale_index: ArrayLike) -> np.ndarray:
     """Returns r = s / Delta, float64, of scale indexes in 0..79."""
     return np.exp2(MIN_LOG2_SCALE + np.asarray(scale_index, np.float64) / SCALES_PER_OCTAVE)
 
 
-def phase_dither(phase) -> np.ndarray:
+def phase_dither(phase: ArrayLike) -> np.ndarray:
     """Returns the exact dither d in (-1/2, 1/2), float64, of phases in 0..31."""
     return (2 * np.asarray(phase, np.float64) + 1) / (2 * NUM_PHASES) - 0.5
 
 
-def scale_index_from_log2(log2_ratio_fixed, fraction_bits: int) -> np.ndarray:
+def scale_index_from_log2(log2_ratio_fixed: ArrayLike, fraction_bits: int) -> np.ndarray:
     """Returns the scale index of x = log2(s / Delta), computed in integers.
 
     The index is clip(floor(6 * (x + 7) + 1/2), 0, 79), so halves round up.
@@ -165,7 +166,7 @@ def escape_distance(folded: np.ndarray, lowest: np.ndarray, highest: np.ndarray)
     return np.where(folded > highest, folded - highest, lowest - folded).astype(np.int64) - 1
 
 
-def ideal_bits(symbols, scale_index, phase) -> np.ndarray:
+def ideal_bits(symbols: ArrayLike, scale_index: ArrayLike, phase: ArrayLike) -> np.ndarray:
     """Returns the code length -log2 P(k | i, j) under the continuous model, finite in the tails.
 
     Args:

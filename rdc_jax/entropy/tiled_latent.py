@@ -6,7 +6,7 @@ border. Dither and importance map are those of the whole image at the position o
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +38,8 @@ class Tally(NamedTuple):
     symbol_hash: str
 
 
-class DamagedTile(NamedTuple):
+@dataclasses.dataclass(frozen=True, order=True)
+class DamagedTile:
     """A tile that could not be decoded.
 
     Attributes:
@@ -100,15 +101,16 @@ def encode(
     """
     grid = Grid(conditions.height, conditions.width, side // downsampling)
     everything = Window(0, grid.height, 0, grid.width)
-    streams, digest, hyper_bits = [], hashlib.sha256(), 0.0
+    streams: list[tuple[bytes, bytes]] = []
+    digest, hyper_bits = hashlib.sha256(), 0.0
     bits_map = np.zeros((grid.height, grid.width))
     for number in range(grid.rows * grid.columns):
         window = grid.window(number)
         where = window.of(everything)
-        *coded, seen = latent_coding.encode_latent(
+        hyper_data, latent_data, seen = latent_coding.encode_latent(
             model, latent[where], conditions_of(conditions, window)
         )
-        streams.append(coded)
+        streams.append((hyper_data, latent_data))
         digest.update(bytes.fromhex(seen.symbol_hash))
         hyper_bits += seen.hyper_bits
         bits_map[where] = seen.bits_map
@@ -171,7 +173,7 @@ class TiledFile:
         grid, digest = self.index.grid, hashlib.sha256()
         everything = Window(0, grid.height, 0, grid.width)
 
-        def latents():
+        def latents() -> Iterator[tuple[Window, Latent]]:
             for number in range(len(self.index.offsets)):
                 coded = self.tile(model, number)
                 digest.update(bytes.fromhex(coded.symbol_hash))
@@ -215,9 +217,9 @@ def whole_windows(coded: CodedLatent) -> Windows:
 def _joined(tiles: Iterable[tuple[Window, Latent]], wanted: Window, channels: int) -> Latent:
     """Assembles a window of the latent from the tiles that cover it."""
     shape = (wanted.bottom - wanted.top, wanted.right - wanted.left, channels)
-    arrays = tuple(np.empty(shape, np.float32) for _ in range(3))
+    yhat, mean, scale = (np.empty(shape, np.float32) for _ in range(3))
     for tile, latent in tiles:
         both = tile.common(wanted)
-        for array, part in zip(arrays, latent, strict=True):
+        for array, part in zip((yhat, mean, scale), latent, strict=True):
             array[both.of(wanted)] = part[both.of(tile)]
-    return arrays
+    return yhat, mean, scale

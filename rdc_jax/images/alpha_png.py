@@ -79,6 +79,7 @@ def _filtered(plane: np.ndarray, kind: int) -> bytes:
     values = plane.astype(np.int16)
     left, up, corner = (np.zeros_like(values) for _ in range(3))
     left[:, 1:], up[1:], corner[1:, 1:] = values[:, :-1], values[:-1], values[:-1, :-1]
+    guess: int | np.ndarray
     if kind == 4:
         to_left, to_up = abs(up - corner), abs(left - corner)
         to_corner = abs(left + up - 2 * corner)

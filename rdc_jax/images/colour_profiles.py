@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 from PIL import Image
 
 _USUAL_LIGHTNESS = (40.0, 68.0)  # range of CIE L* (0 to 100) of the middle value, 128 of 255
@@ -36,6 +37,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
     """
     from PIL import ImageCms
 
+    source: ImageCms.ImageCmsProfile | ImageCms.core.CmsProfile
     try:
         if profile is None:
             source = ImageCms.createProfile("LAB")
@@ -67,7 +69,8 @@ def unusual_tones(profile: bytes) -> bool:
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
         transform = ImageCms.buildTransform(source, lab, mode, "LAB", renderingIntent=intent)
         middle = Image.new(mode, (1, 1), (128,) * len(mode))
-        lightness = ImageCms.applyTransform(middle, transform).getpixel((0, 0))[0] * 100 / 255
+        shown = np.asarray(ImageCms.applyTransform(middle, transform))
+        lightness = float(shown[0, 0, 0]) * 100 / 255
     except (ImageCms.PyCMSError, OSError, ValueError):
         return False
     return not _USUAL_LIGHTNESS[0] <= lightness <= _USUAL_LIGHTNESS[1]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from rdc_jax.errors import RdcError
 from rdc_jax.images import (
@@ -132,7 +132,7 @@ def _read(
             raise RdcError(f"{name} is not an image in a known format{hint}") from None
 
 
-def _opened(source: str | Path | io.BytesIO) -> Image.Image:
+def _opened(source: str | Path | io.BytesIO) -> ImageFile.ImageFile:
     if isinstance(source, io.BytesIO):
         return Image.open(io.BytesIO(source.getbuffer()))
     return Image.open(source)
@@ -192,7 +192,7 @@ def _convert(
     turn = orientation.orientation(image)
     pixels = np.array(orientation.upright(colour, turn).convert("RGB"))
     plane = None
-    if alpha is not None and alpha.getextrema()[0] < 255:
+    if alpha is not None and np.asarray(alpha).min() < 255:
         plane = np.array(orientation.upright(alpha, turn))
         if background is not None:
             pixels, plane = transparency.laid_on(pixels, plane, background), None

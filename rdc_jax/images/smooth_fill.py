@@ -28,7 +28,7 @@ def filled(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         levels.append(_halved(*levels[-1]))
     below = levels.pop()[0]
     for colours, known in reversed(levels):
-        below = _doubled(below, *known.shape, colours.dtype)
+        below = _doubled(below, known.shape, colours.dtype)
         np.copyto(below, colours, where=known[..., None])
     return below
 
@@ -50,12 +50,13 @@ def _halved(colours: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndar
     return sums / np.maximum(counts, 1), counts[..., 0] > 0
 
 
-def _doubled(colours: np.ndarray, height: int, width: int, dtype: np.dtype) -> np.ndarray:
-    """Doubles an image to dtype [height,width,3], bilinear between the centres of squares."""
+def _doubled(colours: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Doubles an image to dtype [*shape,3], bilinear between the centres of squares."""
+    height, width = shape
     box = (0, 0, width / 2, height / 2)
     result = np.empty((height, width, 3), dtype)
     for channel in range(3):
-        plane = Image.fromarray(np.ascontiguousarray(colours[..., channel]))
-        plane = np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR, box=box))
+        small = Image.fromarray(np.ascontiguousarray(colours[..., channel]))
+        plane = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR, box=box))
         result[..., channel] = plane if dtype == plane.dtype else np.rint(plane)
     return result

@@ -6,9 +6,10 @@ module opens the file a second time and tells Pillow the opposite byte order.
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from rdc_jax.errors import RdcError
 
@@ -49,13 +50,14 @@ def read(
                 f"{name} holds whole numbers from {wide.min()} to {wide.max()}; scale them to "
                 f"0..{full}, which 16 bits hold"
             )
-    elif raw == _PAIRS:
+    elif raw == _PAIRS and isinstance(image, ImageFile.ImageFile):
         (tile,) = image.tile
         image.tile = [tile._replace(args="RGBA")]
         octets = np.asarray(image).astype(np.int64)
         wide, full = 256 * octets[..., ::2] + octets[..., 1::2], _FULL
     elif swapped := _swapped(raw):
         other = again()
+        assert isinstance(other, ImageFile.ImageFile)  # as `image`, whose tiles gave `raw`
         other.tile = [tile._replace(args=_with_raw_mode(tile.args, swapped)) for tile in other.tile]
         low = np.asarray(other).astype(np.int64)
         wide, full = 256 * np.asarray(image).astype(np.int64) + low, _FULL
@@ -89,12 +91,12 @@ def _raw_mode(image: Image.Image) -> str:
     return modes.pop() if len(modes) == 1 else ""
 
 
-def _raw_of(args) -> str:
+def _raw_of(args: Any) -> str:
     first = args[0] if isinstance(args, tuple | list) and args else args
     return first if isinstance(first, str) else ""
 
 
-def _with_raw_mode(args, raw: str):
+def _with_raw_mode(args: Any, raw: str) -> Any:
     return raw if isinstance(args, str) else type(args)((raw, *args[1:]))
 
 

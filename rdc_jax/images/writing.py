@@ -102,7 +102,8 @@ def _what_fits(image: LoadedImage, chosen: Format) -> tuple[LoadedImage, list[st
             image = dataclasses.replace(image, pixels=np.array(converted))
     lost = [kind for kind in ALL_METADATA if getattr(image, kind) and kind not in chosen.metadata]
     if lost:
-        image = dataclasses.replace(image, **dict.fromkeys(lost))
+        absent: dict[str, Any] = dict.fromkeys(lost)
+        image = dataclasses.replace(image, **absent)
         notes.append(
             f"{chosen.name} files cannot hold {' '.join(lost)}"
             + (", so colours are converted to sRGB" if "icc" in lost else "")

@@ -57,7 +57,9 @@ def find(pixels: np.ndarray, weights: Path) -> np.ndarray | None:
     height, width = pixels.shape[:2]
     square = Image.fromarray(pixels).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     values = np.asarray(square, np.float32)
-    values = (values / max(1.0, values.max()) - np.float32(MEAN)) / np.float32(DEVIATION)
+    values = (values / max(1.0, values.max()) - np.array(MEAN, np.float32)) / np.array(
+        DEVIATION, np.float32
+    )
     (found,) = detector_networks.run(weights, values.transpose(2, 0, 1), [1], 1)
     sure = found[0] >= SURE
     if not LEAST_AREA <= np.mean(sure) <= MOST_AREA:
