@@ -1,7 +1,6 @@
 """No function of the package is longer than a screen.
 
-Lines are counted from `def` to the last line of the body, docstring included. A longer function
-needs a reason in `EXCEPTIONS`; an exception that is no longer needed has to go.
+Lines are counted from `def` to the last line of the body, docstring included.
 """
 
 import ast
@@ -9,20 +8,6 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "rdc_jax"
 MOST_LINES = 60
-
-EXCEPTIONS = {
-    "cli.commands.decode._decode": "to be shortened",
-    "cli.commands.encode.encode_file": "to be shortened",
-    "cli.flags.coding.add_encode": "a table: one call per flag",
-    "cli.flags.measuring.add_eval": "a table: one call per flag",
-    "cli.flags.training.add_data": "a table: one call per flag",
-    "data.pipeline.training_iterator": "a third is its docstring: it has 14 settings",
-    "evaluation.benchmark_run.run": "to be shortened",
-    "evaluation.metrics.masked.seam_statistic": "half is its docstring, a definition",
-    "models.unet.UNet.__call__": "one network, layer by layer, in the order of its parameters",
-    "selftest.matrix.run": "to be shortened",
-    "training.train.train": "to be shortened",
-}
 
 
 def functions(tree: ast.AST, prefix: str):
@@ -47,12 +32,7 @@ def long_functions() -> dict[str, int]:
 
 
 def test_functions_fit_on_a_screen():
-    too_long = {name: n for name, n in long_functions().items() if name not in EXCEPTIONS}
-    assert too_long == {}, f"more than {MOST_LINES} lines"
-
-
-def test_exceptions_are_needed():
-    assert EXCEPTIONS.keys() - long_functions().keys() == set()
+    assert long_functions() == {}, f"more than {MOST_LINES} lines"
 
 
 def test_nested_functions_and_methods_are_seen():
