@@ -38,8 +38,7 @@ class Tally(NamedTuple):
     symbol_hash: str
 
 
-@dataclasses.dataclass(frozen=True, order=True)
-class DamagedTile:
+class DamagedTile(NamedTuple):
     """A tile that could not be decoded.
 
     Attributes:
@@ -53,7 +52,7 @@ class DamagedTile:
     """
 
     number: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
     x: int
     y: int
     width: int
