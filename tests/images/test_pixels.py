@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rdc_jax import images
 from rdc_jax.errors import RdcError
 from rdc_jax.images import atomic_write, read_image, reading, write_image
 
@@ -245,7 +244,7 @@ def test_failed_write_leaves_nothing_behind(tmp_path, monkeypatch, error):
 
     path = tmp_path / "out.rdc"
     path.write_bytes(b"old")
-    monkeypatch.setattr(images.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(RdcError if isinstance(error, OSError) else KeyboardInterrupt):
         atomic_write(path, b"new", overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["out.rdc"] and path.read_bytes() == b"old"

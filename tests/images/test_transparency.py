@@ -17,7 +17,7 @@ from tests.images.files import GREY, RGB, WIDE, png, saved, with_alpha
 
 
 def test_an_array_with_alpha_is_refused_with_advice(codec):
-    with pytest.raises(RdcError, match="not 4; alpha goes into extras"):
+    with pytest.raises(RdcError, match="not 4; give a PIL image or a path to keep alpha"):
         codec.encode(with_alpha(RGB, 128))
 
 
