@@ -168,7 +168,7 @@ def draw_sheet(rows: list[list[tuple]], font_size: int = 18) -> np.ndarray:
 
     Args:
         rows: (caption, pixels uint8 [h,w,3] or None) of each panel. Panels are scaled to one width,
-          and a row is as high as its highest panel, but at least square.
+            and a row is as high as its highest panel, but at least square.
         font_size: Size of the captions in pixels.
     """
     caption, step = font_size + 8, PANEL + MARGIN

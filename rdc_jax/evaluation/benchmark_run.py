@@ -40,7 +40,7 @@ class Options:
         shown: Number of images whose decoded versions are kept.
         workers: Threads for the classical codecs.
         observe: Receives every image, once as ("original", 0, stem, uint8 [h,w,3]) and once per
-          decode with the curve and the setting.
+            decode with the curve and the setting.
     """
 
     masks: Masks

@@ -67,7 +67,7 @@ class Coder(NamedTuple):
         decodes: Functions (bytes) -> uint8 [h,w,3] by the name of their curve.
         parallel: Whether several images may be coded at the same time.
         identity: Text that changes with everything else that affects the results; files measured
-          under another identity are measured again.
+            under another identity are measured again.
     """
 
     name: str

@@ -51,7 +51,7 @@ def bd_rate(
         test: Rates and qualities of the codec to judge.
         method: 'pchip', 'cubic' (least-squares cubic) or 'akima'.
         rate_window: Limits the interval to qualities at which *both* curves have a rate inside the
-          window. A curve that ends inside the window ends the interval there.
+            window. A curve that ends inside the window ends the interval there.
 
     Raises:
         RdcError: The curves do not overlap, do not rise, or have too few points.

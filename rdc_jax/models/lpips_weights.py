@@ -58,7 +58,7 @@ def load(backbone: str = "alexnet", path: str | Path | None = None) -> Weights:
     Args:
         backbone: which network.
         path: a safetensors file written by `export`, or the folder of such files; without it
-          RDC_PERCEPTUAL_WEIGHTS, and without that the installed package.
+            RDC_PERCEPTUAL_WEIGHTS, and without that the installed package.
 
     Raises:
         RdcError: the package is missing, or a file is, differs from the known one or is malformed.

@@ -63,7 +63,7 @@ def make_server(
 
     Raises:
         RdcError: There are no pairs, an image is missing or outside `directory`, the CSV is another
-          kind of file, or the port is taken.
+            kind of file, or the port is taken.
     """
     if not study:
         raise RdcError("no two codecs have images at equal bytes; raise the tolerance")

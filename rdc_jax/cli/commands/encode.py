@@ -184,7 +184,7 @@ def pieces_note(height: int, width: int, tile: int | None) -> str:
         height: Height of the image in pixels.
         width: Its width.
         tile: Side of the tiles in pixels; 0 for no tiles; None for the encoder's own choice, which
-          decoders always accept.
+            decoders always accept.
 
     Returns:
         The note; empty where the file decodes by default.

@@ -169,7 +169,7 @@ def find_images(data: str, folder: Path, limit: int | None) -> list[Path]:
 
     Args:
         data: A folder of images, or "tfds:NAME/SPLIT", whose images are first written to
-          DIR/originals.
+            DIR/originals.
         folder: DIR, the folder of the run.
         limit: Largest number of images; None for all.
     """

@@ -102,7 +102,7 @@ def dists(weights: Weights, parameters: Parameters, x: jax.Array, y: jax.Array) 
 
     Raises:
         RdcError: The images are not such arrays, differ in shape or have a side below 32; or the
-          weights are those of another network.
+            weights are those of another network.
     """
     check_images("DISTS", x, y)
     features_x, features_y = dists_features(weights, x), dists_features(weights, y)
@@ -120,7 +120,7 @@ def dists_features(weights: Weights, x: jax.Array) -> list[jax.Array]:
 
     Raises:
         RdcError: The image is not such an array or has a side below 32; or the weights are those of
-          another network.
+            another network.
     """
     check_images("DISTS", x)
     if len(weights["conv"]) != sum(VGG16.convolutions):

@@ -117,7 +117,7 @@ def seam_statistic(
         reference: uint8, the same shape.
         mask: bool or float [h,w] in [0,1].
         tau: bool or float [h,w] in [0,1], the map from faithful to realistic used for decoding; a
-          number has no borders.
+            number has no borders.
 
     Raises:
         RdcError: As `distortion.psnr`; or a map has another size or range, there is no border, or

@@ -107,7 +107,7 @@ def read_curves(path: str | Path) -> list[dict[str, Any]]:
 
     Raises:
         RdcError: The file does not exist, is not JSON, contains no curve, or has lists of different
-          lengths.
+            lengths.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -35,8 +35,8 @@ def page(
     Args:
         results: The content of results.json.
         load_image: Turns a path of the results into the bytes of an image file or uint8 [h,w,3]. If
-          it raises RdcError, OSError or KeyError, the image is left out and named in the page. An
-          original is at the "picture" of its image, else at `original_path`.
+            it raises RdcError, OSError or KeyError, the image is left out and named in the page. An
+            original is at the "picture" of its image, else at `original_path`.
         images: Names of the images to show; None: the `image_count` ones of most median detail.
         image_count: Number of images to show if `images` is None.
         bpp: Bits per pixel at which images are shown; each codec with its nearest point.

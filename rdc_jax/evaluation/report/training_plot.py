@@ -114,7 +114,7 @@ def draw(runs: Sequence[Run], file_format: str) -> bytes:
 
     Args:
         runs: Of `training_log.read_runs`. One run has a colour per tau. Several runs have a colour
-          each, with dashes for tau.
+            each, with dashes for tau.
         file_format: 'png', 'svg' or 'pdf'.
 
     Returns:
