@@ -39,7 +39,7 @@ def refuse(*arguments, **named):
 
 socket.socket = Refused
 socket.create_connection = socket.getaddrinfo = refuse
-from rdc_jax.cli import main as cli
+from rdc_jax.cli import main
 sys.exit(main.main(["encode", "--model", sys.argv[1], "photo.png", "--quiet"])
          or main.main(["decode", "--model", sys.argv[1], "photo.rdc", "-o", "out.png", "--quiet"]))
 """
@@ -58,7 +58,7 @@ while True:
 
 LIMITED = """
 import resource, signal, sys
-from rdc_jax.cli import main as cli
+from rdc_jax.cli import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 sys.exit(main.main(["decode", "--model", sys.argv[1], sys.argv[2], "-o", "out.png", "--quiet"]))

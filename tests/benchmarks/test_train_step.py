@@ -67,7 +67,7 @@ def test_the_sides_stay_together_over_steps(both):
 def test_another_network_is_refused(both):
     _, params, network, _ = both("one level")
     fewer = {name: value for name, value in params.items() if name != "conv_out"}
-    with pytest.raises(ValueError, match="only one side has: conv_out_bias, conv_out_weight"):
+    with pytest.raises(ValueError, match="only one side: conv_out_bias, conv_out_weight"):
         paired_unet.copy_to_torch(fewer, network)
     narrower = {**params, "conv_out": jax.tree.map(lambda x: x[..., :1], params["conv_out"])}
     with pytest.raises(ValueError, match=r"conv_out_weight is \(1, 8, 3, 3\) here"):

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdc_jax import images
 from rdc_jax.cli.main import main
 from rdc_jax.model_folder import codec_model
 from tests.cli.runs import fails, opened, picture
@@ -111,7 +110,7 @@ def test_target_size(models, photo, capsys):
 def test_a_size_that_cannot_be_reached(models, photo, capsys, target):
     model = ["--model", str(models / "first")]
     error = fails(capsys, photo.parent, "encode", photo, *target, *model)
-    assert "the smallest file this model makes of this picture is" in error
+    assert "the smallest file this model makes of this image is" in error
     assert main(["encode", str(photo), *target, "--best-effort", *model]) == 0
     output, error = capsys.readouterr()
     assert "even at quality 0" in error
@@ -162,7 +161,7 @@ def test_a_full_disk_leaves_nothing(models, photo, capsys, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(images.os, "replace", full)
+    monkeypatch.setattr("os.replace", full)
     error = fails(capsys, photo.parent, "encode", photo, "--model", models / "first")
     assert "No space left on device" in error
 

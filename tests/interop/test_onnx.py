@@ -12,6 +12,7 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 from rdc_jax.codec import codec as codecs  # noqa: E402
+from rdc_jax.decoding.sampling import Sampling  # noqa: E402
 from rdc_jax.errors import RdcError  # noqa: E402
 from rdc_jax.interop.onnx import decoder as onnx_decoder  # noqa: E402
 from rdc_jax.interop.onnx import export  # noqa: E402
@@ -119,7 +120,9 @@ def test_one_window_equals_that_of_torch(graphs, rng):
         if tau.any():
             session, feeds = decoder._knob(), feeds | dict(noise=noise, tau=tau)
         found = session.run(None, feeds)[0]
-        expected = ours._tile(values, 1, "proportional", yhat, mean, scale, levels, tau, noise)
+        expected = ours.window_function(Sampling(1, "proportional", tau, levels, values))(
+            yhat, mean, scale, levels, tau, noise
+        )
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
