@@ -114,14 +114,11 @@ def test_one_window_equals_that_of_torch(graphs, rng):
     scale = np.exp2(rng.uniform(-5, 5, (40, 40, 56))).astype(np.float32)
     levels = rng.integers(0, 8, (40, 40)).astype(np.uint8)
     values = np.linspace(650, 100, 8, dtype=np.float32)
-    feeds = dict(yhat=yhat, mean=mean, scale=scale, levels=levels, timesteps=values)
     for tau in (np.zeros((40, 40), np.float32), rng.uniform(0, 1, (40, 40)).astype(np.float32)):
-        session = decoder._faithful()
-        if tau.any():
-            session, feeds = decoder._knob(), feeds | dict(noise=noise, tau=tau)
-        found = session.run(None, feeds)[0]
-        expected = ours.window_function(Sampling(1, "proportional", tau, levels, values))(
-            yhat, mean, scale, levels, tau, noise
+        sampling = Sampling(1, "proportional", tau, levels, values)
+        found, expected = (
+            side.window_function(sampling)(yhat, mean, scale, levels, tau, noise)
+            for side in (decoder, ours)
         )
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
