@@ -267,3 +267,23 @@ def test_a_folder_that_jax_uses_already_is_left_alone(user_environment, tmp_path
 def test_tests_do_not_fill_the_users_cache():
     assert os.environ["RDC_CACHE_DIR"] == os.devnull
     assert compilation_cache.enable() is None
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda codec, data: codec.decode(data, steps=1.5), "steps must be a whole number"),
+        (lambda codec, data: codec.decode(data, crop="a"), "crop must be four whole numbers"),
+        (lambda codec, data: codec.decode(data, crop=(0, 0, 1.5, 2)), "four whole numbers"),
+        (lambda codec, data: codec.encode(PIXELS, quality="hi"), "quality must be a number"),
+        (lambda codec, data: rdc_jax.read_image(3), "path of an image or an open file, not 3"),
+        (lambda codec, data: rdc_jax.write_image("x.png", [1]), "pixels uint8 .*, not int64"),
+    ],
+)
+def test_options_of_another_type_are_named(codec, data, call, message):
+    with pytest.raises(rdc_jax.RdcError, match=message) as error:
+        call(codec, data)
+    assert "\n" not in str(error.value)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from rdc_jax.bitstream import container, tile_index
 from rdc_jax.bitstream.container import Header
 from rdc_jax.bitstream.file_reader import FileReader
@@ -159,7 +161,10 @@ def open_file(
 
 def area_of(header: Header, crop: Crop | None) -> Window:
     """A crop as a window, the whole image for None; RdcError if the crop leaves the image."""
-    x, y, width, height = crop or (0, 0, header.width, header.height)
+    crop = (0, 0, header.width, header.height) if crop is None else crop
+    if np.shape(crop) != (4,) or not all(isinstance(n, int | np.integer) for n in crop):
+        raise RdcError(f"the crop must be four whole numbers x, y, width, height, not {crop!r}")
+    x, y, width, height = crop
     inside = 0 <= x < x + width <= header.width and 0 <= y < y + height <= header.height
     if not inside:
         raise RdcError(

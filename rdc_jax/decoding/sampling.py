@@ -74,6 +74,8 @@ class SamplingOptions:
 
 def check_sampling(steps: int, tau: Any) -> None:
     """Raises RdcError if the number of steps, or a single tau, is out of range."""
+    if not isinstance(steps, int | np.integer):
+        raise RdcError(f"steps must be a whole number, not {steps!r}")
     if not 1 <= steps <= MAX_STEPS:
         raise RdcError(f"steps {steps} must be between 1 and {MAX_STEPS}")
     if not isinstance(tau, str) and np.ndim(tau) == 0 and not 0.0 <= tau <= 1.0:

@@ -105,6 +105,8 @@ def _source_of(path_or_file: str | Path | BinaryIO) -> tuple[str | Path | io.Byt
         return io.BytesIO(sys.stdin.buffer.read()), "standard input"
     if isinstance(path_or_file, str | Path):
         return path_or_file, f"'{path_or_file}'"
+    if not hasattr(path_or_file, "read"):
+        raise RdcError(f"give the path of an image or an open file, not {path_or_file!r:.60}")
     name = f"'{getattr(path_or_file, 'name', 'the given file')}'"
     return io.BytesIO(path_or_file.read()), name
 

@@ -31,6 +31,9 @@ def write_image(
     Raises:
         RdcError: as `write_loaded_image`.
     """
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != 3 or 0 in pixels.shape:
+        raise RdcError(f"give pixels uint8 [H,W,3] to write, not {pixels.dtype} {pixels.shape}")
     write_loaded_image(path, LoadedImage(pixels, grey), overwrite=overwrite)
 
 

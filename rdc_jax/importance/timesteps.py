@@ -4,6 +4,7 @@ Levels map to timesteps in integer arithmetic, so all decoders agree.
 """
 
 import math
+import numbers
 
 import numpy as np
 
@@ -80,6 +81,8 @@ def quality_to_timesteps(
     Raises:
         RdcError: an argument is out of range.
     """
+    if not isinstance(quality, numbers.Real):
+        raise RdcError(f"quality must be a number from 0 to 100, not {quality!r}")
     if not 0 <= quality <= 100:
         raise RdcError(f"quality {quality} is not in 0 to 100")
     if not (roi_gain >= 0 and math.isfinite(roi_gain)):
