@@ -44,7 +44,7 @@ def test_near_the_target_in_few_codings_though_the_estimate_is_off(target, share
 def test_an_estimate_that_misleads_costs_codings_only(target, power):
     code = coder(photograph)
     data, _ = largest_within(code, QUALITIES, lambda q: 10 + q**power, target)
-    assert 0.98 * target <= len(data) <= target
+    assert 0.98 * target - 1 < len(data) <= target  # files have whole bytes
     assert len(code.qualities) <= 13
 
 
