@@ -66,7 +66,7 @@ def _run(name: str, stage: str) -> ml_collections.ConfigDict:
             batch_size=16,
             crop_size=128,  # pixels
             num_threads=1,
-            held_out=24,  # images for validation
+            held_out=24,  # images for validation; 0: train on all, and never validate
             validation_size=256,  # side of their crops in pixels
             mix="",  # other image sets, FOLDER=SHARE,..: fractions of the examples
             darken_share=0.0,  # fraction of data.path's crops: darkened, with sensor noise
@@ -77,10 +77,14 @@ def _run(name: str, stage: str) -> ml_collections.ConfigDict:
         dict(
             total_steps=6000,
             warmup_steps=100,
-            decay_fraction=0.3,  # last part of the run, in which the learning rate falls to zero
+            schedule="constant",  # after the warm-up: constant, then decay | linear | cosine
+            decay_fraction=0.3,  # last part of the run, in which a constant rate falls to zero
             optimizer="muon",  # muon (for kernels, Adam for the rest) | adam
             muon_learning_rate=5e-3,
+            muon_momentum=0.95,
             adam_learning_rate=1e-3,
+            adam_betas=(0.9, 0.999),
+            weight_decay=0.0,  # of the kernels, times the learning rate; with muon, of Muon's
             gradient_clip=1.0,
             ema_half_life=4000,  # images
             distortion_weight=0.08,  # of the squared error against bits per pixel
@@ -96,10 +100,10 @@ def _run(name: str, stage: str) -> ml_collections.ConfigDict:
             stall_timeout=1800,  # seconds without a step after which the run ends; 0: never
             profile_from=10,  # steps after the start at which the profile begins
             profile_steps=0,  # steps in the profile; 0: none
-            log_every=20,
-            checkpoint_every=200,
+            log_every=20,  # steps; 0: never
+            checkpoint_every=200,  # 0: only at the end of the run and after a signal
             keep_checkpoints=3,
-            sample_every=500,  # validation
+            sample_every=500,  # validation; 0: never, not even at the end
             judge_every=0,  # validation with all metrics; 0: only at the end, -1: never
             reference="tiny",  # model that validation compares with at equal rate; "": none
         )

@@ -9,6 +9,7 @@ import importlib
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -51,7 +52,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong argument in one line, like any other error."""
+    """Reports a wrong argument in one line, like any other error.
+
+    Commands with a config take its settings (key=value or --config.key=value) anywhere between
+    their options, in the order of the command line.
+    """
+
+    def parse_known_args(self, args=None, namespace=None):
+        found, rest = super().parse_known_args(args, namespace)
+        if hasattr(found, "overrides"):
+            settings = {word for word in rest if re.match(r"(--config\.)?\w[\w.]*=", word)}
+            rest = [word for word in rest if word not in settings]
+            settings |= set(found.overrides)
+            found.overrides = [word for word in args or () if word in settings] or found.overrides
+        return found, rest
 
     def error(self, message: str) -> NoReturn:
         raise RdcError(f"{message}; see `{self.prog} --help`")

@@ -1,6 +1,7 @@
 """Images from a folder."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,13 +77,36 @@ class FolderSource(ReplacingSource):
 
 
 def image_paths(root: Path) -> list[Path]:
-    """Returns all images below a folder, sorted. Raises RdcError without a folder or images."""
+    """Returns all images below a folder, sorted; links to folders are followed.
+
+    Raises RdcError without a folder or images.
+    """
     if not root.is_dir():
         raise RdcError(f"no folder '{root}'; name a folder of images")
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in formats.COMMON and p.is_file())
+    paths = sorted(p for p in _files(root, ()) if p.suffix.lower() in formats.COMMON)
     if not paths:
         raise RdcError(f"no jpg, png or webp images below '{root}'")
     return paths
+
+
+def _files(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    """All files below a folder. A link back to a folder that it lies in is not followed.
+
+    above: device and number of the folders that `folder` lies in.
+    """
+    try:
+        status = folder.stat()
+        entries = list(folder.iterdir())
+    except OSError:  # no permission, or gone
+        return
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    for path in entries:
+        if path.is_dir():
+            yield from _files(path, (*above, here))
+        elif path.is_file():
+            yield path
 
 
 class _Cache:

@@ -7,9 +7,13 @@ import ml_collections
 import numpy as np
 
 from rdc_jax.data import mixing, pipeline, sources
+from rdc_jax.errors import RdcError
 from rdc_jax.training.tasks import latent_checks
 from rdc_jax.training.tasks.task import Task
 from rdc_jax.training.validation import held_out
+
+EXAMPLES = 8
+"""Training images that fresh networks take their statistics from, if none is held out."""
 
 
 class ImageSets(NamedTuple):
@@ -18,7 +22,8 @@ class ImageSets(NamedTuple):
     source: Any  # of data.path
     mix: Sequence[mixing.Part]  # of data.mix
     held_out: np.ndarray  # indices of `source` that are never trained on
-    crops: np.ndarray  # of the held-out images, for validation
+    crops: np.ndarray  # of the held-out images, for validation; empty if none is held out
+    examples: np.ndarray  # crops whose statistics fresh networks start from
 
     @property
     def sources(self) -> list[Any]:
@@ -32,9 +37,18 @@ def open_images(task: Task) -> ImageSets:
     source = open_source(config)
     mix = mixing.open_mix(config.data.get("mix", ""))
     latent_checks.check_settings(task, source)
-    indices = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
-    crops = held_out.validation_crops(source, indices, size=held_out.crop_side(config))
-    return ImageSets(source, mix, indices, crops)
+    try:
+        indices = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
+    except RdcError as error:
+        raise RdcError(f"data.held_out: {error}") from error
+    side = held_out.crop_side(config)
+    if len(indices):
+        crops = examples = held_out.validation_crops(source, indices, size=side)
+    else:
+        crops = np.zeros((0, side, side, 3), np.uint8)
+        some = np.unique(np.linspace(0, len(source) - 1, EXAMPLES).astype(int))
+        examples = held_out.validation_crops(source, some, size=side)
+    return ImageSets(source, mix, indices, crops, examples)
 
 
 def open_source(config: ml_collections.ConfigDict) -> Any:

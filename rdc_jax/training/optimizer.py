@@ -5,6 +5,7 @@ models are fine-tuned with Adam, as in their pretraining: to orthogonalise 866 M
 cost every device as much arithmetic as several of its images.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,22 +15,28 @@ from optax.contrib import MuonDimensionNumbers, muon
 
 from rdc_jax.errors import RdcError
 
+OPTIMIZERS = ("muon", "adam")
+SCHEDULES = ("constant", "linear", "cosine")
 KEPT_BY_ADAM = {"linear", "hyper_log2_step"}  # layers whose kernels Muon does not get
 
 
 def learning_rate(peak: float, training: Mapping[str, Any]) -> optax.Schedule:
-    """Linear warm-up, constant, then linear to zero over the last `decay_fraction` of the run.
+    """Linear warm-up to the peak, then the curve that `training.schedule` names, down to zero.
 
-    The rate is constant until the decay, so raising `total_steps` extends a run.
+    constant: constant, then linear to zero over the last `decay_fraction` of the run. Raising
+        `total_steps` before the decay extends a run.
+    linear, cosine: fall from the warm-up to the end. `total_steps` belongs to the curve.
     """
     total, warmup = training["total_steps"], training["warmup_steps"]
+    rise = optax.linear_schedule(peak / max(1, warmup), peak, warmup)
+    falling = max(1, total - warmup)
+    if training["schedule"] == "linear":
+        return optax.join_schedules([rise, optax.linear_schedule(peak, 0.0, falling)], [warmup])
+    if training["schedule"] == "cosine":
+        return optax.join_schedules([rise, optax.cosine_decay_schedule(peak, falling)], [warmup])
     decay = max(1, round(total * training["decay_fraction"]))
     return optax.join_schedules(
-        [
-            optax.linear_schedule(peak / max(1, warmup), peak, warmup),
-            optax.constant_schedule(peak),
-            optax.linear_schedule(peak, 0.0, decay),
-        ],
+        [rise, optax.constant_schedule(peak), optax.linear_schedule(peak, 0.0, decay)],
         [warmup, max(warmup, total - decay)],
     )
 
@@ -51,17 +58,48 @@ def muon_dimensions(params: Any) -> Any:
     return jax.tree.map_with_path(rule, params)
 
 
+def is_kernel(params: Any) -> Any:
+    """True for the leaves that weight decay acts on: those of two or more axes."""
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+
+
 def build(training: Mapping[str, Any]) -> optax.GradientTransformation:
-    """The optimiser of a config's `training` section. Raises RdcError for an unknown one."""
-    adam_rate = learning_rate(training["adam_learning_rate"], training)
-    if training["optimizer"] == "adam":
-        update = optax.adam(adam_rate)
-    elif training["optimizer"] == "muon":
-        update = muon(
-            learning_rate(training["muon_learning_rate"], training),
-            adam_learning_rate=adam_rate,
+    """The optimiser of a config's `training` section; its state holds the learning rates.
+
+    Raises RdcError for an unknown one.
+    """
+    b1, b2 = training["adam_betas"]
+    weight_decay = training["weight_decay"]
+
+    def adam(adam_learning_rate):
+        return optax.adamw(adam_learning_rate, b1, b2, weight_decay=weight_decay, mask=is_kernel)
+
+    def muon_and_adam(muon_learning_rate, adam_learning_rate):
+        return muon(
+            muon_learning_rate,
+            beta=training["muon_momentum"],
+            weight_decay=weight_decay,
+            adam_b1=b1,
+            adam_b2=b2,
+            adam_learning_rate=adam_learning_rate,
             muon_weight_dimension_numbers=muon_dimensions,
         )
-    else:
+
+    factories = {"adam": adam, "muon": muon_and_adam}
+    if training["optimizer"] not in factories:
         raise RdcError(f"training.optimizer must be muon or adam, not {training['optimizer']!r}")
+    factory = factories[training["optimizer"]]
+    rates = {
+        name: learning_rate(training[name], training)
+        for name in inspect.signature(factory).parameters
+    }
+    update = optax.inject_hyperparams(factory)(**rates)
     return optax.chain(optax.clip_by_global_norm(training["gradient_clip"]), update)
+
+
+def learning_rates(state: optax.OptState) -> dict[str, jax.Array]:
+    """The learning rates of the last update, by the names of their settings.
+
+    state: of an optimiser that `build` made; of another one, there are none.
+    """
+    return dict(optax.tree.get(state, "hyperparams", {}))

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from rdc_jax.training import optimizer as optimizers
 from rdc_jax.training import state
 from rdc_jax.training.tasks.codec_losses import Loss
 
@@ -43,6 +44,7 @@ def make_step(
         )
         new_state = state.apply_gradients(train_state, grads, optimizer, ema_decay)
         metrics = {"loss": value, "gradient_norm": optax.tree.norm(grads)} | metrics
+        metrics |= optimizers.learning_rates(new_state.opt_state)
         if stop is not None:
             metrics[STOP] = jnp.max(stop)
         return new_state, metrics

@@ -8,7 +8,7 @@ data included, on as many devices as there are then.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from clu import parameter_overview
 
 from rdc_jax.data import mixing
 from rdc_jax.errors import RdcError
-from rdc_jax.training import program, saved_config
+from rdc_jax.training import check_config, program, saved_config, workdir_lock
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.cluster import distributed, partitioning
 from rdc_jax.training.cluster.interrupts import CONTINUE, TERMINATED, Terminated, noted_signals
@@ -66,20 +66,38 @@ def train(config: ml_collections.ConfigDict) -> Path:
             last good checkpoint stays).
         KeyboardInterrupt, Terminated: after a signal, once the state is saved.
     """
+    config = check_config.checked(config)
+
     # Processes: one, or those that launch/ started. The first one alone logs and exports.
     distributed.initialize()
-    is_first = jax.process_index() == 0
     mesh = partitioning.make_mesh(config.mesh.to_dict())
     partitioning.check_batch_size(mesh, config.data.batch_size, config.training.accumulate)
 
     # Data: the source, a few of its images held out for validation, and other sets to mix in.
     task = task_for(config)
+    check_config.check_crops(task)
     images = open_images(task)
+    is_first = jax.process_index() == 0
+    with workdir_lock.only_run_in(config.workdir) if is_first else contextlib.nullcontext():
+        return train_task(task, mesh, images)
+
+
+def train_task(task: Task, mesh: jax.sharding.Mesh, images: ImageSets) -> Path:
+    """The run of one task, from its parameters to the exported model.
+
+    Args:
+        task: What is trained.
+        mesh: Of the devices.
+        images: To train on.
+    """
+    config, is_first = task.config, jax.process_index() == 0
 
     # Parameters: fresh, or from a model folder. The task says which are trained.
-    params = task.initial_parameters(images.crops)
+    params = task.initial_parameters(images.examples)
     latent_checks.check_autoencoder(task, images.source, params)
-    validate = run_validation.RunValidation(task, images.crops) if is_first else None
+    validate = None
+    if is_first and validates(config):
+        validate = run_validation.RunValidation(task, images.crops)
     run = program.build(task, mesh, params)
     trained, frozen = split_parameters(task.trained, params)
     for part, tree in params.items() if is_first else ():
@@ -109,6 +127,16 @@ def train(config: ml_collections.ConfigDict) -> Path:
     if is_first:
         export(task, average)
     return Path(config.workdir) / "model"
+
+
+def validates(config: ml_collections.ConfigDict) -> bool:
+    """Whether the run has images to validate on, and steps at which it does."""
+    return config.data.held_out > 0 and config.training.sample_every > 0
+
+
+def due(every: int, step: int) -> bool:
+    """Whether something that happens every so many steps happens after this one; 0: never."""
+    return every > 0 and step % every == 0
 
 
 def start_or_resume(
@@ -148,7 +176,7 @@ def run_steps(session: Session, progress: Progress) -> tuple[Progress, int]:
     A step's metrics are read once the next step is under way, so devices never wait for the host,
     and all processes see the same signals and stop together.
     """
-    task, run, writer = session.task, session.run, session.writer
+    task, run = session.task, session.run
     training, batch_size = task.config.training, task.config.data.batch_size
     rows = partitioning.batch_rows(session.mesh, batch_size)
     batches = training_batches(task.config, session.images, rows, progress.examples)
@@ -183,28 +211,45 @@ def run_steps(session: Session, progress: Progress) -> tuple[Progress, int]:
                 moved()
             before = metrics
             window.append(metrics)
-            step = progress.step
-            saving = stop or step == total or step % training.checkpoint_every == 0
-            if saving or step % training.log_every == 0:  # what is not finite is never saved
+            step, ends = progress.step, progress.step == total or stop != CONTINUE
+            saving = ends or due(training.checkpoint_every, step)
+            if saving or due(training.log_every, step):  # what is not finite is never saved
                 log(session, progress, window, meter)
                 window = []
             if saving:
                 session.checkpoints.save(step, state, {"examples": progress.examples})
-            if step == total or step % training.sample_every == 0:
+            if validates(task.config) and (step == total or due(training.sample_every, step)):
                 with meter.paused():
-                    if run.monitor:
-                        scalars = run.monitor(state.params, session.frozen, batch, key)
-                        writer.write_scalars(step, jax.device_get(scalars))
-                    average = partitioning.gather(session.frozen | state.ema_params)
-                    if session.validate and (found := session.validate(average, step, go_on)):
-                        run_validation.write(writer, step, {"images": progress.examples}, *found)
+                    validate(session, progress, batch, key, go_on)
     return progress, stop
+
+
+def validate(
+    session: Session, progress: Progress, batch: Any, key: jax.Array, go_on: Callable[[], bool]
+) -> None:
+    """Measures the averaged weights on held-out images, and the task's monitor on a batch.
+
+    Args:
+        session: Of the run.
+        progress: Where it stands.
+        batch: The last one, on the devices.
+        key: Of the run.
+        go_on: Asked before every image.
+    """
+    run, state, writer = session.run, progress.state, session.writer
+    if run.monitor:
+        scalars = run.monitor(state.params, session.frozen, batch, key)
+        writer.write_scalars(progress.step, jax.device_get(scalars))
+    average = partitioning.gather(session.frozen | state.ema_params)
+    if session.validate and (found := session.validate(average, progress.step, go_on)):
+        seen = {"images": progress.examples}
+        run_validation.write(writer, progress.step, seen, *found)
 
 
 def log(
     session: Session, progress: Progress, window: list[dict[str, Any]], meter: Throughput
 ) -> None:
-    """Writes the means of the last steps' metrics, and the speed.
+    """Writes the means of the last steps' metrics, and the speed; with log_every 0, only checks.
 
     Args:
         session: Of the run.
@@ -219,7 +264,8 @@ def log(
     seen = {"images": progress.examples} | meter.rates(len(window))
     if count := mixing.count_skipped(session.images.sources):
         seen["skipped_images"] = count
-    session.writer.write_scalars(progress.step, values | seen)
+    if session.task.config.training.log_every:
+        session.writer.write_scalars(progress.step, values | seen)
 
 
 def export(task: Task, params: Mapping[str, Any]) -> None:

@@ -42,3 +42,22 @@ def test_a_config_without_the_file_beside_it_is_refused_in_one_line(tmp_path):
     with pytest.raises(RdcError, match=r"config\.py' imports a file that is not beside") as error:
         load_config(str(path))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "variant", "message"),
+    [
+        ("def get_config(:", "", r"config\.py, line 1: "),
+        ("get_config = 3", "", "has no function get_config"),
+        ("def get_config():\n    return {'a': 1}", "", "must return a ConfigDict, not a dict"),
+        ("def get_config():\n    return None", "", "must return a ConfigDict, not a NoneType"),
+        ("def get_config():\n    return 1", ":big", "does not take a variant such as 'big'"),
+        ("def get_config(variant):\n    return 1", "", "needs :VARIANT"),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused_in_one_line(tmp_path, text, variant, message):
+    path = tmp_path / "config.py"
+    path.write_text(text)
+    with pytest.raises(RdcError, match=message) as error:
+        load_config(f"{path}{variant}")
+    assert "\n" not in str(error.value)

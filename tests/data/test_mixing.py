@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from configs import tiny
-from rdc_jax.cli.commands.train import apply_override
+from rdc_jax.cli.commands.config_overrides import apply_overrides
 from rdc_jax.data import mixing
 from rdc_jax.data.crops import crop_image, draw_crop
 from rdc_jax.data.masks import random_importance
@@ -118,15 +118,14 @@ def test_held_out_images_come_only_from_the_first_set(tmp_path):
     for i in range(4):
         save(tmp_path / "b=c" / f"{i}.png", 100 + i)
     config = tiny.get_config("smoke")
-    apply_override(config, f"data.path={tmp_path / 'photos'}")
-    apply_override(config, "data.kind=folder")
+    apply_overrides(config, [f"data.path={tmp_path / 'photos'}", "data.kind=folder"])
     alone = held_out_split(len(open_source(config)), 3, seed=0)
-    apply_override(config, f"data.mix={tmp_path / 'b=c'}=0.25")
+    apply_overrides(config, [f"data.mix={tmp_path / 'b=c'}=0.25"])
     source, mix = open_source(config), open_mix(config.data.mix)
     held_out = held_out_split(len(source), 3, seed=0)
     np.testing.assert_array_equal(held_out, alone)
     rows = np.arange(8)
-    images = ImageSets(source, mix, held_out, crops=None)
+    images = ImageSets(source, mix, held_out, crops=None, examples=None)
     found = set(values(take(training_batches(config, images, rows, 0), 12)).tolist())
     assert found == set(range(8)) - set(held_out.tolist()) | set(range(100, 104))
 

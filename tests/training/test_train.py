@@ -291,21 +291,26 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_f
     assert not (tmp_path / "model").exists()
 
 
+def test_nothing_happens_in_between_where_every_setting_is_0(tmp_path, not_finite):
+    every = ("log_every", "checkpoint_every", "sample_every")
+    changes = {f"training.{name}": 0 for name in every} | {"data.held_out": 0}
+    train.train(smoke_config(tmp_path, **changes, **{"training.total_steps": 2}))
+    assert saved_steps(tmp_path) == {2}  # the last step is always saved
+    assert metrics_of(tmp_path) == [] and not (tmp_path / "pictures").exists()
+    with pytest.raises(RdcError, match="not finite at step 4"):  # it is still looked at
+        train.train(smoke_config(tmp_path, **changes))
+    assert saved_steps(tmp_path) == {2}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stage": "fourth"}, "entropy, auxiliary, transform, realism, end_to_end, not 'fourth'"),
         ({"stage": "diffusion"}, "init_from=FOLDER"),
-        ({"data.kind": "video"}, "data.kind must be"),
         ({"data.held_out": 64}, "hold out fewer"),
-        ({"data.validation_size": 32}, r"data\.validation_size .* multiple of 32 and at least 64"),
-        ({"training.judge_every": 6}, r"training\.judge_every must be a multiple of .* 4, 0"),
         ({"training.reference": "nowhere"}, "no model 'nowhere'"),
-        ({"data.crop_size": 72}, "multiple of the map's cell size"),
         ({"data.kind": "folder", "data.path": "nowhere"}, r"data\.path.*nowhere"),
         ({"data.kind": "latents", "data.path": "nowhere"}, r"data\.path.*nowhere"),
         ({"data.mix": "nowhere=0.1"}, r"data\.mix: no folder 'nowhere'"),
-        ({"data.darken_share": 2.0}, r"data\.darken_share must be 0 to 1"),
         ({"mesh.fsdp": 3}, r"mesh\.fsdp 3 does not fit 8 devices"),
         ({"mesh.data": 0}, r"mesh\.data is 0; it must be at least 1, or -1"),
         ({"mesh.data": -1, "mesh.tensor": -1}, r"only one of mesh\.data, mesh\.tensor may be -1"),
@@ -315,14 +320,10 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_f
             {"training.split_rows": True, "mesh.tensor": 4},
             r"training\.split_rows over mesh\.tensor 4 needs .* multiple of 128 .* at least 256",
         ),
-        ({"training.remat": "all"}, r"training\.remat must be none, dots, blocks, not 'all'"),
-        ({"training.attention": "fast"}, r"training\.attention must be one of .* not 'fast'"),
         ({"training.attention": "cudnn"}, r"training\.attention=cudnn needs a gpu"),
-        ({"training.compute_dtype": "half"}, r"training\.compute_dtype must be float32 or"),
-        ({"training.optimizer": "sgd"}, r"training\.optimizer must be muon or adam, not 'sgd'"),
     ],
 )
-def test_settings_that_cannot_work_are_named(tmp_path, changes, message):
+def test_settings_that_images_devices_or_weights_refuse_are_named(tmp_path, changes, message):
     with pytest.raises(RdcError, match=message) as error:
         train.train(smoke_config(tmp_path, **changes))
     assert "\n" not in str(error.value)

@@ -38,7 +38,7 @@ import numpy as np
 from tqdm import tqdm
 
 from rdc_jax.cli import ablation_effects
-from rdc_jax.cli.commands.train import apply_override, load_config
+from rdc_jax.cli.commands.train import configured
 from rdc_jax.codec import compilation_cache
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.report.results import hardware, image_files, table
@@ -68,9 +68,7 @@ class Effect(NamedTuple):
 
 
 def run(args: Namespace) -> int:
-    config = load_config(args.config)
-    for override in args.overrides:
-        apply_override(config, override)
+    config = configured(args.config, args.overrides)
     if not config.init_from:
         raise RdcError("ablations start from a trained model: give init_from=MODEL")
     pictures, started = image_files(args.data, args.limit), time.monotonic()

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from rdc_jax.cli.commands.train import INTERRUPTED, apply_override, load_config
+from rdc_jax.cli.commands.train import INTERRUPTED, configured
 from rdc_jax.codec import compilation_cache
 from rdc_jax.data import encode_latents, sources
 from rdc_jax.data.latent_records import LATENT_PIXELS
@@ -23,7 +23,7 @@ from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import program
+from rdc_jax.training import check_config, program
 from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.tasks import latent_checks
 
@@ -31,9 +31,7 @@ TILES_PER_DEVICE = 4
 
 
 def run(args: Namespace) -> int:
-    config = load_config(args.config)
-    for override in args.overrides:
-        apply_override(config, override)
+    config = configured(args.config, args.overrides)
     compilation_cache.enable()
     try:
         manifest = encode(config, args)
@@ -58,6 +56,7 @@ def run(args: Namespace) -> int:
 
 def encode(config: ml_collections.ConfigDict, args: Namespace) -> dict[str, Any]:
     """Encodes the photos of the config's `data` section; returns the manifest of the set."""
+    config = check_config.checked(config)
     latent_checks.check_downsampling(config.name, Networks.from_config(config.model.to_dict()))
     size, cell = config.data.crop_size, config.model.cell_size
     tile = args.tile or 2 * size

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rdc_jax.cli import output_folder
-from rdc_jax.cli.commands.train import apply_override, load_config
+from rdc_jax.cli.commands.train import configured
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model, fusion_module
 from rdc_jax.model_folder.files import flatten, unflatten
@@ -101,9 +101,7 @@ def from_diffusers(args: Namespace, out: Path, folder: Path) -> tuple[dict[str, 
     else:
         if args.config is None:
             raise RdcError("--from diffusers needs --config, for instance configs/sd21.py")
-        config = load_config(args.config)
-        for override in args.overrides:
-            apply_override(config, override)
+        config = configured(args.config, args.overrides)
         files = {key: getattr(args, key) for key in ("unet", "vae", "context")}
         files = {key: Path(value) for key, value in files.items() if value is not None}
         imported = importing.load(source, config.model.to_dict(), **files)

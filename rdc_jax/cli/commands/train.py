@@ -1,16 +1,16 @@
 """`rdc train`: runs the training loop with a config file and key=value changes."""
 
-import ast
-import difflib
 import importlib.util
+import inspect
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import ml_collections
 
+from rdc_jax.cli.commands import config_overrides
 from rdc_jax.codec import compilation_cache
 from rdc_jax.errors import RdcError
 
@@ -20,9 +20,7 @@ PACKAGE, MODULE = "rdc_configs", "loaded_config"  # what a config file is import
 
 
 def run(args: Namespace) -> int:
-    config = load_config(args.config)
-    for override in args.overrides:
-        apply_override(config, override)
+    config = configured(args.config, args.overrides)
     if args.aot:
         from rdc_jax.training.cost import aot
 
@@ -51,6 +49,18 @@ def run(args: Namespace) -> int:
     return code
 
 
+def configured(location: str, overrides: Sequence[str]) -> ml_collections.ConfigDict:
+    """The config of a command, with the changes of its command line, locked.
+
+    Args:
+        location: See `load_config`.
+        overrides: See `config_overrides.apply_overrides`.
+    """
+    config = load_config(location)
+    config_overrides.apply_overrides(config, overrides)
+    return config.lock()
+
+
 def load_config(location: str) -> ml_collections.ConfigDict:
     """The config that get_config(VARIANT) of a Python file returns; location is PATH[:VARIANT]."""
     path, variant = location, ""
@@ -59,12 +69,22 @@ def load_config(location: str) -> ml_collections.ConfigDict:
     if not Path(path).is_file():
         raise RdcError(f"no config file '{path or location}'")
     module = load_module(path)
-    if not hasattr(module, "get_config"):
+    if not callable(getattr(module, "get_config", None)):
         raise RdcError(f"the config file '{path}' has no function get_config")
+    arguments = [variant] if variant else []
     try:
-        return module.get_config(variant) if variant else module.get_config()
+        inspect.signature(module.get_config).bind(*arguments)
+    except TypeError as error:
+        wrong = f"does not take a variant such as '{variant}'" if variant else "needs :VARIANT"
+        raise RdcError(f"get_config of '{path}' {wrong}") from error
+    try:
+        config = module.get_config(*arguments)
     except ValueError as error:
         raise RdcError(f"{path}: {error}") from error
+    if not isinstance(config, ml_collections.ConfigDict):
+        kind = type(config).__name__
+        raise RdcError(f"get_config of '{path}' must return a ConfigDict, not a {kind}")
+    return config
 
 
 def load_module(path: str) -> ModuleType:
@@ -79,6 +99,8 @@ def load_module(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise RdcError(f"{error.filename}, line {error.lineno}: {error.msg}") from error
     except ImportError as error:
         if not (error.name or "").startswith(PACKAGE):
             raise
@@ -86,65 +108,3 @@ def load_module(path: str) -> ModuleType:
             f"the config file '{path}' imports a file that is not beside it, such as defaults.py"
         ) from error
     return module
-
-
-def apply_override(config: ml_collections.ConfigDict, override: str) -> None:
-    """Changes one existing setting in place; override is "dotted.key=value"."""
-    key, equals, text = override.partition("=")
-    if not equals:
-        raise RdcError(f"cannot read the setting '{override}'; write key=value")
-    *sections, leaf = key.split(".")
-    node: Any = config
-    for part in (*sections, leaf):
-        if not isinstance(node, ml_collections.ConfigDict) or part not in node:
-            close = difflib.get_close_matches(key, setting_names(config), n=1, cutoff=0.5)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise RdcError(f"the config has no setting '{key}'{hint}")
-        parent, node = node, node[part]
-    if isinstance(node, ml_collections.ConfigDict):
-        raise RdcError(
-            f"'{key}' is a section; change its settings, such as {key}.{next(iter(node))}"
-        )
-    parent[leaf] = parse_value(key, text, node)
-
-
-def setting_names(config: ml_collections.ConfigDict, prefix: str = "") -> list[str]:
-    """The dotted names of all settings."""
-    names = []
-    for key, value in config.items():
-        nested = isinstance(value, ml_collections.ConfigDict)
-        names += setting_names(value, f"{prefix}{key}.") if nested else [prefix + key]
-    return names
-
-
-def parse_value(key: str, text: str, current: Any) -> Any:
-    """Parses a setting.
-
-    Args:
-        key: Its dotted name, for messages.
-        text: The value as text.
-        current: The current value, which determines the type.
-    """
-    if isinstance(current, str):
-        return text
-    kind = type(current)
-    try:
-        value = {"true": True, "false": False}.get(text.lower(), text)
-        value = ast.literal_eval(text) if isinstance(value, str) else value
-    except (ValueError, SyntaxError):
-        value = None
-    if isinstance(current, tuple | list) and isinstance(value, tuple | list):
-        if not current or all(_fits(v, current[0]) for v in value):
-            return kind(value)
-    elif current is None or _fits(value, current):
-        return kind(value) if current is not None else value
-    name = {int: "a whole number", float: "a number", bool: "true or false"}.get(
-        kind, f"a {kind.__name__} such as {current}"
-    )
-    raise RdcError(f"the setting '{key}' must be {name}, not '{text}'")
-
-
-def _fits(value: Any, current: Any) -> bool:
-    if isinstance(current, float):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is type(current)

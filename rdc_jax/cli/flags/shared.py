@@ -167,8 +167,9 @@ def config_and_overrides(
     """
     p.add_argument("--config", required=True, metavar=metavar, help=config)
     p.add_argument(
-        "overrides", nargs="*", metavar="key=value", help=f"settings to change, such as {overrides}"
-    )
+        "overrides", nargs="*", metavar="key=value",
+        help=f"settings to change, such as {overrides}; --config.key=value is the same",
+    )  # fmt: skip
 
 
 def json_lines(p: argparse.ArgumentParser) -> None:

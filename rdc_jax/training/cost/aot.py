@@ -19,7 +19,7 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rdc_jax.errors import RdcError
-from rdc_jax.training import program
+from rdc_jax.training import check_config, program
 from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.cost import hlo_cost
 from rdc_jax.training.cost.hardware import GIB, Peaks, peaks_of
@@ -112,6 +112,7 @@ def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
 
     Raises RdcError for an unknown topology, a step that does not fit it, or without libtpu.
     """
+    config = check_config.checked(config)
     devices = topology_devices(topology)
     kind = devices[0].device_kind
     peaks = peaks_of(kind)
@@ -121,6 +122,7 @@ def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
         )
     mesh = partitioning.make_mesh(config.mesh.to_dict(), devices)
     task = task_for(config)
+    check_config.check_crops(task)
     params = task.parameter_shapes()
     run = program.build(task, mesh, params)
     started = time.perf_counter()

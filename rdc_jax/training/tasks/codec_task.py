@@ -16,7 +16,12 @@ from rdc_jax.models.conditions import blinded
 from rdc_jax.models.hyperprior import HYPER_DOWNSAMPLING
 from rdc_jax.models.networks import PARTS, Networks
 from rdc_jax.training.tasks import codec_losses, decoders
-from rdc_jax.training.tasks.initialization import fitted_to, match_empirical_scales
+from rdc_jax.training.tasks.initialization import (
+    errors_of_networks,
+    fitted_to,
+    fresh,
+    match_empirical_scales,
+)
 from rdc_jax.training.tasks.recipe import recipe_of
 from rdc_jax.training.tasks.task import Task
 
@@ -31,7 +36,8 @@ WEIGHTS = (
 def make(config: ml_collections.ConfigDict) -> Task:
     """The task of a stage in STAGES. Raises RdcError where the model has nothing to train."""
     stage = config.stage
-    networks = Networks.from_config(config.model.to_dict())
+    with errors_of_networks("model"):
+        networks = Networks.from_config(config.model.to_dict())
     if stage == "diffusion" and networks.unet is None:
         raise RdcError(f"stage {stage} trains the denoiser, and this model has none")
     recipe = recipe_of(config, *WEIGHTS)
@@ -89,7 +95,7 @@ def initial_parameters(
         return params
     if config.stage != "joint":
         raise RdcError(f"stage {config.stage} needs init_from=FOLDER with trained weights")
-    params = jax.jit(networks.init)(jax.random.key(config.seed))
+    params = fresh(networks.init, config.seed, "model")
     params = jax.device_get(match_empirical_scales(networks, params, crops))
     if jax.process_count() > 1:  # bit for bit the same, whatever machines the processes are on
         params = multihost_utils.broadcast_one_to_all(params)

@@ -18,7 +18,7 @@ from rdc_jax.model_folder.codec_model import Model
 from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.networks import Networks
 from rdc_jax.training.tasks import codec_task, decoders, end_to_end_loss, fusion_losses, looks
-from rdc_jax.training.tasks.initialization import fitted_to
+from rdc_jax.training.tasks.initialization import errors_of_networks, fitted_to, fresh
 from rdc_jax.training.tasks.recipe import recipe_of
 from rdc_jax.training.tasks.task import Task
 
@@ -39,9 +39,11 @@ def make(config: ml_collections.ConfigDict) -> Task:
         raise RdcError(f"stage {config.stage} needs init_from=MODEL, the frozen base codec")
     base = codec_model.load(config.init_from)
     config, stage = with_base(config, base), config.stage
-    networks = Networks.from_config(config.model.to_dict())
+    with errors_of_networks("grow"):  # of a base that was loaded, only this can be wrong
+        networks = Networks.from_config(config.model.to_dict())
     section = config.fusion.to_dict()
-    fusion = Fusion.from_config(section, networks)
+    with errors_of_networks("fusion"):
+        fusion = Fusion.from_config(section, networks)
     of_base = recipe_of(config, *(BASE_WEIGHTS if stage in WITH_BASE else ()))
     recipe = fusion_losses.fusion_recipe(config, networks.downsampling, of_base)
 
@@ -89,13 +91,13 @@ def initial_parameters(
         fusion: The module's networks.
     """
     base_params = fitted_to(networks, base.params, config.seed)
-    module = jax.jit(fusion.init)(jax.random.key(config.seed))
+    module = fresh(fusion.init, config.seed, "fusion")
     module = jax.device_get(fusion.start(module, base_params))
     if config.fusion_from:
         earlier = fusion_module.load(config.fusion_from, base.model_id).params
         for part, params in earlier.items():
-            fresh, stored = map(files.parameter_shapes, (module[part], params))
-            if fresh != stored:
+            wanted, stored = map(files.parameter_shapes, (module[part], params))
+            if wanted != stored:
                 raise RdcError(f"the {part} in {config.fusion_from} does not fit config.fusion")
         module |= earlier
     params = base_params | module

@@ -1,6 +1,7 @@
 """Initial parameters: scaled to the data for a fresh codec, or stored weights, grown to fit."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax.diffusion.units import PIXEL_RANGE
+from rdc_jax.errors import RdcError
 from rdc_jax.model_folder.files import parameter_shapes
 from rdc_jax.models.growth import grown
 from rdc_jax.models.networks import Networks
@@ -41,7 +43,40 @@ def fitted_to(networks: Networks, stored: Mapping[str, Any], seed: int) -> dict[
         stored: Parameters of a model folder.
         seed: Of the fresh parameters.
     """
-    key = jax.random.key(seed)
-    if parameter_shapes(jax.eval_shape(networks.init, key)) == parameter_shapes(stored):
+    with errors_of_networks("model"):
+        wanted = jax.eval_shape(networks.init, jax.random.key(seed))
+    if parameter_shapes(wanted) == parameter_shapes(stored):
         return dict(stored)
-    return grown(jax.device_get(jax.jit(networks.init)(key)), stored)
+    return grown(fresh(networks.init, seed, "model"), stored)
+
+
+def fresh(init: Callable[[jax.Array], dict[str, Any]], seed: int, section: str) -> dict[str, Any]:
+    """Fresh parameters, host arrays.
+
+    Args:
+        init: Makes them from a key.
+        seed: Of the key.
+        section: Of the config, that describes the networks.
+
+    Raises:
+        RdcError: before anything is compiled, where the section describes no networks.
+    """
+    key = jax.random.key(seed)
+    with errors_of_networks(section):
+        traced = jax.jit(init).trace(key)
+    return jax.device_get(traced.lower().compile()(key))
+
+
+@contextlib.contextmanager
+def errors_of_networks(section: str) -> Iterator[None]:
+    """Inside, what JAX and Flax say of impossible networks becomes an RdcError.
+
+    section: of the config, that describes the networks.
+    """
+    try:
+        yield
+    except RdcError:
+        raise
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise RdcError(f"the section '{section}' describes no networks: {reason}") from error

@@ -19,6 +19,7 @@ import numpy as np
 from rdc_jax.evaluation.metrics import added_pattern
 from rdc_jax.evaluation.metrics.judges import Judge
 from rdc_jax.evaluation.report.results import table
+from rdc_jax.training import means
 from rdc_jax.training.tasks import decoders
 from rdc_jax.training.validation import one_step
 from rdc_jax.training.validation.held_out import SMALLEST
@@ -80,7 +81,7 @@ def run(
         if len(rows) < SHOWN:
             ends = [0, -1] if len(decoder.views) > 1 else [0]
             rows.append(np.concatenate([original, *images[:, ends].reshape(-1, *original.shape)]))
-    scalars = {name: float(np.mean(found)) for name, found in values.items()}
+    scalars = {name: means.mean(found) for name, found in values.items()}
     scalars |= {name: added_pattern.share(found) for name, found in energies.items()}
     return Found(scalars, np.concatenate(rows, axis=1), seen)
 

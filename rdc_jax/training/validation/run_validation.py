@@ -22,11 +22,13 @@ ONLY_AT_THE_END, NEVER = 0, -1  # values of training.judge_every
 
 def check_cadence(training: ml_collections.ConfigDict) -> None:
     """Raises RdcError unless training.judge_every is a multiple of training.sample_every."""
-    every = training.get("judge_every", ONLY_AT_THE_END)
-    if every < NEVER or (every > 0 and every % training.sample_every):
+    every, sampled = training.get("judge_every", ONLY_AT_THE_END), training.sample_every
+    if every > 0 and sampled == 0:
+        raise RdcError(f"training.judge_every {every} needs training.sample_every, which is 0")
+    if every < NEVER or (every > 0 and every % sampled):
         raise RdcError(
             "training.judge_every must be a multiple of training.sample_every "
-            f"{training.sample_every}, 0 (only at the end) or -1 (never), not {every}"
+            f"{sampled}, 0 (only at the end) or -1 (never), not {every}"
         )
 
 
@@ -47,7 +49,6 @@ class RunValidation:
 
     def __init__(self, task: Task, crops: np.ndarray):
         config = task.config
-        check_cadence(config.training)
         self._training, self._crops = config.training, crops
         self._decoder = task.decoder
         self._reference = reference_curve.named_by(config, crops)
