@@ -10,6 +10,7 @@ whatever opens, lists, makes or renames a local path that should be gs://... get
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import urllib.error
@@ -66,7 +67,8 @@ class Bucket(fsspec.AbstractFileSystem):
         path = self._strip_protocol(path).rstrip("/")
         bucket, _, name = path.partition("/")
         prefix = f"{name}/" if name else ""
-        answer = self._json(f"/storage/v1/b/{bucket}/o?prefix={quote(prefix, safe='')}&delimiter=%2F")
+        query = f"prefix={quote(prefix, safe='')}&delimiter=%2F"
+        answer = self._json(f"/storage/v1/b/{bucket}/o?{query}")
         found = [_file(f"{bucket}/{item['name']}", int(item["size"])) for item in answer["items"]]
         found += [_folder(f"{bucket}/{folder.rstrip('/')}") for folder in answer["prefixes"]]
         if not found:
@@ -126,8 +128,6 @@ class Bucket(fsspec.AbstractFileSystem):
         return f"/storage/v1/b/{bucket}/o/{quote(name, safe='')}"
 
     def _json(self, url: str) -> dict:
-        import json
-
         return json.loads(self._request("GET", url))
 
     def _request(self, method: str, url: str, content: bytes | None = None) -> bytes:

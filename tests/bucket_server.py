@@ -1,4 +1,4 @@
-"""A Cloud Storage server on this machine: the requests that tensorstore, array_record and fsspec make.
+"""A Cloud Storage server on this machine, for tensorstore, array_record and fsspec.
 
     with bucket_server.serving() as server:
         environment |= server.environment()     # where the clients find it
@@ -47,6 +47,12 @@ class Server:
             "STORAGE_EMULATOR_HOST": self.address,  # gcsfs, and the file system of bucket_client
             "EPATH_USE_TF": "false",
         }
+
+    def put(self, key: str, content: bytes) -> None:
+        """Makes or replaces an object."""
+        with self.lock:
+            self.generations[key] = self.generations.get(key, 0) + 1
+            self.objects[key] = content
 
     def names(self, prefix: str) -> list[str]:
         """Names of the objects below "BUCKET/PREFIX", sorted, without the prefix."""
@@ -229,6 +235,6 @@ def _described(key: str, content: bytes, generation: int) -> dict[str, object]:
     return {
         "kind": "storage#object", "id": f"{key}/{generation}", "bucket": bucket, "name": name,
         "size": str(len(content)), "generation": str(generation), "metageneration": "1",
-        "etag": str(generation), "storageClass": "STANDARD", "contentType": "application/octet-stream",
+        "etag": str(generation), "contentType": "application/octet-stream",
         "timeCreated": "2026-01-01T00:00:00.000Z", "updated": "2026-01-01T00:00:00.000Z",
     }  # fmt: skip

@@ -3,26 +3,49 @@
 This is the only user of orbax, whose interface still changes. Writing goes on in the background
 while training continues. A checkpoint appears under its name only when it is complete, so a run
 that is killed at any moment keeps its earlier checkpoints.
+
+In a bucket (gs://...), where nothing can be renamed, orbax marks a complete checkpoint by a file
+in it, and its own clients write the arrays. The first process alone says which checkpoint is the
+newest: listings of a bucket or of NFS may be old, and processes that disagree would hang.
 """
 
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
+from rdc_jax import paths
 from rdc_jax.errors import RdcError
+
+LISTING_SECONDS = 60.0
+"""Time within which a process must see a checkpoint that the first process sees."""
 
 
 class Checkpoints:
     """The checkpoints of one run, `workdir/checkpoints/<step>`; the newest few are kept."""
 
     def __init__(self, workdir: str | Path, keep: int):
-        self._directory = Path(workdir).absolute() / "checkpoints"
+        """Opens the checkpoints of a workdir.
+
+        Args:
+            workdir: A folder, or gs://BUCKET/FOLDER.
+            keep: Number of checkpoints that stay.
+
+        Raises:
+            RdcError: The folder cannot be made, or orbax cannot write there.
+        """
+        check_location(workdir)
+        folder = paths.of(workdir)
+        folder = folder if paths.is_remote(folder) else folder.absolute()
+        self._directory = folder / "checkpoints"
         with self._disk_errors():
             self._directory.mkdir(parents=True, exist_ok=True)
         self._checkpointer = ocp.training.Checkpointer(
@@ -30,11 +53,18 @@ class Checkpoints:
             preservation_policy=ocp.training.preservation_policies.LatestN(keep),
             cleanup_tmp_directories=True,
         )
+        self._saved = self.latest_step()  # step of the checkpoint that was written last
 
     def latest_step(self) -> int | None:
-        """Step of the newest complete checkpoint."""
+        """Step of the newest complete checkpoint, as the first process sees it.
+
+        Every process of the run must call it.
+        """
         latest = self._checkpointer.latest
-        return None if latest is None else latest.step
+        step = np.int32(-1 if latest is None else latest.step)
+        if jax.process_count() > 1:
+            step = multihost_utils.broadcast_one_to_all(step)
+        return None if step < 0 else int(step)
 
     def save(self, step: int, state: Any, data: dict[str, Any]) -> None:
         """Starts to write a checkpoint, once the one before is written.
@@ -47,13 +77,14 @@ class Checkpoints:
         Raises:
             RdcError: when this checkpoint or the one before cannot be written.
         """
-        if self.latest_step() == step:
+        if self._saved == step:
             return
         with self._disk_errors():
             self._checkpointer.wait()
             self._checkpointer.save_checkpointables_async(
                 step, {"state": state}, custom_metadata=data
             )
+        self._saved = step
 
     def restore(self, abstract_state: Any) -> tuple[int, Any, dict[str, Any]]:
         """Step, state and data of the newest checkpoint; the state placed like `abstract_state`.
@@ -61,6 +92,8 @@ class Checkpoints:
         The checkpoint may come from another mesh and another number of processes.
         """
         step = self.latest_step()
+        if step is not None:
+            self._wait_for_listing(step)
         try:
             stored = self._checkpointer.checkpointables_metadata(step)
             reason = _first_difference(stored.metadata["state"], abstract_state)
@@ -76,6 +109,18 @@ class Checkpoints:
             ) from error
         return step, state, dict(stored.custom_metadata or {})
 
+    def _wait_for_listing(self, step: int) -> None:
+        """Reads the listing again until it has this step. Raises RdcError after LISTING_SECONDS."""
+        limit = time.monotonic() + LISTING_SECONDS
+        while all(found.step != step for found in self._checkpointer.checkpoints):
+            if time.monotonic() > limit:
+                raise RdcError(
+                    f"the first process restores {self._directory / str(step)}, and this one does "
+                    "not see it; give all processes the same workdir on a shared file system"
+                )
+            time.sleep(min(1.0, LISTING_SECONDS / 10))
+            self._checkpointer.reload()
+
     def close(self) -> None:
         """Waits for writes under way."""
         with self._disk_errors():
@@ -85,6 +130,8 @@ class Checkpoints:
     def _disk_errors(self) -> Iterator[None]:
         try:
             yield
+        except paths.RemoteError:  # says all already
+            raise
         except jax.errors.JaxRuntimeError:  # another process is lost: not the disk's fault
             raise
         except Exception as error:  # tensorstore reports a full disk as a ValueError
@@ -92,6 +139,15 @@ class Checkpoints:
                 f"cannot write a checkpoint to workdir {self._directory.parent}: {_reason(error)}; "
                 "make room there or name another workdir. Checkpoints already written are complete"
             ) from error
+
+
+def check_location(workdir: str | Path) -> None:
+    """Raises RdcError for a remote workdir where orbax cannot write checkpoints."""
+    if paths.is_remote(workdir) and not str(workdir).startswith("gs://"):
+        raise RdcError(
+            f"workdir={workdir}: checkpoints are written to a local or mounted folder, or to "
+            "gs://BUCKET/FOLDER; name one of these"
+        )
 
 
 def _first_difference(stored: Any, wanted: Any) -> str:

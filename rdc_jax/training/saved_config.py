@@ -5,11 +5,11 @@ base codec. Every start writes it anew, so it always says what the newest steps 
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import ml_collections
 
+from rdc_jax import paths
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.report.results import write_results
 from rdc_jax.model_folder.files import flatten
@@ -32,11 +32,15 @@ def check(config: ml_collections.ConfigDict) -> None:
 
     Runs of earlier versions have no such file, and are not checked.
     """
-    path = Path(config.workdir) / FILE
+    path = paths.of(config.workdir) / FILE
     try:
-        stored = flatten(json.loads(path.read_text(encoding="utf-8")))
+        with paths.errors(path):
+            text = path.read_text(encoding="utf-8")
+        stored = flatten(json.loads(text))
     except FileNotFoundError:
         return
+    except paths.RemoteError:
+        raise
     except (OSError, ValueError, AttributeError) as error:
         raise RdcError(f"cannot read {path}; remove it to go on without its check") from error
     given = flatten(_as_json(config))
@@ -52,7 +56,7 @@ def check(config: ml_collections.ConfigDict) -> None:
 
 def write(config: ml_collections.ConfigDict) -> None:
     """Writes workdir/config.json. Raises RdcError when the disk refuses."""
-    path = Path(config.workdir) / FILE
+    path = paths.of(config.workdir) / FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_results(path, _as_json(config))

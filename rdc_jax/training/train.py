@@ -8,7 +8,7 @@ data included, on as many devices as there are then.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +17,12 @@ import ml_collections
 import numpy as np
 from clu import parameter_overview
 
+from rdc_jax import paths
 from rdc_jax.data import mixing
 from rdc_jax.errors import RdcError
 from rdc_jax.training import program, saved_config
-from rdc_jax.training.checkpoints import Checkpoints
-from rdc_jax.training.cluster import distributed, partitioning
+from rdc_jax.training.checkpoints import Checkpoints, check_location
+from rdc_jax.training.cluster import distributed, interrupts, partitioning, shared_workdir
 from rdc_jax.training.cluster.interrupts import CONTINUE, TERMINATED, Terminated, noted_signals
 from rdc_jax.training.cluster.watchdog import watchdog
 from rdc_jax.training.cost import hardware
@@ -54,7 +55,8 @@ class Session(NamedTuple):
     images: ImageSets
     checkpoints: Checkpoints
     writer: MetricWriter
-    validate: run_validation.RunValidation | None  # on the first process
+    validate: run_validation.RunValidation
+    started: Callable[[], None]  # to be called after the first step
 
 
 @distributed.failing_alone()
@@ -67,7 +69,20 @@ def train(config: ml_collections.ConfigDict) -> Path:
         KeyboardInterrupt, Terminated: after a signal, once the state is saved.
     """
     # Processes: one, or those that launch/ started. The first one alone logs and exports.
+    check_location(config.workdir)
     distributed.initialize()
+    with interrupts.starting() as started:
+        shared_workdir.check(config.workdir)
+        return run_stage(config, started)
+
+
+def run_stage(config: ml_collections.ConfigDict, started: Callable[[], None]) -> Path:
+    """The chapters of `train` after the processes have met.
+
+    Args:
+        config: Of the run.
+        started: Called after the first step.
+    """
     is_first = jax.process_index() == 0
     mesh = partitioning.make_mesh(config.mesh.to_dict())
     partitioning.check_batch_size(mesh, config.data.batch_size, config.training.accumulate)
@@ -79,7 +94,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
     # Parameters: fresh, or from a model folder. The task says which are trained.
     params = task.initial_parameters(images.crops)
     latent_checks.check_autoencoder(task, images.source, params)
-    validate = run_validation.RunValidation(task, images.crops) if is_first else None
+    validate = run_validation.RunValidation(task, images.crops, mesh)
     run = program.build(task, mesh, params)
     trained, frozen = split_parameters(task.trained, params)
     for part, tree in params.items() if is_first else ():
@@ -94,7 +109,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
 
     # Loop: next batch, step, log, validate, save.
     writer = MetricWriter(config.workdir, silent=not is_first)
-    session = Session(task, mesh, run, frozen, images, checkpoints, writer, validate)
+    session = Session(task, mesh, run, frozen, images, checkpoints, writer, validate, started)
     try:
         progress, stop = run_steps(session, progress)
     finally:
@@ -105,10 +120,10 @@ def train(config: ml_collections.ConfigDict) -> Path:
             print(f"stopped by a signal: saved step {progress.step}", flush=True)
         jax.distributed.shutdown()  # all processes are here
         raise Terminated if stop == TERMINATED else KeyboardInterrupt
-    average = partitioning.gather(frozen | progress.state.ema_params)
+    average = partitioning.gather(frozen | progress.state.ema_params, keep=is_first)
     if is_first:
         export(task, average)
-    return Path(config.workdir) / "model"
+    return paths.of(config.workdir) / "model"
 
 
 def start_or_resume(
@@ -178,7 +193,10 @@ def run_steps(session: Session, progress: Progress) -> tuple[Progress, int]:
                     progress.state, session.frozen, batch, jax.random.fold_in(key, progress.step)
                 )
             progress = Progress(progress.step + 1, progress.examples + batch_size, state)
-            if before is not None:
+            if before is None:
+                jax.block_until_ready(metrics)  # from now on, a signal has the state saved
+                session.started()
+            else:
                 stop = int(before[STOP])  # waits for the step before
                 moved()
             before = metrics
@@ -195,8 +213,8 @@ def run_steps(session: Session, progress: Progress) -> tuple[Progress, int]:
                     if run.monitor:
                         scalars = run.monitor(state.params, session.frozen, batch, key)
                         writer.write_scalars(step, jax.device_get(scalars))
-                    average = partitioning.gather(session.frozen | state.ema_params)
-                    if session.validate and (found := session.validate(average, step, go_on)):
+                    average = session.frozen | state.ema_params
+                    if found := session.validate(average, step, go_on):
                         run_validation.write(writer, step, {"images": progress.examples}, *found)
     return progress, stop
 
@@ -227,9 +245,11 @@ def export(task: Task, params: Mapping[str, Any]) -> None:
 
     params: host arrays. Raises RdcError when the folder cannot be written.
     """
-    folder = Path(task.config.workdir) / "model"
+    folder = paths.of(task.config.workdir) / "model"
     try:
         task.export(folder, params)
+    except paths.RemoteError:
+        raise
     except OSError as error:
         raise RdcError(
             f"cannot write {folder}: {error.strerror or error}; make room there and give the same "

@@ -15,7 +15,6 @@ from rdc_jax.codec import compilation_cache
 from rdc_jax.errors import RdcError
 
 INTERRUPTED = 130  # Ctrl-C
-TRY_AGAIN = 75  # after SIGTERM: EX_TEMPFAIL of sysexits.h, a scheduler should restart the run
 PACKAGE, MODULE = "rdc_configs", "loaded_config"  # what a config file is imported as
 
 
@@ -32,7 +31,7 @@ def run(args: Namespace) -> int:
     import jax
 
     from rdc_jax.training import train
-    from rdc_jax.training.cluster.interrupts import Terminated
+    from rdc_jax.training.cluster.interrupts import TRY_AGAIN, Terminated
 
     try:
         folder = train.train(config)

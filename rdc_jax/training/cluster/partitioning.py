@@ -158,13 +158,19 @@ def place(tree: Any, like: Any) -> Any:
     return jax.tree.map(put, tree, like)
 
 
-def gather(tree: Any) -> Any:
-    """Global arrays as host arrays, leaf by leaf; every process of the run must call it."""
+def gather(tree: Any, keep: bool = True) -> Any:
+    """Global arrays as host arrays, leaf by leaf; every process of the run must call it.
+
+    Args:
+        tree: Of global arrays.
+        keep: Whether this process wants the values; otherwise it only sends its part, and its tree
+            has empty leaves.
+    """
 
     def fetch(leaf):
         if not (leaf.is_fully_addressable or leaf.is_fully_replicated):
             leaf = _replicate(NamedSharding(leaf.sharding.mesh, PartitionSpec()))(leaf)
-        return np.asarray(leaf)
+        return np.asarray(leaf) if keep else ()
 
     return jax.tree.map(fetch, tree)
 
