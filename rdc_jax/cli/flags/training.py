@@ -21,8 +21,8 @@ def add_train(commands: Any) -> None:
     )  # fmt: skip
     p.add_argument(
         "--aot", metavar="TOPOLOGY",
-        help="do not train, but compile the step for TPUs such as v5e:16x16, and print its memory "
-        "and expected speed; needs libtpu",
+        help="do not train, but compile the step for TPUs such as v5e:16x16, or two slices of "
+        "them, 2xv5e:16x16, and print its memory and expected speed; needs libtpu",
     )  # fmt: skip
 
 
