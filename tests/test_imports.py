@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "training": {"data", "diffusion", "evaluation", "model_folder", "models", "paths"},
     "codec": {
         *("bitstream", "decoding", "diffusion", "entropy", "evaluation"),
-        *("images", "importance", "model_folder", "models"),
+        *("images", "importance", "model_folder", "models", "paths"),
     },
     "interop": {
         *("bitstream", "decoding", "diffusion", "entropy", "model_folder", "models"),

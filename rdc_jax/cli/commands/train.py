@@ -3,6 +3,7 @@
 import ast
 import difflib
 import importlib.util
+import os
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -27,12 +28,16 @@ def run(args: Namespace) -> int:
 
         print(aot.compile_ahead(config, args.aot))
         return 0
-    compilation_cache.enable()
     import jax
 
     from rdc_jax.training import train
+    from rdc_jax.training.cluster import distributed
     from rdc_jax.training.cluster.interrupts import TRY_AGAIN, Terminated
 
+    if distributed.settings(os.environ) is None:
+        compilation_cache.enable()
+    else:
+        compilation_cache.enable_for_several_hosts(config.workdir)
     try:
         folder = train.train(config)
         if jax.process_index() == 0:
