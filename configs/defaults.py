@@ -52,6 +52,8 @@ def _run(name: str, stage: str) -> ml_collections.ConfigDict:
     config.stage = stage
     config.workdir = f"runs/{name}"
     config.seed = 0
+    config.restore_from = ""  # workdir of a run that a new one continues from
+    config.restore_step = -1  # its checkpoint, by steps; -1: the newest
     config.model = ml_collections.ConfigDict()  # of the codec, see rdc_jax/models/networks.py
 
     # Devices per axis, -1 takes all remaining ones: docs/pods.md.
@@ -102,9 +104,11 @@ def _run(name: str, stage: str) -> ml_collections.ConfigDict:
             profile_steps=0,  # steps in the profile; 0: none
             log_every=20,  # steps; 0: never
             checkpoint_every=200,  # 0: only at the end of the run and after a signal
-            keep_checkpoints=3,
+            keep_checkpoints=3,  # the newest ones
+            keep_best="",  # scalar of validation, as psnr@400, whose best checkpoint stays too
             sample_every=500,  # validation; 0: never, not even at the end
             judge_every=0,  # validation with all metrics; 0: only at the end, -1: never
+            tensorboard=False,  # also write workdir/tensorboard; needs tensorboardX
             reference="tiny",  # model that validation compares with at equal rate; "": none
         )
     )

@@ -21,27 +21,28 @@ PACKAGE = ROOT / "rdc_jax"
 MAY_IMPORT: dict[str, set[str] | str] = {
     # leaves
     "errors": set(),
+    "paths": set(),
     "onnx_sessions": set(),
     "images": set(),  # image files
     "bitstream": set(),  # the bytes of an .rdc file
     "diffusion": set(),
-    "training.cluster": set(),
-    "training.checkpoints": set(),
+    "training.cluster": {"paths"},
+    "training.checkpoints": {"paths"},
     "evaluation.metrics.distortion": set(),
     # networks, probabilities, maps
     "models": {"diffusion"},
     "entropy": {"bitstream"},
-    "data": {"images"},
+    "data": {"images", "paths"},
     "importance": {"bitstream", "diffusion", "entropy", "images", "onnx_sessions"},
-    "model_folder": {"entropy"},
+    "model_folder": {"entropy", "paths"},
     # what every back end shares, and the back ends
     "decoding": {"bitstream", "entropy", "importance", "model_folder"},
-    "evaluation": {"diffusion", "images", "models"},
-    "training.tasks": {"data", "diffusion", "importance", "model_folder", "models"},
-    "training": {"data", "diffusion", "evaluation", "model_folder", "models"},
+    "evaluation": {"diffusion", "images", "models", "paths"},
+    "training.tasks": {"data", "diffusion", "importance", "model_folder", "models", "paths"},
+    "training": {"data", "diffusion", "evaluation", "model_folder", "models", "paths"},
     "codec": {
         *("bitstream", "decoding", "diffusion", "entropy", "evaluation"),
-        *("images", "importance", "model_folder", "models"),
+        *("images", "importance", "model_folder", "models", "paths"),
     },
     "interop": {
         *("bitstream", "decoding", "diffusion", "entropy", "model_folder", "models"),
@@ -60,7 +61,12 @@ MAY_IMPORT: dict[str, set[str] | str] = {
 }
 
 # Libraries with one owner: their interfaces still move.
-OWNED_LIBRARIES = {"orbax": {"training.checkpoints"}, "grain": {"data.pipeline"}}
+OWNED_LIBRARIES = {
+    "orbax": {"training.checkpoints"},
+    "grain": {"data.pipeline"},
+    "etils": {"paths"},
+    "fsspec": {"paths"},
+}
 
 # All that decoding needs beside the networks.
 WITHOUT_JAX = ("images", "importance", "bitstream", "entropy", "model_folder", "decoding")
@@ -76,6 +82,8 @@ FORBIDDEN_LIBRARIES = {
 # Optional or heavy libraries: only inside the function that needs them.
 LAZY_LIBRARIES = {
     "DISTS_pytorch",
+    "etils",
+    "fsspec",
     "clu.metric_writers",
     "clu.periodic_actions",
     "diffusers",

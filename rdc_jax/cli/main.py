@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rdc_jax import __version__
+from rdc_jax.cli import platforms, remote_arguments
 from rdc_jax.cli.flags import checking, coding, measuring, studio, training
 from rdc_jax.errors import RdcError
 
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be Unicode
     try:
         args = build_parser().parse_args(arguments)
+        remote_arguments.refuse(args)
+        platforms.skip_absent_tpu()
         code = importlib.import_module(f"rdc_jax.cli.commands.{args.module}").run(args)
         sys.stdout.flush()
         return code

@@ -1,15 +1,23 @@
-"""Compiled networks on disk, so that they are compiled once per machine, not once per process."""
+"""Compiled networks on disk, so that they are compiled once per machine, not once per process.
+
+A run of several hosts keeps them in its workdir, which all hosts share, because JAX writes them
+from the first process only.
+"""
 
 import os
 import tempfile
 import warnings
 from pathlib import Path
 
+from rdc_jax import paths
+
+FOLDER_IN_WORKDIR = "compilation_cache"
+
 
 def folder() -> Path:
-    """$RDC_CACHE_DIR, or `rdc_jax` in the user's cache folder."""
+    """$RDC_CACHE_DIR, which may be in a bucket, or `rdc_jax` in the user's cache folder."""
     if named := os.environ.get("RDC_CACHE_DIR"):
-        return Path(named)
+        return paths.of(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "rdc_jax"
 
 
@@ -21,15 +29,35 @@ def enable_by_default() -> None:
         enable()
 
 
-def enable() -> Path | None:
-    """Turns JAX's persistent cache on; None, without a message, if the folder is not writable."""
-    path = folder()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError:
-        return None
+def enable_for_several_hosts(workdir: str) -> None:
+    """Turns the cache on for one process of a run of several.
+
+    Without $RDC_CACHE_DIR it is in the workdir. There, the first process compiles, writes and sends
+    the programs of all hosts to the others, which would otherwise each compile the same program.
+    With a folder of the user's own this is left out: if only the first process finds a program
+    there, the others would wait for it.
+    """
+    if os.environ.get("RDC_CACHE_DIR"):
+        enable()
+    elif enable(paths.of(workdir) / FOLDER_IN_WORKDIR):
+        import jax
+
+        jax.config.update("jax_share_binary_between_hosts", True)
+
+
+def enable(path: Path | None = None) -> Path | None:
+    """Turns JAX's persistent cache on; None, without a message, if the folder is not writable.
+
+    path: The folder; None for `folder()`.
+    """
+    path = folder() if path is None else path
+    if not paths.is_remote(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path):
+                pass
+        except OSError:
+            return None
     import jax
 
     jax.config.update("jax_compilation_cache_dir", str(path))

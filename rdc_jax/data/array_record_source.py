@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rdc_jax import paths as locations
 from rdc_jax.data import records
 from rdc_jax.data.replacing_source import ReplacingSource
 from rdc_jax.data.shards import MANIFEST, fingerprint, read_manifest
@@ -19,7 +20,8 @@ class ArrayRecordSource(ReplacingSource):
     `records.MIN_SIDE` are replaced (see ReplacingSource).
 
     Args:
-        paths: a folder of shards, a shard, a pattern with * ? [], or a list of shards.
+        paths: a folder of shards, a shard, a pattern with * ? [], or a list of shards. All of them
+            may be in a bucket (gs://...).
 
     Raises:
         RdcError: a shard is missing or cannot be opened, or there are no shards.
@@ -33,7 +35,7 @@ class ArrayRecordSource(ReplacingSource):
         super().__init__(np.arange(len(self._records)), f"in {_name(paths)}")
 
     def fingerprint(self) -> str:
-        return fingerprint((Path(s).name, Path(s).stat().st_size) for s in self._shards)
+        return fingerprint((Path(s).name, locations.size(locations.of(s))) for s in self._shards)
 
     def _load(self, key: int) -> dict[str, np.ndarray]:
         name = f"record {key} {self._where}"
@@ -52,18 +54,27 @@ def find_shards(paths: str | Path | Sequence[str | Path]) -> list[str]:
     """Returns the shards that `paths` names (see ArrayRecordSource), sorted unless it is a list."""
     if not isinstance(paths, str | Path):
         shards = [str(p) for p in paths]
-    elif (folder := Path(paths).expanduser()).is_dir():
-        if (folder / MANIFEST).is_file():
-            shards = [str(folder / n) for n in read_manifest(folder, "images")["files"]]
-        else:  # other tools name shards photos.arrayrecord or photos.array_record-00000-of-00008
-            found = [*folder.glob("*.arrayrecord*"), *folder.glob("*.array_record*")]
-            shards = sorted(str(p) for p in found if p.suffix != ".tmp")
     else:
-        path = str(folder)
-        shards = sorted(glob.glob(path)) if glob.has_magic(path) else [path]
+        with locations.errors(paths):
+            shards = _shards_of(locations.of(paths).expanduser())
     if not shards:
         raise RdcError(f"data.path: no ArrayRecord shards in {_name(paths)}")
     return shards
+
+
+def _shards_of(path: Path) -> list[str]:
+    """The shards that a folder, file or pattern names, sorted."""
+    if path.is_dir():
+        if (path / MANIFEST).is_file():
+            return [str(path / n) for n in read_manifest(path, "images")["files"]]
+        # Other tools name shards photos.arrayrecord or photos.array_record-00000-of-00008.
+        found = [*path.glob("*.arrayrecord*"), *path.glob("*.array_record*")]
+        return sorted(str(p) for p in found if p.suffix != ".tmp")
+    if not glob.has_magic(str(path)):
+        return [str(path)]
+    if locations.is_remote(path):
+        return sorted(str(p) for p in path.parent.glob(path.name))
+    return sorted(glob.glob(str(path)))
 
 
 def open_shards(shards: list[str]):
@@ -79,7 +90,7 @@ def open_shards(shards: list[str]):
         return ArrayRecordDataSource(shards)
     except Exception:  # the message rarely names the shard, so each one is tried
         for shard in shards:
-            if not Path(shard).is_file():
+            if not locations.of(shard).is_file():
                 raise RdcError(f"data.path: no file '{shard}'") from None
             try:
                 array_record_module.ArrayRecordReader(shard).close()

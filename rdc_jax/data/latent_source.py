@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rdc_jax import paths
 from rdc_jax.data import latent_records
 from rdc_jax.data.array_record_source import open_shards
 from rdc_jax.data.latent_records import LATENT_PIXELS
@@ -35,8 +36,10 @@ class LatentSource(ReplacingSource):
     """
 
     def __init__(self, path: str | Path):
-        folder = Path(path).expanduser()
-        if not folder.is_dir():
+        folder = paths.of(path).expanduser()
+        with paths.errors(folder):
+            found = folder.is_dir()
+        if not found:
             raise RdcError(
                 f"data.path: no folder '{folder}'; with data.kind=latents, name the output folder "
                 "of `rdc data encode-latents`"

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from rdc_jax import paths
 from rdc_jax.data.array_record_source import ArrayRecordSource
 from rdc_jax.data.folder_source import FolderSource
 from rdc_jax.errors import RdcError
@@ -63,7 +63,9 @@ def count_skipped(sources: Sequence[Any]) -> int:
 
 def _open(folder: str, cache: bool) -> FolderSource | ArrayRecordSource:
     try:
-        if any(Path(folder).expanduser().glob("*.array*record*")):
+        if paths.is_remote(folder):
+            return ArrayRecordSource(folder)
+        if any(paths.of(folder).expanduser().glob("*.array*record*")):
             return ArrayRecordSource(folder)
         return FolderSource(folder, cache)
     except RdcError as error:

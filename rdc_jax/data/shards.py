@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rdc_jax import paths
 from rdc_jax.errors import RdcError
 from rdc_jax.images import atomic_write
 
@@ -182,9 +183,13 @@ def read_manifest(folder: Path, content: str) -> dict[str, Any]:
             data.kind.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        with paths.errors(folder):
+            text = (folder / MANIFEST).read_text()
+        manifest = json.loads(text)
         complete, found = manifest["complete"], manifest.get("content", "images")
         manifest["files"] = [s["file"] for s in manifest["shards"] if complete and s["records"]]
+    except paths.RemoteError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise RdcError(
             f"data.path: '{folder / MANIFEST}' is not a manifest of `rdc data`"

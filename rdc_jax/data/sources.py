@@ -22,6 +22,7 @@ an RdcError that names the setting.
 
 from pathlib import Path
 
+from rdc_jax import paths
 from rdc_jax.data.array_record_source import ArrayRecordSource
 from rdc_jax.data.folder_source import FolderSource
 from rdc_jax.data.latent_source import LatentSource
@@ -62,7 +63,7 @@ def open_source(
         kind: data.kind, one of KINDS.
         path: data.path: a folder of images; a folder of ArrayRecord shards, a shard or a pattern;
             the name of a TFDS set; or the output folder of `rdc data encode-latents`. Synthetic
-            images need no path.
+            images need no path. Shards and latents may be in a bucket (gs://...).
         split: data.split, the split of a TFDS set.
         tfds_dir: data.tfds_dir, the folder where TFDS keeps its sets; "" for the default of TFDS.
         synthetic_size: side of the synthetic images in pixels.
@@ -79,6 +80,11 @@ def open_source(
     if not str(path):
         raise RdcError(f"data.path is empty; with data.kind={kind} it names the images")
     if kind == "folder":
+        if paths.is_remote(path):
+            raise RdcError(
+                f"data.path: data.kind=folder reads local files, and {path} is in a bucket; make "
+                "shards with `rdc data prepare`, copy them there, and set data.kind=array_record"
+            )
         return FolderSource(path, cache)
     if kind == "array_record":
         return ArrayRecordSource(path)

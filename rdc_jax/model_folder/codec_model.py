@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
+from rdc_jax import paths
 from rdc_jax.entropy.entropy_model import accumulator_record, schedule_arrays
 from rdc_jax.entropy.integer_network import quantize_hyperprior
 from rdc_jax.entropy.mean_scale_network import quantize_mean_scale
@@ -136,9 +137,10 @@ def save(
     contiguous = {k: np.ascontiguousarray(v) for k, v in entropy.items()}
     contents["entropy.safetensors"] = safetensors.numpy.save(contiguous)
     proof = bounds(entropy)
-    model_id = files.write(Path(folder), contents)
+    folder = paths.of(folder)
+    model_id = files.write(folder, contents)
     if proof is not None:
-        (Path(folder) / BOUNDS).write_bytes(files.as_json(proof))
+        (folder / BOUNDS).write_bytes(files.as_json(proof))
     return model_id
 
 
@@ -154,10 +156,11 @@ def find(model: str | Path | None) -> Path:
     """The folder of a model, from the name of a shipped model, a path, or None for the default."""
     name = DEFAULT_MODEL if model is None else str(model)
     candidates = [SHIPPED / name] if "/" not in name else []
-    candidates.append(Path(name))
+    candidates.append(paths.of(name))
     for folder in candidates:
-        if (folder / files.MANIFEST).is_file():
-            return folder
+        with paths.errors(folder):
+            if (folder / files.MANIFEST).is_file():
+                return folder
     looked = " and ".join(str(folder) for folder in candidates)
     names = ", ".join(folder.name for folder in shipped()) or "none"
     raise RdcError(

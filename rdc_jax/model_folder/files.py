@@ -15,6 +15,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from rdc_jax import paths
 from rdc_jax.errors import RdcError
 
 MANIFEST = "manifest.json"
@@ -23,11 +24,12 @@ ID_BYTES = 8
 
 def write(folder: Path, files: Mapping[str, bytes]) -> bytes:
     """Writes files and a manifest with their hashes into a folder; returns the manifest's id."""
-    folder.mkdir(parents=True, exist_ok=True)
     hashes = {file: hashlib.sha256(data).hexdigest() for file, data in sorted(files.items())}
     manifest = as_json({"sha256": hashes})
-    for file, data in {**files, MANIFEST: manifest}.items():
-        (folder / file).write_bytes(data)
+    with paths.errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, data in {**files, MANIFEST: manifest}.items():
+            (folder / file).write_bytes(data)
     return hashlib.sha256(manifest).digest()[:ID_BYTES]
 
 
@@ -121,9 +123,14 @@ def as_json(value: Any) -> bytes:
 def read_bytes(path: Path) -> bytes:
     """The contents of one file. Raises RdcError if it cannot be read."""
     try:
-        return path.read_bytes()
+        with paths.errors(path):
+            return path.read_bytes()
+    except paths.RemoteError:
+        raise
     except OSError as error:
-        raise RdcError(f"cannot read {path}: {error.strerror}; install the model again") from error
+        raise RdcError(
+            f"cannot read {path}: {paths.reason(error)}; install the model again"
+        ) from error
 
 
 @contextlib.contextmanager

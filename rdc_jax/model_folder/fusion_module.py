@@ -18,6 +18,7 @@ from typing import Any
 
 import safetensors.numpy
 
+from rdc_jax import paths
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import files
 from rdc_jax.model_folder.codec_model import Model
@@ -66,7 +67,7 @@ def save(
         base_id: Model id of the base codec.
         params: {"transform": ...}, and parts for further training.
     """
-    folder = Path(folder)
+    folder = paths.of(folder)
     config = {"name": name, "format": FORMAT, "base": base_id.hex(), "fusion": dict(fusion)}
     contents = {
         "config.json": files.as_json(config),
@@ -85,7 +86,7 @@ def load(folder: str | Path, base_id: bytes) -> Module:
 
     Raises RdcError if a file is missing or damaged, or belongs to another base.
     """
-    folder = Path(folder)
+    folder = paths.of(folder)
     if not (folder / files.MANIFEST).is_file():
         raise RdcError(f"no fusion module in {folder}; give a folder made by `rdc train`")
     contents, identity = files.read(folder, {"config.json", "transform.safetensors"})
@@ -104,7 +105,7 @@ def load(folder: str | Path, base_id: bytes) -> Module:
     for part in TRAINING_PARTS:
         path = folder / "training" / f"{part}.safetensors"
         if path.is_file():
-            stored[path] = path.read_bytes()
+            stored[path] = files.read_bytes(path)
     params = {}
     for path, data in stored.items():
         with files.damage(path):

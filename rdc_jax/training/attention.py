@@ -15,6 +15,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.models.unet import Attend
 from rdc_jax.training.cluster.partitioning import BATCH_AXES
 
+CUDNN_CAPABILITY = 8.0  # least compute capability of cuDNN's fused kernel: A100
 KERNELS = ("auto", "xla", "cudnn", "pallas")
 PALLAS_BLOCK = 512  # positions; sequences that are no multiple of it go without the kernel
 PALLAS_KEY_BLOCK = 2048  # of the backward pass, where on-chip memory has room for it
@@ -31,23 +32,34 @@ def attention_kernel(kind: str, mesh: Mesh, dtype: Any) -> Attend:
     Raises:
         RdcError: for a kernel that does not exist, or that the mesh's devices do not have.
     """
-    platform = mesh.devices.flat[0].platform
+    device = mesh.devices.flat[0]
+    platform = device.platform
     if kind not in KERNELS:
         raise RdcError(f"training.attention must be one of {', '.join(KERNELS)}, not {kind!r}")
     if kind == "auto":
-        half = dtype != jnp.float32
-        kind = "pallas" if platform == "tpu" else "cudnn" if platform == "gpu" and half else "xla"
+        cudnn = platform == "gpu" and dtype != jnp.float32 and _has_cudnn_attention(device)
+        kind = "pallas" if platform == "tpu" else "cudnn" if cudnn else "xla"
     needed = {"pallas": "tpu", "cudnn": "gpu"}.get(kind)
     if needed and platform != needed:
         raise RdcError(
             f"training.attention={kind} needs a {needed}, and this mesh is of {platform} devices; "
             "use auto"
         )
+    if kind == "cudnn" and not _has_cudnn_attention(device):
+        raise RdcError(
+            f"training.attention=cudnn needs a GPU of compute capability {CUDNN_CAPABILITY} or "
+            f"newer, and {device.device_kind} has {device.compute_capability}; use auto"
+        )
     if kind == "pallas":
         return pallas_attention(mesh)
     if kind == "cudnn":
         return cudnn_attention
     return jax.nn.dot_product_attention
+
+
+def _has_cudnn_attention(gpu: jax.Device) -> bool:
+    """Whether cuDNN has its fused kernel for this GPU. JAX writes the capability as "8.0"."""
+    return float(getattr(gpu, "compute_capability", 0.0)) >= CUDNN_CAPABILITY
 
 
 def cudnn_attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:

@@ -50,6 +50,12 @@ def checked(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
         expand_home(config, setting)
     held_out.crop_side(config)
     run_validation.check_cadence(config.training)
+    if config.training.keep_best and not run_validation.validates(config):
+        raise RdcError(
+            "training.keep_best needs validation: data.held_out and training.sample_every above 0"
+        )
+    if config.restore_step >= 0 and not config.restore_from:
+        raise RdcError("restore_step is a step of another run; name its workdir as restore_from")
     if of_codec:
         check_networks(config)
     return config.lock()

@@ -1,38 +1,36 @@
-"""Means of metrics, as clu keeps them: a total and a count that stay on the devices.
+"""Means of metrics, as clu keeps them: a total and a count for each.
 
-    window = means.add(None, metrics)      after the first step
-    window = means.add(window, metrics)    after each further one
-    values = means.values(window)          waits for the devices
-
-So a run that logs rarely holds one window, not the metrics of every step.
+Those of training steps stay on the devices until the log takes them. So a run that logs rarely
+holds one total per metric, not the metrics of every step.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 from clu import metrics as clu_metrics
 
-Window = clu_metrics.Collection
 
+class StepMeans:
+    """Means over the steps since they were last taken."""
 
-def add(window: Window | None, metrics: Mapping[str, jax.Array]) -> Window:
-    """The window with one more step.
+    def __init__(self):
+        self._steps, self._collection = 0, None
 
-    Args:
-        window: The steps before; None for the first one.
-        metrics: Scalars of the step; the same names in every step.
-    """
-    names = tuple(sorted(metrics))
-    values = {name: metrics[name] for name in names}
-    return _first(names)(values) if window is None else _further(names)(window, values)
+    def add(self, metrics: Mapping[str, jax.Array]) -> None:
+        """Adds the scalars of a step, the same names in every step; waits for nothing."""
+        further = _merge(tuple(sorted(metrics)))
+        self._collection = further(self._collection, dict(metrics))
+        self._steps += 1
 
-
-def values(window: Window) -> dict[str, float]:
-    """The mean of each metric."""
-    means = jax.device_get(window).compute()  # with NumPy, which divides floats by counts
-    return {name: float(mean) for name, mean in means.items()}
+    def take(self) -> tuple[int, dict[str, float]]:
+        """The number of steps and the mean of each metric; then starts anew."""
+        steps, found = self._steps, jax.device_get(self._collection)
+        self._steps, self._collection = 0, None
+        if found is None:
+            return 0, {}
+        return steps, {name: float(mean) for name, mean in found.compute().items()}
 
 
 def mean(found: Sequence[float]) -> float:
@@ -42,17 +40,14 @@ def mean(found: Sequence[float]) -> float:
 
 
 @functools.cache
-def _collection(names: tuple[str, ...]) -> type[Window]:
+def _merge(names: tuple[str, ...]) -> Callable:
+    """The compiled function (collection or None, metrics) -> collection."""
     averages = {name: clu_metrics.Average.from_output(name) for name in names}
-    return clu_metrics.Collection.create(**averages)
+    kind = clu_metrics.Collection.create(**averages)
 
+    @jax.jit
+    def merge(collection, metrics):
+        one = kind.single_from_model_output(**metrics)
+        return one if collection is None else collection.merge(one)
 
-@functools.cache
-def _first(names: tuple[str, ...]):
-    return jax.jit(lambda metrics: _collection(names).single_from_model_output(**metrics))
-
-
-@functools.cache
-def _further(names: tuple[str, ...]):
-    first = _first(names)
-    return jax.jit(lambda window, metrics: window.merge(first(metrics)))
+    return merge

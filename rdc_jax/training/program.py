@@ -99,14 +99,33 @@ def training_networks(
     Raises:
         RdcError: naming a setting that does not fit.
     """
+    dtype = compute_dtype(training)
+    if training.remat not in REMAT:
+        raise RdcError(f"training.remat must be {', '.join(REMAT)}, not {training.remat!r}")
+    attend = attention_kernel(training.attention, mesh, dtype)
+    return networks.computing_with(dtype, training.remat, attend)
+
+
+def compute_dtype(training: ml_collections.ConfigDict) -> Any:
+    """The dtype of training.compute_dtype. Raises RdcError for an unknown one."""
     if training.compute_dtype not in COMPUTE_DTYPES:
         names = " or ".join(COMPUTE_DTYPES)
         raise RdcError(f"training.compute_dtype must be {names}, not {training.compute_dtype!r}")
-    if training.remat not in REMAT:
-        raise RdcError(f"training.remat must be {', '.join(REMAT)}, not {training.remat!r}")
-    dtype = COMPUTE_DTYPES[training.compute_dtype]
-    attend = attention_kernel(training.attention, mesh, dtype)
-    return networks.computing_with(dtype, training.remat, attend)
+    return COMPUTE_DTYPES[training.compute_dtype]
+
+
+def validation_networks(training: ml_collections.ConfigDict, networks: Networks) -> Networks:
+    """The networks as validation computes them: the dtype of the step, plain attention.
+
+    Every device decodes a crop of its own, so the kernels that know the mesh do not fit. Without
+    a backward pass, a single crop needs little memory.
+
+    Args:
+        training: That section of a config.
+        networks: The networks in float32.
+    """
+    attend = jax.nn.dot_product_attention
+    return networks.computing_with(compute_dtype(training), "none", attend)
 
 
 def of_some(monitor: Monitor, count: int) -> Monitor:

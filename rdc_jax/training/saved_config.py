@@ -5,11 +5,11 @@ base codec. Every start writes it anew, so it always says what the newest steps 
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import ml_collections
 
+from rdc_jax import paths
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.report.results import write_results
 from rdc_jax.model_folder.files import flatten
@@ -27,16 +27,27 @@ extended, slowed down, moved to other devices or to another folder of the same i
 MISSING = object()
 
 
-def check(config: ml_collections.ConfigDict) -> None:
-    """Raises RdcError where a run that goes on would be another one than workdir/config.json says.
+def check(config: ml_collections.ConfigDict, workdir: str | None = None) -> None:
+    """Compares a run that goes on with what workdir/config.json says.
 
     Runs of earlier versions have no such file, and are not checked.
+
+    Args:
+        config: Of the run.
+        workdir: Of the run that it continues; None: its own.
+
+    Raises:
+        RdcError: it would be another run.
     """
-    path = Path(config.workdir) / FILE
+    path = paths.of(workdir or config.workdir) / FILE
     try:
-        stored = flatten(json.loads(path.read_text(encoding="utf-8")))
+        with paths.errors(path):
+            text = path.read_text(encoding="utf-8")
+        stored = flatten(json.loads(text))
     except FileNotFoundError:
         return
+    except paths.RemoteError:
+        raise
     except (OSError, ValueError, AttributeError) as error:
         raise RdcError(f"cannot read {path}; remove it to go on without its check") from error
     given = flatten(_as_json(config))
@@ -50,9 +61,24 @@ def check(config: ml_collections.ConfigDict) -> None:
             )
 
 
+def read(workdir: str) -> ml_collections.ConfigDict:
+    """The config of a run. Raises RdcError if it has none, or it cannot be read."""
+    path = paths.of(workdir) / FILE
+    try:
+        with paths.errors(path):
+            text = path.read_text(encoding="utf-8")
+        return ml_collections.ConfigDict(json.loads(text))
+    except FileNotFoundError as error:
+        raise RdcError(f"no {FILE} in {workdir}; name the workdir of a run") from error
+    except paths.RemoteError:
+        raise
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise RdcError(f"cannot read {path}; it is no config of a run") from error
+
+
 def write(config: ml_collections.ConfigDict) -> None:
     """Writes workdir/config.json. Raises RdcError when the disk refuses."""
-    path = Path(config.workdir) / FILE
+    path = paths.of(config.workdir) / FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_results(path, _as_json(config))

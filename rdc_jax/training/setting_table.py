@@ -53,6 +53,8 @@ RUN = {
     "workdir": Row(filled_text()),
     "seed": Row(whole(0, 2**32 - 1)),
     "init_from": Row(text()),
+    "restore_from": Row(text(), ""),
+    "restore_step": Row(whole(-1), -1),
     "mesh.replica": Row(whole(-1), 1),
     "mesh.data": Row(whole(-1), -1),
     "mesh.fsdp": Row(whole(-1), 1),
@@ -97,6 +99,8 @@ RUN = {
     "training.log_every": Row(whole(0)),
     "training.checkpoint_every": Row(whole(0)),
     "training.keep_checkpoints": Row(whole(1)),
+    "training.keep_best": Row(text(), ""),
+    "training.tensorboard": Row(flag(), False),
     "training.sample_every": Row(whole(0)),
     "training.judge_every": Row(whole(-1), 0),
     "training.reference": Row(text(), ""),
@@ -150,5 +154,8 @@ CLOSED_SECTIONS = ("mesh", "data", "training")
 """Sections without settings of the user's own: an unknown name there is a slip."""
 SECTIONS_OF_NETWORKS = ("model", "fusion", "grow")
 """Sections whose other fields are those of networks (rdc_jax/models/)."""
-PATHS = ("workdir", "init_from", "fusion_from", "data.path", "data.tfds_dir", "training.reference")
+PATHS = (
+    *("workdir", "restore_from", "init_from", "fusion_from"),
+    *("data.path", "data.tfds_dir", "training.reference"),
+)
 """Settings in which a leading ~ is the home folder."""

@@ -1,60 +1,36 @@
-"""The training loop, in chapters: processes, data, parameters, state, loop.
+"""The training run, in chapters: processes, data, parameters, state, loop.
 
     rdc train --config configs/tiny.py data.path=FOLDER workdir=runs/tiny
 
 The same command serves a laptop, one GPU and a pod (launch/). Interrupting (Ctrl-C, or SIGTERM
 from a scheduler) ends the step and saves. Starting again with the same workdir resumes exactly,
-data included, on as many devices as there are then.
+data included, on as many devices as there are then. The loop is in loop.py.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import ml_collections
-import numpy as np
 from clu import parameter_overview
 
-from rdc_jax.data import mixing
+from rdc_jax import paths
 from rdc_jax.errors import RdcError
-from rdc_jax.training import check_config, program, saved_config, workdir_lock
-from rdc_jax.training.checkpoints import Checkpoints
-from rdc_jax.training.cluster import distributed, partitioning
-from rdc_jax.training.cluster.interrupts import CONTINUE, TERMINATED, Terminated, noted_signals
-from rdc_jax.training.cluster.watchdog import watchdog
-from rdc_jax.training.cost import hardware
-from rdc_jax.training.image_sets import ImageSets, open_images, training_batches
-from rdc_jax.training.metric_writer import MetricWriter
-from rdc_jax.training.profile import profile_window
-from rdc_jax.training.step import STOP
+from rdc_jax.training import check_config, program, saved_config, start_record, workdir_lock
+from rdc_jax.training.checkpoints import Checkpoints, check_location
+from rdc_jax.training.cluster import distributed, interrupts, partitioning, shared_workdir
+from rdc_jax.training.cluster.interrupts import CONTINUE, TERMINATED, Terminated
+from rdc_jax.training.image_sets import open_images
+from rdc_jax.training.loop import Progress, Session, run_steps, throughput_meter
+from rdc_jax.training.means import StepMeans
+from rdc_jax.training.metric_writers import open_writers
 from rdc_jax.training.tasks import latent_checks
 from rdc_jax.training.tasks.selection import task_for
 from rdc_jax.training.tasks.task import Task, split_parameters
-from rdc_jax.training.throughput import Throughput
-from rdc_jax.training.validation import run_validation
-
-
-class Progress(NamedTuple):
-    """Where a run stands."""
-
-    step: int  # steps done
-    examples: int  # images seen
-    state: Any  # a TrainState
-
-
-class Session(NamedTuple):
-    """All that the loop of one process works with."""
-
-    task: Task
-    mesh: jax.sharding.Mesh
-    run: program.Program
-    frozen: Any  # parameters that are not trained, placed on the mesh
-    images: ImageSets
-    checkpoints: Checkpoints
-    writer: MetricWriter
-    validate: run_validation.RunValidation | None  # on the first process
+from rdc_jax.training.validation import reference_curve, run_validation
 
 
 @distributed.failing_alone()
@@ -69,7 +45,23 @@ def train(config: ml_collections.ConfigDict) -> Path:
     config = check_config.checked(config)
 
     # Processes: one, or those that launch/ started. The first one alone logs and exports.
+    check_location(config.workdir)
     distributed.initialize()
+    with interrupts.starting() as started:
+        shared_workdir.check(config.workdir)
+        is_first = jax.process_index() == 0
+        with workdir_lock.only_run_in(config.workdir) if is_first else contextlib.nullcontext():
+            return run_stage(config, started)
+
+
+def run_stage(config: ml_collections.ConfigDict, started: Callable[[], None]) -> Path:
+    """The chapters of `train` after the processes have met.
+
+    Args:
+        config: Of the run.
+        started: Called after the first step.
+    """
+    begun, is_first = time.perf_counter(), jax.process_index() == 0
     mesh = partitioning.make_mesh(config.mesh.to_dict())
     partitioning.check_batch_size(mesh, config.data.batch_size, config.training.accumulate)
 
@@ -77,72 +69,88 @@ def train(config: ml_collections.ConfigDict) -> Path:
     task = task_for(config)
     check_config.check_crops(task)
     images = open_images(task)
-    is_first = jax.process_index() == 0
-    with workdir_lock.only_run_in(config.workdir) if is_first else contextlib.nullcontext():
-        return train_task(task, mesh, images)
-
-
-def train_task(task: Task, mesh: jax.sharding.Mesh, images: ImageSets) -> Path:
-    """The run of one task, from its parameters to the exported model.
-
-    Args:
-        task: What is trained.
-        mesh: Of the devices.
-        images: To train on.
-    """
-    config, is_first = task.config, jax.process_index() == 0
+    writer = open_writers(config, silent=not is_first)
 
     # Parameters: fresh, or from a model folder. The task says which are trained.
     params = task.initial_parameters(images.examples)
     latent_checks.check_autoencoder(task, images.source, params)
     validate = None
-    if is_first and validates(config):
-        validate = run_validation.RunValidation(task, images.crops)
+    if run_validation.validates(config):
+        validate = run_validation.RunValidation(task, images.crops, mesh)
     run = program.build(task, mesh, params)
     trained, frozen = split_parameters(task.trained, params)
-    for part, tree in params.items() if is_first else ():
-        count = parameter_overview.count_parameters(tree)
-        print(f"{'trained' if part in trained else 'frozen'}: {part}, {count:,} parameters")
+    if is_first:
+        report_parameters(writer, trained, frozen)
 
     # State: placed on the mesh; restored if this workdir has a checkpoint, the data with it.
-    checkpoints = Checkpoints(config.workdir, config.training.keep_checkpoints)
+    best = config.training.keep_best
+    checkpoints = Checkpoints(
+        config.workdir, config.training.keep_checkpoints, best, reference_curve.better(best)
+    )
     progress = start_or_resume(task, run, checkpoints, trained)
+    if is_first:
+        saved_config.write(task.config)
+        start_record.append(config.workdir, progress.step, mesh)
     frozen = partitioning.place(frozen, run.frozen)
     del params, trained
 
     # Loop: next batch, step, log, validate, save.
-    writer = MetricWriter(config.workdir, silent=not is_first)
-    session = Session(task, mesh, run, frozen, images, checkpoints, writer, validate)
+    meter = throughput_meter(task, run, mesh, begun)
+    session = Session(
+        task, mesh, run, frozen, images, checkpoints, writer, validate, started, meter, StepMeans()
+    )
     try:
         progress, stop = run_steps(session, progress)
     finally:
         checkpoints.close()
         writer.close()
+    return finish(session, progress, stop)
+
+
+def finish(session: Session, progress: Progress, stop: int) -> Path:
+    """Exports the averaged weights of a run that is done; returns the model folder.
+
+    Args:
+        session: Of the run.
+        progress: Where it stands.
+        stop: The signal that ended it, or CONTINUE.
+
+    Raises:
+        KeyboardInterrupt, Terminated: for a run that a signal ended.
+    """
+    is_first = jax.process_index() == 0
     if stop != CONTINUE:
         if is_first:
             print(f"stopped by a signal: saved step {progress.step}", flush=True)
         jax.distributed.shutdown()  # all processes are here
         raise Terminated if stop == TERMINATED else KeyboardInterrupt
-    average = partitioning.gather(frozen | progress.state.ema_params)
+    average = partitioning.gather(session.frozen | progress.state.ema_params, keep=is_first)
+    folder = paths.of(session.task.config.workdir) / "model"
     if is_first:
-        export(task, average)
-    return Path(config.workdir) / "model"
+        export(session.task, folder, average)
+    return folder
 
 
-def validates(config: ml_collections.ConfigDict) -> bool:
-    """Whether the run has images to validate on, and steps at which it does."""
-    return config.data.held_out > 0 and config.training.sample_every > 0
+def report_parameters(writer: Any, trained: Mapping[str, Any], frozen: Mapping[str, Any]) -> None:
+    """Prints the sizes of the parts, and keeps the table of all arrays in parameters.txt.
 
-
-def due(every: int, step: int) -> bool:
-    """Whether something that happens every so many steps happens after this one; 0: never."""
-    return every > 0 and step % every == 0
+    Args:
+        writer: Of the run.
+        trained: Parameters by part.
+        frozen: Likewise.
+    """
+    for word, parts in (("trained", trained), ("frozen", frozen)):
+        for part, tree in parts.items():
+            print(f"{word}: {part}, {parameter_overview.count_parameters(tree):,} parameters")
+    tree = {"trained": trained, "frozen": frozen}
+    table = parameter_overview.get_parameter_overview(tree, include_stats=False)
+    writer.write_texts(0, {"parameters": table})
 
 
 def start_or_resume(
     task: Task, run: program.Program, checkpoints: Checkpoints, trained: Mapping[str, Any]
 ) -> Progress:
-    """The state at step 0, or of the newest checkpoint; keeps the config in the workdir.
+    """The state at step 0, of the newest checkpoint, or of another run that this one continues.
 
     Args:
         task: Of the run.
@@ -153,169 +161,43 @@ def start_or_resume(
     Raises:
         RdcError: where the workdir holds another run.
     """
-    config, is_first = task.config, jax.process_index() == 0
-    if checkpoints.latest_step() is None:
-        state = run.create_state(partitioning.place(trained, run.state.params))
-        progress = Progress(0, 0, state)
-    else:
+    config = task.config
+    if checkpoints.latest_step() is not None:
+        folder = config.workdir
         saved_config.check(config)
         step, state, data = checkpoints.restore(run.state)
-        # Checkpoints of early versions do not say how many images were seen.
-        examples = data.get("examples", step * config.data.batch_size)
-        progress = Progress(step, examples, state)
-        if is_first:
-            print(f"resumed from step {step} of {config.workdir}", flush=True)
-    if is_first:
-        saved_config.write(config)
-    return progress
+    elif config.restore_from:
+        folder = config.restore_from
+        saved_config.check(config, folder)
+        step = config.restore_step if config.restore_step >= 0 else None
+        with contextlib.closing(Checkpoints(folder, keep=None)) as source:
+            step, state, data = source.restore(run.state, step)
+    else:
+        return Progress(0, 0, run.create_state(partitioning.place(trained, run.state.params)))
+    # Checkpoints of early versions do not say how many images were seen.
+    examples = data.get("examples", step * config.data.batch_size)
+    if jax.process_index() == 0:
+        print(f"resumed from step {step} of {folder}", flush=True)
+    return Progress(step, examples, state)
 
 
-def run_steps(session: Session, progress: Progress) -> tuple[Progress, int]:
-    """Trains to the last step, or until a signal; returns where it stands, and the signal.
-
-    A step's metrics are read once the next step is under way, so devices never wait for the host,
-    and all processes see the same signals and stop together.
-    """
-    task, run = session.task, session.run
-    training, batch_size = task.config.training, task.config.data.batch_size
-    rows = partitioning.batch_rows(session.mesh, batch_size)
-    batches = training_batches(task.config, session.images, rows, progress.examples)
-    meter = throughput_meter(task, run, session.mesh)
-    key = jax.random.key(task.config.seed)
-    start, total = progress.step, training.total_steps
-    window, before, stop = [], None, CONTINUE
-    with (
-        distributed.errors_in_words(),
-        noted_signals() as asked,
-        watchdog(training.stall_timeout) as moved,
-        profile_window(task.config.workdir, training) as profile,
-    ):
-
-        def go_on() -> bool:  # asked by a validation, which may take minutes
-            moved()
-            return asked() == CONTINUE
-
-        while progress.step < total and stop == CONTINUE:
-            profile(progress.step - start)
-            with meter.waiting_for_input():
-                local = next(batches)
-            local[STOP] = np.full(len(rows), asked(), np.int32)
-            batch = partitioning.global_batch(local, run.batch, rows)
-            with meter.paused() if before is None else contextlib.nullcontext():  # compiles
-                state, metrics = run.step(
-                    progress.state, session.frozen, batch, jax.random.fold_in(key, progress.step)
-                )
-            progress = Progress(progress.step + 1, progress.examples + batch_size, state)
-            if before is not None:
-                stop = int(before[STOP])  # waits for the step before
-                moved()
-            before = metrics
-            window.append(metrics)
-            step, ends = progress.step, progress.step == total or stop != CONTINUE
-            saving = ends or due(training.checkpoint_every, step)
-            if saving or due(training.log_every, step):  # what is not finite is never saved
-                log(session, progress, window, meter)
-                window = []
-            if saving:
-                session.checkpoints.save(step, state, {"examples": progress.examples})
-            if validates(task.config) and (step == total or due(training.sample_every, step)):
-                with meter.paused():
-                    validate(session, progress, batch, key, go_on)
-    return progress, stop
-
-
-def validate(
-    session: Session, progress: Progress, batch: Any, key: jax.Array, go_on: Callable[[], bool]
-) -> None:
-    """Measures the averaged weights on held-out images, and the task's monitor on a batch.
+def export(task: Task, folder: Path, params: Mapping[str, Any]) -> None:
+    """Writes a model for `rdc encode --model`, or a module for `rdc decode --fusion`.
 
     Args:
-        session: Of the run.
-        progress: Where it stands.
-        batch: The last one, on the devices.
-        key: Of the run.
-        go_on: Asked before every image.
-    """
-    run, state, writer = session.run, progress.state, session.writer
-    if run.monitor:
-        scalars = run.monitor(state.params, session.frozen, batch, key)
-        writer.write_scalars(progress.step, jax.device_get(scalars))
-    average = partitioning.gather(session.frozen | state.ema_params)
-    if session.validate and (found := session.validate(average, progress.step, go_on)):
-        seen = {"images": progress.examples}
-        run_validation.write(writer, progress.step, seen, *found)
-
-
-def log(
-    session: Session, progress: Progress, window: list[dict[str, Any]], meter: Throughput
-) -> None:
-    """Writes the means of the last steps' metrics, and the speed; with log_every 0, only checks.
-
-    Args:
-        session: Of the run.
-        progress: After the last of these steps.
-        window: Metrics of the steps since the last log.
-        meter: Of the speed.
+        task: Of the run.
+        folder: Where to.
+        params: Host arrays of all parts.
 
     Raises:
-        RdcError: for a metric that is not finite.
+        RdcError: the folder cannot be written.
     """
-    values = mean_metrics(jax.device_get(window), progress.step, session.task.config.workdir)
-    seen = {"images": progress.examples} | meter.rates(len(window))
-    if count := mixing.count_skipped(session.images.sources):
-        seen["skipped_images"] = count
-    if session.task.config.training.log_every:
-        session.writer.write_scalars(progress.step, values | seen)
-
-
-def export(task: Task, params: Mapping[str, Any]) -> None:
-    """Writes `workdir/model`, for `rdc encode --model`, or of a module for `rdc decode --fusion`.
-
-    params: host arrays. Raises RdcError when the folder cannot be written.
-    """
-    folder = Path(task.config.workdir) / "model"
     try:
         task.export(folder, params)
+    except paths.RemoteError:
+        raise
     except OSError as error:
         raise RdcError(
             f"cannot write {folder}: {error.strerror or error}; make room there and give the same "
             "command again"
         ) from error
-
-
-def throughput_meter(task: Task, run: program.Program, mesh: jax.sharding.Mesh) -> Throughput:
-    """Measures speed, with model FLOPs utilisation where the devices' peak is known.
-
-    Args:
-        task: Of the run.
-        run: Its program.
-        mesh: Of the devices.
-    """
-    batch_size = task.config.data.batch_size
-    peaks = hardware.peaks_of(mesh.devices.flat[0].device_kind)
-    if peaks is None:
-        return Throughput(batch_size)
-    work = program.model_flops(task, run.state.params | run.frozen)
-    return Throughput(batch_size, work, peaks.flops * mesh.devices.size)
-
-
-def mean_metrics(window: list[dict[str, Any]], step: int, workdir: str) -> dict[str, float]:
-    """Averages of the last steps' metrics.
-
-    Args:
-        window: Metrics of each step, host arrays.
-        step: Steps done, for the message.
-        workdir: For the message.
-
-    Raises:
-        RdcError: for a metric that is not finite.
-    """
-    names = [name for name in window[0] if name != STOP]
-    means = {name: float(np.mean([metrics[name] for metrics in window])) for name in names}
-    if not all(np.isfinite(value) for value in means.values()):
-        raise RdcError(
-            f"loss is not finite at step {step}: lower training.muon_learning_rate or "
-            "training.adam_learning_rate and start again, the last good checkpoint is in "
-            f"{workdir}"
-        )
-    return means

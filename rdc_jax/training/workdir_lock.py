@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from rdc_jax import paths
 from rdc_jax.errors import RdcError
 
 FILE = ".lock"
@@ -25,7 +26,7 @@ def only_run_in(workdir: str) -> Iterator[None]:
     Raises:
         RdcError: another run uses the workdir, or it cannot be written.
     """
-    if "://" in workdir:
+    if paths.is_remote(workdir):
         yield
         return
     path = Path(workdir) / FILE

@@ -100,7 +100,7 @@ def test_a_setting_out_of_range_is_named(tmp_path, monkeypatch, setting, value, 
         node = node[section]
     with node.ignore_type():
         node[leaf] = value
-    monkeypatch.setattr(train, "train_task", lambda *_: pytest.fail("it goes on"))
+    monkeypatch.setattr(train, "run_stage", lambda *_: pytest.fail("it goes on"))
     with pytest.raises(RdcError, match=message) as error:
         train.train(config)
     assert "\n" not in str(error.value)
@@ -122,6 +122,19 @@ def test_a_setting_out_of_range_is_named(tmp_path, monkeypatch, setting, value, 
 def test_the_ends_of_the_ranges_pass(changes):
     config = smoke(**changes)
     assert check_config.checked(config).to_dict() == config.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data.held_out": 0, "training.keep_best": "psnr@400"}, "keep_best needs validation"),
+        ({"training.sample_every": 0, "training.keep_best": "bd_rate_psnr"}, "needs validation"),
+        ({"restore_step": 2}, "restore_step is a step of another run; name its workdir as restore"),
+    ],
+)
+def test_settings_that_need_others_say_so(changes, message):
+    with pytest.raises(RdcError, match=message):
+        check_config.checked(smoke(**changes))
 
 
 def test_judging_without_sampling_is_refused():

@@ -2,42 +2,48 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import pytest
 
 from rdc_jax.training import means
 
 
-def window_of(*steps):
-    window = None
+def means_of(*steps):
+    found = means.StepMeans()
     for step in steps:
-        window = means.add(window, {name: jnp.float32(value) for name, value in step.items()})
-    return window
+        found.add({name: jnp.float32(value) for name, value in step.items()})
+    return found
 
 
 def test_means_of_several_steps():
-    found = means.values(window_of({"loss": 1.0, "bpp": 4.0}, {"loss": 2.0, "bpp": 8.0}))
-    assert found == {"loss": 1.5, "bpp": 6.0}
+    steps, found = means_of({"loss": 1.0, "bpp": 4.0}, {"loss": 2.0, "bpp": 8.0}).take()
+    assert (steps, found) == (2, {"loss": 1.5, "bpp": 6.0})
     assert all(type(value) is float for value in found.values())
 
 
-def test_a_window_of_one_step_is_exact():
-    assert means.values(window_of({"loss": 0.1}))["loss"] == float(jnp.float32(0.1))
+def test_after_taking_they_start_anew():
+    found = means_of({"loss": 1.0}, {"loss": 5.0})
+    assert found.take() == (2, {"loss": 3.0})
+    assert found.take() == (0, {})
+    found.add({"other": jnp.float32(2.0)})
+    assert found.take() == (1, {"other": 2.0})
 
 
-def test_windows_with_other_metrics_do_not_mix():
-    assert means.values(window_of({"a": 1.0})) == {"a": 1.0}
-    assert means.values(window_of({"b": 2.0}, {"b": 4.0})) == {"b": 3.0}
+def test_one_step_is_exact():
+    assert means_of({"loss": 0.1}).take()[1]["loss"] == float(jnp.float32(0.1))
 
 
 def test_one_value_that_is_not_finite_is_seen():
-    assert math.isnan(means.values(window_of({"loss": 1.0}, {"loss": math.nan}))["loss"])
+    assert math.isnan(means_of({"loss": 1.0}, {"loss": math.nan}).take()[1]["loss"])
 
 
-def test_the_window_does_not_grow():
-    short, long = window_of(*[{"loss": 1.0}] * 2), window_of(*[{"loss": 1.0}] * 50)
-    assert short.loss.total.shape == long.loss.total.shape == ()
-    assert int(long.loss.count) == 50
+def test_what_is_held_does_not_grow_with_the_steps():
+    def held(count):
+        found = means_of(*[{"loss": 1.0}] * count)
+        return sum(leaf.size for leaf in jax.tree.leaves(found._collection))
+
+    assert held(2) == held(50) > 0
 
 
 def test_the_mean_over_crops():

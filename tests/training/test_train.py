@@ -15,7 +15,7 @@ from configs import sd21, tiny
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model, files
 from rdc_jax.models.networks import Networks
-from rdc_jax.training import program, train
+from rdc_jax.training import export_run, program, train
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.cluster.interrupts import CONTINUE, INTERRUPTED, TERMINATED, noted_signals
@@ -23,6 +23,7 @@ from rdc_jax.training.image_sets import open_images, training_batches
 from rdc_jax.training.step import STOP
 from rdc_jax.training.tasks import codec_task
 from rdc_jax.training.tasks.selection import task_for
+from rdc_jax.training.validation import run_validation
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -160,6 +161,61 @@ def test_interrupted_and_resumed_equals_straight(joint, tmp_path, monkeypatch, c
         [line["loss"] for line in metrics_of(w) if "loss" in line] for w in (joint[1], tmp_path)
     ]
     assert losses[0] == losses[1]
+
+
+def test_the_log_has_learning_rates_and_goodput(joint):
+    config, workdir = joint
+    lines = [line for line in metrics_of(workdir) if "loss" in line]
+    for name in ("muon_learning_rate", "adam_learning_rate"):
+        rates = [line[name] for line in lines]
+        assert rates[0] == pytest.approx(config.training[name]) and rates[-1] < rates[0]
+    assert all(0 < line["goodput"] < 1 for line in lines)
+    (start,) = json.loads((workdir / "starts.json").read_text())["starts"]
+    assert start["step"] == 0 and start["versions"]["jax"] == jax.__version__
+    assert "trained/unet/conv_in/kernel" in (workdir / "parameters.txt").read_text()
+
+
+def test_a_checkpoint_is_exported_while_the_run_may_go_on(joint, tmp_path, monkeypatch):
+    monkeypatch.setattr(jax.config, "update", lambda *_: None)  # this process keeps its devices
+    workdir = joint[1]
+    assert export_run.export_run(str(workdir), tmp_path / "newest") == 4
+    for file in (workdir / "model").iterdir():
+        assert (tmp_path / "newest" / file.name).read_bytes() == file.read_bytes()
+    assert export_run.export_run(str(workdir), tmp_path / "older", 2) == 2
+    older, newest = (codec_model.load(tmp_path / name) for name in ("older", "newest"))
+    assert older.model_id != newest.model_id
+    with pytest.raises(RdcError, match=r"has no checkpoint 3; it has 2, 4"):
+        export_run.export_run(str(workdir), tmp_path / "none", 3)
+    with pytest.raises(RdcError, match=r"no config\.json in .*; name the workdir of a run"):
+        export_run.export_run(str(tmp_path), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_new_run_continues_from_a_chosen_checkpoint_of_another(joint, tmp_path):
+    config, workdir = joint
+    changes = {"restore_from": str(workdir), "restore_step": 2, "data.held_out": 0}
+    train.train(smoke_config(tmp_path, **changes))
+    assert [line["step"] for line in metrics_of(tmp_path)] == [3, 4]
+    _, straight, _ = final_state(config)
+    _, branched, _ = final_state(smoke_config(tmp_path))
+    for key, leaf in straight.items():
+        np.testing.assert_array_equal(leaf, branched[key], err_msg=key)
+    train.train(smoke_config(tmp_path, **changes))  # from its own newest one, not again from 2
+    assert len(metrics_of(tmp_path)) == 2
+    with pytest.raises(RdcError, match="started with seed=0"):
+        train.train(smoke_config(tmp_path / "other", seed=1, restore_from=str(workdir)))
+
+
+def test_the_checkpoint_with_the_best_validation_stays(tmp_path, monkeypatch):
+    found = iter([20.0, 22.0, 21.0, 19.0])
+
+    def measured(self, params, step, go_on):
+        return {"psnr@400": next(found)}, np.zeros((4, 4, 3), np.uint8)
+
+    monkeypatch.setattr(run_validation.RunValidation, "__call__", measured)
+    changes = {"keep_best": "psnr@400", "keep_checkpoints": 1, "sample_every": 1}
+    train.train(smoke_config(tmp_path, **{f"training.{k}": v for k, v in changes.items()}))
+    assert saved_steps(tmp_path) == {2, 4}
 
 
 def test_a_second_interrupt_acts_at_once(ctrl_c):
@@ -308,6 +364,11 @@ def test_nothing_happens_in_between_where_every_setting_is_0(tmp_path, not_finit
         ({"stage": "diffusion"}, "init_from=FOLDER"),
         ({"data.held_out": 64}, "hold out fewer"),
         ({"training.reference": "nowhere"}, "no model 'nowhere'"),
+        (
+            {"training.keep_best": "psnr@300"},
+            r"training\.keep_best=psnr@300 is not measured by this run; choose .* psnr@",
+        ),
+        ({"restore_from": "nowhere"}, "no checkpoints in nowhere; name the workdir of a run"),
         ({"data.kind": "folder", "data.path": "nowhere"}, r"data\.path.*nowhere"),
         ({"data.kind": "latents", "data.path": "nowhere"}, r"data\.path.*nowhere"),
         ({"data.mix": "nowhere=0.1"}, r"data\.mix: no folder 'nowhere'"),

@@ -32,7 +32,7 @@ def other_run(tmp_path, user_environment):
 
 
 def test_a_second_run_is_refused_before_it_starts(tmp_path, other_run, monkeypatch):
-    monkeypatch.setattr(train, "train_task", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr(train, "run_stage", lambda *_: pytest.fail("it trains"))
     config = tiny.get_config("smoke")
     config.workdir = str(tmp_path / "run")
     with pytest.raises(RdcError, match=rf"another run .*\(process {other_run.pid} on ") as error:

@@ -1,4 +1,4 @@
-"""`rdc export`: writes a model as folders that another project can load."""
+"""`rdc export`: writes a model for another project, or the model of a run that goes on."""
 
 import json
 from argparse import Namespace
@@ -7,17 +7,34 @@ from typing import Any
 
 from rdc_jax.cli import output_folder
 from rdc_jax.errors import RdcError
-from rdc_jax.model_folder import codec_model
+from rdc_jax.model_folder import codec_model, files
 
 
 def run(args: Namespace) -> int:
     out = Path(args.out)
+    if args.workdir is not None and (args.model or args.without_weights):
+        raise RdcError("--from WORKDIR takes OUT and --step; MODEL and the others go with --to")
+    if args.workdir is None and (args.model is None or args.step is not None):
+        raise RdcError("--to takes MODEL and OUT; --step goes with --from")
     try:
-        report, lines = {"diffusers": to_diffusers, "onnx": to_onnx}[args.target](args, out)
+        if args.workdir is not None:
+            report, lines = of_run(args, out)
+        else:
+            report, lines = {"diffusers": to_diffusers, "onnx": to_onnx}[args.target](args, out)
     except OSError as error:
         raise RdcError(f"cannot write {out}: {error.strerror or error}") from error
     print(json.dumps(report) if args.json else "\n".join(lines))
     return 0
+
+
+def of_run(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
+    """Writes the model of a run; returns the report and the lines to print."""
+    from rdc_jax.training import export_run
+
+    output_folder.check(out, (out / files.MANIFEST).is_file(), args.force)
+    with output_folder.made(out) as folder:
+        step = export_run.export_run(args.workdir, folder, args.step)
+    return {"path": str(out), "step": step}, [f"{out}: the averaged weights after {step} steps"]
 
 
 def to_diffusers(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:

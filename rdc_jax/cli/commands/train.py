@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -15,7 +16,6 @@ from rdc_jax.codec import compilation_cache
 from rdc_jax.errors import RdcError
 
 INTERRUPTED = 130  # Ctrl-C
-TRY_AGAIN = 75  # after SIGTERM: EX_TEMPFAIL of sysexits.h, a scheduler should restart the run
 PACKAGE, MODULE = "rdc_configs", "loaded_config"  # what a config file is imported as
 
 
@@ -26,12 +26,22 @@ def run(args: Namespace) -> int:
 
         print(aot.compile_ahead(config, args.aot))
         return 0
-    compilation_cache.enable()
+    if args.describe:
+        from rdc_jax.training import describe
+
+        print(describe.describe(config))
+        return 0
     import jax
 
-    from rdc_jax.training import train
-    from rdc_jax.training.cluster.interrupts import Terminated
+    from rdc_jax.training import check_config, train
+    from rdc_jax.training.cluster import distributed
+    from rdc_jax.training.cluster.interrupts import TRY_AGAIN, Terminated
 
+    config = check_config.checked(config)
+    if distributed.settings(os.environ) is None:
+        compilation_cache.enable()
+    else:
+        compilation_cache.enable_for_several_hosts(config.workdir)
     try:
         folder = train.train(config)
         if jax.process_index() == 0:

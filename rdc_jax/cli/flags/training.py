@@ -21,8 +21,12 @@ def add_train(commands: Any) -> None:
     )  # fmt: skip
     p.add_argument(
         "--aot", metavar="TOPOLOGY",
-        help="do not train, but compile the step for TPUs such as v5e:16x16, and print its memory "
-        "and expected speed; needs libtpu",
+        help="do not train, but compile the step for TPUs such as v5e:16x16, or two slices of "
+        "them, 2xv5e:16x16, and print its memory and expected speed; needs libtpu",
+    )  # fmt: skip
+    p.add_argument(
+        "--describe", action="store_true",
+        help="do not train, but print the layers of the networks, their shapes and parameters",
     )  # fmt: skip
 
 
@@ -152,16 +156,26 @@ def add_import(commands: Any) -> None:
 
 def add_export(commands: Any) -> None:
     p = new_command(
-        commands, "export", "write a model for another project",
+        commands, "export", "write a model for another project, or one of a run that goes on",
         epilog="diffusers: folders unet/, vae/ and scheduler/ that from_pretrained loads, and the "
         "rest of the model in safetensors; parts without a class in diffusers have our own names. "
         "`rdc import --from diffusers` reads the folder back, bit for bit. onnx: the one-step "
         "decoder of a window as faithful.onnx and knob.onnx, made by PyTorch, with a README of "
-        "inputs and outputs.",
+        "inputs and outputs. --from: the averaged weights of a checkpoint, as `rdc train` writes "
+        "them to WORKDIR/model at the end. The checkpoint is only read, so the run may go on.",
     )  # fmt: skip
     p.set_defaults(module="export_model")
-    p.add_argument("--to", dest="target", choices=("diffusers", "onnx"), required=True)
-    p.add_argument("model", metavar="MODEL", help="a name from `rdc models`, or a folder")
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--to", dest="target", choices=("diffusers", "onnx"))
+    what.add_argument("--from", dest="workdir", metavar="WORKDIR", help="of a run of `rdc train`")
+    p.add_argument(
+        "--step", type=number(int, 0), metavar="N",
+        help="for --from: the checkpoint after N steps; default: the newest",
+    )  # fmt: skip
+    p.add_argument(
+        "model", metavar="MODEL", nargs="?",
+        help="for --to: a name from `rdc models`, or a folder",
+    )  # fmt: skip
     p.add_argument("out", metavar="OUT", help="new folder")
     force(p, "an earlier export")
     p.add_argument(

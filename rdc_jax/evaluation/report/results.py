@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from rdc_jax import paths
 from rdc_jax.errors import RdcError
 from rdc_jax.images import atomic_write, formats
 
@@ -28,10 +29,15 @@ def image_files(folder: str | Path, limit: int | None = None) -> list[Path]:
 
 
 def write_results(path: str | Path | None, results: dict) -> None:
-    """Writes JSON through a temporary file, so that a stopped run leaves the last complete one."""
-    if path is not None:
-        text = json.dumps(results, indent=1)
-        atomic_write(path, text.encode("utf-8"), overwrite=True)
+    """Writes JSON so that a stopped run leaves the last complete file; None writes nothing."""
+    if path is None:
+        return
+    data = json.dumps(results, indent=1).encode("utf-8")
+    if paths.is_remote(path):  # a file of a bucket is replaced as a whole
+        with paths.errors(path):
+            paths.of(path).write_bytes(data)
+    else:
+        atomic_write(path, data, overwrite=True)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

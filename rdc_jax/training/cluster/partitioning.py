@@ -39,20 +39,45 @@ def make_mesh(
 ) -> Mesh:
     """A mesh of these axis sizes over all devices, fast axes on neighbouring devices.
 
-    sizes: of some axes of AXES; the others are 1. One may be -1, which takes the remaining devices.
-    None: all devices on `data`. Raises RdcError naming mesh.AXIS.
+    Several TPU slices are joined by a slow network. So there, `replica` is the number of slices
+    unless it is given, and then it must be a multiple of that number.
+
+    Args:
+        sizes: Of some axes of AXES; the others are 1. One may be -1, which takes the remaining
+            devices. None: all devices on `data`.
+        devices: Of the mesh; None for all.
+
+    Raises:
+        RdcError: naming mesh.AXIS.
     """
     devices = jax.devices() if devices is None else devices
-    shape = tuple(axis_sizes({"data": -1} if sizes is None else sizes, len(devices)).values())
-    slices = {getattr(device, "slice_index", None) for device in devices}
-    if shape[0] > 1 and len(slices) == shape[0]:
-        array = mesh_utils.create_hybrid_device_mesh((1, *shape[1:]), (shape[0], 1, 1, 1), devices)
+    slices = slice_count(devices)
+    sizes = {"data": -1} if sizes is None else dict(sizes)
+    if slices > 1 and sizes.get("replica", 1) == 1:
+        sizes["replica"] = slices
+    shape = tuple(axis_sizes(sizes, len(devices)).values())
+    if shape[0] % slices:
+        raise RdcError(
+            f"mesh.replica is {shape[0]} on {slices} slices; leave it out, or give a multiple of "
+            f"{slices}, so that the other axes stay within a slice"
+        )
+    if slices > 1:
+        array = mesh_utils.create_hybrid_device_mesh(
+            (shape[0] // slices, *shape[1:]), (slices, 1, 1, 1), devices
+        )
         return Mesh(array, AXES, axis_types=(AxisType.Auto,) * len(AXES))
     try:
         array = mesh_utils.create_device_mesh(shape, devices)
     except NotImplementedError:  # no arrangement of whole rings of the torus has these sizes
         array = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
     return Mesh(array, AXES, axis_types=(AxisType.Auto,) * len(AXES))
+
+
+def slice_count(devices: Sequence[jax.Device]) -> int:
+    """Number of TPU slices that the devices belong to; 1 for all other devices."""
+    if devices[0].platform != "tpu":  # on GPUs the index counts hosts
+        return 1
+    return len({getattr(device, "slice_index", 0) for device in devices})
 
 
 def axis_sizes(sizes: Mapping[str, int], devices: int) -> dict[str, int]:
@@ -158,13 +183,19 @@ def place(tree: Any, like: Any) -> Any:
     return jax.tree.map(put, tree, like)
 
 
-def gather(tree: Any) -> Any:
-    """Global arrays as host arrays, leaf by leaf; every process of the run must call it."""
+def gather(tree: Any, keep: bool = True) -> Any:
+    """Global arrays as host arrays, leaf by leaf; every process of the run must call it.
+
+    Args:
+        tree: Of global arrays.
+        keep: Whether this process wants the values; otherwise it only sends its part, and its tree
+            has empty leaves.
+    """
 
     def fetch(leaf):
         if not (leaf.is_fully_addressable or leaf.is_fully_replicated):
             leaf = _replicate(NamedSharding(leaf.sharding.mesh, PartitionSpec()))(leaf)
-        return np.asarray(leaf)
+        return np.asarray(leaf) if keep else ()
 
     return jax.tree.map(fetch, tree)
 

@@ -10,6 +10,7 @@ cycle counts and the chip's published peaks (training/cost/hlo_cost.py).
 import dataclasses
 import importlib.util
 import os
+import re
 import time
 
 import jax
@@ -108,7 +109,7 @@ class Report:
 
 
 def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
-    """The config's train step, compiled for `topology`: KIND:AxB or KIND:AxBxC, as v5e:16x16.
+    """The config's train step, compiled for `topology`, see `topology_devices`.
 
     Raises RdcError for an unknown topology, a step that does not fit it, or without libtpu.
     """
@@ -142,19 +143,25 @@ def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
 
 
 def topology_devices(topology: str) -> list[jax.Device]:
-    """The devices of a TPU topology; they exist in name only."""
+    """The devices of a TPU topology; they exist in name only.
+
+    topology: KIND:AxB or KIND:AxBxC, such as v5e:16x16; with several slices 2xv5e:16x16. Raises
+    RdcError for an unknown topology, or without libtpu.
+    """
     if importlib.util.find_spec("libtpu") is None:
         raise RdcError("--aot needs libtpu: pip install 'rdc_jax[tpu]'")
     for name, value in WITHOUT_A_TPU.items():
         os.environ.setdefault(name, value)
     jax.config.update("jax_platforms", "cpu")
+    count, name = re.fullmatch(r"(?:([1-9]\d*)x)?(.*)", topology).groups()
+    slices = {"num_slices": int(count)} if count else {}
     try:
-        return topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
+        return topologies.get_topology_desc(platform="tpu", topology_name=name, **slices).devices
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:150]
         raise RdcError(
             f"--aot {topology!r} is no TPU topology ({reason}); "
-            "write v5e:16x16, v5p:4x4x4 or v6e:16x16"
+            "write v5e:16x16, v5p:4x4x4, v6e:16x16 or, for two slices, 2xv5e:16x16"
         ) from error
 
 

@@ -55,7 +55,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         parameter_shapes=lambda: jax.eval_shape(networks.init, jax.random.key(0)),
         build_loss=lambda networks: codec_losses.LOSSES[stage](networks, recipe),
         build_monitor=None,
-        decoder=decoders.of_codec(networks),
+        build_decoder=decoders.of_codec,
         export=lambda folder, params: export_codec(
             folder, config.name, config.model.to_dict(), networks, params
         ),

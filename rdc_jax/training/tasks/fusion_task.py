@@ -52,6 +52,10 @@ def make(config: ml_collections.ConfigDict) -> Task:
 
     monitored = stage in MONITORS
     views = decoders.of_auxiliary if stage == "auxiliary" else decoders.of_module
+
+    def decoder(networks: Networks) -> decoders.Decoder:
+        return views(networks, Fusion.from_config(section, networks))
+
     return Task(
         config=config,
         networks=networks,
@@ -62,7 +66,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         parameter_shapes=lambda: initial_parameters(config, base, networks, fusion),
         build_loss=functools.partial(built, LOSSES),
         build_monitor=functools.partial(built, MONITORS) if monitored else None,
-        decoder=views(networks, fusion),
+        build_decoder=decoder,
         export=functools.partial(export, config, base, networks),
     )
 

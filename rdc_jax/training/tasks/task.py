@@ -33,7 +33,7 @@ class Task:
         parameter_shapes: () -> the parameters, or their shapes where shapes can be had without.
         build_loss: (networks that the step computes with) -> loss.
         build_monitor: (networks) -> what each validation logs of a training batch, or None.
-        decoder: Decodes the images of validation.
+        build_decoder: (networks) -> decodes the images of validation.
         export: (folder, host arrays of all parts) writes the folder of the model or module.
     """
 
@@ -46,8 +46,13 @@ class Task:
     parameter_shapes: Callable[[], dict[str, Any]]
     build_loss: Callable[[Networks], Loss]
     build_monitor: Callable[[Networks], Monitor] | None
-    decoder: Decoder
+    build_decoder: Callable[[Networks], Decoder]
     export: Callable[[Path, Mapping[str, Any]], None]
+
+    @property
+    def decoder(self) -> Decoder:
+        """Decodes the images of validation in float32."""
+        return self.build_decoder(self.networks)
 
 
 def split_parameters(

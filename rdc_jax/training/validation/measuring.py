@@ -10,7 +10,7 @@ import functools
 import hashlib
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -37,19 +37,19 @@ class Found(NamedTuple):
 
 
 def run(
-    decoder: decoders.Decoder,
-    params: Mapping[str, Any],
-    crops: np.ndarray,
+    views: Sequence[str],
+    decoded: Iterable[one_step.Shown],
+    of_latents: bool,
     judges: Mapping[str, Judge],
     known: Mapping[tuple, Mapping[str, float]],
     go_on: Callable[[], bool],
 ) -> Found | None:
-    """Decodes all crops and lets the judges measure the images.
+    """Lets the judges measure the images of all crops.
 
     Args:
-        decoder: Networks and views.
-        params: All parts of a run or of a model, host arrays.
-        crops: Of `held_out.validation_crops`.
+        views: Of the decoder.
+        decoded: The images of each crop, host arrays.
+        of_latents: Whether the crops are latents.
         judges: By name, see `evaluation.metrics.judges`.
         known: Of an earlier `Found`, or {}. An image that has not changed since, such as the
             faithful one of a frozen codec, is not measured again.
@@ -58,32 +58,49 @@ def run(
     Returns:
         The result, or None once `go_on()` is False.
     """
-    params = jax.device_put(decoders.used(decoder, params))
-    of_latents = "" if crops.dtype == np.uint8 else "_ae"
+    source = "_ae" if of_latents else ""
     values, energies, rows, seen = defaultdict(list), defaultdict(list), [], {}
-    for crop in crops:
-        seed = np.int32(zlib.crc32(crop.tobytes()) & 0x7FFFFFFF)  # the crop's, in any set of crops
-        shown = one_step.show(decoder, params, crop, np.array(TIMESTEPS, np.int32), seed)
-        bpp, original, images = jax.device_get(shown)
+    for bpp, original, images in decoded:
         # Sides below 64 pixels exist in runs on small latents, and have a PSNR only.
         chosen = judges if len(original) >= SMALLEST else {"psnr": judges["psnr"]}
         measure = functools.partial(_measure, chosen, original, {}, known, seen)
         for i, timestep in enumerate(TIMESTEPS):
             values[f"bpp@{timestep}"].append(float(bpp[i]))
-            for view, image in zip(decoder.views, images[i], strict=True):
+            for view, image in zip(views, images[i], strict=True):
                 if not go_on():
                     return None
                 for name, value in measure(image).items():
-                    values[f"{name}{of_latents}{view}@{timestep}"].append(value)
-            if len(decoder.views) > 1:
+                    values[f"{name}{source}{view}@{timestep}"].append(value)
+            if len(views) > 1:
                 energy = added_pattern.added_energy(images[i, 0], images[i, -1])
                 energies[f"added_pattern@{timestep}"].append(energy)
         if len(rows) < SHOWN:
-            ends = [0, -1] if len(decoder.views) > 1 else [0]
+            ends = [0, -1] if len(views) > 1 else [0]
             rows.append(np.concatenate([original, *images[:, ends].reshape(-1, *original.shape)]))
     scalars = {name: means.mean(found) for name, found in values.items()}
     scalars |= {name: added_pattern.share(found) for name, found in energies.items()}
     return Found(scalars, np.concatenate(rows, axis=1), seen)
+
+
+def decode(
+    decoder: decoders.Decoder, params: Mapping[str, Any], crops: np.ndarray
+) -> Iterator[one_step.Shown]:
+    """The images of each crop, host arrays, computed one after the other by one device.
+
+    Args:
+        decoder: Networks and views.
+        params: All parts of a model, host arrays.
+        crops: Of `held_out.validation_crops`.
+    """
+    params = jax.device_put(decoders.used(decoder, params))
+    for crop, seed in zip(crops, seeds_of(crops), strict=True):
+        timesteps = np.array(TIMESTEPS, np.int32)
+        yield jax.device_get(one_step.show(decoder, params, crop, timesteps, seed))
+
+
+def seeds_of(crops: np.ndarray) -> np.ndarray:
+    """Seeds of the crops' noise, int32 [N]; that of a crop is the same in any set of crops."""
+    return np.array([zlib.crc32(crop.tobytes()) & 0x7FFFFFFF for crop in crops], np.int32)
 
 
 def _measure(

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import ml_collections
 import numpy as np
 
+from rdc_jax import paths
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics.judges import CHEAP, EXPENSIVE, Judge
 from rdc_jax.evaluation.metrics.metric_names import direction
@@ -61,13 +62,14 @@ def named_by(config: ml_collections.ConfigDict, crops: np.ndarray) -> Reference 
         "module": module.identity if module else "",
         "crops": hashlib.sha256(repr(crops.shape).encode() + crops.tobytes()).hexdigest(),
     }
-    return Reference(name, Path(config.workdir) / FILE, fingerprint, model, module)
+    return Reference(name, paths.of(config.workdir) / FILE, fingerprint, model, module)
 
 
 def stored(reference: Reference, judges: Mapping[str, Judge]) -> dict[str, float] | None:
     """The kept scalars; None where they belong to another reference or lack a judge's."""
     try:
-        content = json.loads(reference.path.read_text(encoding="utf-8"))
+        with paths.errors(reference.path):
+            content = json.loads(reference.path.read_text(encoding="utf-8"))
         fingerprint, scalars = content["fingerprint"], dict(content["scalars"])
     except (OSError, ValueError, KeyError, TypeError):  # missing, or damaged
         return None
@@ -98,11 +100,19 @@ def measure(
     if module:
         decoder = decoders.of_module(networks, Fusion.from_config(module.config, networks))
         params = params | {"transform": module.params["transform"]}
-    found = measuring.run(decoder, params, crops, judges, known, go_on)
+    decoded = measuring.decode(decoder, params, crops)
+    found = measuring.run(decoder.views, decoded, crops.dtype != np.uint8, judges, known, go_on)
     if found:
         content = {"fingerprint": reference.fingerprint, "scalars": found.scalars}
         write_results(reference.path, content)
     return found
+
+
+def better(scalar: str) -> bool:
+    """Whether a higher value of a scalar of validation is better, such as of "psnr@400"."""
+    if scalar.startswith(BD_RATE):
+        return False
+    return direction(scalar.removeprefix(EQUAL_RATE)) > 0
 
 
 def differences(anchor: Mapping[str, float], test: Mapping[str, float]) -> dict[str, float]:

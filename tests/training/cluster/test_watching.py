@@ -1,6 +1,6 @@
 """What watches a run: the watchdog, the throughput meter, the profiler window, the writer."""
 
-import errno
+import os
 import time
 
 import jax
@@ -67,10 +67,16 @@ def test_rates_are_those_of_the_time_that_trained(clock):
     with meter.paused():
         clock(50)
     expected = {"seconds_per_step": 1.0, "images_per_second": 16, "input_wait": 0.25, "mfu": 0.25}
-    assert meter.rates(4) == pytest.approx(expected)
+    assert meter.rates(4) == pytest.approx(expected | {"goodput": 3 / 54})
     clock(2)
     expected = {"seconds_per_step": 1.0, "images_per_second": 16, "input_wait": 0, "mfu": 0.25}
-    assert meter.rates(2) == pytest.approx(expected)
+    assert meter.rates(2) == pytest.approx(expected | {"goodput": 5 / 56})
+
+
+def test_goodput_counts_from_the_beginning_of_the_run(clock):
+    meter = throughput.Throughput(16, begun=90.0)
+    clock(10)
+    assert meter.rates(5)["goodput"] == pytest.approx(0.5)
 
 
 def test_utilisation_is_left_out_where_the_peak_is_not_known(clock):
@@ -114,23 +120,25 @@ def test_a_silent_writer_leaves_nothing(tmp_path, capsys):
     assert not (tmp_path / "run").exists() and not capsys.readouterr().out
 
 
-class FullDisk:
-    def write(self, text=""):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    close = write
-
-
 def test_metrics_that_cannot_be_written_name_the_workdir(tmp_path):
     writer = MetricWriter(tmp_path)
-    writer._file.close()
-    writer._file = FullDisk()
-    for write in (lambda: writer.write_scalars(1, {"loss": 0.5}), writer.close):
-        with pytest.raises(RdcError, match=rf"^cannot write to workdir {tmp_path}: No space left"):
-            write()
+    (tmp_path / "metrics.jsonl").unlink()
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(RdcError, match=rf"^cannot write to workdir {tmp_path}: No space left"):
+        writer.write_scalars(1, {"loss": 0.5})
     (tmp_path / "pictures").write_text("a file")
     with pytest.raises(RdcError, match="cannot write to workdir"):
         writer.write_images(1, {"picture": np.zeros((4, 5, 3), np.uint8)})
     (tmp_path / "file").write_text("")
     with pytest.raises(RdcError, match="cannot write to workdir"):
         MetricWriter(tmp_path / "file")
+
+
+def test_metrics_are_on_disk_after_every_write(tmp_path):
+    """So a mounted bucket, which uploads a file when it is closed, has them too."""
+    writer = MetricWriter(tmp_path)
+    for step in (1, 2):
+        writer.write_scalars(step, {"loss": 0.5})
+        open_files = [os.path.realpath(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")]
+        assert str(tmp_path / "metrics.jsonl") not in open_files
+        assert (tmp_path / "metrics.jsonl").read_text().count("\n") == step

@@ -14,6 +14,7 @@ from rdc_jax.data import pipeline
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import added_pattern, area_colour, distortion, judges
 from rdc_jax.model_folder import codec_model
+from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.tasks import decoders
 from rdc_jax.training.tasks.selection import task_for
 from rdc_jax.training.validation import (
@@ -25,10 +26,17 @@ from rdc_jax.training.validation import (
 )
 
 TIMESTEPS = measuring.TIMESTEPS
+MESH = partitioning.make_mesh({}, jax.devices()[:1])
 
 
 def always():
     return True
+
+
+def measure(decoder, params, crops, *others):
+    return measuring.run(
+        decoder.views, measuring.decode(decoder, params, crops), crops.dtype != np.uint8, *others
+    )
 
 
 def mean_error(calls):
@@ -129,7 +137,7 @@ def test_noise_follows_seed_and_timestep(decoder, module_run, crops):
 def test_scalars_are_means_over_the_crops(decoder, module_run, crops):
     chosen, missing = judges.make(["psnr", "colour"])
     assert not missing
-    found = measuring.run(decoder, module_run[1], crops, chosen, {}, always)
+    found = measure(decoder, module_run[1], crops, chosen, {}, always)
     views = [f"{name}{view}" for name in ("psnr", "colour") for view in ("", "_tau_0.5", "_tau_1")]
     names = ["bpp", *views, "added_pattern"]
     assert set(found.scalars) == {f"{name}@{t}" for name in names for t in TIMESTEPS}
@@ -149,7 +157,7 @@ def test_scalars_are_means_over_the_crops(decoder, module_run, crops):
     for name, value in expected.items():
         assert found.scalars[name] == pytest.approx(value), name
     # A crop's values do not depend on the others.
-    alone = measuring.run(decoder, module_run[1], crops[1:2], chosen, {}, always)
+    alone = measure(decoder, module_run[1], crops[1:2], chosen, {}, always)
     np.testing.assert_array_equal(alone.sheet, found.sheet[:, 64:128])
 
 
@@ -157,15 +165,15 @@ def test_a_picture_is_measured_once(decoder, module_run, crops):
     calls = []
     chosen = {"error": mean_error(calls)}
     params = module_run[1]
-    first = measuring.run(decoder, params, crops, chosen, {}, always)
+    first = measure(decoder, params, crops, chosen, {}, always)
     assert len(calls) == len(crops) * (1 + 3 * len(TIMESTEPS))  # originals, and what is decoded
     calls.clear()
-    again = measuring.run(decoder, params, crops, chosen, first.known, always)
+    again = measure(decoder, params, crops, chosen, first.known, always)
     assert not calls and again.scalars == first.scalars
     # With another module the faithful pictures stay.
     changed = jax.tree.map(lambda x: x, params)
     changed["transform"]["conv_out"]["bias"] = params["transform"]["conv_out"]["bias"] + 1
-    later = measuring.run(decoder, changed, crops, chosen, first.known, always)
+    later = measure(decoder, changed, crops, chosen, first.known, always)
     assert len(calls) == len(crops) * (1 + 2 * len(TIMESTEPS))
     assert later.scalars["error@250"] == first.scalars["error@250"]
     assert later.scalars["error_tau_1@250"] != first.scalars["error_tau_1@250"]
@@ -173,7 +181,7 @@ def test_a_picture_is_measured_once(decoder, module_run, crops):
 
 def test_a_validation_ends_when_it_should(decoder, module_run, crops):
     chosen, _ = judges.make(["psnr"])
-    assert measuring.run(decoder, module_run[1], crops, chosen, {}, lambda: False) is None
+    assert measure(decoder, module_run[1], crops, chosen, {}, lambda: False) is None
 
 
 def test_the_first_crops_stay_when_more_are_held_out():
@@ -211,7 +219,7 @@ def test_expensive_metrics_have_a_cadence(
     task.config.training.update(
         total_steps=8, sample_every=2, judge_every=judge_every, reference=""
     )
-    validate = run_validation.RunValidation(task, crops)
+    validate = run_validation.RunValidation(task, crops, MESH)
     error = capsys.readouterr().err
     assert error == (
         "" if judge_every == -1 else "rdc: validation without dists: it is not there\n"
@@ -227,7 +235,7 @@ def test_the_auxiliary_encoder_has_a_view_of_its_own(module_run, crops, quick_ju
     task, params = module_run
     config = task.config.copy_and_resolve_references()
     config.update(stage="auxiliary")
-    scalars, _ = run_validation.RunValidation(task_for(config), crops[:1])(params, 1)
+    scalars, _ = run_validation.RunValidation(task_for(config), crops[:1], MESH)(params, 1)
     assert "psnr_y_p@250" in scalars and "psnr_tau_1@250" not in scalars
     assert scalars["psnr_y_p@700"] > scalars["psnr@700"]  # it has seen the original
 
@@ -243,7 +251,7 @@ def compared(module_run, quick_judges, smoke_model, tmp_path, monkeypatch):
     config.training.update(total_steps=8, sample_every=2, judge_every=0, reference=str(smoke_model))
     config.workdir = str(tmp_path)
     task = dataclasses.replace(task, config=config)
-    return lambda crops: run_validation.RunValidation(task, crops)
+    return lambda crops: run_validation.RunValidation(task, crops, MESH)
 
 
 def test_the_reference_is_measured_once_and_kept(compared, module_run, crops, tmp_path, capsys):
@@ -294,7 +302,7 @@ def test_a_reference_with_a_module_is_compared_at_tau_1(
     config.training.update(total_steps=8, sample_every=2, judge_every=-1, reference=str(reference))
     task = dataclasses.replace(task, config=config)
     task.export(fusion_run_folder, params)
-    scalars, _ = run_validation.RunValidation(task, crops)(params, 2)
+    scalars, _ = run_validation.RunValidation(task, crops, MESH)(params, 2)
     for name in ("psnr", "psnr_tau_1", "lpips_alex_tau_1", "colour"):
         # The folder has the module's parameters in float16.
         assert scalars[f"bd_rate_{name}"] == pytest.approx(0.0, abs=0.1), name
