@@ -1,4 +1,4 @@
-"""Paths that may lie in a bucket, on their own; whole runs: tests/training/test_remote_training.py."""
+"""Paths that may lie in a bucket. Whole runs: tests/training/test_remote_training.py."""
 
 import subprocess
 import sys
