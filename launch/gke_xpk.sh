@@ -3,10 +3,10 @@
 #
 #   CLUSTER=my-cluster IMAGE=... launch/gke_xpk.sh [--dry-run] --config CONFIG [key=value ...]
 #
-# IMAGE contains `rdc` with the extra `tpu`, and CONFIG in its working folder. Data and workdir are
-# paths that all pods share, such as a mounted bucket. Pods that were preempted (exit code 75), lost
-# another pod (69) or crashed are restarted up to RESTARTS times and continue from the last
-# checkpoint. An error that the user must fix (2) ends the workload.
+# IMAGE contains `rdc` with the extras `tpu` and `gcs`, and CONFIG in its working folder, see
+# launch/Dockerfile. Data and workdir are paths that all pods share, such as gs://BUCKET/runs/a. Pods
+# that were preempted (exit code 75), lost another pod (69) or crashed are restarted up to RESTARTS
+# times and continue from the last checkpoint. An error that the user must fix (2) ends the workload.
 set -euo pipefail
 
 CLUSTER="${CLUSTER:-rdc}"
@@ -41,8 +41,9 @@ where=(--cluster="$CLUSTER" --zone="$ZONE")
 if [[ -n "$PROJECT" ]]; then where+=(--project="$PROJECT"); fi
 
 # XPK runs the command in a subshell. Without exec, SIGTERM would end the subshell, not reach rdc.
+flags="$(SLICES="$SLICES" "$(dirname "$0")/flags.sh" "$TPU_TYPE")"
 train="$(printf ' %q' rdc train "$@")"
 run xpk workload create --workload="$WORKLOAD" "${where[@]}" \
     --tpu-type="$TPU_TYPE" --num-slices="$SLICES" --docker-image="$IMAGE" \
     --max-restarts="$RESTARTS" --restart-on-exit-codes=69,75 \
-    --termination-grace-period-seconds=120 --command="RDC_DISTRIBUTED=auto exec$train"
+    --termination-grace-period-seconds=120 --command="$flags RDC_DISTRIBUTED=auto exec$train"

@@ -64,6 +64,10 @@ stop() { # sends signal $1, then KILL after GRACE seconds or at the second call
     disown "$killer" # no message when it ends
 }
 
+if ((GPUS_PER_PROCESS > 0)); then
+    flags="$("$(dirname "$0")/flags.sh" gpu)"
+    eval "export $flags"
+fi
 pids=() killer=""
 if ! "$dry_run"; then
     reports="$(mktemp -u)"

@@ -36,10 +36,12 @@ run() {
 
 if [[ -z "${RDC_INSIDE_JOB:-}" ]]; then
     read -ra more <<<"$SBATCH_OPTIONS"
+    # SLURM runs a copy of this script, which is not beside flags.sh.
+    launch="$(cd "$(dirname "$0")" && pwd)"
     run sbatch --job-name=rdc-train --nodes="$NODES" --ntasks-per-node="$GPUS_PER_NODE" \
         --gpus-per-node="$GPUS_PER_NODE" --cpus-per-task="$CPUS_PER_GPU" --time="$TIME" \
         --signal=TERM@120 --requeue --open-mode=append \
-        --export=ALL,RDC_INSIDE_JOB=1,RDC_DISTRIBUTED=auto \
+        --export=ALL,RDC_INSIDE_JOB=1,RDC_LAUNCH="$launch",RDC_DISTRIBUTED=auto \
         ${more[@]+"${more[@]}"} "$0" "$@"
     if ! "$dry_run"; then exit; fi
 fi
@@ -48,6 +50,8 @@ fi
 # this shell. The shell gets SIGTERM only if the job is cancelled or preempted. Every process sees
 # all GPUs of its node, and JAX uses the one of its local rank. Processes that still run two minutes
 # after one has ended are killed, because they would have noticed by then.
+flags="$("${RDC_LAUNCH:-$(dirname "$0")}/flags.sh" gpu)"
+eval "export $flags"
 cancelled=false code=0
 trap 'cancelled=true' TERM
 run srun --wait=120 --cpus-per-task="$CPUS_PER_GPU" --gpu-bind=none --label \

@@ -5,16 +5,20 @@
 #       --config CONFIG [key=value ...]
 #   TPU=my-pod ZONE=us-east5-b launch/tpu_vm.sh [--dry-run] --stop
 #
-# --install first copies HEAD of this repository to the workers and installs it there. CONFIG is a
-# path inside the repository. Data and workdir must be paths that all workers share. Ctrl-C ends
-# only the connection; --stop makes the run save and end.
+# --install first copies HEAD of this repository to the workers and installs it there with uv, which
+# brings its own Python: the images of TPU VMs have an older one. CONFIG is a path inside the
+# repository. Data and workdir must be paths that all workers share, such as gs://BUCKET/runs/a. The
+# workers' own disks are not shared. Ctrl-C ends only the connection; --stop makes the run save and
+# end.
 set -euo pipefail
 
 TPU="${TPU:-rdc}"
 ZONE="${ZONE:-us-east5-b}"
 PROJECT="${PROJECT:-}"           # "": the default of gcloud
 FOLDER="${FOLDER:-rdc_jax}"      # on the workers, below their home folder
-PYTHON="${PYTHON:-python3.11}"   # on the workers, 3.11 or newer, with venv
+PYTHON="${PYTHON:-3.12}"         # version for uv, 3.11 or newer
+CHIP="${CHIP:-v5e}"              # v5e, v5p, v6e or tpu7x, for flags.sh
+SLICES="${SLICES:-1}"
 
 dry_run=false install=false stop=false
 while true; do
@@ -53,10 +57,12 @@ if "$install"; then
     run git archive --format=tar.gz --prefix="$FOLDER/" --output="/tmp/$archive" HEAD
     run gcloud compute tpus tpu-vm scp "/tmp/$archive" "$TPU:$archive" "${where[@]}"
     run gcloud compute tpus tpu-vm ssh "$TPU" "${where[@]}" \
-        --command="tar -xzf $archive && cd $FOLDER && $PYTHON -m venv .venv && \
-.venv/bin/pip install --quiet -e '.[tpu]'"
+        --command="tar -xzf $archive && cd $FOLDER && PATH=\"\$HOME/.local/bin:\$PATH\" && \
+{ command -v uv >/dev/null || curl -LsSf https://astral.sh/uv/install.sh | sh; } && \
+uv venv --quiet --clear --python $PYTHON .venv && uv pip install --quiet -e '.[tpu,gcs]'"
 fi
 
+flags="$(SLICES="$SLICES" "$(dirname "$0")/flags.sh" "$CHIP")"
 train="$(printf ' %q' rdc train "$@")"
 run gcloud compute tpus tpu-vm ssh "$TPU" "${where[@]}" \
-    --command="cd $FOLDER && PATH=\"\$PWD/.venv/bin:\$PATH\" RDC_DISTRIBUTED=auto$train"
+    --command="cd $FOLDER && PATH=\"\$PWD/.venv/bin:\$PATH\" $flags RDC_DISTRIBUTED=auto$train"

@@ -123,7 +123,9 @@ def test_what_a_notebook_imports_is_installed(path):
     packages = importlib.metadata.packages_distributions()
     for module in imported(path):
         top = module.partition(".")[0]
-        if top in {*sys.stdlib_module_names, "rdc_jax"} or module.startswith("google.colab"):
+        if top in {*sys.stdlib_module_names, "rdc_jax", "colab"} or module.startswith(
+            "google.colab"
+        ):
             continue
         assert {top, *packages.get(top, [])} & names, f"{module} is not installed"
 
@@ -133,6 +135,8 @@ def test_installing_is_one_line_that_keeps_jax(path):
     line = source(next(cell for cell in cells(path) if "install" in tags(cell)))
     assert line.startswith("!") and "\n" not in line and line.count("{needed}") == 1
     assert "pip install -qe . --no-deps" in line and "pip install -q {kept} {needed}" in line
+    after = cells(path)[[*map(tags, cells(path))].index(["install"]) + 1]
+    assert source(after) == "versions.check()"
     names, kept = installed(path)
     pinned = {f"{name}=={importlib.metadata.version(name)}" for name in ("jax", "jaxlib")}
     assert pinned <= set(kept.split())

@@ -5,14 +5,10 @@ from argparse import Namespace
 from rdc_jax import paths
 from rdc_jax.errors import RdcError
 
-MAY_BE_REMOTE = {
-    "model": "all commands read models through `paths`",
-    "fusion": "and fusion modules",
-    "overrides": "settings of training, which are checked there",
-    "input": "runs of `rdc plot training`",
-    "workdir": "runs of `rdc export --from`",
-}
-"""Arguments whose commands understand gs://BUCKET/NAME, with the reason."""
+EVERYWHERE = ("model", "fusion", "overrides")
+"""Read through `rdc_jax.paths` by every command; settings of training are checked there."""
+OF_COMMANDS = {"plot_training": ("input",), "export_model": ("workdir",)}
+"""Further arguments of this kind, by the module of the command."""
 
 
 def refuse(args: Namespace) -> None:
@@ -20,11 +16,10 @@ def refuse(args: Namespace) -> None:
 
     Without this, a command would make a local folder named "gs:".
     """
+    allowed = (*EVERYWHERE, *OF_COMMANDS.get(args.module, ()))
     for name, given in vars(args).items():
-        if name in MAY_BE_REMOTE:
-            continue
         for value in given if isinstance(given, list | tuple) else [given]:
-            if isinstance(value, str) and paths.is_remote(value):
+            if name not in allowed and isinstance(value, str) and paths.is_remote(value):
                 raise RdcError(
                     f"{value}: this argument must be a local path; copy it with `gcloud storage "
                     "cp -r`, or mount the bucket"

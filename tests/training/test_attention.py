@@ -58,3 +58,38 @@ def test_a_kernel_that_the_devices_do_not_have_is_refused(mesh, kind):
 def test_an_unknown_kernel_is_named(mesh):
     with pytest.raises(RdcError, match=r"training.attention must be one of .* not 'fast'"):
         attention.attention_kernel("fast", mesh, jnp.float32)
+
+
+class Gpu:
+    platform, device_kind = "gpu", "Tesla V100-SXM2-16GB"
+
+    def __init__(self, capability):
+        self.compute_capability = capability
+
+
+class MeshOf:
+    """As much of a mesh as the choice of a kernel looks at."""
+
+    def __init__(self, device):
+        self.devices = np.array([device], object)
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype", "kernel"),
+    [
+        ("7.0", jnp.bfloat16, jax.nn.dot_product_attention),
+        ("7.5", jnp.bfloat16, jax.nn.dot_product_attention),
+        ("8.0", jnp.bfloat16, attention.cudnn_attention),
+        ("10.0", jnp.bfloat16, attention.cudnn_attention),
+        ("9.0", jnp.float32, jax.nn.dot_product_attention),
+    ],
+)
+def test_cudnn_is_chosen_where_it_has_the_kernel(capability, dtype, kernel):
+    assert attention.attention_kernel("auto", MeshOf(Gpu(capability)), dtype) is kernel
+
+
+def test_cudnn_is_refused_on_older_gpus():
+    with pytest.raises(
+        RdcError, match=r"compute capability 8.0 or newer, and Tesla V100.* has 7.0"
+    ):
+        attention.attention_kernel("cudnn", MeshOf(Gpu("7.0")), jnp.bfloat16)

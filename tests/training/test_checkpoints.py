@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
 from rdc_jax.errors import RdcError
+from rdc_jax.training import checkpoints as checkpoints_module
 from rdc_jax.training.checkpoints import Checkpoints
 
 
@@ -156,3 +158,72 @@ def test_a_workdir_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RdcError, match="cannot write a checkpoint to workdir"):
         Checkpoints(tmp_path / "file", keep=1)
+
+
+# Several processes
+
+
+@pytest.fixture
+def second_process(monkeypatch):
+    """This process believes to be the second of two; the list holds what the first one sends."""
+    answers = []
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(multihost_utils, "broadcast_one_to_all", lambda _: answers.pop(0))
+    return answers
+
+
+@pytest.fixture
+def as_second(second_process, monkeypatch):
+    """Function (workdir, answers) -> checkpoints of the second process, without JAX's barriers."""
+
+    def open_with(workdir, answers):
+        second_process.extend(np.int32(answer) for answer in answers)
+        with monkeypatch.context() as patch:
+            patch.setattr(jax, "process_count", lambda: 1)  # orbax opens as one process
+            patch.setattr(checkpoints_module.jax, "process_count", lambda: 1)
+            opened = Checkpoints(workdir, keep=3)
+        return opened
+
+    return open_with
+
+
+def test_an_old_listing_does_not_part_the_processes(tmp_path, as_second, monkeypatch):
+    """The first process sees step 3; this one has listed the folder before that was written."""
+    monkeypatch.setattr(checkpoints_module, "LISTING_SECONDS", 5.0)
+    late = as_second(tmp_path, [3, 3])
+    assert not late._checkpointer.checkpoints
+    with monkeypatch.context() as patch:
+        patch.setattr(jax, "process_count", lambda: 1)
+        writer = Checkpoints(tmp_path, keep=3)
+        writer.save(3, state(3), {"examples": 24})
+        writer.close()
+    assert late.latest_step() == 3
+    real = late._checkpointer.load_checkpointables
+
+    def load_as_one(*arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(jax, "process_count", lambda: 1)
+            return real(*arguments)
+
+    monkeypatch.setattr(late._checkpointer, "load_checkpointables", load_as_one)
+    step, restored, data = late.restore(like(state(0)))
+    assert step == 3 and data == {"examples": 24}
+    np.testing.assert_array_equal(restored["params"]["w"], state(3)["params"]["w"])
+
+
+def test_a_process_that_never_sees_the_checkpoint_says_so(tmp_path, as_second, monkeypatch):
+    monkeypatch.setattr(checkpoints_module, "LISTING_SECONDS", 0.3)
+    late = as_second(tmp_path, [7])
+    with pytest.raises(RdcError, match=r"the first process restores .*/7, and this one does not"):
+        late.restore(like(state(0)))
+
+
+def test_this_process_keeps_a_checkpoint_that_the_first_does_not_have(workdir, as_second):
+    """Then the run starts from the beginning, everywhere."""
+    assert as_second(workdir, [-1]).latest_step() is None
+
+
+@pytest.mark.parametrize("workdir", ["s3://bucket/run", "hf://user/run"])
+def test_checkpoints_go_to_folders_and_to_gs(workdir):
+    with pytest.raises(RdcError, match=rf"^workdir={workdir}: checkpoints are written to .* gs://"):
+        Checkpoints(workdir, keep=1)

@@ -67,5 +67,5 @@ def test_a_start_and_a_full_part_begin_new_ones_and_all_are_read_in_order(server
 def test_a_bucket_that_does_not_answer_is_one_line(server, monkeypatch):
     metrics = metrics_file.open_metrics(metrics_file.paths.of("gs://metrics/lost"))
     monkeypatch.setattr(bucket_client.Bucket, "upload", lambda *_: 1 / 0)
-    with pytest.raises(RdcError, match="^gs://metrics/lost: division by zero$"):
+    with pytest.raises(RdcError, match=r"^gs://metrics/lost: division by zero$"):
         metrics.append(line(1))

@@ -26,9 +26,9 @@ PEAKS = {
     "TPU v5 lite": Peaks(197e12, 16 * GIB, 819e9, 200e9, 128, 1.5e9),
     "TPU v5": Peaks(459e12, 95 * GIB, 2765e9, 600e9, 128, 1.75e9),
     "TPU v6 lite": Peaks(918e12, 32 * GIB, 1640e9, 448e9, 256, 1.75e9),
-    # JAX sees the two cores of a TPU7x chip as two devices, so these are halves of 2307 TFLOP/s, 192
-    # GiB, 7380 GB/s and 1200 GB/s. Google publishes no clock: that of the peak, if a core has two
-    # matrix units of 256 x 256 like a v6e.
+    # JAX sees the two cores of a TPU7x chip as two devices, so these are halves of 2307 TFLOP/s,
+    # 192 GiB, 7380 GB/s and 1200 GB/s. Google publishes no clock. This one is a guess: it gives
+    # the peak if a core has as many matrix units of 256 x 256 as a v6e.
     "TPU7x": Peaks(1153.5e12, 96 * GIB, 3690e9, 600e9, 256, 2.2e9),
     "NVIDIA A100-SXM4-40GB": Peaks(312e12, 40 * GIB, 1555e9, 600e9, 16, 1.41e9),
     "NVIDIA A100-SXM4-80GB": Peaks(312e12, 80 * GIB, 2039e9, 600e9, 16, 1.41e9),

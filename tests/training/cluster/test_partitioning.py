@@ -75,6 +75,48 @@ def test_replicas_are_slices():
     np.testing.assert_array_equal(slices[:, 0, :, 0], [[0] * 4, [1] * 4])
 
 
+def test_the_number_of_slices_is_the_default_of_replica():
+    devices = [FakeDevice(number) for number in range(8)]
+    for sizes in ({"replica": 1, "data": -1, "fsdp": 2}, {"data": -1, "fsdp": 2}):
+        mesh = partitioning.make_mesh(sizes, devices)
+        assert tuple(mesh.shape.values()) == (2, 2, 2, 1)
+        slices = np.vectorize(lambda device: device.slice_index)(mesh.devices)
+        assert (slices[0] == 0).all() and (slices[1] == 1).all()
+
+
+def test_more_replicas_than_slices_stay_within_them():
+    mesh = partitioning.make_mesh({"replica": 4, "fsdp": 2}, [FakeDevice(n) for n in range(8)])
+    slices = np.vectorize(lambda device: device.slice_index)(mesh.devices)
+    np.testing.assert_array_equal(slices[:, 0, 0, 0], [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        (
+            {"replica": 3, "data": -1},
+            r"mesh\.replica is 3 on 2 slices; leave it out, or give a mult",
+        ),
+        ({"fsdp": 12}, r"mesh\.replica 2 x mesh\.fsdp 12 does not fit 12 devices"),
+    ],
+)
+def test_a_mesh_that_does_not_fit_the_slices_is_one_line(sizes, message):
+    devices = [FakeDevice(number) for number in range(12)]
+    for device in devices:
+        device.slice_index = device.id // 6
+    with pytest.raises(RdcError, match=f"^{message}"):
+        partitioning.make_mesh(sizes, devices)
+
+
+def test_hosts_of_gpus_are_no_slices():
+    """JAX numbers their hosts as slices, and fsdp may well go across them."""
+    devices = [FakeDevice(number) for number in range(8)]
+    for device in devices:
+        device.platform, device.device_kind = "gpu", "NVIDIA H100 80GB HBM3"
+    assert partitioning.slice_count(devices) == 1
+    assert partitioning.make_mesh({"fsdp": 8}, devices).shape["fsdp"] == 8
+
+
 def specs(sizes, tree):
     """PartitionSpec of each leaf on a mesh of these sizes."""
     mesh = partitioning.make_mesh(sizes, jax.devices()[: int(np.prod(list(sizes.values())))])
