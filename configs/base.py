@@ -34,7 +34,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
     config.data.update(
         path="shards",
-        kind="array_record",
         batch_size=128,
         crop_size=256,
         num_threads=16,

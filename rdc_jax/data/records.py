@@ -22,12 +22,13 @@ import io
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from rdc_jax.errors import RdcError
-from rdc_jax.images import read_image
+from rdc_jax.images import EncodedImage
 
 MIN_SIDE = 64
 """Smallest shorter side of an image, in pixels. Smaller images are not used."""
@@ -89,8 +90,37 @@ def unpack_fields(magic: bytes, data: bytes) -> dict[bytes, bytes]:
     return fields
 
 
+def opened(record: Record, name: str) -> dict[str, Any]:
+    """Opens the image of a record, without decoding its pixels yet.
+
+    Args:
+        record: the encoded image.
+        name: name for messages, if the record has none.
+
+    Returns:
+        {"image": EncodedImage}, and with a segmentation "mask" from `read_labels`.
+
+    Raises:
+        RdcError: the image cannot be opened, or is smaller than MIN_SIDE.
+    """
+    name = record.name or name
+    image = EncodedImage(record.image, name)
+    check_size(image, name)
+    if record.mask is None:
+        return {"image": image}
+    return {"image": image, "mask": read_labels(record.mask, image.shape[:2], name)}
+
+
+def decoded(example: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns an example with its pixels as an array. Raises RdcError if the image is damaged."""
+    image = example.get("image")
+    if not isinstance(image, EncodedImage):
+        return dict(example)
+    return {**example, "image": image.pixels()}
+
+
 def decode(record: Record, name: str) -> dict[str, np.ndarray]:
-    """Decodes the pixels of a record.
+    """Decodes the pixels of a record, as `opened` and `decoded` do.
 
     Args:
         record: the encoded image.
@@ -102,18 +132,11 @@ def decode(record: Record, name: str) -> dict[str, np.ndarray]:
     Raises:
         RdcError: the image cannot be decoded, or is smaller than MIN_SIDE.
     """
-    file = io.BytesIO(record.image)
-    file.name = record.name or name
-    image = read_image(file).pixels
-    check_size(image, file.name)
-    example = {"image": image}
-    if record.mask is not None:
-        example["mask"] = read_labels(record.mask, image.shape[:2], file.name)
-    return example
+    return decoded(opened(record, name))
 
 
-def check_size(image: np.ndarray, name: object) -> None:
-    """Raises RdcError for an image [height, width, ...] with a side below MIN_SIDE."""
+def check_size(image: np.ndarray | EncodedImage, name: object) -> None:
+    """Raises RdcError for an image, of shape [height, width, ...], with a side below MIN_SIDE."""
     if min(image.shape[:2]) < MIN_SIDE:
         raise RdcError(f"'{name}' is smaller than {MIN_SIDE} pixels")
 

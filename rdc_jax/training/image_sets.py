@@ -20,25 +20,21 @@ class ImageSets(NamedTuple):
     held_out: np.ndarray  # indices of `source` that are never trained on
     crops: np.ndarray  # of the held-out images, for validation
 
-    @property
-    def sources(self) -> list[Any]:
-        """All of them."""
-        return [self.source, *(part.source for part in self.mix)]
-
 
 def open_images(task: Task) -> ImageSets:
     """Opens what the config's `data` section names. Raises RdcError naming a setting."""
     config = task.config
     source = open_source(config)
-    mix = mixing.open_mix(config.data.get("mix", ""))
+    mix = mixing.open_mix(config.data.get("mix", ""), processes=config.data.num_workers)
     latent_checks.check_settings(task, source)
     indices = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
     crops = held_out.validation_crops(source, indices, size=held_out.crop_side(config))
-    return ImageSets(source, mix, indices, crops)
+    return ImageSets(source, mix, pipeline.whole_photos(source, indices), crops)
 
 
 def open_source(config: ml_collections.ConfigDict) -> Any:
-    """The image source of a config's `data` section."""
+    """The image source of a config's `data` section, whose `kind` is no longer "auto" then."""
+    config.data.kind = sources.kind_of(config.data.kind, config.data.path)
     return sources.open_source(
         config.data.kind,
         config.data.path,
@@ -46,6 +42,7 @@ def open_source(config: ml_collections.ConfigDict) -> Any:
         tfds_dir=config.data.tfds_dir,
         synthetic_size=2 * config.data.crop_size,
         seed=config.seed,
+        processes=config.data.num_workers,
     )
 
 
@@ -75,4 +72,5 @@ def training_batches(
         rows=rows,
         start=examples // data.batch_size,
         num_threads=data.num_threads,
+        num_workers=data.num_workers,
     )

@@ -17,7 +17,6 @@ import ml_collections
 import numpy as np
 from clu import parameter_overview
 
-from rdc_jax.data import mixing
 from rdc_jax.errors import RdcError
 from rdc_jax.training import program, saved_config
 from rdc_jax.training.checkpoints import Checkpoints
@@ -28,7 +27,7 @@ from rdc_jax.training.cost import hardware
 from rdc_jax.training.image_sets import ImageSets, open_images, training_batches
 from rdc_jax.training.metric_writer import MetricWriter
 from rdc_jax.training.profile import profile_window
-from rdc_jax.training.step import STOP
+from rdc_jax.training.step import COUNTS, REPLACED, STOP
 from rdc_jax.training.tasks import latent_checks
 from rdc_jax.training.tasks.selection import task_for
 from rdc_jax.training.tasks.task import Task, split_parameters
@@ -51,6 +50,7 @@ class Session(NamedTuple):
     mesh: jax.sharding.Mesh
     run: program.Program
     frozen: Any  # parameters that are not trained, placed on the mesh
+    unused: Any  # parameters that the loss does not use, host arrays
     images: ImageSets
     checkpoints: Checkpoints
     writer: MetricWriter
@@ -89,12 +89,13 @@ def train(config: ml_collections.ConfigDict) -> Path:
     # State: placed on the mesh; restored if this workdir has a checkpoint, the data with it.
     checkpoints = Checkpoints(config.workdir, config.training.keep_checkpoints)
     progress = start_or_resume(task, run, checkpoints, trained)
+    unused = {part: frozen.pop(part) for part in task.unused if part in frozen}
     frozen = partitioning.place(frozen, run.frozen)
     del params, trained
 
     # Loop: next batch, step, log, validate, save.
     writer = MetricWriter(config.workdir, silent=not is_first)
-    session = Session(task, mesh, run, frozen, images, checkpoints, writer, validate)
+    session = Session(task, mesh, run, frozen, unused, images, checkpoints, writer, validate)
     try:
         progress, stop = run_steps(session, progress)
     finally:
@@ -105,7 +106,7 @@ def train(config: ml_collections.ConfigDict) -> Path:
             print(f"stopped by a signal: saved step {progress.step}", flush=True)
         jax.distributed.shutdown()  # all processes are here
         raise Terminated if stop == TERMINATED else KeyboardInterrupt
-    average = partitioning.gather(frozen | progress.state.ema_params)
+    average = partitioning.gather(frozen | progress.state.ema_params) | unused
     if is_first:
         export(task, average)
     return Path(config.workdir) / "model"
@@ -196,6 +197,7 @@ def run_steps(session: Session, progress: Progress) -> tuple[Progress, int]:
                         scalars = run.monitor(state.params, session.frozen, batch, key)
                         writer.write_scalars(step, jax.device_get(scalars))
                     average = partitioning.gather(session.frozen | state.ema_params)
+                    average |= session.unused
                     if session.validate and (found := session.validate(average, step, go_on)):
                         run_validation.write(writer, step, {"images": progress.examples}, *found)
     return progress, stop
@@ -215,10 +217,11 @@ def log(
     Raises:
         RdcError: for a metric that is not finite.
     """
-    values = mean_metrics(jax.device_get(window), progress.step, session.task.config.workdir)
+    window = jax.device_get(window)
+    values = mean_metrics(window, progress.step, session.task.config.workdir)
     seen = {"images": progress.examples} | meter.rates(len(window))
-    if count := mixing.count_skipped(session.images.sources):
-        seen["skipped_images"] = count
+    if replaced := sum(int(metrics[REPLACED]) for metrics in window):
+        seen["replaced_images"] = replaced
     session.writer.write_scalars(progress.step, values | seen)
 
 
@@ -264,7 +267,7 @@ def mean_metrics(window: list[dict[str, Any]], step: int, workdir: str) -> dict[
     Raises:
         RdcError: for a metric that is not finite.
     """
-    names = [name for name in window[0] if name != STOP]
+    names = [name for name in window[0] if name not in COUNTS]
     means = {name: float(np.mean([metrics[name] for metrics in window])) for name in names}
     if not all(np.isfinite(value) for value in means.values()):
         raise RdcError(
