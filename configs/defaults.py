@@ -112,8 +112,9 @@ def shrink(config: ml_collections.ConfigDict) -> None:
     """Makes a run one of a few seconds, for tests; the networks shrink in the config itself."""
     config.name += "-smoke"
     config.data.update(  # an empty path means synthetic images
-        kind="auto", path="", batch_size=8, crop_size=64, held_out=2, validation_size=64
-    )
+        kind="auto", path="", batch_size=8, crop_size=64, held_out=2, validation_size=64,
+        num_threads=1, num_workers=0,
+    )  # fmt: skip
     config.training.update(
         total_steps=4,
         warmup_steps=1,

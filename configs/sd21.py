@@ -75,7 +75,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.model.unet.update(
             channels=(16, 16, 32, 32), layers=1, heads=(2, 2, 4, 0), mid_heads=4, groups=8
         )
-        config.data.update(num_threads=1, validation_size=128)
+        config.data.update(validation_size=128)
         config.training.update(total_steps=2, sample_every=2)
     return config
 

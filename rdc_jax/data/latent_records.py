@@ -78,10 +78,10 @@ def unpack(data: bytes) -> LatentRecord:
         number, count = np.frombuffer(fields[b"T"], "<u4").tolist()
         if number >= count:
             raise ValueError(number)
-        mask = fields.get(b"M")
-        if mask is not None:
-            mask = np.frombuffer(mask, np.uint8).reshape(shape[:2])
+        mask = None
+        if b"M" in fields:
+            mask = np.frombuffer(fields[b"M"], np.uint8).reshape(shape[:2])
     except (KeyError, ValueError) as error:
         raise RdcError("damaged record: its latent does not add up") from error
-    name = fields.get(b"N", b"").decode(errors="replace")
+    name = bytes(fields.get(b"N", b"")).decode(errors="replace")
     return LatentRecord(latent, (top, left, side), (number, count), mask, name)

@@ -70,10 +70,9 @@ def training_iterator(
         prefetch: number of batches prepared in advance.
 
     Returns:
-        A grain DatasetIterator of {"image": uint8 [rows, crop_size, crop_size, 3],
-        "importance": uint8 [rows, cells, cells], REPLACED: uint8 [rows]} with cells = crop_size /
-        cell_size. Latents give "latent": float16 [rows, crop_size / 8, crop_size / 8, C] instead of
-        "image".
+        Iterator of {"image": uint8 [rows, crop_size, crop_size, 3], "importance": uint8 [rows,
+        cells, cells], REPLACED: uint8 [rows]} with cells = crop_size / cell_size. Latents give
+        "latent": float16 [rows, crop_size / 8, crop_size / 8, C] instead of "image".
 
     Raises:
         RdcError: a size or share is out of range, or no image is left for training.
@@ -84,19 +83,23 @@ def training_iterator(
     )  # fmt: skip
     of_source = Recipe(**common, darken_share=darken_share)
     of_mix = Recipe(**common, upright_share=UPRIGHT_SHARE)
-    examples = _examples(_remaining(source, exclude), seed, of_source)
-    rows = range(batch_size) if rows is None else rows
-    # Batches are made before the work is divided, so that each worker makes whole ones.
-    mine = _rows(_mixed(examples, mix, seed, of_mix), batch_size, rows, start)
-    batches = mine.batch(len(rows), drop_remainder=True)
+    examples = _mixed(_examples(_remaining(source, exclude), seed, of_source), mix, seed, of_mix)
+    batches = _batches(examples, batch_size, rows, start)
+    return _started(batches, num_threads, num_workers, prefetch)
+
+
+def _started(
+    batches: grain.MapDataset, num_threads: int, num_workers: int, prefetch: int
+) -> grain.DatasetIterator:
+    """Returns an iterator over batches that threads or worker processes prepare in advance."""
     keep_memory()
-    threads = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
     if not num_workers:
+        threads = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
         return iter(batches.to_iter_dataset(threads))
     if not flags.FLAGS.is_parsed():  # grain reads its flags, which only absl's main function parses
         flags.FLAGS.mark_as_parsed()
-    each = math.ceil(prefetch / num_workers)
     threads = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=num_threads)
+    each = math.ceil(prefetch / num_workers)
     workers = grain.MultiprocessingOptions(num_workers, per_worker_buffer_size=each)
     return iter(batches.to_iter_dataset(threads).mp_prefetch(workers, start_worker))
 
@@ -121,17 +124,21 @@ def _mixed(
     return grain.MapDataset.mix([examples, *others], [1 - sum(shares), *shares])
 
 
-def _rows(
-    examples: grain.MapDataset, batch_size: int, rows: Sequence[int], start: int
+def _batches(
+    examples: grain.MapDataset, batch_size: int, rows: Sequence[int] | None, start: int
 ) -> grain.MapDataset:
-    """Selects the given rows of every batch, from batch `start` on."""
-    chosen = [int(row) for row in rows]
+    """Groups examples into batches, from batch `start` on, with only the given rows.
+
+    This comes before the work is divided, so that each worker process makes whole batches.
+    """
+    chosen = range(batch_size) if rows is None else [int(row) for row in rows]
 
     def example(number: int) -> dict[str, np.ndarray]:
         batch, place = divmod(int(number), len(chosen))
         return examples[(start + batch) * batch_size + chosen[place]]
 
-    return grain.MapDataset.range(ENDLESS * len(chosen)).map(example)
+    mine = grain.MapDataset.range(ENDLESS * len(chosen)).map(example)
+    return mine.batch(len(chosen), drop_remainder=True)
 
 
 def _examples(source, seed: int, recipe: Recipe) -> grain.MapDataset:

@@ -59,7 +59,8 @@ def unpack(data: bytes) -> Record:
     fields = unpack_fields(MAGIC, data)
     if b"I" not in fields:
         raise RdcError("damaged record: it has no image")
-    return Record(fields[b"I"], fields.get(b"M"), fields.get(b"N", b"").decode(errors="replace"))
+    mask = bytes(fields[b"M"]) if b"M" in fields else None
+    return Record(bytes(fields[b"I"]), mask, bytes(fields.get(b"N", b"")).decode(errors="replace"))
 
 
 def pack_fields(magic: bytes, fields: Mapping[bytes, bytes | None]) -> bytes:
@@ -71,13 +72,14 @@ def pack_fields(magic: bytes, fields: Mapping[bytes, bytes | None]) -> bytes:
     return b"".join(parts)
 
 
-def unpack_fields(magic: bytes, data: bytes) -> dict[bytes, bytes]:
-    """Inverse of `pack_fields`. Raises RdcError for a damaged record."""
+def unpack_fields(magic: bytes, data: bytes) -> dict[bytes, memoryview]:
+    """Inverse of `pack_fields`, without copies. Raises RdcError for a damaged record."""
     if not data.startswith(magic[:4]):
         raise RdcError("not a record of this kind")
     if not data.startswith(magic):
         raise RdcError("record of a newer version; update rdc_jax")
-    fields, position = {}, len(magic)
+    fields: dict[bytes, memoryview] = {}
+    view, position = memoryview(data), len(magic)
     while position < len(data):
         if position + _FIELD.size > len(data):
             raise RdcError("damaged record: cut off")
@@ -85,7 +87,7 @@ def unpack_fields(magic: bytes, data: bytes) -> dict[bytes, bytes]:
         position += _FIELD.size
         if tag in fields or position + length > len(data):
             raise RdcError("damaged record: its fields do not add up")
-        fields[tag] = data[position : position + length]
+        fields[tag] = view[position : position + length]
         position += length
     return fields
 

@@ -75,7 +75,7 @@ class EncodedImage:
         """Decodes all pixels, uint8 [height, width, 3]. Raises RdcError for a damaged file."""
         return self._read() if self._whole is None else self._whole
 
-    def square(self, top: int, left: int, side: int, size: int) -> np.ndarray:
+    def square(self, top: int, left: int, side: int, size: int) -> Image.Image:
         """Decodes one square, scaled to `size`.
 
         Args:
@@ -85,7 +85,7 @@ class EncodedImage:
             size: side of the result in pixels.
 
         Returns:
-            uint8 [size, size, 3].
+            Image of mode RGB.
 
         Raises:
             RdcError: the file is damaged.
@@ -97,7 +97,7 @@ class EncodedImage:
                 self._whole = self._read()
         return array_square(self._whole, top, left, side, size)
 
-    def _square(self, top: int, left: int, side: int, size: int) -> np.ndarray:
+    def _square(self, top: int, left: int, side: int, size: int) -> Image.Image:
         corner = _stored_corner(self._turn, top, left, side, (self.height, self.width))
         with self._open() as image:
             stored_width = image.width
@@ -107,13 +107,13 @@ class EncodedImage:
             if image.width == stored_width:
                 box = (*corner, corner[0] + side, corner[1] + side)
                 piece = orientation.upright(image.crop(box).convert("RGB"), self._turn)
-                return np.asarray(scaled(piece, size))
+                return scaled(piece, size)
             # The corners of the square lie inside pixels of a draft, which `resize` respects.
             scale = image.width / stored_width
             start = [n * scale for n in corner]
             end = [min((n + side) * scale, m) for n, m in zip(corner, image.size, strict=True)]
             small = scaled(image.convert("RGB"), size, (start[0], start[1], end[0], end[1]))
-            return np.asarray(orientation.upright(small, self._turn))
+            return orientation.upright(small, self._turn)
 
     def _open(self) -> Image.Image:
         return Image.open(io.BytesIO(self._data))
@@ -124,7 +124,7 @@ class EncodedImage:
         return read_image(file).pixels
 
 
-def array_square(pixels: np.ndarray, top: int, left: int, side: int, size: int) -> np.ndarray:
+def array_square(pixels: np.ndarray, top: int, left: int, side: int, size: int) -> Image.Image:
     """Cuts a square from decoded pixels and scales it, see `EncodedImage.square`.
 
     Args:
@@ -135,12 +135,10 @@ def array_square(pixels: np.ndarray, top: int, left: int, side: int, size: int) 
         size: side of the result in pixels.
 
     Returns:
-        uint8 [size, size, 3], a view of `pixels` if the square is not scaled.
+        Image of mode RGB.
     """
     box = pixels[top : top + side, left : left + side]
-    if side == size:
-        return box
-    return np.asarray(scaled(Image.fromarray(np.ascontiguousarray(box)), size))
+    return scaled(Image.fromarray(np.ascontiguousarray(box)), size)
 
 
 def scaled(

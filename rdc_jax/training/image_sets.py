@@ -1,6 +1,6 @@
 """The images of a run: where they come from, which are held out, and the batches of the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -48,8 +48,10 @@ def open_source(config: ml_collections.ConfigDict) -> Any:
 
 def training_batches(
     config: ml_collections.ConfigDict, images: ImageSets, rows: np.ndarray, examples: int
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Any:
     """This process's `rows` of every batch, from where a run that has seen `examples` stands.
+
+    The result is an iterator that must be closed, see `pipeline.training_iterator`.
 
     Args:
         config: Of the run.

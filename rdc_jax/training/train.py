@@ -158,6 +158,7 @@ def run_steps(session: Session, progress: Progress) -> tuple[Progress, int]:
     start, total = progress.step, training.total_steps
     window, before, stop = [], None, CONTINUE
     with (
+        contextlib.closing(batches),  # ends worker processes
         distributed.errors_in_words(),
         noted_signals() as asked,
         watchdog(training.stall_timeout) as moved,

@@ -63,7 +63,7 @@ def test_squares_are_those_of_the_whole_image(name):
     assert image.shape == whole.shape == (120, 150, 3)
     np.testing.assert_array_equal(image.pixels(), whole)
     for square in SQUARES:
-        found = image.square(*square)
+        found = np.asarray(image.square(*square))
         assert found.shape == (square[3], square[3], 3) and found.dtype == np.uint8
         np.testing.assert_array_equal(found, array_square(whole, *square))
 
@@ -72,7 +72,7 @@ def test_squares_are_those_of_the_whole_image(name):
 def test_only_the_squares_pixels_leave_pillow(name, monkeypatch):
     data = FILES[name]()
     monkeypatch.setattr(encoded_image, "read_image", None)
-    assert EncodedImage(data, name).square(7, 11, 64, 64).shape == (64, 64, 3)
+    assert EncodedImage(data, name).square(7, 11, 64, 64).size == (64, 64)
 
 
 def psnr(a, b):
@@ -88,9 +88,9 @@ def test_a_draft_is_close_to_the_whole_image(value):
     whole = read_image(io.BytesIO(data)).pixels
     draft, exact = (EncodedImage(data, "a", draft=allowed) for allowed in (True, False))
     for square in ((0, 0, 901, 128), (0, 302, 901, 112), (101, 77, 640, 64)):
-        expected = array_square(whole, *square)
+        expected = np.asarray(array_square(whole, *square))
         np.testing.assert_array_equal(exact.square(*square), expected)
-        found = draft.square(*square)
+        found = np.asarray(draft.square(*square))
         assert (found != expected).any()  # a draft was decoded
         assert psnr(found, expected) > 45
     moderate = (5, 6, 300, 128)  # a draft would have fewer than twice the pixels
