@@ -25,7 +25,7 @@ def open_images(task: Task) -> ImageSets:
     """Opens what the config's `data` section names. Raises RdcError naming a setting."""
     config = task.config
     source = open_source(config)
-    mix = mixing.open_mix(config.data.get("mix", ""), processes=config.data.num_workers)
+    mix = mixing.open_mix(config.data.get("mix", ""), processes=config.data.get("num_workers", 0))
     latent_checks.check_settings(task, source)
     indices = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
     crops = held_out.validation_crops(source, indices, size=held_out.crop_side(config))
@@ -42,7 +42,7 @@ def open_source(config: ml_collections.ConfigDict) -> Any:
         tfds_dir=config.data.tfds_dir,
         synthetic_size=2 * config.data.crop_size,
         seed=config.seed,
-        processes=config.data.num_workers,
+        processes=config.data.get("num_workers", 0),
     )
 
 
@@ -74,5 +74,5 @@ def training_batches(
         rows=rows,
         start=examples // data.batch_size,
         num_threads=data.num_threads,
-        num_workers=data.num_workers,
+        num_workers=data.get("num_workers", 0),
     )

@@ -89,14 +89,31 @@ def test_examples_made_for_another_are_marked(photos, waits):
     np.testing.assert_array_equal(once["replaced"], changed)
 
 
-def test_the_maps_of_replaced_examples_come_from_the_same_draws(photos, waits):
-    """A square of a damaged image was drawn already when the damage showed."""
-    options = dict(batch_size=8, crop_size=64, seed=1, num_threads=0)
-    whole = next(training_iterator(FolderSource(photos), **options))
-    (photos / "2.png").write_bytes((photos / "2.png").read_bytes()[:-30])
-    damaged = next(training_iterator(FolderSource(photos), **options))
-    assert damaged["replaced"].sum() > 0
-    np.testing.assert_array_equal(whole["importance"], damaged["importance"])
+class Cut(Refusing):
+    """Records of which one, a JPEG file, lacks its end."""
+
+    def __getitem__(self, key):
+        data = self.records[key]
+        return data[:-400] if key == 2 else data
+
+
+def test_damage_that_shows_late_does_not_change_the_draws(photos):
+    """The square of a damaged JPEG file is drawn before its pixels are decoded."""
+    noise = np.random.default_rng(0).integers(0, 256, (70, 80, 3), np.uint8)
+    (photos / "2.png").unlink()
+    Image.fromarray(noise).save(photos / "2.jpg")
+    options = dict(batch_size=16, crop_size=64, seed=1, num_threads=0)
+    source = shards(photos, {})
+    whole = next(training_iterator(source, **options))
+    source._records = Cut(source._records, {}, None)
+    damaged = next(training_iterator(source, **options))
+    changed = (whole["image"] != damaged["image"]).any((1, 2, 3))
+    assert changed.any() and source.skipped == {2}
+    np.testing.assert_array_equal(damaged["replaced"], changed)
+    same = (whole["importance"] == damaged["importance"]).all((1, 2))
+    assert same[~changed].all()
+    flat = damaged["image"][changed]
+    assert (flat == 30).all()  # the next image, in a square of its own size
 
 
 def test_storage_that_refuses_everything_ends_the_run(photos, waits):

@@ -14,6 +14,7 @@ from rdc_jax.data.mixing import Part
 from rdc_jax.data.pipeline import training_iterator
 from rdc_jax.data.prepare import prepare
 from rdc_jax.data.sources import ArrayRecordSource, FolderSource, SyntheticSource
+from rdc_jax.errors import RdcError
 
 SIZES = {"batch_size": 4, "crop_size": 64, "seed": 5, "prefetch": 2}
 
@@ -60,6 +61,13 @@ def test_shards_are_read_by_workers(photos, tmp_path):
     source = ArrayRecordSource(tmp_path / "out")
     source[0]  # an open shard
     assert_same(take(source, 3), take(source, 3, num_workers=2))
+
+
+def test_errors_of_workers_are_one_line(photos, tmp_path):
+    (tmp_path / "a.png").write_text("not an image")
+    with pytest.raises(RdcError, match=r"data\.path: none of the 1 images") as error:
+        take(FolderSource(tmp_path), 1, num_workers=1)
+    assert "\n" not in str(error.value)
 
 
 def test_a_pickled_source_has_a_lock_of_its_own_and_an_empty_cache(photos):
