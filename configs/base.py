@@ -34,10 +34,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
     config.data.update(
         path="shards",
-        kind="array_record",
         batch_size=128,
         crop_size=256,
-        num_threads=16,
+        num_threads=4,
+        num_workers=8,  # 2,600 crops a second take about 16 cores
         held_out=64,
     )
     config.training.update(

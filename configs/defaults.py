@@ -62,12 +62,13 @@ def _run(name: str, stage: str) -> ml_collections.ConfigDict:
     config.data = ml_collections.ConfigDict(
         dict(
             path="photos",
-            kind="folder",  # folder | array_record | tfds (path: a name) | latents | synthetic
+            kind="auto",  # auto | folder | array_record | tfds (a name) | latents | synthetic
             split="train",  # of a TFDS set; tfds_dir is its folder
             tfds_dir="",
             batch_size=16,
             crop_size=128,  # pixels
-            num_threads=1,
+            num_threads=1,  # reading threads, of each worker process if there are some
+            num_workers=0,  # worker processes that make batches; 0: threads only
             held_out=24,  # images for validation; 0: train on all, and never validate
             validation_size=256,  # side of their crops in pixels
             mix="",  # other image sets, FOLDER=SHARE,..: fractions of the examples
@@ -118,7 +119,10 @@ def _run(name: str, stage: str) -> ml_collections.ConfigDict:
 def shrink(config: ml_collections.ConfigDict) -> None:
     """Makes a run one of a few seconds, for tests; the networks shrink in the config itself."""
     config.name += "-smoke"
-    config.data.update(kind="synthetic", batch_size=8, crop_size=64, held_out=2, validation_size=64)
+    config.data.update(  # an empty path means synthetic images
+        kind="auto", path="", batch_size=8, crop_size=64, held_out=2, validation_size=64,
+        num_threads=1, num_workers=0,
+    )  # fmt: skip
     config.training.update(
         total_steps=4,
         warmup_steps=1,

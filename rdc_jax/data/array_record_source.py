@@ -3,17 +3,16 @@
 import glob
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from rdc_jax import paths as locations
 from rdc_jax.data import records
-from rdc_jax.data.replacing_source import ReplacingSource
+from rdc_jax.data.record_source import RecordSource
 from rdc_jax.data.shards import MANIFEST, fingerprint, read_manifest
 from rdc_jax.errors import RdcError
 
 
-class ArrayRecordSource(ReplacingSource):
+class ArrayRecordSource(RecordSource):
     """The images of ArrayRecord shards, in the order of the sorted shards.
 
     `records` describes the records. Damaged records, damaged images, and images with a side below
@@ -29,25 +28,21 @@ class ArrayRecordSource(ReplacingSource):
 
     def __init__(self, paths: str | Path | Sequence[str | Path]):
         shards = find_shards(paths)
-        self._shards, self._records = shards, open_shards(shards)
-        if not len(self._records):
+        self._shards = shards
+        super().__init__(open_shards(shards), f"in {_name(paths)}")
+        if not len(self):
             raise RdcError(f"data.path: no records in {_name(paths)}")
-        super().__init__(np.arange(len(self._records)), f"in {_name(paths)}")
 
     def fingerprint(self) -> str:
         return fingerprint((Path(s).name, locations.size(locations.of(s))) for s in self._shards)
 
-    def _load(self, key: int) -> dict[str, np.ndarray]:
-        name = f"record {key} {self._where}"
-        try:
-            data = self._records[int(key)]
-        except Exception as error:  # the reader raises exceptions without a common type
-            raise RdcError(f"{name} is damaged: {error}") from error
+    def _load(self, key: int) -> dict[str, Any]:
+        data = self._record(key)
         try:
             record = records.unpack(data)
         except RdcError as error:
-            raise RdcError(f"{name}: {error}") from error
-        return records.decode(record, name)
+            raise RdcError(f"{self._label(key)}: {error}") from error
+        return records.opened(record, self._label(key))
 
 
 def find_shards(paths: str | Path | Sequence[str | Path]) -> list[str]:

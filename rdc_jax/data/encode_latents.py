@@ -1,8 +1,8 @@
 """Encoding of photos as ArrayRecord shards of latents, so that training can skip the autoencoder.
 
-`shards` describes the shards and `latent_records` the records. There is one record per photo, in
-the order of the source. The caller provides the autoencoder as a function of a batch of tiles.
-Threads read and cut photos while that function runs.
+`shards` describes the shards and `latent_records` the records. There is one record per tile, in
+the order of the source, and the tiles of a photo stand together. The caller provides the
+autoencoder as a function of a batch of tiles. Threads read and cut photos while that function runs.
 """
 
 import math
@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from rdc_jax.data import latent_records
 from rdc_jax.data.latent_records import LatentRecord
-from rdc_jax.data.replacing_source import SourceGone
+from rdc_jax.data.latent_source import TILE
+from rdc_jax.data.replacing_source import ReadError, SourceGone
 from rdc_jax.data.shards import SKIPPED, ShardSet, ShardWriter
 from rdc_jax.data.tiles import covering_squares, tile_labels, tile_pixels
 from rdc_jax.errors import RdcError
@@ -41,12 +42,14 @@ class Settings:
         latent_channels: number of channels C of the latents.
         autoencoder: identity of the autoencoder, see `latent_source.autoencoder_identity`.
         compute_dtype: name of the dtype that the autoencoder computes in.
+        record: what a record holds. Sets of earlier versions lack this setting.
     """
 
     tile: int
     latent_channels: int
     autoencoder: str
     compute_dtype: str
+    record: str = TILE
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,10 @@ def encode_latents(
     batch: int,
     shards: int | None = None,
     threads: int = 8,
+    sharing: tuple[int, int] = (0, 1),
     progress: bool | None = None,
 ) -> dict[str, Any]:
-    """Writes all missing shards.
+    """Writes all missing shards, or this process's part of them.
 
     Args:
         source: image source, see `sources`.
@@ -87,10 +91,11 @@ def encode_latents(
         batch: number of tiles per call of `encode`.
         shards: number of shards; by default one per SHARD_PHOTOS photos.
         threads: number of threads that read photos.
+        sharing: (index, number) of this process among those that write the set.
         progress: True to show a progress bar; None to show it on a terminal.
 
     Returns:
-        The content of the manifest.
+        The content of the manifest. It is not "complete" while other processes are at work.
 
     Raises:
         RdcError: no photo is readable, the source disappears, a latent is not finite in float16,
@@ -98,12 +103,12 @@ def encode_latents(
     """
     out = Path(out).expanduser()
     count = min(shards or math.ceil(len(source) / SHARD_PHOTOS), len(source))
-    target = ShardSet(out, "latents", asdict(settings), source.fingerprint(), count)
+    target = ShardSet(out, "latents", asdict(settings), source.fingerprint(), count, sharing)
     parts = np.array_split(np.arange(len(source)), count)
     todo = target.missing()
     bar = tqdm(
-        total=len(source),
-        initial=len(source) - sum(len(parts[index]) for index in todo),
+        total=(mine := sum(len(part) for part in parts[sharing[0] :: sharing[1]])),
+        initial=mine - sum(len(parts[index]) for index in todo),
         unit="photo",
         disable=None if progress is None else not progress,
     )
@@ -118,8 +123,8 @@ def encode_latents(
                 )
     finally:
         readers.shutdown(cancel_futures=True)
-        target.remove_leftovers()
-    if not target.manifest["images"]:
+        target.finish()
+    if target.manifest["complete"] and not target.manifest["images"]:
         raise RdcError(f"none of the {len(source)} images is usable; see '{out / SKIPPED}'")
     return target.manifest
 
@@ -159,7 +164,7 @@ def read_photo(source: Any, index: int, tile: int) -> Photo | tuple[str, str]:
     name = source.name(index)
     try:
         example = source.read(index)
-    except SourceGone:
+    except (SourceGone, ReadError):
         raise
     except RdcError as error:
         return name, str(error)
@@ -193,24 +198,37 @@ def write_shard(
     Returns:
         The shard's entry in the manifest.
     """
-    tiles = enlarged = masks = 0
+    photos_written = enlarged = masks = 0
     skipped: list[tuple[str, str]] = []
     with ShardWriter(path) as writer:
         for photo, latents in encoded(_usable(photos, skipped), encode, batch):
-            record = LatentRecord(latents, photo.boxes, photo.masks, photo.name)
-            writer.write(latent_records.pack(record))
-            tiles += len(latents)
+            for record in tile_records(photo, latents):
+                writer.write(latent_records.pack(record))
+            photos_written += 1
             enlarged += int(photo.boxes[0, 2] < settings.tile)
             masks += photo.masks is not None
     return {
         "file": path.name,
         "records": writer.records,
-        "tiles": tiles,
+        "photos": photos_written,
+        "tiles": writer.records,
         "enlarged": enlarged,
         "masks": masks,
         "bytes": writer.bytes,
         "skipped": skipped,
     }
+
+
+def tile_records(photo: Photo, latents: np.ndarray) -> Iterator[LatentRecord]:
+    """Yields the records of a photo.
+
+    Args:
+        photo: the photo.
+        latents: float16 [tiles, h, w, C].
+    """
+    for number, (latent, box) in enumerate(zip(latents, photo.boxes.tolist(), strict=True)):
+        mask = None if photo.masks is None else photo.masks[number]
+        yield LatentRecord(latent, tuple(box), (number, len(latents)), mask, photo.name)
 
 
 def encoded(

@@ -15,6 +15,8 @@ from rdc_jax.errors import RdcError
 
 SEGMENTATION_SHARE = 0.5
 """Share of the examples with a segmentation whose importance map comes from it."""
+REPLACED = "replaced"
+"""Entry of a batch: 1 for examples that stand for an unreadable image, otherwise 0."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def make_example(
 
     Args:
         recipe: crop size, shares and settings of the maps.
-        example: example of a source, see `pipeline.training_iterator`.
+        example: example of a source, see `sources`. The image may be an EncodedImage.
         rng: source of all randomness.
 
     Returns:
@@ -80,10 +82,10 @@ def make_example(
     """
     size, cells = recipe.crop_size, recipe.crop_size // recipe.cell_size
     true_size = (size, size)
-    if "latents" in example:
+    if "latent" in example:
         name = "latent"
-        crop = draw_latent_crop(rng, example["latents"].shape, size // LATENT_PIXELS)
-        image = crop.of(example["latents"])
+        crop = draw_latent_crop(rng, example["latent"].shape, size // LATENT_PIXELS)
+        image = crop.of(example["latent"])
     else:
         name = "image"
         crop = _draw_crop(recipe, rng, *example["image"].shape[:2])

@@ -3,14 +3,18 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rdc_jax.data.records import check_size
-from rdc_jax.data.replacing_source import ReplacingSource, SourceGone
-from rdc_jax.data.shards import fingerprint
+from rdc_jax.data.replacing_source import ReadError, ReplacingSource, SourceGone
+from rdc_jax.data.shards import fingerprint, kind_of_folder
 from rdc_jax.errors import RdcError
-from rdc_jax.images import formats, read_image
+from rdc_jax.images import EncodedImage, formats
+
+CACHE_BYTES = 4 << 30
+"""Default limit of the memory for decoded images of a folder."""
 
 
 class FolderSource(ReplacingSource):
@@ -20,7 +24,7 @@ class FolderSource(ReplacingSource):
     ReplacingSource). Reading raises RdcError if the folder disappears.
     """
 
-    def __init__(self, path: str | Path, cache: bool = True, *, cache_bytes: int = 4 << 30):
+    def __init__(self, path: str | Path, cache: bool = True, *, cache_bytes: int = CACHE_BYTES):
         """Lists the images of a folder.
 
         Args:
@@ -51,7 +55,7 @@ class FolderSource(ReplacingSource):
         """Like ReplacingSource.read, but the error message omits the path, which `name` gives."""
         try:
             return super().read(index)
-        except SourceGone:
+        except (SourceGone, ReadError):
             raise
         except RdcError as error:
             raise RdcError(str(error).removeprefix(f"'{self._keys[index]}' ")) from error
@@ -62,18 +66,28 @@ class FolderSource(ReplacingSource):
     def fingerprint(self) -> str:
         return fingerprint((p.relative_to(self._root), p.stat().st_size) for p in self._keys)
 
-    def _load(self, key: Path) -> dict[str, np.ndarray]:
+    def _load(self, key: Path) -> dict[str, Any]:
         image = self._cache.get(key)
-        if image is None:
-            try:
-                image = read_image(key).pixels
-            except RdcError as error:
-                if not self._root.is_dir():
-                    raise SourceGone(f"data.path: the folder '{self._root}' is gone") from error
-                raise
-            check_size(image, key)
-            self._cache.put(key, image)
-        return {"image": image}
+        if image is not None:
+            return {"image": image}
+        # A crop of a draft differs slightly. Examples must not depend on what the cache holds.
+        encoded = EncodedImage(self._bytes(key), str(key), draft=False)
+        check_size(encoded, key)
+        if not self._cache.has_room(encoded.height * encoded.width * 3):
+            return {"image": encoded}
+        pixels = encoded.pixels()
+        self._cache.put(key, pixels)
+        return {"image": pixels}
+
+    def _bytes(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if not self._root.is_dir():
+                raise SourceGone(f"data.path: the folder '{self._root}' is gone") from error
+            missing = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
+            kind = RdcError if missing else ReadError
+            raise kind(f"'{path}' cannot be read: {error.strerror or error}") from error
 
 
 def image_paths(root: Path) -> list[Path]:
@@ -84,6 +98,8 @@ def image_paths(root: Path) -> list[Path]:
     if not root.is_dir():
         raise RdcError(f"no folder '{root}'; name a folder of images")
     paths = sorted(p for p in _files(root, ()) if p.suffix.lower() in formats.COMMON)
+    if not paths and (kind := kind_of_folder(root)):
+        raise RdcError(f"'{root}' holds shards; read them with data.kind={kind}")
     if not paths:
         raise RdcError(f"no jpg, png or webp images below '{root}'")
     return paths
@@ -125,8 +141,19 @@ class _Cache:
     def get(self, path: Path) -> np.ndarray | None:
         return self._images.get(path)
 
+    def has_room(self, count: int) -> bool:
+        """Returns True if an image of `count` bytes fits."""
+        return self._held + count <= self._limit
+
     def put(self, path: Path, image: np.ndarray) -> None:
         with self._lock:
             if path not in self._images and self._held + image.nbytes <= self._limit:
                 self._images[path] = image
                 self._held += image.nbytes
+
+    def __getstate__(self) -> int:
+        """Worker processes start with an empty cache."""
+        return self._limit
+
+    def __setstate__(self, limit: int) -> None:
+        self.__init__(limit)

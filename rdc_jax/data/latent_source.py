@@ -11,14 +11,17 @@ import numpy as np
 from rdc_jax import paths
 from rdc_jax.data import latent_records
 from rdc_jax.data.array_record_source import open_shards
-from rdc_jax.data.latent_records import LATENT_PIXELS
-from rdc_jax.data.replacing_source import ReplacingSource
+from rdc_jax.data.latent_records import AGAIN, LATENT_PIXELS, LatentRecord
+from rdc_jax.data.record_source import RecordSource
 from rdc_jax.data.shards import read_manifest
 from rdc_jax.errors import RdcError
 
+TILE = "tile"
+"""The value of the setting "record" of a set: what one record holds."""
 
-class LatentSource(ReplacingSource):
-    """The encoded photos of a folder. Each example holds the latents of all tiles of a photo.
+
+class LatentSource(RecordSource):
+    """The tiles of the encoded photos of a folder.
 
     Damaged records are replaced (see ReplacingSource).
 
@@ -26,7 +29,7 @@ class LatentSource(ReplacingSource):
         path: output folder of `rdc data encode-latents`.
 
     Raises:
-        RdcError: the folder is missing, unfinished, or not such a folder.
+        RdcError: the folder is missing, unfinished, of an earlier version, or not such a folder.
 
     Attributes:
         tile: side of the tiles in pixels.
@@ -46,30 +49,44 @@ class LatentSource(ReplacingSource):
             )
         manifest = read_manifest(folder, "latents")
         settings = manifest["settings"]
+        if settings.get("record") != TILE:
+            raise RdcError(
+                f"data.path: '{folder}' holds latents of an earlier version, one record per photo; "
+                f"{AGAIN}"
+            )
         self.tile: int = settings["tile"]
         self.latent_channels: int = settings["latent_channels"]
         self.autoencoder: str = settings["autoencoder"]
-        self._records = open_shards([str(folder / name) for name in manifest["files"]])
-        super().__init__(np.arange(len(self._records)), f"in {folder}")
+        shards = [str(folder / name) for name in manifest["files"]]
+        super().__init__(open_shards(shards), f"in {folder}")
+
+    def same_photo(self, index: int) -> range:
+        """Returns the numbers of all tiles of the photo of tile `index`.
+
+        Raises RdcError if the tile cannot be read.
+        """
+        number, count = self._unpacked(index).place
+        return range(index - number, index - number + count)
 
     def _load(self, key: int) -> dict[str, np.ndarray]:
-        """Returns {"latents": float16 [tiles, h, w, C]} and maybe "mask": uint8 [tiles, h, w]."""
-        name = f"record {key} {self._where}"
-        try:
-            data = self._records[int(key)]
-        except Exception as error:  # the reader raises exceptions without a common type
-            raise RdcError(f"{name} is damaged: {error}") from error
-        try:
-            record = latent_records.unpack(data)
-        except RdcError as error:
-            raise RdcError(f"{name}: {error}") from error
+        """Returns {"latent": float16 [h, w, C]} and maybe "mask": uint8 [h, w]."""
+        record = self._unpacked(key)
         side = self.tile // LATENT_PIXELS
-        if record.latents.shape[1:] != (side, side, self.latent_channels):
-            raise RdcError(f"{name} has latents of a different size than the rest of its set")
-        example = {"latents": record.latents}
-        if record.masks is not None:
-            example["mask"] = record.masks
+        if record.latent.shape != (side, side, self.latent_channels):
+            raise RdcError(
+                f"{self._label(key)} has a latent of a different size than the rest of its set"
+            )
+        example = {"latent": record.latent}
+        if record.mask is not None:
+            example["mask"] = record.mask
         return example
+
+    def _unpacked(self, key: int) -> LatentRecord:
+        data = self._record(key)
+        try:
+            return latent_records.unpack(data)
+        except RdcError as error:
+            raise RdcError(f"{self._label(key)}: {error}") from error
 
 
 def autoencoder_identity(params: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

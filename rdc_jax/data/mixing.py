@@ -1,12 +1,13 @@
 """Additional sets of images besides `data.path`, and their shares of the examples."""
 
 import math
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rdc_jax import paths
 from rdc_jax.data.array_record_source import ArrayRecordSource
-from rdc_jax.data.folder_source import FolderSource
+from rdc_jax.data.folder_source import CACHE_BYTES, FolderSource
+from rdc_jax.data.shards import kind_of_folder
 from rdc_jax.errors import RdcError
 
 
@@ -43,30 +44,25 @@ def parse_mix(text: str) -> dict[str, float]:
     return shares
 
 
-def open_mix(text: str, *, cache: bool = True) -> list[Part]:
+def open_mix(text: str, *, processes: int = 1) -> list[Part]:
     """Opens the sets that `data.mix` names: folders of images, or shards of `rdc data prepare`.
 
     Args:
         text: data.mix, see `parse_mix`.
-        cache: True to keep decoded images of folders in memory.
+        processes: number of processes that will read. They share the memory for decoded images.
 
     Raises:
         RdcError: a set cannot be opened. The message names data.mix.
     """
-    return [Part(_open(folder, cache), share) for folder, share in parse_mix(text).items()]
+    return [Part(_open(folder, processes), share) for folder, share in parse_mix(text).items()]
 
 
-def count_skipped(sources: Sequence[Any]) -> int:
-    """Returns the number of unreadable images that all sources have replaced so far."""
-    return sum(len(source.skipped) for source in sources)
-
-
-def _open(folder: str, cache: bool) -> FolderSource | ArrayRecordSource:
+def _open(folder: str, processes: int) -> FolderSource | ArrayRecordSource:
     try:
         if paths.is_remote(folder):
             return ArrayRecordSource(folder)
-        if any(paths.of(folder).expanduser().glob("*.array*record*")):
+        if kind_of_folder(Path(folder).expanduser()) == "array_record":
             return ArrayRecordSource(folder)
-        return FolderSource(folder, cache)
+        return FolderSource(folder, cache_bytes=CACHE_BYTES // max(1, processes))
     except RdcError as error:
         raise RdcError(f"data.mix: {str(error).removeprefix('data.path: ')}") from None

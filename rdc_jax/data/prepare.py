@@ -104,7 +104,7 @@ def prepare(
                 target.enter(index, shard)
                 bar.update(len(parts[index]))
     finally:
-        target.remove_leftovers()
+        target.finish()
     _check_manifest(target.manifest, root, out, masks)
     return target.manifest
 

@@ -22,12 +22,13 @@ import io
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from rdc_jax.errors import RdcError
-from rdc_jax.images import read_image
+from rdc_jax.images import EncodedImage
 
 MIN_SIDE = 64
 """Smallest shorter side of an image, in pixels. Smaller images are not used."""
@@ -58,7 +59,8 @@ def unpack(data: bytes) -> Record:
     fields = unpack_fields(MAGIC, data)
     if b"I" not in fields:
         raise RdcError("damaged record: it has no image")
-    return Record(fields[b"I"], fields.get(b"M"), fields.get(b"N", b"").decode(errors="replace"))
+    mask = bytes(fields[b"M"]) if b"M" in fields else None
+    return Record(bytes(fields[b"I"]), mask, bytes(fields.get(b"N", b"")).decode(errors="replace"))
 
 
 def pack_fields(magic: bytes, fields: Mapping[bytes, bytes | None]) -> bytes:
@@ -70,13 +72,14 @@ def pack_fields(magic: bytes, fields: Mapping[bytes, bytes | None]) -> bytes:
     return b"".join(parts)
 
 
-def unpack_fields(magic: bytes, data: bytes) -> dict[bytes, bytes]:
-    """Inverse of `pack_fields`. Raises RdcError for a damaged record."""
+def unpack_fields(magic: bytes, data: bytes) -> dict[bytes, memoryview]:
+    """Inverse of `pack_fields`, without copies. Raises RdcError for a damaged record."""
     if not data.startswith(magic[:4]):
         raise RdcError("not a record of this kind")
     if not data.startswith(magic):
         raise RdcError("record of a newer version; update rdc_jax")
-    fields, position = {}, len(magic)
+    fields: dict[bytes, memoryview] = {}
+    view, position = memoryview(data), len(magic)
     while position < len(data):
         if position + _FIELD.size > len(data):
             raise RdcError("damaged record: cut off")
@@ -84,13 +87,42 @@ def unpack_fields(magic: bytes, data: bytes) -> dict[bytes, bytes]:
         position += _FIELD.size
         if tag in fields or position + length > len(data):
             raise RdcError("damaged record: its fields do not add up")
-        fields[tag] = data[position : position + length]
+        fields[tag] = view[position : position + length]
         position += length
     return fields
 
 
+def opened(record: Record, name: str) -> dict[str, Any]:
+    """Opens the image of a record, without decoding its pixels yet.
+
+    Args:
+        record: the encoded image.
+        name: name for messages, if the record has none.
+
+    Returns:
+        {"image": EncodedImage}, and with a segmentation "mask" from `read_labels`.
+
+    Raises:
+        RdcError: the image cannot be opened, or is smaller than MIN_SIDE.
+    """
+    name = record.name or name
+    image = EncodedImage(record.image, name)
+    check_size(image, name)
+    if record.mask is None:
+        return {"image": image}
+    return {"image": image, "mask": read_labels(record.mask, image.shape[:2], name)}
+
+
+def decoded(example: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns an example with its pixels as an array. Raises RdcError if the image is damaged."""
+    image = example.get("image")
+    if not isinstance(image, EncodedImage):
+        return dict(example)
+    return {**example, "image": image.pixels()}
+
+
 def decode(record: Record, name: str) -> dict[str, np.ndarray]:
-    """Decodes the pixels of a record.
+    """Decodes the pixels of a record, as `opened` and `decoded` do.
 
     Args:
         record: the encoded image.
@@ -102,18 +134,11 @@ def decode(record: Record, name: str) -> dict[str, np.ndarray]:
     Raises:
         RdcError: the image cannot be decoded, or is smaller than MIN_SIDE.
     """
-    file = io.BytesIO(record.image)
-    file.name = record.name or name
-    image = read_image(file).pixels
-    check_size(image, file.name)
-    example = {"image": image}
-    if record.mask is not None:
-        example["mask"] = read_labels(record.mask, image.shape[:2], file.name)
-    return example
+    return decoded(opened(record, name))
 
 
-def check_size(image: np.ndarray, name: object) -> None:
-    """Raises RdcError for an image [height, width, ...] with a side below MIN_SIDE."""
+def check_size(image: np.ndarray | EncodedImage, name: object) -> None:
+    """Raises RdcError for an image, of shape [height, width, ...], with a side below MIN_SIDE."""
     if min(image.shape[:2]) < MIN_SIDE:
         raise RdcError(f"'{name}' is smaller than {MIN_SIDE} pixels")
 

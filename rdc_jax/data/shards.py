@@ -3,11 +3,16 @@
 A folder holds
 
     images-00000-of-00008.arrayrecord    the shards
+    images-00000-of-00008.json           its content, if several processes write the set
     manifest.json                        the settings, and the content of each finished shard
     skipped.txt                          the unreadable images, with reasons
 
 A shard is written under a temporary name, checked, renamed, and only then entered in the manifest.
 So an interrupted run can continue where it stopped, and an incomplete shard is never read.
+
+Processes that share the work do not talk to each other. Each one writes the content of its own
+shards to files, and then collects those of all processes in the manifest. The last process to
+finish finds all of them.
 """
 
 import contextlib
@@ -39,20 +44,27 @@ class ShardSet:
         settings: settings that determine the content of the shards, JSON values.
         source: fingerprint of the images.
         count: number of shards.
+        sharing: (index, number) of this process among those that write the set.
 
     Raises:
         RdcError: `out` holds shards made with other settings, or cannot be written.
 
     Attributes:
         manifest: {"content", "settings", "source", "shards": an entry or None for each shard,
-            "complete", and sums over the entries: "images" (records), "bytes", "skipped"
+            "complete", and sums over the entries: "images" (photos), "bytes", "skipped"
             (unreadable images) and all other counts of the entries}.
     """
 
     def __init__(
-        self, out: Path, content: str, settings: Mapping[str, Any], source: str, count: int
+        self,
+        out: Path,
+        content: str,
+        settings: Mapping[str, Any],
+        source: str,
+        count: int,
+        sharing: tuple[int, int] = (0, 1),
     ):
-        self._out, self._content, self._count = out, content, count
+        self._out, self._content, self._count, self._sharing = out, content, count, sharing
         fresh = {"content": content, "settings": dict(settings), "source": source}
         path = out / MANIFEST
         try:
@@ -72,14 +84,15 @@ class ShardSet:
                 f"'{out}' was made from other images or with other settings (see its {MANIFEST}); "
                 "choose another folder or delete it"
             )
-        for index, shard in enumerate(stored["shards"]):
-            if shard and shard["records"] and not _is_whole(out / shard["file"], shard["bytes"]):
-                stored["shards"][index] = None
+        stored["shards"] = [shard if self._is_whole(shard) else None for shard in stored["shards"]]
         self.manifest = stored
+        self._collect()
 
     def missing(self) -> list[int]:
-        """Returns the numbers of the missing shards."""
-        return [i for i, shard in enumerate(self.manifest["shards"]) if shard is None]
+        """Returns the numbers of the missing shards that this process has to write."""
+        index, processes = self._sharing
+        mine = range(index, self._count, processes)
+        return [i for i in mine if self.manifest["shards"][i] is None]
 
     def path(self, index: int) -> Path:
         """Returns the path of shard `index`."""
@@ -91,16 +104,51 @@ class ShardSet:
         Args:
             index: number of the shard.
             entry: {"file", "records", "bytes", "skipped": [(name, reason), ...]} and other counts.
+                "photos" is the number of photos, if a photo has several records.
         """
         self.manifest["shards"][index] = entry
+        if self._sharing[1] > 1:
+            data = json.dumps(entry, indent=1).encode()
+            atomic_write(self.path(index).with_suffix(".json"), data, overwrite=True)
         self._save()
 
-    def remove_leftovers(self) -> None:
-        """Deletes unfinished shards."""
-        for leftover in self._out.glob(".*.arrayrecord.tmp"):
-            leftover.unlink(missing_ok=True)
+    def finish(self) -> None:
+        """Deletes unfinished shards, and enters those of other processes in the manifest."""
+        for index in self.missing():
+            temporary_path(self.path(index)).unlink(missing_ok=True)
+        if self._sharing[1] > 1:
+            self._save()
+
+    def _collect(self) -> bool:
+        """Takes over the content of shards of other processes; returns whether there was any."""
+        found, shards = False, self.manifest["shards"]
+        for index in [i for i, shard in enumerate(shards) if shard is None]:
+            try:
+                entry = json.loads(self.path(index).with_suffix(".json").read_text())
+            except (OSError, ValueError):
+                continue
+            if self._is_whole(entry):
+                found, shards[index] = True, entry
+        return found
+
+    def _is_whole(self, entry: dict[str, Any] | None) -> bool:
+        """Returns True if the shard of an entry is on disk, in its full size."""
+        if not entry or not entry["records"]:
+            return entry is not None
+        path = self._out / entry["file"]
+        return path.is_file() and path.stat().st_size == entry["bytes"]
 
     def _save(self) -> None:
+        """Writes the manifest, again while other processes have finished shards meanwhile.
+
+        So the manifest of the process that writes last has the shards of all.
+        """
+        self._collect()
+        self._write()
+        while self._collect():
+            self._write()
+
+    def _write(self) -> None:
         """Sums up the finished shards and writes the manifest and the list of skipped images."""
         manifest = self.manifest
         done = [shard for shard in manifest["shards"] if shard]
@@ -108,7 +156,8 @@ class ShardSet:
         counts = Counter(records=0, bytes=0)
         for shard in done:
             counts.update({name: n for name, n in shard.items() if isinstance(n, int)})
-        manifest["images"] = counts.pop("records")
+        records = counts.pop("records")
+        manifest["images"] = counts.pop("photos", records)  # a photo may have several records
         manifest |= counts
         skipped = [f"{name}: {reason}\n" for shard in done for name, reason in shard["skipped"]]
         manifest["skipped"] = len(skipped)
@@ -128,7 +177,7 @@ class ShardWriter:
     """
 
     def __init__(self, path: Path):
-        self._path, self._temporary = path, path.with_name(f".{path.name}.tmp")
+        self._path, self._temporary = path, temporary_path(path)
         self.records = self.bytes = 0
 
     def __enter__(self) -> "ShardWriter":
@@ -157,6 +206,11 @@ class ShardWriter:
             self.bytes = self._temporary.stat().st_size
             _check(self._temporary, self.records)
             os.replace(self._temporary, self._path)
+
+
+def temporary_path(path: Path) -> Path:
+    """Returns the path of a shard while it is being written."""
+    return path.with_name(f".{path.name}.tmp")
 
 
 @contextlib.contextmanager
@@ -203,16 +257,24 @@ def read_manifest(folder: Path, content: str) -> dict[str, Any]:
     return manifest
 
 
+def kind_of_folder(folder: Path) -> str | None:
+    """Returns the data.kind that reads the shards of a folder, or None if it has no shards."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError):
+        manifest = None
+    if isinstance(manifest, dict) and "shards" in manifest:
+        return KIND_OF.get(manifest.get("content", "images"), "array_record")
+    found = any(folder.glob("*.arrayrecord*")) or any(folder.glob("*.array_record*"))
+    return "array_record" if found else None
+
+
 def fingerprint(names_and_sizes: Iterable[tuple[Any, int]]) -> str:
     """Returns the SHA-256 of the names and sizes of files."""
     digest = hashlib.sha256()
     for name, size in names_and_sizes:
         digest.update(f"{name}\0{size}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
-
-
-def _is_whole(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
 
 
 def _check(path: Path, count: int) -> None:

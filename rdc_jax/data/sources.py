@@ -5,9 +5,9 @@ A source has
     len(source)
     source[i]         {"image": uint8 [height, width, 3]}, and if the set has segmentations also
                       "mask": uint8 [height, width], the segment number of each pixel.
-                      For encoded photos {"latents": float16 [tiles, h, w, C],
-                      "mask": uint8 [tiles, h, w]}
-    source.skipped    unreadable images found so far, which were replaced by others
+                      For tiles of encoded photos {"latent": float16 [h, w, C],
+                      "mask": uint8 [h, w]}
+    source.skipped    damaged images found so far, which were replaced by others
     source.subset(indices)
 
 Sources of images also have
@@ -16,17 +16,20 @@ Sources of images also have
     source.name(i)          the name of image i
     source.fingerprint()    a text that changes if the set changes
 
-grain only needs the first two. An unreadable image is never fatal. A missing or unreadable set is
-an RdcError that names the setting.
+Sources of stored images also have `make`, which applies a function to an image that is not decoded
+yet (see ReplacingSource). The training pipeline needs only the first two, or `make`. An unreadable
+image is never fatal. A missing or unreadable set is an RdcError that names the setting.
 """
 
+import glob
 from pathlib import Path
 
 from rdc_jax import paths
 from rdc_jax.data.array_record_source import ArrayRecordSource
-from rdc_jax.data.folder_source import FolderSource
+from rdc_jax.data.folder_source import CACHE_BYTES, FolderSource
 from rdc_jax.data.latent_source import LatentSource
 from rdc_jax.data.replacing_source import ReplacingSource
+from rdc_jax.data.shards import kind_of_folder
 from rdc_jax.data.subset_source import SubsetSource
 from rdc_jax.data.synthetic_source import SyntheticSource
 from rdc_jax.data.tfds_source import TfdsSource
@@ -40,10 +43,11 @@ __all__ = [
     "SubsetSource",
     "SyntheticSource",
     "TfdsSource",
+    "kind_of",
     "open_source",
 ]
 
-KINDS = ("folder", "array_record", "tfds", "latents", "synthetic")
+KINDS = ("auto", "folder", "array_record", "tfds", "latents", "synthetic")
 SYNTHETIC_IMAGES = 64
 
 
@@ -56,6 +60,7 @@ def open_source(
     synthetic_size: int = 256,
     seed: int = 0,
     cache: bool = True,
+    processes: int = 1,
 ) -> ReplacingSource | SyntheticSource:
     """Opens the image source that a config names.
 
@@ -69,12 +74,12 @@ def open_source(
         synthetic_size: side of the synthetic images in pixels.
         seed: seed of the synthetic images.
         cache: True to keep decoded images of a folder in memory.
+        processes: number of processes that will read. They share the memory for decoded images.
 
     Raises:
         RdcError: the source cannot be opened. The message names data.kind or data.path.
     """
-    if kind not in KINDS:
-        raise RdcError(f"data.kind must be {', '.join(KINDS[:-1])} or {KINDS[-1]}, not {kind!r}")
+    kind = kind_of(kind, path)
     if kind == "synthetic":
         return SyntheticSource(SYNTHETIC_IMAGES, synthetic_size, seed=seed)
     if not str(path):
@@ -85,9 +90,36 @@ def open_source(
                 f"data.path: data.kind=folder reads local files, and {path} is in a bucket; make "
                 "shards with `rdc data prepare`, copy them there, and set data.kind=array_record"
             )
-        return FolderSource(path, cache)
+        return FolderSource(path, cache, cache_bytes=CACHE_BYTES // max(1, processes))
     if kind == "array_record":
         return ArrayRecordSource(path)
     if kind == "latents":
         return LatentSource(path)
     return TfdsSource(str(path), split, tfds_dir or None)
+
+
+def kind_of(kind: str, path: str | Path) -> str:
+    """Returns the kind of images at a path.
+
+    Args:
+        kind: data.kind. With "auto", shards are recognised by their names and manifest, an empty
+            path means synthetic images, and everything else is a folder of images.
+        path: data.path.
+
+    Returns:
+        One of KINDS, except "auto".
+
+    Raises:
+        RdcError: the kind is unknown.
+    """
+    if kind not in KINDS:
+        raise RdcError(f"data.kind must be {', '.join(KINDS[:-1])} or {KINDS[-1]}, not {kind!r}")
+    if kind != "auto":
+        return kind
+    if not str(path):
+        return "synthetic"
+    place = paths.of(path) if paths.is_remote(path) else Path(path).expanduser()
+    with paths.errors(path):
+        if glob.has_magic(str(place)) or place.is_file():
+            return "array_record"
+        return kind_of_folder(place) or "folder"

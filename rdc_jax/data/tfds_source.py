@@ -1,11 +1,10 @@
 """Images from a TensorFlow Datasets (TFDS) set, read without TensorFlow."""
 
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from rdc_jax.data import records
-from rdc_jax.data.replacing_source import ReplacingSource
+from rdc_jax.data.record_source import RecordSource
 from rdc_jax.errors import RdcError
 
 MASK_FEATURES = frozenset(
@@ -14,7 +13,7 @@ MASK_FEATURES = frozenset(
 """Names of the image features that hold segment numbers."""
 
 
-class TfdsSource(ReplacingSource):
+class TfdsSource(RecordSource):
     """The images of one split of a set that TFDS has prepared as ArrayRecord.
 
     This class downloads nothing. `tfds build NAME --file_format=array_record` prepares a set. The
@@ -40,7 +39,7 @@ class TfdsSource(ReplacingSource):
             images = [k for k, v in features if isinstance(v, tfds.features.Image)]
             self._image = next(k for k in ("image", *images) if k in set(images) - MASK_FEATURES)
             self._mask = next((k for k in images if k in MASK_FEATURES), None)
-            self._records = builder.as_data_source(
+            found = builder.as_data_source(
                 split, decoders={k: tfds.decode.SkipDecoding() for k in images}
             )
         except StopIteration:
@@ -51,13 +50,9 @@ class TfdsSource(ReplacingSource):
                 f"data.path: cannot open the TFDS set '{name}', split '{split}': {reason}; "
                 "`tfds build NAME --file_format=array_record` prepares a set"
             ) from error
-        super().__init__(np.arange(len(self._records)), f"of {name} {split}")
+        super().__init__(found, f"of {name} {split}")
 
-    def _load(self, key: int) -> dict[str, np.ndarray]:
-        name = f"record {key} {self._where}"
-        try:
-            fields = self._records[int(key)]
-        except Exception as error:  # the reader raises exceptions without a common type
-            raise RdcError(f"{name} is damaged: {error}") from error
+    def _load(self, key: int) -> dict[str, Any]:
+        fields = self._record(key)
         mask = fields[self._mask] if self._mask else None
-        return records.decode(records.Record(fields[self._image], mask), name)
+        return records.opened(records.Record(fields[self._image], mask), self._label(key))

@@ -4,15 +4,19 @@ The names below are the ones that other rooms use.
 """
 
 from rdc_jax.images.atomic_files import atomic_write
+from rdc_jax.images.encoded_image import EncodedImage, array_square, keep_memory
 from rdc_jax.images.image import LoadedImage
 from rdc_jax.images.reading import MAX_PIXELS, read_image
 from rdc_jax.images.writing import image_bytes, write_image, write_loaded_image
 
 __all__ = [
     "MAX_PIXELS",
+    "EncodedImage",
     "LoadedImage",
+    "array_square",
     "atomic_write",
     "image_bytes",
+    "keep_memory",
     "read_image",
     "write_image",
     "write_loaded_image",

@@ -1,6 +1,6 @@
 """The images of a run: where they come from, which are held out, and the batches of the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -25,17 +25,12 @@ class ImageSets(NamedTuple):
     crops: np.ndarray  # of the held-out images, for validation; empty if none is held out
     examples: np.ndarray  # crops whose statistics fresh networks start from
 
-    @property
-    def sources(self) -> list[Any]:
-        """All of them."""
-        return [self.source, *(part.source for part in self.mix)]
-
 
 def open_images(task: Task) -> ImageSets:
     """Opens what the config's `data` section names. Raises RdcError naming a setting."""
     config = task.config
     source = open_source(config)
-    mix = mixing.open_mix(config.data.get("mix", ""))
+    mix = mixing.open_mix(config.data.get("mix", ""), processes=config.data.get("num_workers", 0))
     latent_checks.check_settings(task, source)
     try:
         indices = pipeline.held_out_split(len(source), config.data.held_out, seed=0)
@@ -48,11 +43,12 @@ def open_images(task: Task) -> ImageSets:
         crops = np.zeros((0, side, side, 3), np.uint8)
         some = np.unique(np.linspace(0, len(source) - 1, EXAMPLES).astype(int))
         examples = held_out.validation_crops(source, some, size=side)
-    return ImageSets(source, mix, indices, crops, examples)
+    return ImageSets(source, mix, pipeline.whole_photos(source, indices), crops, examples)
 
 
 def open_source(config: ml_collections.ConfigDict) -> Any:
-    """The image source of a config's `data` section."""
+    """The image source of a config's `data` section, whose `kind` is no longer "auto" then."""
+    config.data.kind = sources.kind_of(config.data.kind, config.data.path)
     return sources.open_source(
         config.data.kind,
         config.data.path,
@@ -60,13 +56,16 @@ def open_source(config: ml_collections.ConfigDict) -> Any:
         tfds_dir=config.data.tfds_dir,
         synthetic_size=2 * config.data.crop_size,
         seed=config.seed,
+        processes=config.data.get("num_workers", 0),
     )
 
 
 def training_batches(
     config: ml_collections.ConfigDict, images: ImageSets, rows: np.ndarray, examples: int
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Any:
     """This process's `rows` of every batch, from where a run that has seen `examples` stands.
+
+    The result is an iterator that must be closed, see `pipeline.training_iterator`.
 
     Args:
         config: Of the run.
@@ -89,4 +88,5 @@ def training_batches(
         rows=rows,
         start=examples // data.batch_size,
         num_threads=data.num_threads,
+        num_workers=data.get("num_workers", 0),
     )

@@ -13,7 +13,6 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from rdc_jax.data import mixing
 from rdc_jax.errors import RdcError
 from rdc_jax.training import program
 from rdc_jax.training.checkpoints import Checkpoints
@@ -25,7 +24,7 @@ from rdc_jax.training.image_sets import ImageSets, training_batches
 from rdc_jax.training.means import StepMeans
 from rdc_jax.training.metric_writers import MultiWriter
 from rdc_jax.training.profile import profile_window
-from rdc_jax.training.step import STOP
+from rdc_jax.training.step import REPLACED, STOP
 from rdc_jax.training.tasks.task import Task
 from rdc_jax.training.throughput import Throughput
 from rdc_jax.training.validation import run_validation
@@ -46,6 +45,7 @@ class Session(NamedTuple):
     mesh: jax.sharding.Mesh
     run: program.Program
     frozen: Any  # parameters that are not trained, placed on the mesh
+    unused: Any  # parameters that the loss does not use, host arrays
     images: ImageSets
     checkpoints: Checkpoints
     writer: MultiWriter
@@ -64,6 +64,7 @@ def run_steps(session: Session, progress: Progress) -> tuple[Progress, int]:
     key, start = jax.random.key(config.seed), progress.step
     before, stop = None, CONTINUE
     with (
+        contextlib.closing(batches),  # ends worker processes
         distributed.errors_in_words(),
         noted_signals() as asked,
         watchdog(training.stall_timeout) as moved,
@@ -170,7 +171,8 @@ def validate(
         key = jax.random.key(session.task.config.seed)
         scalars = run.monitor(state.params, session.frozen, batch, key)
         writer.write_scalars(progress.step, jax.device_get(scalars))
-    found = session.validate(session.frozen | state.ema_params, progress.step, go_on)
+    average = session.frozen | state.ema_params | session.unused
+    found = session.validate(average, progress.step, go_on)
     if not found:
         return {}
     run_validation.write(writer, progress.step, {"images": progress.examples}, *found)
@@ -196,8 +198,8 @@ def log(session: Session, progress: Progress) -> None:
             f"{config.workdir}"
         )
     seen = {"images": progress.examples} | session.meter.rates(steps)
-    if count := mixing.count_skipped(session.images.sources):
-        seen["skipped_images"] = count
+    if replaced := round(steps * values.pop(REPLACED, 0)):
+        seen["replaced_images"] = replaced
     if config.training.log_every:
         session.writer.write_scalars(progress.step, values | seen)
 

@@ -19,9 +19,9 @@ from rdc_jax.training import optimizer as optimizers
 from rdc_jax.training import state
 from rdc_jax.training.attention import attention_kernel
 from rdc_jax.training.cluster import partitioning
-from rdc_jax.training.step import STOP, make_step
+from rdc_jax.training.step import COUNTS, REPLACED, STOP, make_step
 from rdc_jax.training.tasks import latent_checks
-from rdc_jax.training.tasks.task import Monitor, Task, split_parameters
+from rdc_jax.training.tasks.task import Monitor, Task, split_parameters, used_parameters
 
 COMPUTE_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -50,7 +50,7 @@ def build(task: Task, mesh: Mesh, params: Mapping[str, Any]) -> Program:
     """
     training, batch_size = task.config.training, task.config.data.batch_size
     partitioning.check_batch_size(mesh, batch_size, training.accumulate)
-    trained, frozen = split_parameters(task.trained, params)
+    trained, frozen = split_parameters(task.trained, used_parameters(task, params))
     optimizer = optimizers.build(training.to_dict())
 
     def create(parameters):
@@ -132,7 +132,7 @@ def of_some(monitor: Monitor, count: int) -> Monitor:
     """The monitor of the first `count` examples of a batch, as many as the step holds at once."""
 
     def of_first(trained, frozen, batch, key):
-        some = {name: value[:count] for name, value in batch.items() if name != STOP}
+        some = {name: value[:count] for name, value in batch.items() if name not in COUNTS}
         return monitor(trained, frozen, some, key)
 
     return of_first
@@ -169,6 +169,7 @@ def batch_entries(task: Task) -> dict[str, tuple[tuple[int, ...], Any]]:
     entries = {
         "importance": ((cells, cells), jnp.uint8),
         STOP: ((), jnp.int32),
+        REPLACED: ((), jnp.uint8),
     }
     if config.data.kind == "latents":
         latent_checks.check_stage(task)
@@ -182,7 +183,7 @@ def batch_entries(task: Task) -> dict[str, tuple[tuple[int, ...], Any]]:
 def model_flops(task: Task, params: Mapping[str, Any]) -> float:
     """Convolutions and matrix products of one step's loss and gradient, without recomputation.
 
-    params: all parts of the parameters, or their shapes.
+    params: all parts of the parameters that the loss uses, or their shapes.
     """
     from rdc_jax.training.cost import flops
 
@@ -192,7 +193,7 @@ def model_flops(task: Task, params: Mapping[str, Any]) -> float:
     one = {
         name: jax.ShapeDtypeStruct((1, *shape), dtype)
         for name, (shape, dtype) in batch_entries(task).items()
-        if name != STOP
+        if name not in COUNTS
     }
     key = jax.eval_shape(lambda: jax.random.key(0))
     return task.config.data.batch_size * flops.count(gradient, *shapes, one, key)

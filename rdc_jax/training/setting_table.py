@@ -66,6 +66,7 @@ RUN = {
     "data.batch_size": Row(whole(1, 2**20)),
     "data.crop_size": Row(whole(1, 2**14)),
     "data.num_threads": Row(whole(0, 1024)),
+    "data.num_workers": Row(whole(0, 1024), 0),
     "data.held_out": Row(whole(0, 2**20)),
     "data.validation_size": Row(whole(1, 2**13), LEFT_OUT),
     "data.mix": Row(text(), ""),

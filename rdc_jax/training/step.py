@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from rdc_jax.data.examples import REPLACED
 from rdc_jax.training import optimizer as optimizers
 from rdc_jax.training import state
 from rdc_jax.training.tasks.codec_losses import Loss
@@ -15,6 +16,9 @@ STOP = "stop"
 """Name of an int32 [B] entry of a batch; the step returns its largest value as a metric.
 
 In this way the processes of a run agree to stop after the same step without another exchange."""
+COUNTS = (STOP, REPLACED)
+"""Entries of a batch that the loss does not see. The step returns the sum of REPLACED, so the
+count of unreadable images is that of all processes."""
 
 
 def make_step(
@@ -38,7 +42,7 @@ def make_step(
 
     def train_step(train_state, frozen, batch, key):
         batch = dict(batch)
-        stop = batch.pop(STOP, None)
+        stop, replaced = (batch.pop(name, None) for name in COUNTS)
         value, metrics, grads = mean_gradient(
             loss, train_state.params, frozen, batch, key, accumulate
         )
@@ -47,6 +51,8 @@ def make_step(
         metrics |= optimizers.learning_rates(new_state.opt_state)
         if stop is not None:
             metrics[STOP] = jnp.max(stop)
+        if replaced is not None:
+            metrics[REPLACED] = jnp.sum(replaced, dtype=jnp.int32)
         return new_state, metrics
 
     return jax.jit(train_step, donate_argnums=0, out_shardings=(shardings, None))

@@ -91,13 +91,15 @@ def run_stage(config: ml_collections.ConfigDict, started: Callable[[], None]) ->
     if is_first:
         saved_config.write(task.config)
         start_record.append(config.workdir, progress.step, mesh)
+    unused = {part: frozen.pop(part) for part in task.unused if part in frozen}
     frozen = partitioning.place(frozen, run.frozen)
     del params, trained
 
     # Loop: next batch, step, log, validate, save.
     meter = throughput_meter(task, run, mesh, begun)
     session = Session(
-        task, mesh, run, frozen, images, checkpoints, writer, validate, started, meter, StepMeans()
+        *(task, mesh, run, frozen, unused, images, checkpoints, writer, validate, started),
+        *(meter, StepMeans()),
     )
     try:
         progress, stop = run_steps(session, progress)
@@ -127,7 +129,7 @@ def finish(session: Session, progress: Progress, stop: int) -> Path:
     average = partitioning.gather(session.frozen | progress.state.ema_params, keep=is_first)
     folder = paths.of(session.task.config.workdir) / "model"
     if is_first:
-        export(session.task, folder, average)
+        export(session.task, folder, average | session.unused)
     return folder
 
 

@@ -9,8 +9,9 @@ from PIL import Image
 from rdc_jax.data import encode_latents as encoding
 from rdc_jax.data import latent_records
 from rdc_jax.data.encode_latents import Settings, encode_latents
+from rdc_jax.data.latent_records import LatentRecord
 from rdc_jax.data.latent_source import LatentSource, autoencoder_identity
-from rdc_jax.data.pipeline import training_iterator
+from rdc_jax.data.pipeline import training_iterator, whole_photos
 from rdc_jax.data.sources import ArrayRecordSource, FolderSource, SyntheticSource, open_source
 from rdc_jax.errors import RdcError
 
@@ -45,7 +46,7 @@ def record_of(source, index):
     return latent_records.unpack(source._records[index])
 
 
-def test_every_tile_is_stored_with_its_photo(photos, tmp_path):
+def test_every_tile_is_a_record(photos, tmp_path):
     out = tmp_path / "out"
     manifest = encode(photos, out, shards=2)
     assert (manifest["images"], manifest["tiles"], manifest["enlarged"]) == (5, 13, 1)
@@ -54,18 +55,28 @@ def test_every_tile_is_stored_with_its_photo(photos, tmp_path):
     assert (out / "skipped.txt").read_text() == "broken.png: is not an image in a known format\n"
     source = LatentSource(out)
     assert (source.tile, source.latent_channels, source.autoencoder) == (128, 3, "abc")
-    names = [record_of(source, i).name for i in range(5)]
-    assert names == ["a.png", "b.png", "c.png", "d.png", "e.png"]
-    readable = [i for i in range(6) if photos.name(i) != "broken.png"]
-    for index, photo in enumerate(readable):
-        image = photos[photo]["image"]
-        latents, boxes = source[index]["latents"], record_of(source, index).boxes
-        assert latents.dtype == np.float16 and latents.shape == (len(boxes), 16, 16, 3)
-        for latent, (top, left, side) in zip(latents, boxes, strict=True):
-            if side == 128:
-                tile = image[top : top + 128, left : left + 128].reshape(16, 8, 16, 8, 3)
-                np.testing.assert_array_equal(latent, tile.mean((1, 3)).astype(np.float16))
-    assert not source.skipped
+    assert len(source) == 13 and not source.skipped
+    records = [record_of(source, i) for i in range(13)]
+    assert "".join(r.name[0] for r in records) == "abbbbbbccddee"
+    for index, record in enumerate(records):
+        latent = source[index]["latent"]
+        np.testing.assert_array_equal(latent, record.latent)
+        assert latent.dtype == np.float16 and latent.shape == (16, 16, 3)
+        same = [i for i, other in enumerate(records) if other.name == record.name]
+        assert record.place == (index - same[0], len(same))
+        assert source.same_photo(index) == range(same[0], same[-1] + 1)
+        top, left, side = record.box
+        if side == 128:
+            image = np.asarray(Image.open(photos._root / record.name))
+            tile = image[top : top + 128, left : left + 128].reshape(16, 8, 16, 8, 3)
+            np.testing.assert_array_equal(latent, tile.mean((1, 3)).astype(np.float16))
+
+
+def test_all_tiles_of_a_held_out_photo_are_excluded(photos, tmp_path):
+    encode(photos, tmp_path / "out")
+    source = LatentSource(tmp_path / "out")
+    np.testing.assert_array_equal(whole_photos(source, [3, 12]), [*range(1, 7), 11, 12])
+    np.testing.assert_array_equal(whole_photos(photos, [4, 2]), [4, 2])
 
 
 def test_a_batch_spans_photos_and_is_always_full(photos, tmp_path):
@@ -83,10 +94,9 @@ def test_masks_are_stored_at_the_resolution_of_the_latents(tmp_path, rng):
 
     assert encode(Segmented(3, 300), tmp_path / "out")["masks"] == 3
     source = LatentSource(tmp_path / "out")
-    example = source[2]
-    assert example["mask"].shape == (9, 16, 16) and example["mask"].dtype == np.uint8
-    boxes = record_of(source, 2).boxes
-    for mask, (_, left, _) in zip(example["mask"], boxes, strict=True):
+    for index in range(18, 27):  # the third photo
+        mask, left = source[index]["mask"], record_of(source, index).box[1]
+        assert mask.shape == (16, 16) and mask.dtype == np.uint8
         expected = np.where(left + 8 * np.arange(16) + 4 >= 102, 9, 0)
         np.testing.assert_array_equal(mask, np.tile(expected, (16, 1)))
     batch = next(
@@ -111,7 +121,7 @@ def test_crops_of_latents_are_unchanged(tmp_path):
     corners = set()
     for _ in range(8):
         batch = next(iterator)
-        assert batch.keys() == {"latent", "importance"}
+        assert batch.keys() == {"latent", "importance", "replaced"}
         assert batch["latent"].shape == (6, 8, 8, 3) and batch["latent"].dtype == np.float16
         assert batch["importance"].shape == (6, 4, 4)
         for window in batch["latent"]:
@@ -146,20 +156,20 @@ def test_an_interrupted_run_continues_with_the_missing_shards(photos, tmp_path):
     calls = []
     encode(photos, out, shards=3, function=lambda t: calls.append(None) or means(t))
     assert len(calls) == 1  # only the photos of the damaged shard
-    assert len(LatentSource(out)) == 5
+    assert len(LatentSource(out)) == 13
 
 
 def test_damaged_records_are_counted_and_replaced(tmp_path):
     encode(SyntheticSource(4, 128), tmp_path / "out")
     source = LatentSource(tmp_path / "out")
-    whole = [source[i]["latents"] for i in range(4)]
+    whole = [source[i]["latent"] for i in range(4)]
     path = next((tmp_path / "out").glob("*.arrayrecord"))
     data = bytearray(path.read_bytes())
     data[data.index(whole[1].tobytes()) + 40] ^= 1
     path.write_bytes(data)
     source = LatentSource(tmp_path / "out")
     for index, found in enumerate([0, 2, 2, 3]):
-        np.testing.assert_array_equal(source[index]["latents"], whole[found])
+        np.testing.assert_array_equal(source[index]["latent"], whole[found])
     assert source.skipped == {1}
     assert source.subset([1, 0]).skipped is source.skipped
 
@@ -171,21 +181,37 @@ def test_records_that_do_not_add_up_are_refused(data):
 
 
 def test_a_record_round_trips(rng):
-    record = latent_records.LatentRecord(
-        rng.normal(size=(2, 4, 4, 3)).astype(np.float16),
-        rng.integers(0, 99, (2, 3)).astype(np.int32),
-        rng.integers(0, 9, (2, 4, 4), np.uint8),
+    record = LatentRecord(
+        rng.normal(size=(4, 4, 3)).astype(np.float16),
+        (5, 6, 32),
+        (1, 3),
+        rng.integers(0, 9, (4, 4), np.uint8),
         "ü/a.png",
     )
-    packed = latent_records.pack(record)
-    back = latent_records.unpack(packed)
-    assert back.name == record.name
-    for name in ("latents", "boxes", "masks"):
-        np.testing.assert_array_equal(getattr(back, name), getattr(record, name))
-    packed = latent_records.pack(latent_records.LatentRecord(record.latents, record.boxes))
+    back = latent_records.unpack(latent_records.pack(record))
+    assert (back.name, back.box, back.place) == (record.name, record.box, record.place)
+    np.testing.assert_array_equal(back.latent, record.latent)
+    np.testing.assert_array_equal(back.mask, record.mask)
+    packed = latent_records.pack(LatentRecord(record.latent, record.box, record.place))
+    assert latent_records.unpack(packed).mask is None
     for cut in range(len(packed)):
         with pytest.raises(RdcError):
             latent_records.unpack(packed[:cut])
+
+
+def test_sets_of_an_earlier_version_are_refused(photos, tmp_path):
+    with pytest.raises(RdcError, match=r"earlier version.*rdc data encode-latents"):
+        latent_records.unpack(b"RDCL\x01S")
+    encode(photos, tmp_path / "out")
+    path = tmp_path / "out" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["settings"]["record"]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(RdcError, match=r"data\.path: .*earlier version.*new folder") as error:
+        LatentSource(tmp_path / "out")
+    assert "\n" not in str(error.value)
+    with pytest.raises(RdcError, match="other settings"):
+        encode(photos, tmp_path / "out")
 
 
 def test_unsuitable_sets_are_refused(photos, tmp_path, monkeypatch):

@@ -174,7 +174,7 @@ def test_segments_become_maps_that_follow_their_image():
     )
     correlations = []
     for batch in batches:
-        assert batch.keys() == {"image", "importance"}
+        assert batch.keys() == {"image", "importance", "replaced"}
         for image, levels in zip(batch["image"], batch["importance"], strict=True):
             cells = image[..., 0].reshape(4, 16, 4, 16).mean((1, 3))
             if np.ptp(levels) > 2:

@@ -1,5 +1,6 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,9 +91,11 @@ def test_cache_is_bounded_and_shared_between_threads(tmp_path, monkeypatch):
     for i in range(4):
         save(tmp_path / f"{i}.png", i)
     reads = []
-    read_image = folder_source.read_image
+    opened = folder_source.EncodedImage
     monkeypatch.setattr(
-        folder_source, "read_image", lambda p: reads.append(p.name) or read_image(p)
+        folder_source,
+        "EncodedImage",
+        lambda data, name, **k: reads.append(Path(name).name) or opened(data, name, **k),
     )
     source = FolderSource(tmp_path, cache_bytes=2 * 80 * 70 * 3)
     with ThreadPoolExecutor(4) as pool:
@@ -154,7 +157,7 @@ def test_a_config_opens_its_source(tmp_path):
     assert value(open_source("folder", tmp_path), 0) == 10
     source = open_source("synthetic", "", synthetic_size=100, seed=3)
     np.testing.assert_array_equal(source[4]["image"], SyntheticSource(5, 100, seed=3)[4]["image"])
-    with pytest.raises(RdcError, match=r"data\.kind must be folder, .* or synthetic, not 'fodler'"):
+    with pytest.raises(RdcError, match=r"data\.kind must be auto, .* or synthetic, not 'fodler'"):
         open_source("fodler", tmp_path)
     for kind in ("folder", "array_record", "tfds", "latents"):
         with pytest.raises(RdcError, match=rf"data\.path is empty; with data\.kind={kind}"):

@@ -1,5 +1,6 @@
 """One real run of every stage at smoke size; exact resume; clear errors."""
 
+import contextlib
 import json
 import shutil
 import signal
@@ -20,7 +21,7 @@ from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.cluster.interrupts import CONTINUE, INTERRUPTED, TERMINATED, noted_signals
 from rdc_jax.training.image_sets import open_images, training_batches
-from rdc_jax.training.step import STOP
+from rdc_jax.training.step import REPLACED, STOP
 from rdc_jax.training.tasks import codec_task
 from rdc_jax.training.tasks.selection import task_for
 from rdc_jax.training.validation import run_validation
@@ -319,7 +320,8 @@ def not_finite(monkeypatch):
         def step(train_state, frozen, batch, key):
             loss = jnp.where(train_state.step < 2, 1.0, jnp.nan)
             advanced = train_state.replace(step=train_state.step + 1)
-            return advanced, {"loss": loss, STOP: jnp.max(batch[STOP])}
+            counts = {STOP: jnp.max(batch[STOP]), REPLACED: jnp.sum(batch[REPLACED])}
+            return advanced, {"loss": loss} | counts
 
         return build(task, mesh, params)._replace(step=step)
 
@@ -333,7 +335,7 @@ def test_unreadable_images_of_all_sets_are_counted(tmp_path, not_finite):
     changes = {"data.mix": f"{tmp_path}=0.6", "data.darken_share": 0.5, "data.ragged_share": 0.5}
     with pytest.raises(RdcError, match="not finite"):
         train.train(smoke_config(tmp_path / "run", **changes))
-    assert metrics_of(tmp_path / "run")[0]["skipped_images"] == 1
+    assert sum(line.get("replaced_images", 0) for line in metrics_of(tmp_path / "run")) > 0
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_finite):
@@ -345,6 +347,20 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_f
     assert "training.muon_learning_rate" in message and "training.adam_learning_rate" in message
     assert saved_steps(tmp_path) == {2}
     assert not (tmp_path / "model").exists()
+
+
+def test_the_profiler_is_told_the_number_of_every_step(tmp_path, monkeypatch, not_finite):
+    told = []
+
+    class Annotation(contextlib.nullcontext):
+        def __init__(self, name, **numbers):
+            super().__init__()
+            told.append((name, numbers))
+
+    monkeypatch.setattr(jax.profiler, "StepTraceAnnotation", Annotation)
+    changes = {"data.held_out": 0, "training.total_steps": 2}
+    train.train(smoke_config(tmp_path, **changes))
+    assert told == [("train", {"step_num": 0}), ("train", {"step_num": 1})]
 
 
 def test_nothing_happens_in_between_where_every_setting_is_0(tmp_path, not_finite):

@@ -1,8 +1,10 @@
 """`rdc data encode-latents`: runs the frozen autoencoder over a set of photos once.
 
-Training on the result (data.kind=latents) neither reads image files nor encodes them.
+Training on the result (data.kind=latents) neither reads image files nor encodes them. Several hosts
+can share the work: each one encodes its own shards with its own devices.
 """
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from rdc_jax.cli import job_sharing
 from rdc_jax.cli.commands.train import INTERRUPTED, configured
 from rdc_jax.codec import compilation_cache
 from rdc_jax.data import encode_latents, sources
@@ -41,6 +44,11 @@ def run(args: Namespace) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
+    if not manifest["complete"]:
+        shards = manifest["shards"]
+        done = sum(shard is not None for shard in shards)
+        print(f"{args.out}: {done} of {len(shards)} shards; other processes write the others")
+        return 0
     text = f"{args.out}: {manifest['images']} photos, {manifest['tiles']} tiles"
     if manifest["enlarged"]:
         side = manifest["settings"]["tile"]
@@ -65,10 +73,12 @@ def encode(config: ml_collections.ConfigDict, args: Namespace) -> dict[str, Any]
             f"--tile {tile} must be a multiple of {np.lcm(cell, LATENT_PIXELS)} and at least "
             f"data.crop_size {size}"
         )
+    config.data.kind = sources.kind_of(config.data.kind, config.data.path)
     if config.data.kind == "latents":
         raise RdcError("data.kind must name images here, not latents")
     if not config.init_from:
         raise RdcError("encode-latents needs init_from=FOLDER with the autoencoder's weights")
+    sharing = job_sharing.place(args, os.environ)
     source = sources.open_source(
         config.data.kind,
         config.data.path,
@@ -85,7 +95,7 @@ def encode(config: ml_collections.ConfigDict, args: Namespace) -> dict[str, Any]
         autoencoder=autoencoder_identity(params, config.model.autoencoder.to_dict()),
         compute_dtype=config.training.compute_dtype,
     )
-    batch = (args.batch or TILES_PER_DEVICE) * jax.device_count()
+    batch = (args.batch or TILES_PER_DEVICE) * jax.local_device_count()
     return encode_latents.encode_latents(
         source,
         args.out,
@@ -94,6 +104,7 @@ def encode(config: ml_collections.ConfigDict, args: Namespace) -> dict[str, Any]
         batch=batch,
         shards=args.shards,
         threads=config.data.num_threads,
+        sharing=sharing,
     )
 
 
@@ -122,8 +133,8 @@ def autoencoder_parameters(config: ml_collections.ConfigDict) -> dict[str, Any]:
 def compiled_encoder(
     config: ml_collections.ConfigDict, params: Mapping[str, Any]
 ) -> encode_latents.Encode:
-    """The autoencoder as a function of a batch of crops, spread over all devices."""
-    mesh = partitioning.make_mesh()
+    """The autoencoder as a function of a batch of crops, spread over the devices of this host."""
+    mesh = partitioning.make_mesh(devices=jax.local_devices())
     networks = Networks.from_config(config.model.to_dict())
     networks = program.training_networks(config.training, networks, mesh)
     split = partitioning.batch_sharding(mesh)

@@ -104,10 +104,15 @@ def input_and_output(p: argparse.ArgumentParser, what: str, extension: str) -> N
         help="skip inputs whose output exists and is complete; its model and settings are not "
         "compared",
     )  # fmt: skip
+    sharing(p, "inputs")
+
+
+def sharing(p: argparse.ArgumentParser, what: str) -> None:
+    """Adds the arguments by which several processes share some work; `what` names it."""
     for name, meaning in (("index", "number of this process, from 0"), ("count", "their number")):
         p.add_argument(
             f"--process-{name}", type=number(int, 0), metavar="IN"[name == "count"],
-            help=f"for several processes that share the inputs: {meaning}; default: from the "
+            help=f"for several processes that share the {what}: {meaning}; default: from the "
             "environment, see launch/",
         )  # fmt: skip
 

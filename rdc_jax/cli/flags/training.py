@@ -9,6 +9,7 @@ from rdc_jax.cli.flags.shared import (
     json_lines,
     new_command,
     number,
+    sharing,
     width_and_height,
 )
 
@@ -42,7 +43,7 @@ def add_prepare(actions: Any) -> None:
     p = new_command(
         actions, "prepare", "turn a folder of images into ArrayRecord shards",
         epilog="Run the command again to continue with the missing shards after an interruption. "
-        "Train on the result with data.kind=array_record data.path=OUT.",
+        "Train on the result with data.path=OUT.",
     )  # fmt: skip
     p.set_defaults(module="data", action="prepare")
     p.add_argument("folder", metavar="FOLDER", help="all jpg, png and webp images below it")
@@ -97,14 +98,14 @@ def add_encode_latents(actions: Any) -> None:
     p = new_command(
         actions, "encode-latents", "run a frozen autoencoder over a set of photos once",
         epilog="Run the command again to continue with the missing shards after an interruption. "
-        "Train on the result with data.kind=latents data.path=OUT, stage=diffusion or "
-        "stage=entropy, and the same init_from.",
+        "Train on the result with data.path=OUT, stage=diffusion or stage=entropy, and the same "
+        "init_from. Several hosts can share the shards.",
     )  # fmt: skip
     p.set_defaults(module="encode_latents")
     folder_of_shards(p)
     config_and_overrides(
         p, "config of the training that will follow, for instance configs/sd21.py",
-        "init_from=FOLDER with the autoencoder (required), data.kind and data.path of the photos",
+        "init_from=FOLDER with the autoencoder (required), data.path of the photos or shards",
     )  # fmt: skip
     p.add_argument(
         "--tile", type=number(int, 8), metavar="PIXELS",
@@ -115,6 +116,7 @@ def add_encode_latents(actions: Any) -> None:
         "--batch", type=number(int, 1, 4096), metavar="N", help="squares per device; default: 4"
     )
     shards(p, "one for 1024 photos")
+    sharing(p, "shards")
 
 
 def add_import(commands: Any) -> None:

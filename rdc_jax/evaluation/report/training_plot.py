@@ -29,7 +29,13 @@ METRICS = (  # these come first, in this order
     "added_pattern",
 )
 BD_RATE, EQUAL_RATE = "bd_rate_", "equal_rate_"
-FIRST, LAST = ("loss",), ("gradient_norm", "images_per_second", "input_wait", "mfu")
+FIRST, LAST = (
+    ("loss",),
+    (
+        *("gradient_norm", "muon_learning_rate", "adam_learning_rate"),
+        *("images_per_second", "input_wait", "goodput", "mfu"),
+    ),
+)
 
 
 class Panel(NamedTuple):

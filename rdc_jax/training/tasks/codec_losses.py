@@ -32,6 +32,9 @@ TRAINED = {
 }
 """Parts of the parameters that each stage trains, where the model has them."""
 
+UNUSED = {"entropy": ("unet",)}
+"""Frozen parts that the loss of a stage does not use."""
+
 FROM_LATENTS = ("diffusion", "entropy")
 """Stages that need no images."""
 

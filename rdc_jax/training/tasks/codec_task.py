@@ -45,6 +45,7 @@ def make(config: ml_collections.ConfigDict) -> Task:
         config=config,
         networks=networks,
         trained=codec_losses.TRAINED[stage],
+        unused=codec_losses.UNUSED.get(stage, ()),
         takes_latents=stage in codec_losses.FROM_LATENTS,
         coarsest_stride=coarsest_stride(
             networks,

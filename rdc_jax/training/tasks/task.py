@@ -26,6 +26,8 @@ class Task:
         networks: The codec's networks in float32. The step computes with
             `program.training_networks` instead.
         trained: Parts of the parameters that the stage trains.
+        unused: Frozen parts that the loss does not use. They stay in the hosts' memory, for
+            validation and the export.
         takes_latents: Whether encoded latents (data.kind=latents) can stand for images.
         coarsest_stride: Latent pixels along a side per feature of the coarsest layer in the loss.
         initial_parameters: (crops) -> host arrays of all parts. crops: those of validation; the
@@ -48,6 +50,12 @@ class Task:
     build_monitor: Callable[[Networks], Monitor] | None
     build_decoder: Callable[[Networks], Decoder]
     export: Callable[[Path, Mapping[str, Any]], None]
+    unused: tuple[str, ...] = ()
+
+
+def used_parameters(task: Task, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of `params` that the loss of a task uses."""
+    return {part: tree for part, tree in params.items() if part not in task.unused}
 
     @property
     def decoder(self) -> Decoder:

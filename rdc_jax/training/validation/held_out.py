@@ -27,8 +27,8 @@ def crop_side(config: ml_collections.ConfigDict) -> int:
 def validation_crops(source: Any, indices: np.ndarray, size: int) -> np.ndarray:
     """Centre crops of the held-out images, uint8 [N,size,size,3]; smaller images are repeated.
 
-    Of latents: the centre of a tile of each photo, float16 [N,size/8,size/8,C], or the whole tile
-    where the tile is smaller.
+    Of latents: the centres of the held-out tiles, float16 [N,size/8,size/8,C], or whole tiles
+    where tiles are smaller.
 
     Args:
         source: Of the images.
@@ -38,8 +38,8 @@ def validation_crops(source: Any, indices: np.ndarray, size: int) -> np.ndarray:
     crops = []
     for index in indices:
         example = source[int(index)]
-        if "latents" in example:
-            tile = example["latents"][len(example["latents"]) // 2]
+        if "latent" in example:
+            tile = example["latent"]
             side = min(size // LATENT_PIXELS, len(tile))
             start = (len(tile) - side) // 2
             crops.append(tile[start : start + side, start : start + side])

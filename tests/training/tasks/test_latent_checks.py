@@ -84,16 +84,18 @@ def test_a_tiles_latent_is_that_of_encoding_on_the_fly(encoded, models, photos):
     assert (manifest["images"], manifest["skipped"]) == (9, 1)
     assert manifest["settings"]["tile"] == 128 and manifest["enlarged"] == 1
     source = LatentSource(encoded)
-    assert len(source) == 9
+    assert len(source) == manifest["tiles"] == 32
     params = codec_model.load(models[0]).params
     networks = Networks.from_config(sd21.get_config("smoke").model.to_dict())
-    record = latent_records.unpack(source._records[5])
-    assert record.name == "5.png" and len(record.boxes) == 4
+    records = [latent_records.unpack(source._records[i]) for i in range(32)]
+    records = [record for record in records if record.name == "5.png"]
+    assert len(records) == 4
     pixels = np.asarray(Image.open(photos / "5.png"))
-    for latent, (top, left, side) in zip(record.latents, record.boxes, strict=True):
+    for record in records:
+        top, left, side = record.box
         tile = pixels[top : top + side, left : left + side].astype(np.float32)
         expected = networks.encode(params, jnp.asarray(tile[None]) / 127.5 - 1)[0]
-        np.testing.assert_allclose(latent, expected, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(record.latent, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(("stage", "part"), [("diffusion", "unet"), ("entropy", "hyperprior")])
@@ -113,7 +115,7 @@ def test_held_out_latents_are_whole_where_a_tile_is_small(encoded):
     for size, side in ((64, 8), (128, 16), (512, 16)):
         crops = held_out.validation_crops(source, np.array([0, 5]), size)
         assert crops.shape == (2, side, side, 4) and crops.dtype == np.float16
-    tile = source[5]["latents"][2]
+    tile = source[5]["latent"]
     np.testing.assert_array_equal(held_out.validation_crops(source, [5], 64)[0], tile[4:12, 4:12])
 
 
@@ -191,8 +193,9 @@ def test_an_interrupted_command_goes_on(encoded, models, photos, tmp_path, monke
     text = capsys.readouterr().out
     assert "9 photos" in text and "1 skipped" in text and "1 photos enlarged" in text
     straight, resumed = LatentSource(encoded), LatentSource(out)
-    for index in range(9):
-        np.testing.assert_array_equal(straight[index]["latents"], resumed[index]["latents"])
+    assert len(straight) == len(resumed) == 32
+    for index in range(32):
+        np.testing.assert_array_equal(straight[index]["latent"], resumed[index]["latent"])
 
 
 def test_a_lack_of_memory_is_one_line(monkeypatch):
