@@ -38,7 +38,7 @@ def plan(*more: str, upgrade: bool = False) -> tuple[str, str]:
             "choose a newer one under Runtime > Change runtime type"
         )
     jax, *others = sorted(requirements(), key=lambda requirement: requirement.name != "jax")
-    needed = " ".join([*(f"'{r.name}{r.specifier}'" for r in others), *more])
+    needed = " ".join([*(f"'{_without_marker(r)}'" for r in others), *more])
     found = installed("jax")
     if found and jax.specifier.contains(found):
         names = {d.name: d.version for d in metadata.distributions() if d.name.startswith("jax")}
@@ -82,6 +82,11 @@ def requirements() -> list[Requirement]:
     """The dependencies of the package that apply to this machine."""
     found = [Requirement(text) for text in PROJECT["dependencies"]]
     return [r for r in found if r.marker is None or r.marker.evaluate()]
+
+
+def _without_marker(requirement: Requirement) -> str:
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    return f"{requirement.name}{extras}{requirement.specifier}"
 
 
 def installed(name: str) -> str | None:

@@ -25,6 +25,7 @@ def test_a_jax_that_fits_is_kept():
     needed, kept = versions.plan("matplotlib")
     assert f"jax=={versions.metadata.version('jax')}" in kept.split()
     assert needed.endswith(" matplotlib") and "'jax" not in needed and "'flax>=" in needed
+    assert "'etils[epath]>=" in needed and ";" not in needed
 
 
 @pytest.mark.parametrize("found", ["0.7.2", "0.13.0"])

@@ -109,7 +109,8 @@ def test_joint_run_leaves_what_it_should(joint):
         assert sheet.size == (2 * 64, 5 * 64)
     assert saved_steps(workdir) == {2, 4}
     stored = json.loads((workdir / "config.json").read_text())
-    assert stored == json.loads(joint[0].to_json())
+    expected = json.loads(joint[0].to_json())
+    assert stored == expected | {"data": expected["data"] | {"kind": "synthetic"}}  # not "auto"
     assert {"seconds_per_step", "images_per_second", "input_wait"} <= set(lines[0])
     assert not any("stop" in line for line in lines)
 
