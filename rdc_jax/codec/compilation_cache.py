@@ -30,19 +30,14 @@ def enable_by_default() -> None:
 
 
 def enable_for_several_hosts(workdir: str) -> None:
-    """Turns the cache on for one process of a run of several.
+    """Turns the cache on for one process of several; without $RDC_CACHE_DIR it is in the workdir.
 
-    Without $RDC_CACHE_DIR it is in the workdir. There, the first process compiles, writes and sends
-    the programs of all hosts to the others, which would otherwise each compile the same program.
-    With a folder of the user's own this is left out: if only the first process finds a program
-    there, the others would wait for it.
+    `jax_share_binary_between_hosts` stays off. It saves no time, since all hosts compile at once,
+    and where two hosts name a program differently, as two CPUs do (jax 0.10.2), one of them waits
+    for a program that never comes.
     """
-    if os.environ.get("RDC_CACHE_DIR"):
-        enable()
-    elif enable(paths.of(workdir) / FOLDER_IN_WORKDIR):
-        import jax
-
-        jax.config.update("jax_share_binary_between_hosts", True)
+    named = os.environ.get("RDC_CACHE_DIR")
+    enable(None if named else paths.of(workdir) / FOLDER_IN_WORKDIR)
 
 
 def enable(path: Path | None = None) -> Path | None:
