@@ -37,7 +37,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         batch_size=128,
         crop_size=256,
         num_threads=4,
-        num_workers=8,  # 2,600 crops a second take about 16 cores
+        num_workers=8,  # 2,600 crops a second take about 24 cores
         held_out=64,
     )
     config.training.update(

@@ -114,7 +114,7 @@ def test_every_line_of_the_page_runs(tmp_path, user_environment):
     if WITH_TORCH:
         assert np.abs(decoded["kodim01-pytorch.png"] - decoded["kodim01.png"]).max() <= 1
     results = json.loads((tmp_path / "report" / "results.json").read_text())
-    assert {curve["name"] for curve in results["curves"]} >= {"rdc", "avif"}
+    assert {curve["name"].split()[0] for curve in results["curves"]} == {"rdc", "avif"}
     config = json.loads((tmp_path / "runs" / "sd21" / "config.json").read_text())
     assert (config["data"]["kind"], config["data"]["path"]) == ("latents", "latents")
     assert (tmp_path / "exported" / "unet" / "config.json").is_file()
