@@ -1,28 +1,27 @@
-"""One real run of every stage at smoke size; exact resume; clear errors."""
+"""One real run of every stage at smoke size: what it writes, exact resume, frozen parts."""
 
 import json
 import shutil
 import signal
-import threading
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from configs import sd21, tiny
+from configs import sd21
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model, files
 from rdc_jax.models.networks import Networks
 from rdc_jax.training import program, train
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.cluster import partitioning
-from rdc_jax.training.cluster.interrupts import CONTINUE, INTERRUPTED, TERMINATED, noted_signals
+from rdc_jax.training.cluster.interrupts import CONTINUE, INTERRUPTED
 from rdc_jax.training.image_sets import open_images, training_batches
 from rdc_jax.training.step import STOP
 from rdc_jax.training.tasks import codec_task
 from rdc_jax.training.tasks.selection import task_for
+from tests.training.smoke_runs import metrics_of, saved_steps, smoke_config
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,23 +49,6 @@ def compile_once():
         patch.setattr(program, "build", shared_program)
         patch.setattr(codec_task, "initial_parameters", shared_parameters)
         yield
-
-
-def smoke_config(workdir, **changes):
-    """The smoke config with a U-Net of one level, which compiles sooner."""
-    config = tiny.get_config("smoke")
-    config.model.unet.update(channels=(16,), heads=(0,))
-    config.workdir = str(workdir)
-    config.update_from_flattened_dict(changes)
-    return config
-
-
-def saved_steps(workdir):
-    return {int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdigit()}
-
-
-def metrics_of(workdir):
-    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
 def final_state(config):
@@ -162,35 +144,6 @@ def test_interrupted_and_resumed_equals_straight(joint, tmp_path, monkeypatch, c
     assert losses[0] == losses[1]
 
 
-def test_a_second_interrupt_acts_at_once(ctrl_c):
-    with pytest.raises(KeyboardInterrupt), noted_signals() as asked:
-        assert asked() == CONTINUE
-        signal.raise_signal(signal.SIGINT)
-        assert asked() == INTERRUPTED
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_being_terminated_counts_more_than_being_interrupted():
-    with noted_signals() as asked:
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGINT)
-        assert asked() == TERMINATED
-
-
-def test_signals_are_left_alone_in_other_threads():
-    before, seen = signal.getsignal(signal.SIGTERM), []
-
-    def work():
-        with noted_signals() as asked:
-            seen.append((signal.getsignal(signal.SIGTERM), asked()))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [(before, CONTINUE)]
-
-
 def test_a_finished_run_is_not_trained_further(joint, tmp_path):
     _, workdir = joint
     copy = tmp_path / "copy"
@@ -252,77 +205,3 @@ def test_checkpoints_of_the_large_model_hold_its_unet_four_times():
     assert set(run.state.params) == set(run.state.ema_params) == {"unet"}
     values = sum(leaf.size for leaf in jax.tree.leaves(run.state))
     assert values == pytest.approx(4 * 865.91e6, rel=1e-4)  # with its average, and Adam's two
-
-
-@pytest.fixture
-def not_finite(monkeypatch):
-    """Steps whose losses are finite only up to the first save."""
-    build = program.build
-
-    def broken(task, mesh, params):
-        def step(train_state, frozen, batch, key):
-            loss = jnp.where(train_state.step < 2, 1.0, jnp.nan)
-            advanced = train_state.replace(step=train_state.step + 1)
-            return advanced, {"loss": loss, STOP: jnp.max(batch[STOP])}
-
-        return build(task, mesh, params)._replace(step=step)
-
-    monkeypatch.setattr(program, "build", broken)
-
-
-def test_unreadable_images_of_all_sets_are_counted(tmp_path, not_finite):
-    for i in range(2):
-        Image.new("RGB", (90, 80), (i, 9, 99)).save(tmp_path / f"{i}.png")
-    (tmp_path / "2.png").write_text("not an image")
-    changes = {"data.mix": f"{tmp_path}=0.6", "data.darken_share": 0.5, "data.ragged_share": 0.5}
-    with pytest.raises(RdcError, match="not finite"):
-        train.train(smoke_config(tmp_path / "run", **changes))
-    assert metrics_of(tmp_path / "run")[0]["skipped_images"] == 1
-
-
-def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_finite):
-    config = smoke_config(tmp_path, **{"training.log_every": 20})
-    with pytest.raises(RdcError, match="not finite at step 4") as error:
-        train.train(config)
-    message = str(error.value)
-    assert "\n" not in message and str(tmp_path) in message
-    assert "training.muon_learning_rate" in message and "training.adam_learning_rate" in message
-    assert saved_steps(tmp_path) == {2}
-    assert not (tmp_path / "model").exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"stage": "fourth"}, "entropy, auxiliary, transform, realism, end_to_end, not 'fourth'"),
-        ({"stage": "diffusion"}, "init_from=FOLDER"),
-        ({"data.kind": "video"}, "data.kind must be"),
-        ({"data.held_out": 64}, "hold out fewer"),
-        ({"data.validation_size": 32}, r"data\.validation_size .* multiple of 32 and at least 64"),
-        ({"training.judge_every": 6}, r"training\.judge_every must be a multiple of .* 4, 0"),
-        ({"training.reference": "nowhere"}, "no model 'nowhere'"),
-        ({"data.crop_size": 72}, "multiple of the map's cell size"),
-        ({"data.kind": "folder", "data.path": "nowhere"}, r"data\.path.*nowhere"),
-        ({"data.kind": "latents", "data.path": "nowhere"}, r"data\.path.*nowhere"),
-        ({"data.mix": "nowhere=0.1"}, r"data\.mix: no folder 'nowhere'"),
-        ({"data.darken_share": 2.0}, r"data\.darken_share must be 0 to 1"),
-        ({"mesh.fsdp": 3}, r"mesh\.fsdp 3 does not fit 8 devices"),
-        ({"mesh.data": 0}, r"mesh\.data is 0; it must be at least 1, or -1"),
-        ({"mesh.data": -1, "mesh.tensor": -1}, r"only one of mesh\.data, mesh\.tensor may be -1"),
-        ({"data.batch_size": 12}, r"data\.batch_size 12 does not divide"),
-        ({"training.accumulate": 3}, r"data\.batch_size 8 .* training\.accumulate 3"),
-        (
-            {"training.split_rows": True, "mesh.tensor": 4},
-            r"training\.split_rows over mesh\.tensor 4 needs .* multiple of 128 .* at least 256",
-        ),
-        ({"training.remat": "all"}, r"training\.remat must be none, dots, blocks, not 'all'"),
-        ({"training.attention": "fast"}, r"training\.attention must be one of .* not 'fast'"),
-        ({"training.attention": "cudnn"}, r"training\.attention=cudnn needs a gpu"),
-        ({"training.compute_dtype": "half"}, r"training\.compute_dtype must be float32 or"),
-        ({"training.optimizer": "sgd"}, r"training\.optimizer must be muon or adam, not 'sgd'"),
-    ],
-)
-def test_settings_that_cannot_work_are_named(tmp_path, changes, message):
-    with pytest.raises(RdcError, match=message) as error:
-        train.train(smoke_config(tmp_path, **changes))
-    assert "\n" not in str(error.value)
