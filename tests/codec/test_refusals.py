@@ -1,6 +1,7 @@
 """Unusable images, settings and files: one line that says what is wrong."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -67,13 +68,19 @@ def test_unusable_settings_are_named(codec, arguments, message):
     [
         PIXELS.astype(np.float32) + 2,
         PIXELS[None],
-        PIXELS[:0],
         PIXELS[..., :2],
         np.zeros((2, 2, 4), np.uint8),
     ],
 )
 def test_unusable_pixels_are_refused(codec, pixels):
-    with pytest.raises(RdcError, match="pixels must"):
+    with pytest.raises(RdcError, match="image must"):
+        codec.encode(pixels)
+
+
+@pytest.mark.parametrize("pixels", [PIXELS[:0], PIXELS[:, :0, 0], np.zeros((3, 5, 0), np.float32)])
+def test_an_image_without_pixels_is_refused(codec, pixels):
+    message = f"image has no pixels: its shape is {pixels.shape}"
+    with pytest.raises(RdcError, match=re.escape(message)):
         codec.encode(pixels)
 
 
@@ -88,7 +95,9 @@ def test_a_path_without_a_file_is_named(codec, path):
 
 @pytest.mark.parametrize("data", [None, 5, np.zeros(3, np.uint8), ["a.rdc"]])
 def test_what_is_no_file_is_refused_with_what_to_pass(codec, data):
-    with pytest.raises(RdcError, match="takes a file's bytes, a path, or an open file, not"):
+    with pytest.raises(
+        RdcError, match=r"give the bytes of an \.rdc file, its path, or the open file, not"
+    ):
         codec.decode(data)
 
 
