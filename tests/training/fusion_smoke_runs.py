@@ -22,7 +22,7 @@ def smoke_config(workdir, base, **changes):
     return config
 
 
-def lpips_weights(_):
+def lpips_weights(_="alexnet"):
     """Random weights in the layout of AlexNet, four channels a stage, in place of the real ones."""
     rng = np.random.default_rng(0)
     convolutions, channels = [], 3
