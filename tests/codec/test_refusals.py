@@ -36,7 +36,7 @@ GRID = np.zeros((2, 3), np.uint8)
     ("arguments", "message"),
     [
         (dict(importance=np.ones((32, 48)), levels=GRID), "importance or levels, not both"),
-        (dict(importance=np.ones((48, 32))), "32 x 48 pixels but .* is 48 x 32; resize the mask"),
+        (dict(importance=np.ones((48, 32))), "32 x 48 pixels but .* is 48 x 32; resize it"),
         (dict(importance="nothing"), "importance 'nothing' is no file; .* 'center', 'auto'"),
         (dict(importance=(np.ones((32, 48)), "objects")), r"takes an array \[H,W\]"),
         (dict(importance=np.ones((32, 48, 3))), r"takes an array \[H,W\]"),
