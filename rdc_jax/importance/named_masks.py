@@ -18,7 +18,7 @@ def is_file(name: str | os.PathLike) -> bool:
     if name != STREAM and not os.path.lexists(name):
         words = ", ".join(("center", *detectors.DETECTORS))
         raise RdcError(
-            f"no mask '{os.fspath(name)}'; give an image of the same size, or one of {words}"
+            f"no mask '{os.fspath(name)}'; give a mask of the image's size, or one of {words}"
         )
     return True
 

@@ -42,7 +42,10 @@ def photos(tmp_path, rng):
         (["--roi-polygon", "50,0,60,0,60,9"], "b.png': polygon 50,0,60,0,60,9 lies outside"),
         (["--fovea", "39,30"], "b.png': fovea 39,30 lies outside"),
         (["--roi", "MASK"], "is 83 x 61 pixels but the image is 40 x 30"),
-        (["--roi", "nowhere.png"], "no mask 'nowhere.png'; give an image of the same size, or one"),
+        (
+            ["--roi", "nowhere.png"],
+            "no mask 'nowhere.png'; give a mask of the image's size, or one of",
+        ),
         (["--target-quality", "psnr=100"], "it must be below 100"),
         (["--target-quality", "lpips=2"], "it must be below 1"),
         (["--target-quality", "psnr=-3"], "is no quality target"),

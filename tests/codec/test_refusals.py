@@ -37,7 +37,7 @@ GRID = np.zeros((2, 3), np.uint8)
     [
         (dict(importance=np.ones((32, 48)), levels=GRID), "importance or levels, not both"),
         (dict(importance=np.ones((48, 32))), "32 x 48 pixels but .* is 48 x 32; resize it"),
-        (dict(importance="nothing"), "importance 'nothing' is no file; .* 'center', 'auto'"),
+        (dict(importance="nothing"), "no mask 'nothing'; .* one of center, auto"),
         (dict(importance=(np.ones((32, 48)), "objects")), r"takes an array \[H,W\]"),
         (dict(importance=np.ones((32, 48, 3))), r"takes an array \[H,W\]"),
         (dict(importance=np.full((32, 48), 2.0)), "not in 0 to 1"),
