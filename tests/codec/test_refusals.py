@@ -139,7 +139,7 @@ def test_damage_anywhere_is_one_kind_of_error(codec, example):
         codec.decode(data + b"\0")
 
 
-def test_a_picture_above_the_limit_is_refused(codec, example):
+def test_a_image_above_the_limit_is_refused(codec, example):
     _, data, _ = example
     with pytest.raises(RdcError, match="pixels"):
         codec.decode(data, max_pixels=72 * 104 - 1)

@@ -160,7 +160,7 @@ def test_end_to_end_makes_a_codec_with_its_module_inside(straight, smoke_model, 
 @pytest.mark.parametrize(
     "stage", ["auxiliary", "realism", pytest.param("end_to_end", marks=pytest.mark.slow)]
 )
-def test_stages_that_look_at_pictures_run_with_all_terms(smoke_model, tmp_path, stage):
+def test_stages_that_look_at_images_run_with_all_terms(smoke_model, tmp_path, stage):
     config = smoke_config(
         tmp_path, smoke_model, stage=stage,
         **{"training.total_steps": 1, "training.warmup_steps": 0, "data.crop_size": 96,

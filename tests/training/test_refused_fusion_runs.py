@@ -49,7 +49,7 @@ def test_without_lpips_the_package_is_named(smoke_model, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("stage", fusion_task.STAGES)
-def test_encoded_latents_have_no_pictures_to_learn_from(smoke_model, tmp_path, stage):
+def test_encoded_latents_have_no_images_to_learn_from(smoke_model, tmp_path, stage):
     config = smoke_config(tmp_path, smoke_model, stage=stage, **{"data.kind": "latents"})
     task = task_for(config)
     source = types.SimpleNamespace(tile=64, latent_channels=56)

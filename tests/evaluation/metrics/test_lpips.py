@@ -165,7 +165,7 @@ def test_wrong_arguments_are_refused(random_weights, x, y, layers, message):
         lpips(random_weights("alexnet"), x, x if y is None else y, layers)
 
 
-def test_only_8_bit_pictures_are_measured(random_weights, two_waves):
+def test_only_8_bit_images_are_measured(random_weights, two_waves):
     weights, picture = random_weights("alexnet"), two_waves()[0]
     assert measure_lpips(weights, picture, picture) == 0.0
     with pytest.raises(RdcError, match="uint8"):

@@ -81,7 +81,7 @@ def test_scalars_are_means_over_the_crops(decoder, module_run, crops):
     np.testing.assert_array_equal(alone.sheet, found.sheet[:, 64:128])
 
 
-def test_a_picture_is_measured_once(decoder, module_run, crops):
+def test_a_image_is_measured_once(decoder, module_run, crops):
     calls = []
     chosen = {"error": mean_error(calls)}
     params = module_run[1]
