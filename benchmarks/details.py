@@ -23,7 +23,7 @@ import rdc_jax
 from rdc_jax.demo import draw_sheet
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
-from rdc_jax.evaluation.report.results import table
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.images import atomic_write
 from rdc_jax.model_folder.codec_model import SHIPPED
 

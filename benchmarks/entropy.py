@@ -28,7 +28,8 @@ import speed  # noqa: E402
 import rdc_jax  # noqa: E402
 from rdc_jax.codec.codec import Codec  # noqa: E402
 from rdc_jax.entropy import coder, tables  # noqa: E402
-from rdc_jax.evaluation.report.results import table, write_results  # noqa: E402
+from rdc_jax.evaluation.report.text_table import table  # noqa: E402
+from rdc_jax.evaluation.results_file import write_results  # noqa: E402
 from rdc_jax.evaluation.timing import synthetic_image  # noqa: E402
 from rdc_jax.images import read_image  # noqa: E402
 

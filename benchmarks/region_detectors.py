@@ -26,8 +26,9 @@ from rdc_jax.codec import compilation_cache
 from rdc_jax.demo import draw_sheet
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics.distortion import masked_psnr
-from rdc_jax.evaluation.report.results import image_files, table
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.images import atomic_write, read_image
+from rdc_jax.images.image_folder import image_files
 from rdc_jax.importance import detectors
 
 SHOWN = 320  # side of a panel in pixels

@@ -21,7 +21,9 @@ from functools import partial
 import rdc_jax
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
-from rdc_jax.evaluation.report.results import hardware, table, write_results
+from rdc_jax.evaluation.machine import hardware
+from rdc_jax.evaluation.report.text_table import table
+from rdc_jax.evaluation.results_file import write_results
 from rdc_jax.evaluation.timing import median_seconds, synthetic_image
 from rdc_jax.images import read_image
 

@@ -1,5 +1,6 @@
 """`rdc_jax` as a library: what it shows and what it takes."""
 
+import ast
 import os
 import pydoc
 import subprocess
@@ -52,6 +53,13 @@ def test_dir_and_help_show_the_library_and_no_imports():
     assert rdc_jax.Report is codecs.Report
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = rdc_jax.nothing
+
+
+def test_type_checkers_see_the_modules_that_python_imports():
+    tree = ast.parse(Path(rdc_jax.__file__).read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {name.name: node.module for node in block.body for name in node.names}
+    assert seen == rdc_jax._HOMES
 
 
 def test_looking_starts_no_jax(user_environment, tmp_path, data):

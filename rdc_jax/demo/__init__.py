@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.metrics.distortion import masked_psnr, psnr
-from rdc_jax.evaluation.report.results import table
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.images import atomic_write, read_image, write_image
 
 FOLDER = Path(__file__).parent
