@@ -5,7 +5,7 @@ The names below are the ones that other rooms use.
 
 from rdc_jax.images.atomic_files import atomic_write
 from rdc_jax.images.image import LoadedImage
-from rdc_jax.images.reading import MAX_PIXELS, image_size, read_image
+from rdc_jax.images.reading import MAX_PIXELS, read_image
 from rdc_jax.images.writing import image_bytes, write_image, write_loaded_image
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "LoadedImage",
     "atomic_write",
     "image_bytes",
-    "image_size",
     "read_image",
     "write_image",
     "write_loaded_image",

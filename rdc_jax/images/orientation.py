@@ -18,7 +18,6 @@ _METHODS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
 _INTEGERS = {1: "B", 3: "H", 4: "I"}  # TIFF value types an orientation may have, for struct
 _XMP = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>)\s*)[2-8]""")
 

@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -23,8 +23,6 @@ from rdc_jax.images import (
     wide_samples,
 )
 from rdc_jax.images.image import LoadedImage
-
-Used = TypeVar("Used")
 
 MAX_PIXELS = 178_956_970
 """Largest number of pixels that is read by default. Pillow itself refuses larger images."""
@@ -68,46 +66,11 @@ def read_image(
         RdcError: the file is missing, not an image, damaged, too large, needs a plugin that is not
             installed, or has samples out of range.
     """
-    laid_on = None if keep_alpha else background
-    return _with_opened(
-        path_or_file,
-        max_pixels,
-        lambda image, again, name: _convert(image, again, laid_on, name),
-    )
-
-
-def image_size(path: str | Path) -> tuple[int, int]:
-    """Height and width of an image file in pixels, upright, before its pixels are decoded.
-
-    Raises RdcError as `read_image`, except for damage that only the pixels show.
-    """
-    return _with_opened(path, MAX_PIXELS, lambda image, *_: _upright_size(image))
-
-
-def _with_opened(
-    path_or_file: str | Path | BinaryIO,
-    max_pixels: int,
-    use: Callable[[Image.Image, Callable[[], Image.Image], str], Used],
-) -> Used:
-    """Opens an image, and names what is wrong with its file in one line.
-
-    Args:
-        path_or_file: as in `read_image`.
-        max_pixels: as in `read_image`.
-        use: called with the opened image, a function that opens it once more, and its name for
-            error messages.
-
-    Returns:
-        What `use` returned.
-
-    Raises:
-        RdcError: as `read_image`.
-    """
     source, name = _source_of(path_or_file)
     try:
         if not isinstance(source, io.BytesIO) and not Path(source).is_file():
             source = io.BytesIO(Path(source).read_bytes())  # a pipe can be read only once
-        return _used(source, max_pixels, name, use)
+        return _read(source, max_pixels, None if keep_alpha else background, name)
     except RdcError:
         raise
     except FileNotFoundError:
@@ -150,13 +113,10 @@ def _source_of(path_or_file: str | Path | BinaryIO) -> tuple[str | Path | io.Byt
     return io.BytesIO(path_or_file.read()), name
 
 
-def _used(
-    source: str | Path | io.BytesIO,
-    max_pixels: int,
-    name: str,
-    use: Callable[[Image.Image, Callable[[], Image.Image], str], Used],
-) -> Used:
-    """`_with_opened` of a source that can be read twice."""
+def _read(
+    source: str | Path | io.BytesIO, max_pixels: int, background: int | None, name: str
+) -> LoadedImage:
+    """Opens and converts an image; see `_convert`."""
     with warnings.catch_warnings():
         # Pillow warns of harmless oddities only: real damage raises an exception.
         warnings.filterwarnings("ignore", module=r"PIL\b|pillow_(jxl|heif)\b")
@@ -168,7 +128,7 @@ def _used(
         try:
             with _pillows_limit_lifted(max_pixels), again() as image:
                 _check_readable(image, max_pixels, name)
-                return use(image, again, name)
+                return _convert(image, again, background, name)
         except UnidentifiedImageError:
             hint = ""
             if beginning[:4] in (b"II*\0", b"MM\0*"):
@@ -219,13 +179,6 @@ def _beginning(path_or_file: str | Path | io.BytesIO) -> bytes:
         return bytes(path_or_file.getbuffer()[:32])
     with open(path_or_file, "rb") as file:
         return file.read(32)
-
-
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    if image.format == "TIFF":
-        image.load()  # Pillow turns the pixels only then
-    turned = orientation.orientation(image) in orientation.SIDEWAYS
-    return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def _convert(

@@ -13,7 +13,7 @@ import pytest
 from rdc_jax.cli.main import main
 from rdc_jax.codec import metadata_sections
 from rdc_jax.errors import RdcError
-from rdc_jax.images import LoadedImage, formats, image_bytes, image_size, orientation, read_image
+from rdc_jax.images import LoadedImage, formats, image_bytes, orientation, read_image
 from tests.images.cases import CASES, PLUGIN_CASES
 from tests.images.files import HEIF, JXL, P3, RGB, WIDE, exif, pixels, png, saved
 
@@ -30,18 +30,6 @@ def test_files_are_read_as_expected(name):
     np.testing.assert_equal(image.alpha, case.alpha)
     held = {kind: getattr(image, kind) for kind in formats.ALL_METADATA}
     assert held == dict.fromkeys(formats.ALL_METADATA) | case.held
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_sizes_without_the_pixels(name, tmp_path):
-    path = tmp_path / "image"
-    path.write_bytes(CASES[name].make())
-    assert image_size(path) == CASES[name].colours.shape[:2]
-
-
-def test_a_missing_image_has_no_size(tmp_path):
-    with pytest.raises(RdcError, match="no such image"):
-        image_size(tmp_path / "missing.png")
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if "orientation 2" not in name])
