@@ -25,8 +25,10 @@ import rdc_jax
 from rdc_jax.codec import compilation_cache
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import added_pattern
-from rdc_jax.evaluation.report.results import image_files, table, write_results
+from rdc_jax.evaluation.report.text_table import table
+from rdc_jax.evaluation.results_file import write_results
 from rdc_jax.images import read_image
+from rdc_jax.images.image_folder import image_files
 
 QUALITIES = (20.0, 45.0, 70.0)
 

@@ -1,6 +1,6 @@
 """A sheet of details at 300 %: the original, and one file decoded with several fusion modules.
 
-    python benchmarks/details.py --photo hair=FILE@X,Y --photo skin=FILE@X,Y --quality 25 \
+    python benchmarks/details.py --photo fur=FILE@X,Y --photo skin=FILE@X,Y --quality 25 \
         --module before=FOLDER --module after=tiny [--out details.jpg]
 
 Each row shows one detail of 96 x 96 pixels: the original, the file at tau 0, the same file at tau 1
@@ -23,7 +23,7 @@ import rdc_jax
 from rdc_jax.demo import draw_sheet
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
-from rdc_jax.evaluation.report.results import table
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.images import atomic_write
 from rdc_jax.model_folder.codec_model import SHIPPED
 
@@ -69,16 +69,20 @@ def run(arguments: argparse.Namespace) -> None:
     panels, rows = [], []
     for name, pixels, corner in map(failures.photograph, arguments.photo):
         data = codec.encode(pixels, quality=arguments.quality)
-        shown = {name: pixels, "tau 0": codec.decode(data, tau=0.0)}
+        shown = {"original": pixels, "tau 0": codec.decode(data, tau=0.0)}
         shown |= {label: own.decode(data, tau=1.0) for label, own in codecs.items()}
         avif = baselines.size_matched("avif", pixels, len(data))[0]
         shown["AVIF"] = baselines.decode("avif", avif)
-        panels.append([(label, enlarged(image, corner)) for label, image in shown.items()])
+        captions = [name] + [""] * len(codecs) + ["", ""]
+        details = [enlarged(image, corner) for image in shown.values()]
+        panels.append(list(zip(captions, details, strict=True)))
         bpp = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
         rows.append([name, len(data), len(avif), f"{bpp:.3f}"])
     print(table(["detail", "bytes", "AVIF's bytes", "bpp"], rows))
     data = io.BytesIO()
-    Image.fromarray(draw_sheet(panels)).save(data, "JPEG", quality=88, subsampling=0)
+    Image.fromarray(draw_sheet(panels, columns=list(shown))).save(
+        data, "JPEG", quality=88, subsampling=0
+    )
     atomic_write(arguments.out, data.getvalue(), overwrite=True)
     print(f"look at {arguments.out}")
 

@@ -28,8 +28,9 @@ import speed  # noqa: E402
 import rdc_jax  # noqa: E402
 from rdc_jax.codec.codec import Codec  # noqa: E402
 from rdc_jax.entropy import coder, tables  # noqa: E402
-from rdc_jax.evaluation.report.results import table, write_results  # noqa: E402
-from rdc_jax.evaluation.timing import synthetic_picture  # noqa: E402
+from rdc_jax.evaluation.report.text_table import table  # noqa: E402
+from rdc_jax.evaluation.results_file import write_results  # noqa: E402
+from rdc_jax.evaluation.timing import synthetic_image  # noqa: E402
 from rdc_jax.images import read_image  # noqa: E402
 
 SYMBOLS = 1_000_000
@@ -101,7 +102,7 @@ def throughput(bank: tables.TableBank, passes: list, repeats: int, clock: Callab
 
 def run(arguments: argparse.Namespace) -> dict:
     clock = time.perf_counter if arguments.wall else time.process_time
-    pixels = synthetic_picture() if arguments.image is None else read_image(arguments.image).pixels
+    pixels = synthetic_image() if arguments.image is None else read_image(arguments.image).pixels
     codec = rdc_jax.load(arguments.model)
     codec.module = None  # only the base codec
     results = {"width": pixels.shape[1], "height": pixels.shape[0], "files": {}}

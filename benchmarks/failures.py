@@ -23,12 +23,14 @@ from rdc_jax.demo import draw_sheet
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.metrics.distortion import psnr
-from rdc_jax.evaluation.report.results import table
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.images import atomic_write, read_image
 from rdc_jax.images.screen_content import looks_drawn
 
 QUALITIES = (15.0, 50.0)
+COLUMNS = ("original", f"rdc, quality {QUALITIES[0]:g}", "WebP", f"rdc, quality {QUALITIES[1]:g}")
 SIZE = 512, 384  # width and height of the drawn cases in pixels
+FONT_SIZE = 26  # the sheet is stored at half its size
 SHOWN = 192  # side in pixels of the part that the sheet shows
 WORDS = "It was a bright cold day, and the clocks were striking. 0123456789 AaBbCc (fine print) "
 
@@ -127,14 +129,14 @@ def run(arguments: argparse.Namespace) -> None:
         for codec_name, data, decoded in shown:
             bpp = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
             error = psnr(pixels, decoded)
-            caption = f"{codec_name}, {bpp:.2f} bpp, {error:.1f} dB"
+            caption = f"{bpp:.2f} bpp, {error:.1f} dB"
             panels[-1].append((caption, part(decoded, corner)))
             rows.append([name, codec_name, len(data), f"{bpp:.3f}", f"{error:.2f}"])
         drawn = "yes" if looks_drawn(pixels) else "no"
         rows.append([name, f"lossless WebP (warned: {drawn})", lossless_bytes(pixels), "", ""])
     print(table(["image", "codec", "bytes", "bpp", "PSNR, dB"], rows))
     data = io.BytesIO()
-    sheet = Image.fromarray(draw_sheet(panels))
+    sheet = Image.fromarray(draw_sheet(panels, FONT_SIZE, COLUMNS))
     sheet.reduce(2).save(data, "JPEG", quality=85)
     atomic_write(arguments.out, data.getvalue(), overwrite=True)
     print(f"look at {arguments.out}")

@@ -86,7 +86,7 @@ def region_table(results: dict[str, Any]) -> str:
     return markdown(header, rows)
 
 
-def knob_table(results: dict[str, Any]) -> str:
+def tau_table(results: dict[str, Any]) -> str:
     """PSNR and LPIPS of three rates at five values of tau, and the BD-rate of tau 1."""
     sweeps = {
         float(name.removeprefix("rdc tau ")): curve

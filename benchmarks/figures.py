@@ -32,10 +32,10 @@ from figure_tables import (
     ablation_table,
     bd_table,
     judges_table,
-    knob_table,
     quality_table,
     region_table,
     speed_table,
+    tau_table,
 )
 
 from rdc_jax.cli import main as rdc
@@ -50,7 +50,7 @@ EVALUATIONS = {
     "quality": ["--taus", "0,1", "--qualities", "0,15,30,45,60,75,90,100", "--window", "0.15,0.8"],
     "region": ["--codecs", "rdc", "--qualities", "20,50", "--masks", "center",
                "--anchors", EVEN],
-    "knob": ["--codecs", "rdc", "--qualities", "15,40,65", "--taus", "0,0.25,0.5,0.75,1",
+    "tau": ["--codecs", "rdc", "--qualities", "15,40,65", "--taus", "0,0.25,0.5,0.75,1",
              "--anchors", FAITHFUL],
 }  # fmt: skip
 
@@ -60,7 +60,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "quality": ("quality", quality_table),
     "bd-rate": ("quality", bd_table),
     "region": ("region", region_table),
-    "knob": ("knob", knob_table),
+    "tau": ("tau", tau_table),
     "judges": ("judges", judges_table),
     "speed": ("speed", speed_table),
     "ablations": ("ablations", ablation_table),

@@ -39,7 +39,8 @@ from rdc_jax.data.latent_source import LatentSource
 from rdc_jax.data.pipeline import training_iterator
 from rdc_jax.data.prepare import prepare
 from rdc_jax.data.sources import ArrayRecordSource
-from rdc_jax.evaluation.report.results import image_files, table
+from rdc_jax.evaluation.report.text_table import table
+from rdc_jax.images.image_folder import image_files
 
 SIZES = {"0.8 MP": (1024, 768), "12 MP": (4000, 3000)}
 PHOTOS = 6

@@ -26,8 +26,11 @@ import rdc_jax
 from rdc_jax import demo
 from rdc_jax.codec import compilation_cache
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.report.results import hardware, image_files, table, write_results
+from rdc_jax.evaluation.machine import hardware
+from rdc_jax.evaluation.report.text_table import table
+from rdc_jax.evaluation.results_file import write_results
 from rdc_jax.images import read_image
+from rdc_jax.images.image_folder import image_files
 
 CROP_SHARES = (1 / 4, 1 / 16, 1 / 64)  # area of the decoded crops, as share of the image
 

@@ -28,8 +28,10 @@ import rdc_jax
 from rdc_jax.codec import compilation_cache
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.metrics import added_pattern, judges
-from rdc_jax.evaluation.report.results import image_files, table, write_results
+from rdc_jax.evaluation.report.text_table import table
+from rdc_jax.evaluation.results_file import write_results
 from rdc_jax.images import read_image
+from rdc_jax.images.image_folder import image_files
 
 METRICS = ("psnr", "lpips_alex", "lpips_vgg", "dists", "ssimulacra2", "colour")
 QUALITIES = (20.0, 60.0)

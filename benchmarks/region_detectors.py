@@ -4,7 +4,8 @@
 
 Every image is coded without a map, and at the same size with the maps of contrast and of auto. The
 table gives the PSNR at tau 0 inside faces and inside objects, over the images that have any, and
-the time of detection. The sheet shows the images whose names begin with NAME.
+the time of detection. The sheet shows the images whose names begin with NAME, their maps, and what
+auto found.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from rdc_jax.codec import compilation_cache
 from rdc_jax.demo import draw_sheet
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics.distortion import masked_psnr
-from rdc_jax.evaluation.report.results import image_files, table
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.images import atomic_write, read_image
+from rdc_jax.images.image_folder import image_files
 from rdc_jax.importance import detectors
 
 SHOWN = 320  # side of a panel in pixels
 MAPS = ("no map", "contrast", "auto")
+COLUMNS = ("image", "--roi contrast", "--roi auto")
+FONT_SIZE = 22  # the sheet is stored at half its size
 
 
 def panel(image: np.ndarray) -> np.ndarray:
@@ -66,7 +70,7 @@ def measured(codec: rdc_jax.Codec, pixels: np.ndarray, quality: float) -> tuple[
         for region, inside in regions.items():
             if inside is not None:
                 figures[region, name] = masked_psnr(pixels, decoded, inside >= 0.5)
-    panels = ("", pixels), ("contrast", masks["contrast"]), (by, masks["auto"])
+    panels = ("", pixels), ("", masks["contrast"]), (by, masks["auto"])
     return [(text, panel(image)) for text, image in panels], figures
 
 
@@ -99,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.out:
         return
     data = io.BytesIO()
-    Image.fromarray(draw_sheet(rows)).reduce(2).save(data, "JPEG", quality=85)
+    Image.fromarray(draw_sheet(rows, FONT_SIZE, COLUMNS)).reduce(2).save(data, "JPEG", quality=85)
     atomic_write(arguments.out, data.getvalue(), overwrite=True)
     print(f"look at {arguments.out}")
 

@@ -27,7 +27,7 @@ from rdc_jax.demo import draw_sheet
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.metrics.distortion import masked_psnr, psnr
-from rdc_jax.evaluation.report.results import table
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.images import atomic_write, read_image
 from rdc_jax.importance import detectors
 

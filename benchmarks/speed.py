@@ -21,8 +21,10 @@ from functools import partial
 import rdc_jax
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
-from rdc_jax.evaluation.report.results import hardware, table, write_results
-from rdc_jax.evaluation.timing import median_seconds, synthetic_picture
+from rdc_jax.evaluation.machine import hardware
+from rdc_jax.evaluation.report.text_table import table
+from rdc_jax.evaluation.results_file import write_results
+from rdc_jax.evaluation.timing import median_seconds, synthetic_image
 from rdc_jax.images import read_image
 
 CLASSICAL = {"jpeg": 75, "avif": 75}
@@ -38,7 +40,7 @@ def stage_seconds(call: partial) -> dict[str, float]:
 
 
 def run(arguments: argparse.Namespace) -> dict:
-    pixels = synthetic_picture() if arguments.image is None else read_image(arguments.image).pixels
+    pixels = synthetic_image() if arguments.image is None else read_image(arguments.image).pixels
     start = time.perf_counter()
     codec = rdc_jax.load(arguments.model)
     load = time.perf_counter() - start

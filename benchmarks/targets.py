@@ -16,8 +16,8 @@ import speed
 
 import rdc_jax
 from rdc_jax.codec import compilation_cache
-from rdc_jax.evaluation.report.results import image_files
 from rdc_jax.images import read_image
+from rdc_jax.images.image_folder import image_files
 from rdc_jax.importance import shapes
 
 

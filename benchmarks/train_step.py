@@ -121,7 +121,8 @@ def run(arguments: argparse.Namespace) -> dict:
     import jax
     import torch
 
-    from rdc_jax.evaluation.report.results import hardware, write_results
+    from rdc_jax.evaluation.machine import hardware
+    from rdc_jax.evaluation.results_file import write_results
 
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     size = SIZES[arguments.size]
@@ -197,7 +198,7 @@ def print_setting(results: dict) -> None:
 
 
 def print_summary(results: dict) -> None:
-    from rdc_jax.evaluation.report.results import table
+    from rdc_jax.evaluation.report.text_table import table
 
     last, start = results["last_loss"], results["first_step_seconds"]
     print(

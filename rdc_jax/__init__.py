@@ -35,9 +35,10 @@ __all__ = [
     "write_image",
 ]
 
+# Where the names above live: the same modules as for type checkers, imported when first used.
 _HOMES = {
     "Codec": "rdc_jax.codec.codec",
-    "Report": "rdc_jax.codec.codec",
+    "Report": "rdc_jax.codec.report",
     "decode": "rdc_jax.codec.api",
     "encode": "rdc_jax.codec.api",
     "info": "rdc_jax.codec.file_info",

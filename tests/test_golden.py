@@ -38,7 +38,7 @@ def test_every_file_is_listed():
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_golden_file_decodes_to_the_same_symbols_and_picture(name):
+def test_a_golden_file_decodes_to_the_same_symbols_and_image(name):
     entry = FILES[name]
     data = (FOLDER / f"{name}.rdc").read_bytes()
     assert hashlib.sha256(data).hexdigest() == entry["sha256"], "the golden file was changed"

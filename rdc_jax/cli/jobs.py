@@ -12,11 +12,11 @@ from typing import Any
 from tqdm import tqdm
 
 from rdc_jax.bitstream import container
-from rdc_jax.cli import job_sharing
+from rdc_jax.cli import job_sharing, output_file
+from rdc_jax.cli.output_file import STREAM
 from rdc_jax.errors import RdcError
 
 CODED = (".rdc",)
-STREAM = "-"  # standard input or output
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,14 +48,21 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
     _check_distinct(jobs)
     index, count = job_sharing.place(args, os.environ if several else {})
     jobs = jobs[index::count]
-    for job in jobs:
-        if not (args.resume and os.path.exists(job.target)):  # `_is_done` looks at those later
-            _check_target(job, args.force, may_make_folder=several)
+    for job in open_jobs(jobs, args):
+        output_file.check(job.target, job.source, overwrite=args.force, several=several)
     for name in () if args.quiet or index else args.input:
         if folders := _folders_in(Path(name), args.output):
             ignored = "1 folder, which is" if folders == 1 else f"{folders} folders, which are"
             print(f"rdc: note: '{name}' contains {ignored} ignored", file=sys.stderr)
     return jobs
+
+
+def open_jobs(jobs: list[Job], args: Namespace) -> list[Job]:
+    """The jobs whose output is not there yet; without --resume, all of them.
+
+    An output that is there is looked at when its turn comes (`_is_done`).
+    """
+    return [job for job in jobs if not (args.resume and os.path.exists(job.target))]
 
 
 def _jobs_of_folder(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[Job]:
@@ -192,39 +199,10 @@ def _is_done(job: Job, args: Namespace) -> bool:
             raise RdcError(
                 f"the output '{job.target}' exists but is damaged: {error}; give -f to replace it"
             ) from error
-        _check_target(job, args.force, may_make_folder=_several(args))
+        output_file.check(job.target, job.source, overwrite=args.force, several=_several(args))
         return False
     return True
 
 
 def _describe_skipped(report: dict[str, Any]) -> str:
     return f"{report['input']} -> {report['output']}: exists already"
-
-
-def _check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
-    """Raises RdcError for an output that could not be written at the end."""
-    if job.target == STREAM:
-        if sys.stdout.isatty():
-            raise RdcError("images are not written to a terminal; name an output with -o")
-        return
-    target = Path(job.target)
-    if target.is_dir():
-        raise RdcError(f"the output '{target}' is a folder; name a file in it")
-    if target.exists() and not target.is_file():
-        return  # a device or pipe
-    within = os.path.realpath(target.parent)
-    if may_make_folder and os.path.dirname(os.path.realpath(target)) != within:
-        # The folder may come from someone else: a link in it must not redirect what is written.
-        raise RdcError(f"the output '{target}' is a link into another folder; remove it first")
-    if target.exists() and os.path.realpath(target) == os.path.realpath(job.source):
-        raise RdcError(f"the output '{target}' is the input itself; choose another name")
-    if target.exists() and not overwrite:
-        resume = ", or --resume to keep what is there" if may_make_folder else ""
-        raise RdcError(f"the output '{target}' exists; give -f to replace it{resume}")
-    folder = target.parent
-    if may_make_folder and not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir():
-        raise RdcError(f"the folder of the output '{target}' does not exist; create it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise RdcError(f"cannot write '{target}': its folder is not writable")

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from rdc_jax.cli import output_file
 from rdc_jax.errors import RdcError
 from rdc_jax.interop import export_folder
 
@@ -14,12 +15,12 @@ UNFINISHED = ".rdc-*.tmp"  # left over from a command that was killed
 
 
 def check(out: Path, is_older: bool, force: bool) -> None:
-    """Raises RdcError where writing into `out` could lose other files, or older output without -f.
+    """Raises RdcError where writing into `out` is impossible or could lose files, older output too.
 
     Args:
         out: The output folder.
         is_older: Whether `out` contains the output of an earlier run of the command.
-        force: Whether -f was given.
+        force: Whether -f was given, which allows to replace older output.
     """
     if out.exists() and not out.is_dir():
         raise RdcError(f"{out} is a file; name a new folder")
@@ -27,6 +28,9 @@ def check(out: Path, is_older: bool, force: bool) -> None:
     if held and not (is_older and force):
         fix = "-f replaces it" if is_older else "name a new folder"
         raise RdcError(f"{out} is not empty; {fix}")
+    real = Path(os.path.realpath(out))
+    folder = next(path for path in (real, *real.parents) if path.exists())
+    output_file.check_folder(folder, out)
 
 
 @contextlib.contextmanager

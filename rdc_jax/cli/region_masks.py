@@ -1,15 +1,16 @@
-"""The mask of the region of interest that --roi and the shapes describe."""
+"""The region of interest that --roi and the shapes describe: its mask, and whether it fits."""
 
-import os
 from argparse import Namespace
+from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from rdc_jax.errors import RdcError
-from rdc_jax.importance import detectors, maps, shapes
+from rdc_jax.images import read_image
+from rdc_jax.importance import maps, named_masks, shapes
 
-CENTRE = ("center", "centre")  # values of --roi besides a file and the detectors
 SHAPES = {
     "roi_box": shapes.box,
     "roi_ellipse": shapes.ellipse,
@@ -35,6 +36,40 @@ def shapes_of(args: Namespace) -> list[shapes.Shape]:
     return [read(text) for name, read in SHAPES.items() for text in getattr(args, name)]
 
 
+def check(roi: str | None, given: list[shapes.Shape], sources: Iterable[str]) -> None:
+    """Checks that a region fits all images. Reads each image, which is quick beside coding it.
+
+    Args:
+        roi: As in `region_of`.
+        given: The shapes.
+        sources: Paths of images. Those that cannot be read twice or at all are left out; the latter
+            are reported when their turn comes.
+
+    Raises:
+        RdcError: There is no such mask, it has another size than an image, or a shape lies outside
+            an image.
+    """
+    mask_size = None
+    if roi is not None and named_masks.is_file(roi) and Path(roi).is_file():
+        mask_size = read_image(roi).pixels.shape[:2]
+    if mask_size is None and not given:
+        return
+    for source in sources:
+        if not Path(source).is_file():
+            continue
+        try:
+            height, width = read_image(source).pixels.shape[:2]
+        except RdcError:
+            continue
+        try:
+            if mask_size is not None:
+                maps.check_size(f"mask '{roi}'", mask_size, (height, width))
+            for shape in given:
+                shape(height, width)
+        except RdcError as error:
+            raise RdcError(f"'{source}': {error}") from error
+
+
 def region_of(
     roi: str | None,
     given: list[shapes.Shape],
@@ -53,28 +88,11 @@ def region_of(
         RdcError: The mask cannot be read or does not fit, or a detector is missing or finds
             nothing.
     """
-    size = pixels.shape[:2]
-    masks = [shape(*size) for shape in given]
+    masks = [shape(*pixels.shape[:2]) for shape in given]
     found = None
-    if roi in detectors.DETECTORS:
-        mask, found = detectors.find(pixels, roi)
-        masks.append(mask)
-    elif roi in CENTRE:
-        masks.append(shapes.centre(*size))
-    elif roi is not None:
-        masks.append(np.float32(_read_mask(roi, *size)) / np.float32(255))
+    if roi is not None:
+        mask, found = named_masks.find(roi, pixels)
+        masks.append(np.float32(mask) / np.float32(255) if mask.dtype == np.uint8 else mask)
     if masks and alpha is not None:
         masks = [np.where(alpha > 0, mask, np.float32(0)) for mask in masks]
     return Region(np.maximum.reduce(masks) if masks else None, found)
-
-
-def _read_mask(roi: str, height: int, width: int) -> np.ndarray:
-    try:
-        return maps.read_mask(roi, height, width)
-    except RdcError as error:
-        if roi == "-" or os.path.lexists(roi):
-            raise
-        raise RdcError(
-            f"no mask '{roi}': a region is an image of the same size, center, "
-            f"{', '.join(detectors.DETECTORS[:-1])} or {detectors.DETECTORS[-1]}"
-        ) from error

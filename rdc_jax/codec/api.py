@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from rdc_jax.codec.codec import Codec, load
+from rdc_jax.codec.keywords import check_keywords
 from rdc_jax.decoding.opened_file import Source
+from rdc_jax.model_folder import files
 
 KEPT = 2  # models in memory at once
 
@@ -25,7 +27,8 @@ def encode(
 
     Args:
         image: Path, PIL image, or array: uint8 [H,W,3] or [H,W], float 0..1 [H,W,3] or [3,H,W].
-            A list of these is a batch. Alpha and metadata of files and PIL images are kept.
+            A list of these is a batch, and an empty list gives an empty list. Alpha and metadata of
+            files and PIL images are kept.
         model: As in `rdc_jax.load`. The model is loaded at the first call and kept.
         fusion: As in `rdc_jax.load`.
         **options: The other arguments of `Codec.encode`, such as quality and importance.
@@ -34,9 +37,10 @@ def encode(
         The bytes of an `.rdc` file, or a list of them.
 
     Raises:
-        RdcError: The image, the model or an option is unusable.
+        RdcError: The image, the model or an option is unusable, or there is no such option.
     """
-    return _kept(_key(model), _key(fusion)).encode(image, **options)
+    check_keywords("encode", options, encode, Codec.encode)
+    return _kept(_key(model, "model"), _key(fusion, "fusion")).encode(image, **options)
 
 
 def decode(
@@ -52,7 +56,7 @@ def decode(
 
     Args:
         data: The file's bytes, its path, or the file opened for reading bytes. A list of these is
-            a batch.
+            a batch, and an empty list gives an empty list.
         model: As in `rdc_jax.load`. The model is loaded at the first call and kept.
         fusion: As in `rdc_jax.load`.
         **options: The other arguments of `Codec.decode`, such as tau, steps and crop.
@@ -61,9 +65,11 @@ def decode(
         Pixels uint8 [H,W,3], or a list of them. `Codec.decode_image` returns alpha, too.
 
     Raises:
-        RdcError: A file is damaged or was made by another model, or an option is unusable.
+        RdcError: A file is damaged or was made by another model, an option is unusable, or there
+            is no such option.
     """
-    codec = _kept(_key(model), _key(fusion))
+    check_keywords("decode", options, decode, Codec.decode)
+    codec = _kept(_key(model, "model"), _key(fusion, "fusion"))
     if isinstance(data, list | tuple):
         return [codec.decode(one, **options) for one in data]
     return codec.decode(data, **options)
@@ -74,5 +80,5 @@ def _kept(model: str | None, fusion: str | None) -> Codec:
     return load(model, fusion)
 
 
-def _key(name: str | Path | None) -> str | None:
-    return None if name is None else str(name)
+def _key(name: str | Path | None, parameter: str) -> str | None:
+    return None if name is None else files.name_or_path(name, parameter)

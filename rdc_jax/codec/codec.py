@@ -21,6 +21,7 @@ from rdc_jax.bitstream import container
 from rdc_jax.codec import compilation_cache as cache
 from rdc_jax.codec import importance_input, loading, metadata_sections, window_networks
 from rdc_jax.codec.encoder import Encoder
+from rdc_jax.codec.keywords import check_keywords
 from rdc_jax.codec.options import DEFAULT_QUALITY, DEFAULT_ROI_GAIN, EncodeOptions
 from rdc_jax.codec.report import Report
 from rdc_jax.decoding import decoder, opened_file
@@ -77,6 +78,7 @@ class Codec(decoder.Decoder):
 
         Args:
             image: Array uint8 [H,W,3] or [H,W], float 0..1 [H,W,3] or [3,H,W], PIL image, or path.
+                A list of these is a batch, and an empty list gives an empty list.
             quality: 0 (smallest file) to 100 (closest to the image), default 50.
             target_bpp: Instead of quality: most bits per pixel, of the whole file.
             target_bytes: Instead of quality: most bytes of the file.
@@ -187,13 +189,17 @@ class Codec(decoder.Decoder):
             resilient: As in `decode`.
             on_damage: As in `decode`.
             **sampling: steps, tau, clock and progress of `decode`.
+
+        Raises:
+            RdcError: As in `decode`, or `decode` has no such option.
         """
+        check_keywords("decode_image", sampling, self.decode_image, self.decode_opened)
         how = opened_file.ReadOptions(max_pixels, crop, resilient, on_damage)
         opened = self.open(data, how)
         parts = metadata_sections.parts_of(opened.reader, crop=crop)
         return LoadedImage(pixels=self.decode_opened(opened, **sampling), **parts)
 
-    decode_picture = decode_image  # its name in version 0.1.0
+    decode_picture = decode_image  # the old name, for programs written for version 0.1.0
 
 
 def load(

@@ -77,7 +77,7 @@ class Encoder:
         latent: float32 [h,w,C], the clean latent of the image.
         """
         self._codings = 0
-        data, report = simplification.within(
+        data, report = simplification.code_within(
             lambda given: self._with_map(latent, given),
             self._map,
             self._options.map_cost,

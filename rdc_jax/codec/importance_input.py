@@ -5,12 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage
 from rdc_jax.images.arrays import as_mask
-from rdc_jax.importance import detectors, maps, shapes
-
-CENTRE = ("center", "centre")
+from rdc_jax.importance import named_masks
 
 
 def mask_of(importance: Any, image: LoadedImage) -> np.ndarray | tuple[Any, ...] | None:
@@ -30,21 +27,9 @@ def mask_of(importance: Any, image: LoadedImage) -> np.ndarray | tuple[Any, ...]
     if importance is None or isinstance(importance, tuple):  # `maps` refuses a tuple with a hint
         return importance
     if isinstance(importance, str | os.PathLike):
-        mask = _named(importance, image)
+        mask, _ = named_masks.find(importance, image.pixels)
     else:
         mask = as_mask(importance)
     if image.alpha is not None and mask.shape == image.alpha.shape:
         mask = np.where(image.alpha > 0, mask, mask.dtype.type(0))
     return mask
-
-
-def _named(name: str | os.PathLike, image: LoadedImage) -> np.ndarray:
-    height, width = image.pixels.shape[:2]
-    if name in detectors.DETECTORS:
-        return detectors.find(image.pixels, str(name)).mask
-    if name in CENTRE:
-        return shapes.centre(height, width)
-    if not os.path.lexists(name):
-        words = ", ".join(repr(word) for word in ("center", *detectors.DETECTORS))
-        raise RdcError(f"importance {str(name)!r} is no file; give a mask [H,W], or one of {words}")
-    return maps.read_mask(os.fspath(name), height, width)

@@ -19,6 +19,9 @@ from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics import metric_set
 
 METRICS = {"psnr": "psnr-rgb", "ms-ssim": "ms-ssim-rgb", "lpips": "lpips-alex"}
+LIMITS = {"psnr": 100.0, "ms-ssim": 1.0, "lpips": 1.0}
+"""Targets below these values make sense: hardly any file reaches 100 dB, and any an LPIPS of 1."""
+
 TOLERANCE = 0.1  # so many decibels above the target are close enough: 2.3 % of the error
 USUAL_RANGE = 13.0  # decibels between quality 0 and 100, for the second try
 DECODES = 8  # most tries, unless none of them has reached the target
@@ -49,8 +52,8 @@ def parse(text: str) -> Target:
         raise RdcError(
             f"'{text}' is no quality target; give psnr=35 (dB), ms-ssim=0.97 or lpips=0.1"
         )
-    if name == "ms-ssim" and value >= 1:
-        raise RdcError(f"ms-ssim={number} cannot be reached; it must be below 1")
+    if value >= LIMITS[name]:
+        raise RdcError(f"{name}={number} is no useful target; it must be below {LIMITS[name]:g}")
     metrics, missing = metric_set.choose([METRICS[name]])
     if missing:
         raise RdcError(f"{name} cannot be measured: {missing[METRICS[name]]}")
@@ -60,7 +63,7 @@ def parse(text: str) -> Target:
 def decibels(name: str, value: float) -> float:
     """A metric on a scale where more is better, and that is nearly linear in the quality."""
     if name == "psnr":
-        return min(value, 100.0)  # equal images have an infinite PSNR
+        return min(value, LIMITS[name])  # equal images have an infinite PSNR
     error = 1.0 - value if name == "ms-ssim" else value
     return -10.0 * math.log10(max(error, 1e-9))
 

@@ -5,6 +5,7 @@ decode, only the header, map, tile index and the tiles in use are checked.
 """
 
 import dataclasses
+import io
 import os
 import warnings
 from collections.abc import Callable
@@ -64,7 +65,7 @@ class ReadOptions:
 def source_of(data: Source) -> bytes | BinaryIO:
     """A file's bytes, read if `data` is a path. An open file stays as it is.
 
-    Raises RdcError if there is no such file, or `data` is something else.
+    Raises RdcError if there is no such file, it is open as text, or `data` is something else.
     """
     if isinstance(data, str | os.PathLike):
         try:
@@ -73,10 +74,12 @@ def source_of(data: Source) -> bytes | BinaryIO:
             raise RdcError(f"cannot read '{os.fspath(data)}': {error.strerror}") from None
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
+    if isinstance(data, io.TextIOBase):
+        raise RdcError("the .rdc file is open as text; open it for reading bytes, with mode 'rb'")
     if hasattr(data, "read"):
         return data
     kind = type(data).__name__
-    raise RdcError(f"decoding takes a file's bytes, a path, or an open file, not {kind}")
+    raise RdcError(f"give the bytes of an .rdc file, its path, or the open file, not {kind}")
 
 
 @dataclasses.dataclass(frozen=True)

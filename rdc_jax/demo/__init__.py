@@ -6,6 +6,7 @@ that shows what the importance map changes.
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
 from rdc_jax.evaluation.metrics.distortion import masked_psnr, psnr
-from rdc_jax.evaluation.report.results import table
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.images import atomic_write, read_image, write_image
 
 FOLDER = Path(__file__).parent
@@ -163,24 +164,33 @@ def heat(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return pixels[: shape[0], : shape[1]]
 
 
-def draw_sheet(rows: list[list[tuple]], font_size: int = 18) -> np.ndarray:
+def draw_sheet(
+    rows: list[list[tuple]], font_size: int = 18, columns: Sequence[str] = ()
+) -> np.ndarray:
     """One image, uint8 [H,W,3], of rows of captioned panels.
 
     Args:
         rows: (caption, pixels uint8 [h,w,3] or None) of each panel. Panels are scaled to one width,
             and a row is as high as its highest panel, but at least square.
         font_size: Size of the captions in pixels.
+        columns: Headers of the columns, above the first row; by default none.
     """
     caption, step = font_size + 8, PANEL + MARGIN
     heights = [
         max([PANEL, *(panel_height(pixels) for _, pixels in row if pixels is not None)])
         for row in rows
     ]
-    size = (len(rows[0]) * step + MARGIN, sum(heights) + len(rows) * (caption + MARGIN) + MARGIN)
+    first = MARGIN + (caption + MARGIN if columns else 0)
+    size = (len(rows[0]) * step + MARGIN, sum(heights) + len(rows) * (caption + MARGIN) + first)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=font_size)
-    top = MARGIN
+    for c, text in enumerate(columns):
+        left, width = MARGIN + c * step, draw.textlength(text, font)
+        draw.text((left + (PANEL - width) / 2, MARGIN), text, "black", font, stroke_width=0.5)
+    if columns:
+        draw.line([(MARGIN, first - MARGIN), (size[0] - MARGIN, first - MARGIN)], "grey")
+    top = first
     for row, row_height in zip(rows, heights, strict=True):
         for c, (text, pixels) in enumerate(row):
             if pixels is None:

@@ -37,12 +37,12 @@ def write(
     """Writes the features of an image's patches.
 
     Args:
-        extractors: Of `set_distances.choose`, by network.
+        extractors: The networks by name, from `set_distances.choose`.
         folder: The folder of the benchmark run.
         curve: Name of the curve, or "original". Features of an original are written once.
-        setting: The codec's setting.
+        setting: The codec's setting at this point of the curve.
         stem: File name of the image without its extension.
-        pixels: uint8 [h,w,3].
+        pixels: The image, uint8 [h,w,3].
     """
     patches = None
     for network, extract in extractors.items():

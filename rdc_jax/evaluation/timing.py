@@ -9,7 +9,7 @@ import numpy as np
 WIDTH, HEIGHT = 768, 512
 
 
-def synthetic_picture(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+def synthetic_image(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     """uint8 [height,width,3]: grey 1/f noise, as in photographs, with a little colour.
 
     It is the same each time and takes about as many bits as a photograph at middle qualities.

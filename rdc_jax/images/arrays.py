@@ -6,7 +6,7 @@ Libraries are recognised by what their objects can do, so nothing is imported fo
     PyTorch, detached and on any device       the same
     PIL.Image.Image                           any mode; alpha, profile and EXIF are kept
     str, Path, file opened for reading        see `read_image`
-    LoadedImage                                   as it is
+    LoadedImage                               as it is
 
 Grey images have shape [H,W], or one channel instead of three.
 """
@@ -22,7 +22,7 @@ from rdc_jax.images.image import LoadedImage
 from rdc_jax.images.reading import from_pillow, read_image
 
 ACCEPTED = (
-    "pixels must be an array [H,W,3] or [H,W] of uint8 (0 to 255) or float (0 to 1), a PIL image, "
+    "image must be an array [H,W,3] or [H,W] of uint8 (0 to 255) or float (0 to 1), a PIL image, "
     "or a path"
 )
 TOLERANCE = 1e-6  # float samples may leave 0..1 by so much, through rounding
@@ -94,7 +94,9 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
         raise RdcError(f"{ACCEPTED}, not {array.dtype}; convert it with .astype('uint8')")
     if array.ndim == 4:
         raise RdcError(f"{ACCEPTED}, not {shape}; give a batch as a list of images")
-    if array.ndim not in (2, 3) or 0 in shape:
+    if array.size == 0:
+        raise RdcError(f"image has no pixels: its shape is {shape}")
+    if array.ndim not in (2, 3):
         raise RdcError(f"{ACCEPTED}, not {shape}")
     if array.ndim == 2:
         return array[..., None]
@@ -107,25 +109,27 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
         raise RdcError(f"{ACCEPTED}, not uint8 {shape}; move the channels to the end")
     if first and last:
         raise RdcError(
-            f"pixels must say where their channels are, and {shape} does not; give uint8 [H,W,3]"
+            f"image must say where its channels are, and {shape} does not; give uint8 [H,W,3]"
         )
     if shape[-1] == 4 or (floating and shape[0] == 4):
         raise RdcError(
-            "pixels must have 3 channels, not 4; give a PIL image or a path to keep alpha, or "
+            "image must have 3 channels, not 4; give a PIL image or a path to keep alpha, or "
             "remove the fourth channel"
         )
-    raise RdcError(f"pixels must have 1 or 3 channels, not {array.dtype} {shape}")
+    raise RdcError(f"image must have 1 or 3 channels, not {array.dtype} {shape}")
 
 
 def _from_float(pixels: np.ndarray) -> np.ndarray:
     """uint8 of float in 0..1, rounded."""
     if not np.isfinite(pixels).all():
-        raise RdcError("pixels must be finite, and some are NaN or infinite; replace them first")
+        raise RdcError(
+            "image must be finite, and some samples are NaN or infinite; replace them first"
+        )
     least, most = float(pixels.min()), float(pixels.max())
     if least < -TOLERANCE or most > 1 + TOLERANCE:
-        fix = "divide by 255" if 0 <= least and most <= 255 else "scale or clip them"
+        fix = "divide by 255" if 0 <= least and most <= 255 else "scale or clip it"
         raise RdcError(
-            f"pixels must be in 0 to 1 as float, and these are {least:.4g} to {most:.4g}; {fix}, "
-            "or convert them to uint8"
+            f"image must be in 0 to 1 as float, and this one is in {least:.4g} to {most:.4g}; "
+            f"{fix}, or convert it to uint8"
         )
     return np.rint(255.0 * np.clip(pixels.astype(np.float64), 0.0, 1.0)).astype(np.uint8)

@@ -108,6 +108,8 @@ def _source_of(path_or_file: str | Path | BinaryIO) -> tuple[str | Path | io.Byt
     if not hasattr(path_or_file, "read"):
         raise RdcError(f"give the path of an image or an open file, not {path_or_file!r:.60}")
     name = f"'{getattr(path_or_file, 'name', 'the given file')}'"
+    if isinstance(path_or_file, io.TextIOBase):
+        raise RdcError(f"{name} is open as text; open it for reading bytes, with mode 'rb'")
     return io.BytesIO(path_or_file.read()), name
 
 

@@ -73,7 +73,7 @@ def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
         RdcError: the file is not readable (see `read_image`) or has another size.
     """
     image = read_image(path, background=0)
-    _check_size(f"mask '{path}'", image.pixels.shape[:2], (height, width))
+    check_size(f"mask '{path}'", image.pixels.shape[:2], (height, width))
     return np.asarray(Image.fromarray(image.pixels).convert("L"))
 
 
@@ -99,7 +99,7 @@ def from_mask_array(
     mask = np.asarray(mask)
     if mask.ndim != 2:
         raise RdcError(f"the mask has shape {mask.shape}; give an array [H,W]")
-    _check_size("the mask", mask.shape, (height, width))
+    check_size("the mask", mask.shape, (height, width))
     rows, columns = grid_shape(height, width, cell_size)
     if mask.dtype == np.uint8:
         scale = 255.0
@@ -117,12 +117,12 @@ def from_mask_array(
     return np.clip(levels, 0, num_levels - 1).astype(np.uint8)
 
 
-def _check_size(what: str, mask: tuple[int, int], image: tuple[int, int]) -> None:
+def check_size(what: str, mask: tuple[int, ...], image: tuple[int, ...]) -> None:
     """Raises RdcError if a mask and its image differ in shape (H, W); `what` names the mask."""
     if mask != image:
         raise RdcError(
             f"{what} is {mask[1]} x {mask[0]} pixels but the image is {image[1]} x {image[0]}; "
-            "resize the mask to the image's size"
+            "resize it to the image's size"
         )
 
 

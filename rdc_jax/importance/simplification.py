@@ -33,7 +33,7 @@ class Map(NamedTuple):
         return len(encode_importance(self.levels, self.num_levels))
 
 
-def within(
+def code_within(
     code: Callable[[Map], tuple[bytes, Any]],
     given: Map,
     percent: float,

@@ -153,8 +153,11 @@ def bounds(entropy: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
 
 
 def find(model: str | Path | None) -> Path:
-    """The folder of a model, from the name of a shipped model, a path, or None for the default."""
-    name = DEFAULT_MODEL if model is None else str(model)
+    """The folder of a model, from the name of a shipped model, a path, or None for the default.
+
+    Raises RdcError if there is none, or `model` is something else.
+    """
+    name = DEFAULT_MODEL if model is None else files.name_or_path(model, "model")
     candidates = [SHIPPED / name] if "/" not in name else []
     candidates.append(paths.of(name))
     for folder in candidates:

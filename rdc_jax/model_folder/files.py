@@ -7,6 +7,7 @@ manifest's own SHA-256.
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ from rdc_jax.errors import RdcError
 
 MANIFEST = "manifest.json"
 ID_BYTES = 8
+
+
+def name_or_path(value: Any, parameter: str) -> str:
+    """A name or a path as text. Raises RdcError, naming the parameter, if it is neither."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise RdcError(f"{parameter} must be a name or a path, not {value!r:.60}")
+    return os.fspath(value)
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> bytes:

@@ -117,8 +117,11 @@ def choose(model: Model, fusion: str | Path | None) -> Module | None:
     """The fusion module to use with a model.
 
     fusion: Folder of the module; None for the one that comes with the model; "none" for none.
+
+    Raises RdcError as `load` does, or if `fusion` is no folder's name or path.
     """
     if fusion is None:
         folder = model.path / FOLDER
         return load(folder, model.model_id) if folder.is_dir() else None
-    return None if str(fusion) == "none" else load(fusion, model.model_id)
+    name = files.name_or_path(fusion, "fusion")
+    return None if name == "none" else load(name, model.model_id)

@@ -11,7 +11,7 @@ import ml_collections
 
 from rdc_jax import paths
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.report.results import write_results
+from rdc_jax.evaluation.results_file import write_results
 from rdc_jax.model_folder.files import flatten
 
 FILE = "config.json"

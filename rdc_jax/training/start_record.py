@@ -16,7 +16,7 @@ import jax
 
 from rdc_jax import paths
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.report.results import write_results
+from rdc_jax.evaluation.results_file import write_results
 
 FILE = "starts.json"
 PACKAGES = (

@@ -11,7 +11,8 @@ import rdc_jax
 from benchmarks import added_pattern, details, large_images, modules, speed
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
-from rdc_jax.evaluation.report.results import image_files, table
+from rdc_jax.evaluation.report.text_table import table
+from rdc_jax.images.image_folder import image_files
 
 
 class StandInCodec:

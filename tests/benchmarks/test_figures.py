@@ -24,7 +24,7 @@ def test_every_table_comes_from_one_run(tmp_path, smoke_model, monkeypatch, rng,
     short = {
         "quality": [*figures.EVALUATIONS["quality"], "--qualities", "20,80"],
         "region": [*figures.EVALUATIONS["region"], "--qualities", "20,80"],
-        "knob": [*figures.EVALUATIONS["knob"], "--qualities", "20,80", "--taus", "0,1"],
+        "tau": [*figures.EVALUATIONS["tau"], "--qualities", "20,80", "--taus", "0,1"],
     }
     monkeypatch.setattr(figures, "EVALUATIONS", short)
     monkeypatch.setitem(figures.TABLES, "judges", ("judges", lambda results: "a table"))
@@ -79,10 +79,10 @@ def test_judges_become_rows_of_each_rate():
 
 
 def test_tables_replace_those_between_their_markers():
-    text = "before\n<!-- figures: knob -->\nold\n<!-- end of knob -->\nafter \\1\n"
-    changed = figures.replaced(text, {"knob": "| \\1 |", "speed": "unused"})
+    text = "before\n<!-- figures: tau -->\nold\n<!-- end of tau -->\nafter \\1\n"
+    changed = figures.replaced(text, {"tau": "| \\1 |", "speed": "unused"})
     assert changed == text.replace("\nold\n", "\n\n| \\1 |\n\n")
-    assert figures.replaced(changed, {"knob": "| \\1 |"}) == changed
+    assert figures.replaced(changed, {"tau": "| \\1 |"}) == changed
 
 
 def test_every_table_has_its_place():

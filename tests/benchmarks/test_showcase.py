@@ -34,7 +34,7 @@ def photo(monkeypatch, tmp_path):
         detectors, "find", lambda pixels, detector="auto": Found(DETECTED, detector)
     )
     path = tmp_path / "photo.png"
-    Image.fromarray(timing.synthetic_picture(300, 200)).save(path)
+    Image.fromarray(timing.synthetic_image(300, 200)).save(path)
     return path
 
 

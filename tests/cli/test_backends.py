@@ -71,7 +71,7 @@ def test_the_shipped_graphs_are_those_of_the_shipped_weights():
 
 
 @pytest.mark.parametrize("tau", ["0", "1", "roi"])
-def test_both_back_ends_make_the_same_picture(file, tau, tmp_path, capsys):
+def test_both_back_ends_make_the_same_image(file, tau, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     out = tmp_path / "a.png"
     found = {}

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("no_cache_in_this_process")
     ("mode", "grey"),
     [("L", True), ("1", True), ("LA", True), ("P", False), ("RGBA", False), ("CMYK", False)],
 )
-def test_every_kind_of_picture(models, tmp_path, rng, capsys, mode, grey):
+def test_every_kind_of_image(models, tmp_path, rng, capsys, mode, grey):
     name = "in.tif" if mode == "CMYK" else "in.png"
     source = picture(tmp_path / name, rng, 37, 21, mode)
     coded, output = tmp_path / "x.rdc", tmp_path / "out.png"

@@ -111,7 +111,7 @@ def test_a_setting_that_cannot_start_is_a_difference(copy, monkeypatch):
     assert not report["ok"] and "failed" in report["rows"][1]["difference"]
 
 
-def test_the_pictures_have_what_they_are_for():
+def test_the_images_have_what_they_are_for():
     pictures = corpus()
     assert set(matrix.QUICK_IMAGES) <= set(pictures)
     assert pictures["pixel"][0].shape == (1, 1, 3) and pictures["grey"][0].ndim == 2

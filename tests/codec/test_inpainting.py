@@ -114,7 +114,7 @@ def test_the_command(smoke_model, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "x.png").exists()
 
 
-def test_no_small_copy_of_the_picture_stays_behind(smoke_model, tmp_path, monkeypatch):
+def test_no_small_copy_of_the_image_stays_behind(smoke_model, tmp_path, monkeypatch):
     """EXIF can hold a thumbnail; a profile says nothing of the picture and stays."""
     monkeypatch.chdir(tmp_path)
     exif = Image.Exif()

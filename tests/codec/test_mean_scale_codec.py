@@ -85,7 +85,7 @@ def test_rate_follows_quality_and_target(codec):
     assert len(codec.encode(pixels, target_bpp=target)) <= sizes[1]
 
 
-def test_the_knob_works_on_this_base_too(codec, tmp_path):
+def test_tau_works_on_this_base_too(codec, tmp_path):
     """A fresh module adds grain: tau 0 is the base bit for bit, also in a map; ones equal tau 1."""
     section = fusion_config.get_config("smoke").fusion.to_dict()
     fusion = Fusion.from_config(section, codec._networks)

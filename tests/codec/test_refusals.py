@@ -1,6 +1,7 @@
 """Unusable images, settings and files: one line that says what is wrong."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,8 @@ GRID = np.zeros((2, 3), np.uint8)
     ("arguments", "message"),
     [
         (dict(importance=np.ones((32, 48)), levels=GRID), "importance or levels, not both"),
-        (dict(importance=np.ones((48, 32))), "32 x 48 pixels but .* is 48 x 32; resize the mask"),
-        (dict(importance="nothing"), "importance 'nothing' is no file; .* 'center', 'auto'"),
+        (dict(importance=np.ones((48, 32))), "32 x 48 pixels but .* is 48 x 32; resize it"),
+        (dict(importance="nothing"), "no mask 'nothing'; .* one of center, auto"),
         (dict(importance=(np.ones((32, 48)), "objects")), r"takes an array \[H,W\]"),
         (dict(importance=np.ones((32, 48, 3))), r"takes an array \[H,W\]"),
         (dict(importance=np.full((32, 48), 2.0)), "not in 0 to 1"),
@@ -67,13 +68,19 @@ def test_unusable_settings_are_named(codec, arguments, message):
     [
         PIXELS.astype(np.float32) + 2,
         PIXELS[None],
-        PIXELS[:0],
         PIXELS[..., :2],
         np.zeros((2, 2, 4), np.uint8),
     ],
 )
 def test_unusable_pixels_are_refused(codec, pixels):
-    with pytest.raises(RdcError, match="pixels must"):
+    with pytest.raises(RdcError, match="image must"):
+        codec.encode(pixels)
+
+
+@pytest.mark.parametrize("pixels", [PIXELS[:0], PIXELS[:, :0, 0], np.zeros((3, 5, 0), np.float32)])
+def test_an_image_without_pixels_is_refused(codec, pixels):
+    message = f"image has no pixels: its shape is {pixels.shape}"
+    with pytest.raises(RdcError, match=re.escape(message)):
         codec.encode(pixels)
 
 
@@ -88,7 +95,9 @@ def test_a_path_without_a_file_is_named(codec, path):
 
 @pytest.mark.parametrize("data", [None, 5, np.zeros(3, np.uint8), ["a.rdc"]])
 def test_what_is_no_file_is_refused_with_what_to_pass(codec, data):
-    with pytest.raises(RdcError, match="takes a file's bytes, a path, or an open file, not"):
+    with pytest.raises(
+        RdcError, match=r"give the bytes of an \.rdc file, its path, or the open file, not"
+    ):
         codec.decode(data)
 
 
@@ -130,7 +139,7 @@ def test_damage_anywhere_is_one_kind_of_error(codec, example):
         codec.decode(data + b"\0")
 
 
-def test_a_picture_above_the_limit_is_refused(codec, example):
+def test_a_image_above_the_limit_is_refused(codec, example):
     _, data, _ = example
     with pytest.raises(RdcError, match="pixels"):
         codec.decode(data, max_pixels=72 * 104 - 1)

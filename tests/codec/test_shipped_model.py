@@ -104,7 +104,7 @@ def test_more_steps_and_the_other_clock_decode_the_same_file(codec, photo):
         assert four.shape == one.shape and 18 < psnr(one, four) < 60
 
 
-def test_the_knob_trades_little_error_for_its_detail(codec, photo):
+def test_tau_trades_little_error_for_its_detail(codec, photo):
     data = codec.encode(photo, quality=60)
     faithful, half, realistic = (codec.decode(data, tau=tau) for tau in (0.0, 0.5, 1.0))
     suggested = codec.decode(data).astype(int)  # 128/255 in the file
@@ -129,7 +129,7 @@ def test_sizes_are_hit_from_below(codec, photo, mask, with_mask):
     assert np.mean(codings) <= 6  # of files of some hundred bytes; of larger ones 3.2
 
 
-def test_a_picture_quality_is_reached_and_hardly_exceeded(codec, photo):
+def test_a_image_quality_is_reached_and_hardly_exceeded(codec, photo):
     pixels = photo[:160, :128]
     target = quality_target.parse("psnr=30")
     data, _, value = quality_target.encode(codec, pixels, target)

@@ -57,7 +57,7 @@ def test_a_map_of_ones_is_tau_1(codec, data, steps):
     np.testing.assert_array_equal(codec.decode(data, tau=1, steps=steps), expected)
 
 
-def test_the_module_and_its_steps_change_the_picture(codec, data):
+def test_the_module_and_its_steps_change_the_image(codec, data):
     faithful, one, three = (
         codec.decode(data, tau=tau, steps=steps) for tau, steps in ((0, 1), (1, 1), (1, 3))
     )
@@ -66,7 +66,7 @@ def test_the_module_and_its_steps_change_the_picture(codec, data):
     assert difference(one, three).mean() > 0.5
 
 
-def test_the_knob_is_continuous_and_rises(codec, data):
+def test_tau_acts_continuously_and_rises(codec, data):
     faithful = codec.decode(data, tau=0)
     far = [difference(codec.decode(data, tau=tau), faithful).mean() for tau in (1e-3, 0.3, 0.6, 1)]
     assert far == sorted(far) and far[0] < 0.1 < far[1] < far[3]
@@ -157,7 +157,7 @@ def test_a_module_inside_the_model_is_the_default(smoke_model, module_folder, da
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (9, 23)])
-def test_small_pictures_of_any_size_and_grey_ones(codec, height, width):
+def test_small_images_of_any_size_and_grey_ones(codec, height, width):
     grey = smooth(height, width)[..., 0]
     decoded = codec.decode(codec.encode(grey), tau=np.ones((height, width)))
     assert decoded.shape == (height, width, 3) and decoded.dtype == np.uint8

@@ -84,7 +84,7 @@ def test_a_file_with_tiles_comes_back(codec, coded, whole, pixels):
     np.testing.assert_array_equal(rebuilt[away], whole[away])
 
 
-def test_tiles_change_the_picture_little(codec, coded, whole, pixels, mask):
+def test_tiles_change_the_image_little(codec, coded, whole, pixels, mask):
     plain = codec.encode(pixels, quality=70, importance=mask, seed=3)
     assert plain == codec.encode(pixels, quality=70, importance=mask, seed=3, tile=0)
     assert SectionType.TILES not in {s.type for s in container.unpack(plain)[1]}

@@ -95,7 +95,7 @@ def test_inputs_are_cut_alike(rng):
     np.testing.assert_allclose(result, function(a, b), atol=1e-5)
 
 
-def test_a_small_picture_is_continued_by_its_edge():
+def test_a_small_image_is_continued_by_its_edge():
     seen = []
     apply(
         lambda x: seen.append(x) or x, [np.array([[1.0, 2.0]])[..., None]],

@@ -1,4 +1,4 @@
-"""The module's latent diffusion: closed forms of its clock, of DDIM, and of the knob."""
+"""The module's latent diffusion: closed forms of its clock, of DDIM, and of tau."""
 
 import itertools
 
@@ -92,14 +92,14 @@ def test_clock_has_even_steps_from_one_to_zero(steps):
 
 
 @pytest.mark.parametrize("tau", [0.0, 1.0, "map"])
-def test_the_ends_of_the_knob_are_exact(clean, noise, tau):
+def test_the_ends_of_tau_are_exact(clean, noise, tau):
     value = jnp.asarray(tau) if tau != "map" else (normal(3)[..., :1] > 0).astype(jnp.float32)
     value = jnp.broadcast_to(value, (*SHAPE[:3], 1))
     expected = np.where(np.asarray(value) == 0, clean, noise)
     np.testing.assert_array_equal(residual.fuse(clean, noise, value), expected)
 
 
-def test_the_knob_is_linear_between(clean, noise):
+def test_tau_is_linear_between(clean, noise):
     tau = jnp.full((1, 1, 1, 1), 0.25)
     expected = 0.75 * np.asarray(clean) + 0.25 * np.asarray(noise)
     np.testing.assert_allclose(residual.fuse(clean, noise, tau), expected, atol=1e-6)

@@ -119,7 +119,7 @@ def test_figures_of_other_settings_do_not_mix(photos, smoke_model, capsys):
     assert len(points) == 18 and all("roi/psnr-rgb" in point["metrics"] for point in points)
 
 
-def test_masks_can_be_found_in_the_pictures(photos, smoke_model):
+def test_masks_can_be_found_in_the_images(photos, smoke_model):
     options = ("--codecs", "rdc", "--metrics", "psnr-rgb", "--masks", "auto")
     code, out = evaluate(photos, smoke_model, *options)
     assert code == 0
@@ -135,7 +135,7 @@ def test_an_anchor_that_is_no_curve_is_refused(photos, smoke_model, capsys):
     assert "no curve 'rdc even' for --anchors; choose from rdc tau 0" in capsys.readouterr().err
 
 
-def test_pictures_too_small_for_patches_have_no_set_metric(
+def test_images_too_small_for_patches_have_no_set_metric(
     photos, smoke_model, monkeypatch, random_weights
 ):
     monkeypatch.setattr(lpips_weights, "load", lambda backbone: random_weights(backbone, 4))
@@ -204,7 +204,7 @@ def test_curves_that_do_not_overlap_have_no_bd_rate(two_curves):
     assert found == {"value": None, "low": None, "high": None, "gain": None, "images": 0}
 
 
-def test_a_curve_has_the_settings_that_every_picture_has(two_curves):
+def test_a_curve_has_the_settings_that_every_image_has(two_curves):
     del two_curves[-1]  # one setting of one picture failed
     by_name = {curve["name"]: curve["results"] for curve in comparison.curves(two_curves)}
     assert by_name["anchor"]["bpp"] == pytest.approx([0.2, 0.4, 0.8])

@@ -51,7 +51,7 @@ def test_every_curve_gets_a_value_for_every_setting(benchmark):
     assert entry["metric"] == "fd-alexnet" and entry["value"] is None  # one point has no curve
 
 
-def test_curves_are_compared_once_for_all_pictures(benchmark):
+def test_curves_are_compared_once_for_all_images(benchmark):
     results, folder = benchmark
     feature_files.add_to_curves(results, folder, ["fd-alexnet"])
     noisy = next(curve for curve in results["curves"] if curve["name"] == "noisy")

@@ -49,6 +49,6 @@ def test_the_busiest_window_is_where_the_detail_is(rng):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (50, 3)])
-def test_small_pictures_have_a_window(size):
+def test_small_images_have_a_window(size):
     rows, columns = tradeoff.busiest_window(np.zeros((*size, 3), np.uint8), 40)
     assert rows == slice(0, min(size)) or columns == slice(0, min(size))

@@ -178,7 +178,7 @@ def test_only_auto_falls_back_to_contrast_if_nothing_is_detected(install):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (33, 65), (1200, 40)])
-def test_pictures_of_any_size(install, size):
+def test_images_of_any_size(install, size):
     install("objects"), install("faces")
     pixels = np.full((*size, 3), 250, np.uint8)
     for one in (pixels, pixels[..., 0], pixels * np.uint8([1, 0, 1])):

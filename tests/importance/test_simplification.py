@@ -9,7 +9,7 @@ from rdc_jax.bitstream import container
 from rdc_jax.codec import codec as codecs
 from rdc_jax.codec import encoder
 from rdc_jax.importance import maps, simplification, timesteps
-from rdc_jax.importance.simplification import Map, coarser_maps, within
+from rdc_jax.importance.simplification import Map, coarser_maps, code_within
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def values(choice, shape):
 def test_the_least_changed_map_that_is_cheap_enough_is_chosen(rest, shape):
     given = disc(*shape)
     code = file_of(rest)
-    data, chosen = within(code, given, 2.0)
+    data, chosen = code_within(code, given, 2.0)
     assert chosen.coded_bytes <= 0.02 * len(data)
     assert len(code.maps) <= 3
     change = np.abs(values(chosen, shape) - values(given, shape)).mean()
@@ -59,19 +59,19 @@ def test_the_least_changed_map_that_is_cheap_enough_is_chosen(rest, shape):
 def test_an_expected_size_saves_a_coding():
     for given, rest in ((disc(), 1500), (disc(), 50_000)):
         code = file_of(rest)
-        data, chosen = within(code, given, 2.0, expected=rest + 30)
+        data, chosen = code_within(code, given, 2.0, expected=rest + 30)
         assert len(code.maps) == 1 and chosen.coded_bytes <= 0.02 * len(data)
 
 
 def test_a_file_smaller_than_expected_is_coded_again():
     code = file_of(1500)
-    data, chosen = within(code, disc(), 2.0, expected=100_000)
+    data, chosen = code_within(code, disc(), 2.0, expected=100_000)
     assert len(code.maps) == 2 and chosen.coded_bytes <= 0.02 * len(data)
 
 
 @pytest.mark.parametrize("rest", [0, 20, 100])
 def test_a_region_survives_if_no_map_is_cheap_enough(rest):
-    _, chosen = within(file_of(rest), disc(), 2.0)
+    _, chosen = code_within(file_of(rest), disc(), 2.0)
     kept = values(chosen, (24, 32))
     given = values(disc(), (24, 32))
     assert chosen.coded_bytes < disc().coded_bytes / 2
@@ -84,7 +84,7 @@ def test_a_cheap_map_does_not_change(percent):
     flat = Map(np.zeros((9, 9), np.uint8), 1, 16)
     for given in (flat, disc()):
         code = file_of(10_000)
-        assert within(code, given, percent)[1] is given and len(code.maps) == 1
+        assert code_within(code, given, percent)[1] is given and len(code.maps) == 1
 
 
 def test_with_two_levels_only_cells_can_grow():
@@ -95,7 +95,7 @@ def test_with_two_levels_only_cells_can_grow():
 
 def test_a_constant_map_stays_constant():
     level = Map(np.full((5, 7), 3, np.uint8), 8, 16)
-    _, chosen = within(file_of(0), level, 2.0)
+    _, chosen = code_within(file_of(0), level, 2.0)
     assert timesteps.importance_values(chosen.num_levels)[chosen.levels].min() > 0
 
 

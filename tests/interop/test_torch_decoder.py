@@ -75,8 +75,8 @@ def jobs(tmp_path_factory, smoke_codec, smoke_model):
             found.append((job, report.symbol_hash, codec.decode(data, tau=tau, steps=steps)))
 
     picture = photograph(77, 131)
-    knob = [(0, None), (0.5, None), (1, 1), ("roi", None), (None, 2)]
-    add(shipped, None, None, picture, dict(quality=45, importance=ellipse(77, 131)), knob)
+    decodes = [(0, None), (0.5, None), (1, 1), ("roi", None), (None, 2)]
+    add(shipped, None, None, picture, dict(quality=45, importance=ellipse(77, 131)), decodes)
     add(shipped, None, None, photograph(9, 330), dict(quality=80, seed=7), [(None, None)])
     grey = photograph(41, 23)[..., 0]
     add(shipped, None, None, grey, dict(quality=5, roi_gain=0), [(1, None)])

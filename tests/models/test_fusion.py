@@ -203,7 +203,7 @@ def test_discriminator_judges_patches_with_a_gradient(fusion, alive):
         assert np.all(np.isfinite(leaf)) and np.any(leaf)
 
 
-def test_a_flat_picture_is_judged_with_a_finite_gradient(fusion, fresh):
+def test_a_flat_image_is_judged_with_a_finite_gradient(fusion, fresh):
     flat = jnp.zeros((1, 32, 32, 3))
     gradient = jax.jit(jax.grad(lambda x: jnp.sum(fusion.judge(fresh, x, flat))))(flat)
     assert np.all(np.isfinite(gradient))

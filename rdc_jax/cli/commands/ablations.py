@@ -41,8 +41,10 @@ from rdc_jax.cli import ablation_effects
 from rdc_jax.cli.commands.train import configured
 from rdc_jax.codec import compilation_cache
 from rdc_jax.errors import RdcError
-from rdc_jax.evaluation.report.results import hardware, image_files, table
+from rdc_jax.evaluation.machine import hardware
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.images import atomic_write
+from rdc_jax.images.image_folder import image_files
 from rdc_jax.model_folder import codec_model
 from rdc_jax.models import lpips, lpips_weights
 

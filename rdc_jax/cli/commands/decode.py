@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import sys
 import time
 from argparse import Namespace
@@ -11,17 +10,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
 
 from rdc_jax.bitstream import container
-from rdc_jax.bitstream.container import TAU_UNITS
+from rdc_jax.cli import tau_and_crop
 from rdc_jax.cli.backends import XLA, Backends
-from rdc_jax.cli.jobs import CODED, STREAM, Job, plan, read_bytes, run_all
+from rdc_jax.cli.jobs import CODED, STREAM, Job, open_jobs, plan, read_bytes, run_all
 from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.decoding import opened_file
+from rdc_jax.decoding.sampling import Tau
 from rdc_jax.errors import RdcError
-from rdc_jax.images import LoadedImage, atomic_write, formats, image_bytes, read_image, transparency
+from rdc_jax.images import LoadedImage, atomic_write, formats, image_bytes, transparency
 
 
 def run(args: Namespace) -> int:
@@ -29,48 +28,19 @@ def run(args: Namespace) -> int:
     jobs = plan(args, CODED, f"{part}.{args.format or 'png'}")
     for job in jobs:
         extension_of(job.target, args.format)
-    crop = parse_crop(args.crop)
+    crop = tau_and_crop.parse_crop(args.crop)
     if args.symbol_hash and (crop or args.resilient):
         raise RdcError("--symbol-hash describes a whole file; omit --crop and --resilient")
+    tau = tau_and_crop.parse_tau(args.tau)
+    tau_and_crop.check_sizes([job.source for job in open_jobs(jobs, args)], tau, crop)
     model = LazyCodec(args.model, args.fusion)
-    request = Request(args, model, Backends(args.backend, model), parse_tau(args.tau), crop)
+    request = Request(args, model, Backends(args.backend, model), tau, crop)
     return run_all(
         jobs,
         args,
         lambda job: decode_file(job, request),
         describe_at_length if args.verbose else describe,
     )
-
-
-def parse_tau(text: str | None) -> float | np.ndarray | str | None:
-    """The value of --tau: a number in 0..1, "roi", or the luma of an image, uint8 [H,W]."""
-    if text is None or text == "roi":
-        return text
-    try:
-        tau = float(text)
-    except ValueError:
-        if text != STREAM and not os.path.exists(text):
-            meant = "; did you mean --tau roi?" if text.lower() == "roi" else ""
-            raise RdcError(
-                f"--tau {text} is neither a number from 0 to 1 nor roi, and there is no image of "
-                f"that name{meant}"
-            ) from None
-        pixels = read_image(text, background=0).pixels
-        return np.asarray(Image.fromarray(pixels).convert("L"))
-    if not 0.0 <= tau <= 1.0:
-        raise RdcError(f"--tau {text} must be between 0 (faithful) and 1 (realistic)")
-    return tau
-
-
-def parse_crop(text: str | None) -> opened_file.Crop | None:
-    """The value of --crop: X,Y,W,H in pixels."""
-    if text is None:
-        return None
-    try:
-        x, y, width, height = (int(word) for word in text.split(","))
-    except ValueError:
-        raise RdcError(f"--crop {text} must be four whole numbers X,Y,W,H in pixels") from None
-    return x, y, width, height
 
 
 @contextlib.contextmanager
@@ -85,21 +55,6 @@ def opened(source: str, crop: opened_file.Crop | None) -> Iterator[bytes | Binar
         raise RdcError(f"cannot read '{source}': {error.strerror}") from None
     with file:
         yield file
-
-
-def reported_tau(
-    text: str | None, tau: float | np.ndarray | str | None, header: container.Header
-) -> float | str:
-    """The tau of the report: the number used, or for a map its name on the command line.
-
-    Args:
-        text: The value of --tau.
-        tau: The same, parsed.
-        header: The file's header, which has the default.
-    """
-    if text is None:
-        return header.default_tau / TAU_UNITS
-    return tau if isinstance(tau, float) else text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +72,7 @@ class Request:
     args: Namespace
     model: LazyCodec
     backends: Backends
-    tau: float | np.ndarray | str | None
+    tau: Tau | None
     crop: opened_file.Crop | None = None
 
 
@@ -160,7 +115,7 @@ def _decode(job: Job, data: bytes | BinaryIO, request: Request) -> dict[str, Any
         "alpha": parts["alpha"] is not None,
         "bytes": file.reader.size,
         "steps": steps,
-        "tau": reported_tau(args.tau, request.tau, header),
+        "tau": tau_and_crop.reported_tau(args.tau, request.tau, header),
         "clock": args.clock,
         "backend": backend,
         "model": model.model.name,

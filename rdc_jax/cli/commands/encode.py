@@ -10,7 +10,7 @@ import numpy as np
 
 from rdc_jax.bitstream.container import DEFAULT_MAX_PIXELS
 from rdc_jax.cli import region_masks
-from rdc_jax.cli.jobs import Job, plan, run_all
+from rdc_jax.cli.jobs import Job, open_jobs, plan, run_all
 from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.codec.metadata_sections import extras_of
 from rdc_jax.codec.rate_control import NEAR
@@ -38,16 +38,17 @@ def run(args: Namespace) -> int:
     targets = (args.target_bpp, args.target_size, args.target_quality)
     if args.best_effort and all(target is None for target in targets):
         raise RdcError("--best-effort needs a target; give --target-size or another one too")
-    jobs = plan(args, IMAGE_EXTENSIONS, ".rdc")
-    for job in jobs:
-        if Path(job.target).suffix.lower() in IMAGE_EXTENSIONS:
-            raise RdcError(f"'{job.target}' is the name of an image; end it in .rdc")
-    model = LazyCodec(args.model)
     wish = None
     if args.target_quality is not None:
         from rdc_jax.codec import quality_target
 
         wish = quality_target.parse(args.target_quality)
+    jobs = plan(args, IMAGE_EXTENSIONS, ".rdc")
+    for job in jobs:
+        if Path(job.target).suffix.lower() in IMAGE_EXTENSIONS:
+            raise RdcError(f"'{job.target}' is the name of an image; end it in .rdc")
+    region_masks.check(args.roi, shapes, (job.source for job in open_jobs(jobs, args)))
+    model = LazyCodec(args.model)
     return run_all(
         jobs,
         args,

@@ -20,12 +20,13 @@ from rdc_jax.evaluation import (
     feature_files,
     run_files,
 )
+from rdc_jax.evaluation.machine import hardware, usable_cores
 from rdc_jax.evaluation.metrics import metric_set, set_distances
 from rdc_jax.evaluation.metrics.metric_names import NETWORK_OF_SET_METRIC
 from rdc_jax.evaluation.report import html_report, text_summary
-from rdc_jax.evaluation.report.results import hardware, image_files, usable_cores
 from rdc_jax.evaluation.timing import median_seconds
 from rdc_jax.images import atomic_write, read_image
+from rdc_jax.images.image_folder import image_files
 from rdc_jax.importance import detectors
 
 OURS = "rdc"

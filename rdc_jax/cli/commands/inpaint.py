@@ -3,17 +3,16 @@
 import dataclasses
 import io
 import json
-import os
 import sys
 import time
 from argparse import Namespace
 from pathlib import Path
 
 from rdc_jax.bitstream import container
+from rdc_jax.cli import output_file
 from rdc_jax.cli.jobs import STREAM, read_bytes
 from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.codec.metadata_sections import parts_of
-from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage, formats, read_image, write_loaded_image
 from rdc_jax.images.formats import ALL_METADATA
 from rdc_jax.importance import maps
@@ -25,10 +24,7 @@ def run(args: Namespace) -> int:
     name = "picture" if args.input == STREAM else Path(args.input).stem
     target = Path(args.output or f"{name}_inpainted.png")
     formats.of_extension(target.suffix, str(target))  # refuses an unknown format before the work
-    if target.exists() and not args.force:
-        raise RdcError(f"the output '{target}' exists; give -f to replace it")
-    if target.exists() and os.path.realpath(target) == os.path.realpath(args.input):
-        raise RdcError(f"the output '{target}' is the input itself; choose another name")
+    output_file.check(target, args.input, overwrite=args.force)
     data = read_bytes(args.input)
     coded = data.startswith(container.SIGNATURE)
     max_pixels = args.max_pixels or container.DEFAULT_MAX_PIXELS

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rdc_jax.cli import output_file
 from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import tradeoff
@@ -22,8 +23,7 @@ def run(args: Namespace) -> int:
     output = Path(args.output or f"{Path(args.input).stem}_tau.png")
     if output.suffix.lower() not in FORMATS:
         raise RdcError(f"cannot draw '{output}'; end its name in one of {' '.join(FORMATS)}")
-    if output.exists() and not args.force:
-        raise RdcError(f"the output '{output}' exists; give -f to replace it")
+    output_file.check(output, args.input, overwrite=args.force)
     _require_matplotlib()
     original = read_image(args.input).pixels
     model = LazyCodec(args.model, args.fusion)

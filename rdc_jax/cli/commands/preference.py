@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import preference, run_files
-from rdc_jax.evaluation.report.results import table
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.web import preference_server
 
 

@@ -1,14 +1,13 @@
 """`rdc roi`: writes the map that `rdc encode` would code as an image to look at or edit."""
 
 import json
-import os
 import sys
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 
-from rdc_jax.cli import region_masks
+from rdc_jax.cli import output_file, region_masks
 from rdc_jax.cli.jobs import STREAM
 from rdc_jax.entropy.importance_coding import encode_importance
 from rdc_jax.errors import RdcError
@@ -21,10 +20,7 @@ def run(args: Namespace) -> int:
     shapes = region_masks.shapes_of(args)
     beside = STREAM if args.input == STREAM else f"{Path(args.input).stem}_roi.png"
     target = Path(args.output or beside)
-    if target.exists() and not args.force:
-        raise RdcError(f"the output '{target}' exists; give -f to replace it")
-    if target.exists() and os.path.realpath(target) == os.path.realpath(args.input):
-        raise RdcError(f"the output '{target}' is the input itself; choose another name")
+    output_file.check(target, args.input, overwrite=args.force)
     suffix = target.suffix or ".png"
     if not formats.of_extension(suffix, str(target)).lossless:
         raise RdcError(f"a map needs a lossless format, unlike '{target}'; end its name in .png")

@@ -25,9 +25,9 @@ def add_encode(commands: Any) -> None:
     p = new_command(
         commands, "encode", "compress images to .rdc files", aliases=["compress"],
         epilog="Orientation is applied to the pixels. ICC profile, EXIF and XMP are stored "
-        "unchanged and count in the size. Channels of 16 bits and of floats (0 to 1) are rounded "
-        "to 8 bits, CMYK and Lab become sRGB, and of an animation the first frame is taken. "
-        "docs/images.md has the table.",
+        "unchanged and are part of the file's size. Channels of 16 bits and of floats (0 to 1) are "
+        "rounded to 8 bits, CMYK and Lab become sRGB, and of an animation the first frame is "
+        "taken. docs/images.md has the table.",
     )  # fmt: skip
     input_and_output(p, "image, folder of images, or - for standard input", ".rdc")
     rate(p)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rdc_jax.evaluation import tradeoff
-from rdc_jax.evaluation.report.results import table
+from rdc_jax.evaluation.report.text_table import table
 
 
 def summary(results: dict[str, Any]) -> str:

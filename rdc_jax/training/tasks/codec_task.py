@@ -34,7 +34,12 @@ WEIGHTS = (
 
 
 def make(config: ml_collections.ConfigDict) -> Task:
-    """The task of a stage in STAGES. Raises RdcError where the model has nothing to train."""
+    """The task of a run whose stage is one of STAGES.
+
+    config: The run's config; its `stage` says what is trained.
+
+    Raises RdcError if the stage trains a part that the model lacks.
+    """
     stage = config.stage
     with errors_of_networks("model"):
         networks = Networks.from_config(config.model.to_dict())

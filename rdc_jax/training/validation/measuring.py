@@ -18,7 +18,7 @@ import numpy as np
 
 from rdc_jax.evaluation.metrics import added_pattern
 from rdc_jax.evaluation.metrics.judges import Judge
-from rdc_jax.evaluation.report.results import table
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.training import means
 from rdc_jax.training.tasks import decoders
 from rdc_jax.training.validation import one_step

@@ -23,7 +23,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.metrics.judges import CHEAP, EXPENSIVE, Judge
 from rdc_jax.evaluation.metrics.metric_names import direction
 from rdc_jax.evaluation.rate_distortion import Curve, bd_metric, bd_rate
-from rdc_jax.evaluation.report.results import write_results
+from rdc_jax.evaluation.results_file import write_results
 from rdc_jax.model_folder import codec_model, fusion_module
 from rdc_jax.model_folder.codec_model import Model
 from rdc_jax.model_folder.fusion_module import Module

@@ -63,7 +63,7 @@ def test_brightness_alone_and_nothing_at_all_are_no_pattern():
     assert added_pattern.share([]) == 0.0
 
 
-def test_pictures_are_pooled_by_their_energy():
+def test_images_are_pooled_by_their_energy():
     weak, strong = added_pattern.Energy(1.0, 1.0), added_pattern.Energy(0.0, 9.0)
     assert added_pattern.share([weak, strong]) == pytest.approx(0.1)
 

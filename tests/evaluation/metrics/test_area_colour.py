@@ -40,7 +40,7 @@ def test_rows_and_columns_that_fill_no_area_are_left_out():
     assert colour_error(picture, decoded) == 0.0
 
 
-def test_small_pictures_are_refused():
+def test_small_images_are_refused():
     picture = np.zeros((31, 64, 3), np.uint8)
     with pytest.raises(RdcError, match="32 pixels or more"):
         colour_error(picture, picture)

@@ -57,7 +57,7 @@ def test_wrong_masks_are_refused(mask, message):
 
 
 @pytest.mark.parametrize("metric", [psnr, ms_ssim])
-def test_only_equal_8_bit_pictures_compare(metric):
+def test_only_equal_8_bit_images_compare(metric):
     picture = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(RdcError, match="8-bit"):
         metric(picture, picture.astype(np.float32))
@@ -67,13 +67,13 @@ def test_only_equal_8_bit_pictures_compare(metric):
         metric(picture[:0], picture[:0])
 
 
-def test_ms_ssim_of_equal_pictures_is_one(rng):
+def test_ms_ssim_of_equal_images_is_one(rng):
     for shape in ((176, 180, 3), (40, 30), (1, 1, 3), (2, 9, 1)):
         picture = rng.integers(0, 256, shape, dtype=np.uint8)
         assert ms_ssim(picture, picture) == pytest.approx(1.0)
 
 
-def test_ms_ssim_of_constant_pictures_is_the_luminance_term():
+def test_ms_ssim_of_constant_images_is_the_luminance_term():
     # No variance: every contrast-structure term is 1, so only the coarsest scale speaks.
     a, b = 100.0, 150.0
     c1 = (0.01 * 255) ** 2
@@ -114,7 +114,7 @@ def test_ms_ssim_agrees_with_pytorch_msssim():
         assert ms_ssim(reference, decoded.astype(np.uint8)) == pytest.approx(expected, abs=2e-6)
 
 
-def test_small_pictures_use_fewer_scales():
+def test_small_images_use_fewer_scales():
     assert [ms_ssim_scales(side) for side in (1, 11, 20, 21, 41, 81, 160, 161, 4000)] == [
         1, 1, 1, 2, 3, 4, 4, 5, 5,
     ]  # fmt: skip

@@ -161,7 +161,7 @@ def test_another_network_is_refused(thin_vgg16, pair):
         dists(weights, random_parameters(), *pair(32, 32))
 
 
-def test_only_8_bit_pictures_are_measured(thin_vgg16, two_waves):
+def test_only_8_bit_images_are_measured(thin_vgg16, two_waves):
     picture = two_waves()[0]
     with pytest.raises(RdcError, match="uint8"):
         measure_dists(thin_vgg16, random_parameters(), picture, picture.astype(np.float32))

@@ -154,7 +154,7 @@ def test_an_ffmpeg_that_writes_nothing_is_one_line(no_tools, pictures):
         (lambda p: p[:-1], "differ in shape"),
     ],
 )
-def test_other_pictures_are_refused(no_tools, pictures, change, message):
+def test_other_images_are_refused(no_tools, pictures, change, message):
     fake(no_tools, "butteraugli_main", "print('0.0')")
     with pytest.raises(RdcError, match=message):
         measure("butteraugli", pictures[0], change(pictures[0]))
@@ -168,7 +168,7 @@ def skip_without(name):
         pytest.skip(f"{name} is not installed")
 
 
-def test_ssimulacra2_of_equal_pictures_and_of_noise(pictures):
+def test_ssimulacra2_of_equal_images_and_of_noise(pictures):
     skip_without("ssimulacra2")
     values = [measure("ssimulacra2", pictures[0], p) for p in pictures]
     assert values[0] == pytest.approx(100.0)
@@ -177,14 +177,14 @@ def test_ssimulacra2_of_equal_pictures_and_of_noise(pictures):
     assert values[3] < values[1] - 20.0
 
 
-def test_ssimulacra2_of_a_tiny_picture_is_refused(pictures):
+def test_ssimulacra2_of_a_tiny_image_is_refused(pictures):
     skip_without("ssimulacra2")
     with pytest.raises(RdcError, match=r"8 pixels|failed"):
         measure("ssimulacra2", pictures[0][:7], pictures[1][:7])
 
 
 @pytest.mark.parametrize("name", ["butteraugli", "butteraugli-3norm"])
-def test_butteraugli_of_equal_pictures_and_of_noise(pictures, name):
+def test_butteraugli_of_equal_images_and_of_noise(pictures, name):
     skip_without(name)
     values = [measure(name, pictures[0], p) for p in pictures]
     assert values[0] == 0.0
@@ -192,7 +192,7 @@ def test_butteraugli_of_equal_pictures_and_of_noise(pictures, name):
     assert values[3] > values[1] + 0.5
 
 
-def test_vmaf_of_equal_pictures_and_of_noise(pictures):
+def test_vmaf_of_equal_images_and_of_noise(pictures):
     skip_without("vmaf")
     values = [measure("vmaf", pictures[0], p) for p in pictures]
     assert 95.0 < values[0] <= 100.0

@@ -32,7 +32,7 @@ def left_half(height, width):
 
 
 @pytest.mark.parametrize("size", [(181, 203), (48, 64), (7, 9)])
-def test_ms_ssim_of_all_is_that_of_the_picture(rng, size):
+def test_ms_ssim_of_all_is_that_of_the_image(rng, size):
     picture = waves(*size)
     decoded = with_error(picture, rng.normal(0, 12, picture.shape))
     for level in (1.0, 0.3):  # only the ratios of a mask matter
@@ -133,7 +133,7 @@ def test_the_borders_of_tau_count_too(rng):
     assert seam_statistic(decoded, picture, tau) > 4.0
 
 
-def test_equal_pictures_and_gray_ones(rng):
+def test_equal_images_and_gray_ones(rng):
     picture, mask = waves(64, 64), left_half(64, 64)
     assert seam_statistic(picture, picture, mask) == 1.0
     gray = picture[..., 0]
@@ -173,7 +173,7 @@ def test_bad_masks_are_refused(thin_alexnet, metric, mask, message):
         metric(*weights, waves(40, 40), waves(40, 40), mask)
 
 
-def test_bad_pictures_are_refused(thin_alexnet):
+def test_bad_images_are_refused(thin_alexnet):
     mask = np.ones((40, 40))
     for function in (masked_ms_ssim, seam_statistic):
         with pytest.raises(RdcError, match="8-bit"):

@@ -55,7 +55,7 @@ def test_chapters_in_order_and_figures(results, load):
     assert "40 – – 0.1000 26.00 0.3000" in text
 
 
-def test_a_difference_of_one_picture_says_so(results, load):
+def test_a_difference_of_one_image_says_so(results, load):
     results["bd"][0]["images"] = 1
     page = html_report.page(results, load)
     assert "−12.3 % 1 image only; 26.00 to 27.00" in Reader(page).text
@@ -127,7 +127,7 @@ def test_the_page_asks_nobody(results, load):
     assert "default-src 'none'" in policy and re.search(r"script-src 'sha256-[\w+/]{43}='", policy)
 
 
-def test_pictures_are_the_nearest_in_rate(results, load):
+def test_images_are_the_nearest_in_rate(results, load):
     asked = []
 
     def record(path):
@@ -160,21 +160,21 @@ def test_every_map_is_shown_once_and_named_for_its_coder(results, load):
     ]  # fmt: skip
 
 
-def test_no_picture_is_missed_where_none_was_kept(results, load):
+def test_no_image_is_missed_where_none_was_kept(results, load):
     for each in results["points"]:
         del each["picture"]
     text = Reader(html_report.page(results, load)).text
     assert "No images were kept" in text and "could not be read" not in text
 
 
-def test_pictures_of_any_kind(results, tmp_path, rng):
+def test_images_of_any_kind(results, tmp_path, rng):
     path = tmp_path / "grey.png"
     Image.fromarray(rng.integers(0, 256, (30, 40), np.uint8)).save(path)
     page = html_report.page(results, lambda _: path.read_bytes(), images=["a.png"])
     assert 'width="40" height="30"' in page
 
 
-def test_a_limit_leaves_pictures_out_and_says_so(results, load):
+def test_a_limit_leaves_images_out_and_says_so(results, load):
     everything = html_report.page(results, load)
     uris = re.findall(r'src="(data:[^"]+)"', everything)
     limit = sum(map(len, uris[:4])) + 1
@@ -186,7 +186,7 @@ def test_a_limit_leaves_pictures_out_and_says_so(results, load):
     assert "No images were kept" in html_report.page(results, load, max_bytes=10)
 
 
-def test_unreadable_pictures_are_named(results, load):
+def test_unreadable_images_are_named(results, load):
     def fail(path):
         if path.startswith("pictures/jpeg"):
             raise FileNotFoundError(path)

@@ -64,7 +64,7 @@ def test_other_damage_is_one_line(client, codec, pixels, photo, tiled):
     assert client.json("/encode", {"photo": photo})["file"]  # goes on
 
 
-def test_a_huge_picture_is_refused_by_its_header(client, codec, pixels):
+def test_a_huge_image_is_refused_by_its_header(client, codec, pixels):
     header, sections = container.unpack(codec.encode(pixels))
     kept = [(s.type, s.payload) for s in sections]
     for side in (5000, container.MAX_SIDE):
