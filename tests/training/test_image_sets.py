@@ -86,6 +86,7 @@ def test_only_parts_that_the_loss_uses_are_on_the_devices():
         jax.eval_shape(run.step, run.state, run.frozen, run.batch, key)
 
 
+@pytest.mark.slow
 def test_a_run_with_workers_is_that_with_threads(photos, tmp_path):
     """Losses are equal, and unreadable images are counted where workers find them."""
     logs = []

@@ -198,6 +198,20 @@ def test_an_interrupted_command_goes_on(encoded, models, photos, tmp_path, monke
         np.testing.assert_array_equal(straight[index]["latent"], resumed[index]["latent"])
 
 
+def test_hosts_share_the_shards_of_a_set(encoded, models, photos, tmp_path, capsys):
+    out, texts = tmp_path / "out", []
+    for index in (1, 0):
+        sharing = ["--shards", 2, "--process-index", index, "--process-count", 2]
+        assert run(out, models[0], photos, *sharing) == 0
+        texts.append(capsys.readouterr().out)
+    assert "1 of 2 shards; other processes write the others" in texts[0]
+    assert "9 photos, 32 tiles" in texts[1]
+    one, shared = LatentSource(encoded), LatentSource(out)
+    assert len(one) == len(shared)
+    for index in range(len(one)):
+        np.testing.assert_array_equal(one[index]["latent"], shared[index]["latent"])
+
+
 def test_a_lack_of_memory_is_one_line(monkeypatch):
     def full(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
