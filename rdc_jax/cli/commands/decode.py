@@ -16,8 +16,9 @@ from PIL import Image
 from rdc_jax.bitstream import container
 from rdc_jax.bitstream.container import TAU_UNITS
 from rdc_jax.cli.backends import XLA, Backends
-from rdc_jax.cli.jobs import CODED, STREAM, Job, plan, read_bytes, run_all
+from rdc_jax.cli.jobs import CODED, plan, read_bytes, run_all
 from rdc_jax.cli.lazy_codec import LazyCodec
+from rdc_jax.cli.outputs import STREAM, Job
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.decoding import opened_file
 from rdc_jax.errors import RdcError
@@ -134,7 +135,10 @@ def _decode(job: Job, data: bytes | BinaryIO, request: Request) -> dict[str, Any
     how = opened_file.ReadOptions(max_pixels, request.crop, args.resilient, damaged.append)
     # Damage is reported before JAX starts.
     file = opened_file.open_file(data, model.model, how)
-    parts = parts_of(file.reader, metadata=args.metadata, crop=request.crop)
+    wanted = args.metadata
+    if request.crop:  # EXIF and XMP may hold a thumbnail of what is cut away
+        wanted = tuple(kind for kind in wanted if kind == "icc")
+    parts = parts_of(file.reader, metadata=wanted, crop=request.crop)
     header = file.header
     backend = request.backends.choose(header, args.steps, request.tau)
     if backend == XLA:
