@@ -1,6 +1,5 @@
 """The jobs of encode and decode: which input becomes which output, and how all of them run."""
 
-import dataclasses
 import json
 import os
 import sys
@@ -12,19 +11,13 @@ from typing import Any
 from tqdm import tqdm
 
 from rdc_jax.bitstream import container
-from rdc_jax.cli import job_sharing, output_file
-from rdc_jax.cli.output_file import STREAM
+from rdc_jax.cli import job_sharing, outputs
+from rdc_jax.cli.outputs import STREAM, Job
 from rdc_jax.errors import RdcError
+from rdc_jax.images.formats import IMAGE_EXTENSIONS
 
 CODED = (".rdc",)
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One file to write; source and target are paths or "-"."""
-
-    source: str
-    target: str
+NAMES_OF_FILES = (*CODED, *IMAGE_EXTENSIONS)
 
 
 def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[Job]:
@@ -44,12 +37,12 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
     if several:
         jobs = _jobs_of_folder(args, extensions, extension)
     else:
-        jobs = [_single_job(args.input[0], args.output, extension)]
-    _check_distinct(jobs)
+        jobs = [outputs.single_job(args.input[0], args.output, extension)]
+    outputs.check_distinct(jobs)
     index, count = job_sharing.place(args, os.environ if several else {})
     jobs = jobs[index::count]
     for job in open_jobs(jobs, args):
-        output_file.check(job.target, job.source, overwrite=args.force, several=several)
+        outputs.check_target(job, args.force, _may_make_folder(args))
     for name in () if args.quiet or index else args.input:
         if folders := _folders_in(Path(name), args.output):
             ignored = "1 folder, which is" if folders == 1 else f"{folders} folders, which are"
@@ -70,23 +63,16 @@ def _jobs_of_folder(args: Namespace, extensions: tuple[str, ...], extension: str
     if STREAM in (*args.input, args.output):
         raise RdcError("standard input and output take one image; name files or a folder")
     folder = None if args.output is None else Path(args.output)
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise RdcError(f"several inputs need a folder as output, and '{folder}' is a file")
+    if folder is not None and not os.path.isdir(folder):
+        if os.path.exists(folder):
+            raise RdcError(f"several inputs need a folder as output, and '{folder}' is a file")
+        if not outputs.ends_in_slash(args.output) and folder.suffix.lower() in NAMES_OF_FILES:
+            raise RdcError(
+                f"several inputs need a folder as output, and '{folder}' is the name of a file; "
+                f"if it is to be a folder, write '{folder}{os.sep}'"
+            )
     sources = [path for name in args.input for path in _expand(name, extensions)]
     return [Job(str(p), str((folder or p.parent) / (p.stem + extension))) for p in sources]
-
-
-def _check_distinct(jobs: list[Job]) -> None:
-    """Raises RdcError when two inputs have the same output."""
-    makers: dict[str, str] = {}
-    for job in jobs:
-        if job.target != STREAM:
-            maker = makers.setdefault(os.path.realpath(job.target), job.source)
-            if maker != job.source:
-                raise RdcError(
-                    f"'{maker}' and '{job.source}' would both become '{job.target}'; name files "
-                    "instead of a folder, and give one of the two an -o of its own"
-                )
 
 
 def run_all(
@@ -114,8 +100,8 @@ def run_all(
     for job in tqdm(jobs, unit="file", disable=None if show_bar else True):
         done = False
         try:
-            if several:
-                _make_folder(Path(job.target).parent)
+            if _may_make_folder(args):
+                outputs.make_folder(Path(job.target).parent)
             done = args.resume and _is_done(job, args)
             if done:
                 report = {"input": job.source, "output": job.target, "skipped": True}
@@ -139,13 +125,6 @@ def run_all(
     return 2 if failures else 0
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise RdcError(f"cannot make the folder '{folder}': {error.strerror}") from None
-
-
 def read_bytes(source: str) -> bytes:
     """A whole file, or standard input."""
     if source == STREAM:
@@ -157,16 +136,11 @@ def read_bytes(source: str) -> bytes:
 
 
 def _several(args: Namespace) -> bool:
-    return len(args.input) > 1 or (args.input[0] != STREAM and Path(args.input[0]).is_dir())
+    return len(args.input) > 1 or (args.input[0] != STREAM and os.path.isdir(args.input[0]))
 
 
-def _single_job(source: str, output: str | None, extension: str) -> Job:
-    if output is None:
-        made = str(Path(source).with_name(Path(source).stem + extension))
-        return Job(source, STREAM if source == STREAM else made)
-    if output != STREAM and source != STREAM and Path(output).is_dir():
-        return Job(source, str(Path(output) / (Path(source).stem + extension)))
-    return Job(source, output)
+def _may_make_folder(args: Namespace) -> bool:
+    return _several(args) or outputs.ends_in_slash(args.output)
 
 
 def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
@@ -199,7 +173,7 @@ def _is_done(job: Job, args: Namespace) -> bool:
             raise RdcError(
                 f"the output '{job.target}' exists but is damaged: {error}; give -f to replace it"
             ) from error
-        output_file.check(job.target, job.source, overwrite=args.force, several=_several(args))
+        outputs.check_target(job, args.force, _may_make_folder(args))
         return False
     return True
 

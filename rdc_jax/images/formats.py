@@ -8,7 +8,7 @@ from typing import Any
 from rdc_jax.errors import RdcError
 
 ALL_METADATA = ("icc", "exif", "xmp")
-EXTRA = "pip install 'rdc_jax[formats]'"
+INSTALL = "pip install"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def of_extension(extension: str, file: str | None = None) -> Format:
             f"{' '.join(WRITABLE)}"
         )
     if found.plugin and not register(found.plugin):
-        raise RdcError(f"writing {extension} needs {found.plugin[1]}: {EXTRA}")
+        raise RdcError(f"writing {extension} needs {found.plugin[1]}: {INSTALL} {found.plugin[1]}")
     return found
 
 
@@ -105,3 +105,9 @@ def plugin_for(beginning: bytes) -> tuple[str, str] | None:
     if beginning[4:8] != b"ftyp" or beginning[8:12] not in brands or b"avif" in beginning:
         return None
     return HEIF_PLUGIN
+
+
+def looks_like_an_image(beginning: bytes) -> bool:
+    """Whether a file that Pillow cannot open starts like one of the formats it knows."""
+    starts = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"8BPS")
+    return beginning.startswith(starts) or (beginning[:4], beginning[8:12]) == (b"RIFF", b"WEBP")

@@ -10,8 +10,9 @@ import numpy as np
 
 from rdc_jax.bitstream.container import DEFAULT_MAX_PIXELS
 from rdc_jax.cli import region_masks
-from rdc_jax.cli.jobs import Job, open_jobs, plan, run_all
+from rdc_jax.cli.jobs import open_jobs, plan, run_all
 from rdc_jax.cli.lazy_codec import LazyCodec
+from rdc_jax.cli.outputs import STREAM, Job
 from rdc_jax.codec.metadata_sections import extras_of
 from rdc_jax.codec.rate_control import NEAR
 from rdc_jax.decoding.opened_file import PIECE_SHARE
@@ -38,6 +39,8 @@ def run(args: Namespace) -> int:
     targets = (args.target_bpp, args.target_size, args.target_quality)
     if args.best_effort and all(target is None for target in targets):
         raise RdcError("--best-effort needs a target; give --target-size or another one too")
+    if args.roi == STREAM and STREAM in args.input:
+        raise RdcError("the image and the mask cannot both come from standard input; name a file")
     wish = None
     if args.target_quality is not None:
         from rdc_jax.codec import quality_target

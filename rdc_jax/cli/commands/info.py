@@ -9,7 +9,8 @@ import numpy as np
 from rdc_jax.bitstream import container, tile_index
 from rdc_jax.bitstream.framing import CRC_BYTES
 from rdc_jax.bitstream.sections import SectionType, section_name
-from rdc_jax.cli.jobs import STREAM, read_bytes
+from rdc_jax.cli.jobs import read_bytes
+from rdc_jax.cli.outputs import STREAM
 from rdc_jax.codec import metadata_sections
 from rdc_jax.entropy import importance_coding
 from rdc_jax.errors import RdcError
