@@ -154,7 +154,7 @@ def find(model: str | Path | None) -> Path:
     """The folder of a model, from the name of a shipped model, a path, or None for the default."""
     name = DEFAULT_MODEL if model is None else str(model)
     candidates = [SHIPPED / name] if "/" not in name else []
-    candidates.append(Path(name))
+    candidates += [Path(name), Path(name) / "model"]  # a training run keeps its model there
     for folder in candidates:
         if (folder / files.MANIFEST).is_file():
             return folder
