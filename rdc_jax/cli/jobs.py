@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from tqdm import tqdm
 from rdc_jax.bitstream import container
 from rdc_jax.cli import job_sharing, outputs
 from rdc_jax.cli.outputs import STREAM, Job
+from rdc_jax.cli.standard_streams import of_system, one_line
 from rdc_jax.errors import RdcError
-from rdc_jax.images.formats import IMAGE_EXTENSIONS
+from rdc_jax.images.formats import IMAGE_EXTENSIONS, OTHER_IMAGES, is_named
 
 CODED = (".rdc",)
 NAMES_OF_FILES = (*CODED, *IMAGE_EXTENSIONS)
@@ -47,6 +49,12 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
         if folders := _folders_in(Path(name), args.output):
             ignored = "1 folder, which is" if folders == 1 else f"{folders} folders, which are"
             print(f"rdc: note: '{name}' contains {ignored} ignored", file=sys.stderr)
+        if others := _other_images(Path(name), extensions):
+            print(
+                f"rdc: note: '{name}' contains other images, which are ignored: {others}; name "
+                "them to have them coded",
+                file=sys.stderr,
+            )
     return jobs
 
 
@@ -71,8 +79,19 @@ def _jobs_of_folder(args: Namespace, extensions: tuple[str, ...], extension: str
                 f"several inputs need a folder as output, and '{folder}' is the name of a file; "
                 f"if it is to be a folder, write '{folder}{os.sep}'"
             )
-    sources = [path for name in args.input for path in _expand(name, extensions)]
-    return [Job(str(p), str((folder or p.parent) / (p.stem + extension))) for p in sources]
+    found = [path for name in args.input for path in _expand(name, extensions)]
+    sources = list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
+    stems = Counter(_place(path, folder, path.stem) for path in sources)
+    jobs = []
+    for path in sources:
+        alone = stems[_place(path, folder, path.stem)] == 1
+        name = path.stem if alone else path.name  # a.jpg beside a.png
+        jobs.append(Job(str(path), str(_place(path, folder, name + extension))))
+    return jobs
+
+
+def _place(source: Path, folder: Path | None, name: str) -> Path:
+    return (folder or source.parent) / name
 
 
 def run_all(
@@ -107,8 +126,10 @@ def run_all(
                 report = {"input": job.source, "output": job.target, "skipped": True}
             else:
                 report = work(job)
-        except RdcError as error:
-            message = str(error)
+        except (RdcError, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            message = of_system(error) if isinstance(error, OSError) else str(error)
             if f"'{job.source}'" not in message:
                 source = "standard input" if job.source == STREAM else f"'{job.source}'"
                 message = f"{source}: {message}"
@@ -121,13 +142,15 @@ def run_all(
             line = json.dumps(report) if args.json else text(report)
             tqdm.write(line, file=sys.stderr if job.target == STREAM else sys.stdout)
     for message in failures:
-        print("rdc: error:", *message.split(), file=sys.stderr)
+        print("rdc: error:", one_line(message), file=sys.stderr)
     return 2 if failures else 0
 
 
 def read_bytes(source: str) -> bytes:
     """A whole file, or standard input."""
     if source == STREAM:
+        if sys.stdin is None:
+            raise RdcError("standard input is closed; name a file")
         return sys.stdin.buffer.read()
     try:
         return Path(source).read_bytes()
@@ -145,9 +168,9 @@ def _may_make_folder(args: Namespace) -> bool:
 
 def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
     path = Path(name)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [path]
-    found = sorted(p for p in path.iterdir() if p.suffix.lower() in extensions and p.is_file())
+    found = sorted(p for p in path.iterdir() if is_named(p, extensions) and os.path.isfile(p))
     if not found:
         raise RdcError(f"the folder '{name}' has no files ending in {' '.join(extensions)}")
     return found
@@ -155,10 +178,19 @@ def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
 
 def _folders_in(path: Path, output: str | None) -> int:
     """Number of folders in a folder, not counting the one of the outputs."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return 0
     out = None if output is None else os.path.realpath(output)
-    return sum(p.is_dir() and os.path.realpath(p) != out for p in path.iterdir())
+    return sum(os.path.isdir(p) and os.path.realpath(p) != out for p in path.iterdir())
+
+
+def _other_images(path: Path, extensions: tuple[str, ...]) -> str:
+    """Names of files in a folder that are not taken from it, but that Pillow could read."""
+    if ".rdc" in extensions or not os.path.isdir(path):
+        return ""
+    names = [p.name for p in sorted(path.iterdir()) if is_named(p, OTHER_IMAGES)]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _is_done(job: Job, args: Namespace) -> bool:

@@ -79,7 +79,9 @@ def image_paths(root: Path) -> list[Path]:
     """Returns all images below a folder, sorted. Raises RdcError without a folder or images."""
     if not root.is_dir():
         raise RdcError(f"no folder '{root}'; name a folder of images")
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in formats.COMMON and p.is_file())
+    paths = sorted(
+        p for p in root.rglob("*") if formats.is_named(p, formats.COMMON) and p.is_file()
+    )
     if not paths:
         raise RdcError(f"no jpg, png or webp images below '{root}'")
     return paths

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from rdc_jax.errors import RdcError
@@ -59,8 +60,13 @@ FORMATS = {
 """Writable formats by file name extension."""
 
 WRITABLE = tuple(FORMATS)
-IMAGE_EXTENSIONS = (*WRITABLE, ".gif")
+IMAGE_EXTENSIONS = (*WRITABLE, ".gif", ".jfif", ".jpe")
 """Extensions read from a folder. A file named explicitly may have any format Pillow can open."""
+OTHER_IMAGES = (
+    *(".apng", ".avifs", ".dib", ".hif", ".icns", ".ico", ".j2k", ".jp2", ".jpf", ".jps", ".mpo"),
+    *(".pbm", ".pcx", ".pgm", ".pnm", ".psd", ".qoi", ".tga"),
+)
+"""Extensions of other images that Pillow reads; a folder's are mentioned but not taken."""
 COMMON = (".png", ".jpg", ".jpeg", ".webp")
 """Extensions read from a folder for evaluation and training: the usual formats of photographs."""
 
@@ -84,6 +90,14 @@ def of_extension(extension: str, file: str | None = None) -> Format:
     if found.plugin and not register(found.plugin):
         raise RdcError(f"writing {extension} needs {found.plugin[1]}: {INSTALL} {found.plugin[1]}")
     return found
+
+
+def is_named(path: PurePath, extensions: tuple[str, ...]) -> bool:
+    """Whether a file of a folder has one of these extensions.
+
+    Files such as "._IMG.jpg", in which macOS keeps attributes of IMG.jpg, do not count.
+    """
+    return path.suffix.lower() in extensions and not path.name.startswith("._")
 
 
 def register(plugin: tuple[str, str]) -> bool:

@@ -157,7 +157,7 @@ def find(model: str | Path | None) -> Path:
     """
     name = DEFAULT_MODEL if model is None else files.name_or_path(model, "model")
     candidates = [SHIPPED / name] if "/" not in name else []
-    candidates.append(Path(name))
+    candidates += [Path(name), Path(name) / "model"]  # a training run keeps its model there
     for folder in candidates:
         if (folder / files.MANIFEST).is_file():
             return folder

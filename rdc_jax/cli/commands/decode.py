@@ -205,6 +205,11 @@ def extension_of(target: str, wanted: str | None) -> str:
     suffix = Path(target).suffix
     if target == STREAM or (wanted and not suffix):
         suffix = f".{wanted or 'png'}"
+    if not suffix:
+        raise RdcError(
+            f"'{target}' has no ending that tells the image format; add one, such as "
+            f"'{target}.png', or write '{target}/' if it is to be a folder"
+        )
     found = formats.of_extension(suffix, target)
     if wanted and formats.of_extension(f".{wanted}") != found:
         raise RdcError(f"'{target}' is not the name of a {wanted} file; omit --format or rename it")

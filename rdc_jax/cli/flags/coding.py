@@ -226,8 +226,8 @@ def add_inpaint(commands: Any) -> None:
 
 
 def add_info(commands: Any) -> None:
-    p = new_command(commands, "info", "show the contents of a .rdc file, byte by byte")
-    p.add_argument("input", metavar="FILE", help=".rdc file, or - for standard input")
+    p = new_command(commands, "info", "show the contents of .rdc files, byte by byte")
+    p.add_argument("input", nargs="+", metavar="FILE", help=".rdc files, or - for standard input")
     max_pixels(p)
     json_lines(p)
 
