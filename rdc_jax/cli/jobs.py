@@ -1,10 +1,10 @@
 """The jobs of encode and decode: which input becomes which output, and how all of them run."""
 
-import dataclasses
 import json
 import os
 import sys
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,14 @@ from typing import Any
 from tqdm import tqdm
 
 from rdc_jax.bitstream import container
-from rdc_jax.cli import job_sharing, output_file
-from rdc_jax.cli.output_file import STREAM
+from rdc_jax.cli import job_sharing, outputs
+from rdc_jax.cli.outputs import STREAM, Job
+from rdc_jax.cli.standard_streams import of_system, one_line
 from rdc_jax.errors import RdcError
+from rdc_jax.images.formats import IMAGE_EXTENSIONS, OTHER_IMAGES, is_named
 
 CODED = (".rdc",)
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One file to write; source and target are paths or "-"."""
-
-    source: str
-    target: str
+NAMES_OF_FILES = (*CODED, *IMAGE_EXTENSIONS)
 
 
 def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[Job]:
@@ -44,16 +39,22 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
     if several:
         jobs = _jobs_of_folder(args, extensions, extension)
     else:
-        jobs = [_single_job(args.input[0], args.output, extension)]
-    _check_distinct(jobs)
+        jobs = [outputs.single_job(args.input[0], args.output, extension)]
+    outputs.check_distinct(jobs)
     index, count = job_sharing.place(args, os.environ if several else {})
     jobs = jobs[index::count]
     for job in open_jobs(jobs, args):
-        output_file.check(job.target, job.source, overwrite=args.force, several=several)
+        outputs.check_target(job, args.force, _may_make_folder(args))
     for name in () if args.quiet or index else args.input:
         if folders := _folders_in(Path(name), args.output):
             ignored = "1 folder, which is" if folders == 1 else f"{folders} folders, which are"
             print(f"rdc: note: '{name}' contains {ignored} ignored", file=sys.stderr)
+        if others := _other_images(Path(name), extensions):
+            print(
+                f"rdc: note: '{name}' contains other images, which are ignored: {others}; name "
+                "them to have them coded",
+                file=sys.stderr,
+            )
     return jobs
 
 
@@ -70,23 +71,27 @@ def _jobs_of_folder(args: Namespace, extensions: tuple[str, ...], extension: str
     if STREAM in (*args.input, args.output):
         raise RdcError("standard input and output take one image; name files or a folder")
     folder = None if args.output is None else Path(args.output)
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise RdcError(f"several inputs need a folder as output, and '{folder}' is a file")
-    sources = [path for name in args.input for path in _expand(name, extensions)]
-    return [Job(str(p), str((folder or p.parent) / (p.stem + extension))) for p in sources]
+    if folder is not None and not os.path.isdir(folder):
+        if os.path.exists(folder):
+            raise RdcError(f"several inputs need a folder as output, and '{folder}' is a file")
+        if not outputs.ends_in_slash(args.output) and folder.suffix.lower() in NAMES_OF_FILES:
+            raise RdcError(
+                f"several inputs need a folder as output, and '{folder}' is the name of a file; "
+                f"if it is to be a folder, write '{folder}{os.sep}'"
+            )
+    found = [path for name in args.input for path in _expand(name, extensions)]
+    sources = list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
+    stems = Counter(_place(path, folder, path.stem) for path in sources)
+    jobs = []
+    for path in sources:
+        alone = stems[_place(path, folder, path.stem)] == 1
+        name = path.stem if alone else path.name  # a.jpg beside a.png
+        jobs.append(Job(str(path), str(_place(path, folder, name + extension))))
+    return jobs
 
 
-def _check_distinct(jobs: list[Job]) -> None:
-    """Raises RdcError when two inputs have the same output."""
-    makers: dict[str, str] = {}
-    for job in jobs:
-        if job.target != STREAM:
-            maker = makers.setdefault(os.path.realpath(job.target), job.source)
-            if maker != job.source:
-                raise RdcError(
-                    f"'{maker}' and '{job.source}' would both become '{job.target}'; name files "
-                    "instead of a folder, and give one of the two an -o of its own"
-                )
+def _place(source: Path, folder: Path | None, name: str) -> Path:
+    return (folder or source.parent) / name
 
 
 def run_all(
@@ -114,15 +119,17 @@ def run_all(
     for job in tqdm(jobs, unit="file", disable=None if show_bar else True):
         done = False
         try:
-            if several:
-                _make_folder(Path(job.target).parent)
+            if _may_make_folder(args):
+                outputs.make_folder(Path(job.target).parent)
             done = args.resume and _is_done(job, args)
             if done:
                 report = {"input": job.source, "output": job.target, "skipped": True}
             else:
                 report = work(job)
-        except RdcError as error:
-            message = str(error)
+        except (RdcError, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            message = of_system(error) if isinstance(error, OSError) else str(error)
             if f"'{job.source}'" not in message:
                 source = "standard input" if job.source == STREAM else f"'{job.source}'"
                 message = f"{source}: {message}"
@@ -135,20 +142,15 @@ def run_all(
             line = json.dumps(report) if args.json else text(report)
             tqdm.write(line, file=sys.stderr if job.target == STREAM else sys.stdout)
     for message in failures:
-        print("rdc: error:", *message.split(), file=sys.stderr)
+        print("rdc: error:", one_line(message), file=sys.stderr)
     return 2 if failures else 0
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise RdcError(f"cannot make the folder '{folder}': {error.strerror}") from None
 
 
 def read_bytes(source: str) -> bytes:
     """A whole file, or standard input."""
     if source == STREAM:
+        if sys.stdin is None:
+            raise RdcError("standard input is closed; name a file")
         return sys.stdin.buffer.read()
     try:
         return Path(source).read_bytes()
@@ -157,23 +159,18 @@ def read_bytes(source: str) -> bytes:
 
 
 def _several(args: Namespace) -> bool:
-    return len(args.input) > 1 or (args.input[0] != STREAM and Path(args.input[0]).is_dir())
+    return len(args.input) > 1 or (args.input[0] != STREAM and os.path.isdir(args.input[0]))
 
 
-def _single_job(source: str, output: str | None, extension: str) -> Job:
-    if output is None:
-        made = str(Path(source).with_name(Path(source).stem + extension))
-        return Job(source, STREAM if source == STREAM else made)
-    if output != STREAM and source != STREAM and Path(output).is_dir():
-        return Job(source, str(Path(output) / (Path(source).stem + extension)))
-    return Job(source, output)
+def _may_make_folder(args: Namespace) -> bool:
+    return _several(args) or outputs.ends_in_slash(args.output)
 
 
 def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
     path = Path(name)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [path]
-    found = sorted(p for p in path.iterdir() if p.suffix.lower() in extensions and p.is_file())
+    found = sorted(p for p in path.iterdir() if is_named(p, extensions) and os.path.isfile(p))
     if not found:
         raise RdcError(f"the folder '{name}' has no files ending in {' '.join(extensions)}")
     return found
@@ -181,10 +178,19 @@ def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
 
 def _folders_in(path: Path, output: str | None) -> int:
     """Number of folders in a folder, not counting the one of the outputs."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return 0
     out = None if output is None else os.path.realpath(output)
-    return sum(p.is_dir() and os.path.realpath(p) != out for p in path.iterdir())
+    return sum(os.path.isdir(p) and os.path.realpath(p) != out for p in path.iterdir())
+
+
+def _other_images(path: Path, extensions: tuple[str, ...]) -> str:
+    """Names of files in a folder that are not taken from it, but that Pillow could read."""
+    if ".rdc" in extensions or not os.path.isdir(path):
+        return ""
+    names = [p.name for p in sorted(path.iterdir()) if is_named(p, OTHER_IMAGES)]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _is_done(job: Job, args: Namespace) -> bool:
@@ -199,7 +205,7 @@ def _is_done(job: Job, args: Namespace) -> bool:
             raise RdcError(
                 f"the output '{job.target}' exists but is damaged: {error}; give -f to replace it"
             ) from error
-        output_file.check(job.target, job.source, overwrite=args.force, several=_several(args))
+        outputs.check_target(job, args.force, _may_make_folder(args))
         return False
     return True
 

@@ -4,6 +4,7 @@ import functools
 import importlib.util
 from typing import Any
 
+from rdc_jax.cli.jax_start import start_jax
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model, fusion_module
 
@@ -31,6 +32,7 @@ class LazyCodec:
             raise RdcError("this needs JAX, which is not installed: pip install rdc_jax")
         from rdc_jax.codec import compilation_cache
 
+        start_jax()
         compilation_cache.enable()
         from rdc_jax.codec.codec import Codec
 

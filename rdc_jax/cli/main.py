@@ -6,7 +6,6 @@ imported only when it is called, so only commands that run a network start JAX.
 
 import argparse
 import importlib
-import io
 import logging
 import os
 import re
@@ -15,59 +14,85 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rdc_jax import __version__
-from rdc_jax.cli import platforms, remote_arguments
+from rdc_jax.cli import platforms, remote_arguments, standard_streams
 from rdc_jax.cli.flags import checking, coding, measuring, studio, training
+from rdc_jax.cli.standard_streams import of_system, one_line
 from rdc_jax.errors import RdcError
 
 FAILED, BROKEN_PIPE, INTERRUPTED = 2, 1, 130
+_NUMBERS = re.compile(r"-[\d.]+(,-?[\d.]+)+")  # a value that begins with a minus
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code, which is 2 after an error.
 
-    An RdcError is reported in one line. Any other exception is a bug and keeps its traceback.
+    An RdcError, and what the operating system refuses, is reported in one line. Any other exception
+    is a bug and keeps its traceback.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by XLA when JAX is imported
     # Orbax logs every checkpoint, and every failure once per thread; failures are also raised.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it also raises what it logs about a file
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be Unicode
+    standard_streams.prepare()
     try:
         args = build_parser().parse_args(arguments)
         remote_arguments.refuse(args)
         platforms.skip_absent_tpu()
         code = importlib.import_module(f"rdc_jax.cli.commands.{args.module}").run(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except RdcError as error:
-        print("rdc: error:", *str(error).split(), file=sys.stderr)
+        print("rdc: error:", one_line(error), file=sys.stderr)
         return FAILED
     except MemoryError:
         print("rdc: error: not enough memory; use a smaller image or crop", file=sys.stderr)
         return FAILED
     except BrokenPipeError:  # `rdc info FILE | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return BROKEN_PIPE
+    except OSError as error:  # of a file, folder or stream that no command expected to fail
+        print("rdc: error:", one_line(of_system(error)), file=sys.stderr)
+        _discard_output()
+        return FAILED
     except KeyboardInterrupt:
         print("rdc: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _discard_output() -> None:
+    """Lets Python close standard output at the end, even if nobody takes what is left in it."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _with_numbers_joined(args: Sequence[str]) -> list[str]:
+    """The arguments with `--option -10,0` as `--option=-10,0`, which argparse takes for a value."""
+    joined: list[str] = []
+    for word in args:
+        if joined and joined[-1].startswith("--") and _NUMBERS.fullmatch(word):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 class Parser(argparse.ArgumentParser):
     """Reports a wrong argument in one line, like any other error.
 
     Commands with a config take its settings (key=value or --config.key=value) anywhere between
-    their options, in the order of the command line.
+    their options, in the order of the command line. Values such as -10,0,50,50 may begin with a
+    minus.
     """
 
     def parse_known_args(self, args=None, namespace=None):
+        args = _with_numbers_joined(sys.argv[1:] if args is None else args)
         found, rest = super().parse_known_args(args, namespace)
         if hasattr(found, "overrides"):
             settings = {word for word in rest if re.match(r"(--config\.)?\w[\w.]*=", word)}
             rest = [word for word in rest if word not in settings]
             settings |= set(found.overrides)
-            found.overrides = [word for word in args or () if word in settings] or found.overrides
+            found.overrides = [word for word in args if word in settings] or found.overrides
         return found, rest
 
     def error(self, message: str) -> NoReturn:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from rdc_jax.cli import output_file
+from rdc_jax.cli import outputs
 from rdc_jax.errors import RdcError
 from rdc_jax.interop import export_folder
 
@@ -30,7 +30,7 @@ def check(out: Path, is_older: bool, force: bool) -> None:
         raise RdcError(f"{out} is not empty; {fix}")
     real = Path(os.path.realpath(out))
     folder = next(path for path in (real, *real.parents) if path.exists())
-    output_file.check_folder(folder, out)
+    outputs.check_folder(folder, out)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from PIL import Image
 from rdc_jax.bitstream import container
 from rdc_jax.bitstream.container import TAU_UNITS
 from rdc_jax.bitstream.file_reader import FileReader
-from rdc_jax.cli.jobs import STREAM
+from rdc_jax.cli.outputs import STREAM
 from rdc_jax.decoding.opened_file import Crop, area_of
 from rdc_jax.decoding.sampling import Tau
 from rdc_jax.errors import RdcError

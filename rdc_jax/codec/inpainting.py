@@ -15,7 +15,7 @@ from rdc_jax.bitstream import container
 from rdc_jax.codec.codec import Codec
 from rdc_jax.entropy import latent_coding
 from rdc_jax.errors import RdcError
-from rdc_jax.images import smooth_fill
+from rdc_jax.images import LoadedImage, smooth_fill, transparency
 from rdc_jax.images.arrays import as_image
 from rdc_jax.importance import maps, timesteps
 from rdc_jax.importance.conditions import conditions_of
@@ -72,6 +72,38 @@ def inpaint(
     result = pixels.copy()
     result[where] = np.where(hidden[..., None], blend, near)
     return result
+
+
+def inpaint_image(codec: Codec, image: LoadedImage, mask: np.ndarray, **how: Any) -> LoadedImage:
+    """Replaces the masked part of an image, of its alpha plane too.
+
+    Nothing that could show the replaced part is kept. Of the metadata, that leaves the ICC profile:
+    EXIF and XMP can hold thumbnails, earlier versions and texts about the image.
+
+    Args:
+        codec: The codec whose networks are used.
+        image: The image.
+        mask: bool [H,W], true where to replace.
+        **how: The settings of `inpaint`.
+
+    Raises:
+        RdcError: As `inpaint`.
+    """
+    pixels, alpha = image.pixels, image.alpha
+    usable = mask.shape == pixels.shape[:2] and mask.dtype == bool and mask.any() and not mask.all()
+    if alpha is not None and usable:
+        planes = alpha[..., None].repeat(3, axis=-1)
+        alpha = smooth_fill.filled(planes, mask)[..., 0]
+        # Colours under transparent pixels were made from their surroundings, and so from what is
+        # replaced.
+        hidden = mask | (image.alpha == 0)
+        pixels = pixels if hidden.all() else smooth_fill.filled(pixels, hidden)
+    pixels = inpaint(codec, pixels, mask, **how)
+    if image.grey:
+        pixels = pixels.mean(axis=-1, keepdims=True).round().astype(np.uint8).repeat(3, axis=-1)
+    if alpha is not None:
+        pixels = transparency.filled(pixels, alpha)
+    return LoadedImage(pixels=pixels, grey=image.grey, alpha=alpha, icc=image.icc)
 
 
 def _surroundings(mask: np.ndarray) -> tuple[slice, slice]:

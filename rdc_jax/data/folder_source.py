@@ -97,7 +97,7 @@ def image_paths(root: Path) -> list[Path]:
     """
     if not root.is_dir():
         raise RdcError(f"no folder '{root}'; name a folder of images")
-    paths = sorted(p for p in _files(root, ()) if p.suffix.lower() in formats.COMMON)
+    paths = sorted(p for p in _files(root, ()) if formats.is_named(p, formats.COMMON))
     if not paths and (kind := kind_of_folder(root)):
         raise RdcError(f"'{root}' holds shards; read them with data.kind={kind}")
     if not paths:

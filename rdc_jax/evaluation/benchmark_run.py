@@ -39,7 +39,7 @@ class Options:
         conditions: Text that changes with masks, metrics and all else that affects every figure.
         shown: Number of images whose decoded versions are kept.
         workers: Threads for the classical codecs.
-        observe: Receives every image, once as ("original", 0, stem, uint8 [h,w,3]) and once per
+        observe: Receives every image, once as ("original", 0, name, uint8 [h,w,3]) and once per
             decode with the curve and the setting.
     """
 
@@ -47,14 +47,23 @@ class Options:
     conditions: str = ""
     shown: int = 4
     workers: int = 1
-    observe: Observer = lambda curve, setting, stem, pixels: None
+    observe: Observer = lambda curve, setting, name, pixels: None
 
 
 @dataclasses.dataclass(frozen=True)
 class Original:
-    """An image to code: its file, pixels uint8 [h,w,3], and mask float32 [h,w] or None."""
+    """An image to code.
+
+    Attributes:
+        path: Its file.
+        name: Name of the files that are made from it, without an extension (`name_of_files`).
+        pixels: uint8 [h,w,3].
+        mask: float32 [h,w], or None.
+        is_shown: Whether decoded images are kept.
+    """
 
     path: Path
+    name: str
     pixels: np.ndarray
     mask: np.ndarray | None
     is_shown: bool
@@ -82,10 +91,46 @@ def keep(
         settings = () if coder is None else map(float, coder.settings)
         return point["image"] in names and point["key"] == key and point["setting"] in settings
 
-    kept = [point for point in results["points"] if stays(point)]
-    results["images"] = [image for image in results["images"] if image["name"] in names]
+    digests = {path.name: _digest(path) for path in images}
+    # Results of older versions have no digest; they are believed.
+    results["images"] = [
+        image
+        for image in results["images"]
+        if image["name"] in names
+        and image.get("sha256", digests[image["name"]]) == digests[image["name"]]
+    ]
+    edited = names - {image["name"] for image in results["images"]}
+    kept = [p for p in results["points"] if stays(p) and p["image"] not in edited]
     removed, results["points"] = len(results["points"]) - len(kept), kept
     return removed
+
+
+def name_of_files(results: dict[str, Any], image: str) -> str:
+    """The name of the files that are made from an image, without an extension.
+
+    That is its own name without its extension, or with it if another image has the same: a.jpg
+    beside a.png. An image that was measured before keeps its name.
+
+    Args:
+        results: The results so far.
+        image: The file name of the image.
+    """
+    taken = {}
+    for entry in results["images"]:
+        taken[entry.get("files", Path(entry["name"]).stem)] = entry["name"]
+    for name, owner in taken.items():
+        if owner == image:
+            return name
+    stem = Path(image).stem
+    return image if stem in taken else stem
+
+
+def _digest(path: Path) -> str | None:
+    """SHA-256 of a file, by which an edited image is recognised; None if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def key_of(coder: Coder, conditions: str) -> str:
@@ -126,18 +171,19 @@ def run(
             continue
         try:
             pixels = read_image(path).pixels
-            original = Original(path, pixels, options.masks(path, pixels), number < options.shown)
+            name, mask = name_of_files(results, path.name), options.masks(path, pixels)
+            original = Original(path, name, pixels, mask, number < options.shown)
         except RdcError as error:
             results["skipped"].append({"what": path.name, "reason": str(error)})
             continue
         if path.name not in known:
             results["images"].append(_entry(folder, original))
-        options.observe("original", 0.0, path.stem, pixels)
+        options.observe("original", 0.0, name, pixels)
         for points, skipped in _code_all(folder, jobs, original, options):
             for point, decoded in points:
                 if (path.name, point["codec"], point["setting"]) not in done:
                     point["metrics"] = measure(metrics, pixels, decoded, original.mask)
-                    options.observe(point["codec"], point["setting"], path.stem, decoded)
+                    options.observe(point["codec"], point["setting"], name, decoded)
                     results["points"].append(point)
             if skipped is not None:
                 results["skipped"].append(skipped)
@@ -148,9 +194,10 @@ def _entry(folder: Path, original: Original) -> dict[str, Any]:
     """The entry of an original in "images"."""
     height, width = original.pixels.shape[:2]
     entry = {"name": original.path.name, "width": width, "height": height}
+    entry |= {"files": original.name, "sha256": _digest(original.path)}
     if original.is_shown:
-        stem = original.path.stem
-        entry["picture"] = run_files.write_image(folder, "original", 0.0, stem, original.pixels)
+        name, pixels = original.name, original.pixels
+        entry["picture"] = run_files.write_image(folder, "original", 0.0, name, pixels)
     return entry
 
 
@@ -192,7 +239,7 @@ def code(folder: Path, coder: Coder, setting: float, original: Original, key: st
     coded = coder.encode(original.pixels, setting, original.mask)
     encoding_time = time.perf_counter() - started
     height, width = original.pixels.shape[:2]
-    stem = original.path.stem
+    stem = original.name
     name = f"{stem}.{coder.extension}"
     file = folder / "files" / run_files.folder_name(coder.name) / f"{setting:g}" / name
     run_files.write_file(file, coded.data)

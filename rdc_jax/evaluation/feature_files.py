@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from rdc_jax.errors import RdcError
+from rdc_jax.evaluation.benchmark_run import name_of_files
 from rdc_jax.evaluation.metrics import frechet, set_distances
 from rdc_jax.evaluation.metrics.metric_names import NETWORK_OF_SET_METRIC
 from rdc_jax.evaluation.metrics.set_distances import Extractor
@@ -39,16 +40,14 @@ def write(
     Args:
         extractors: The networks by name, from `set_distances.choose`.
         folder: The folder of the benchmark run.
-        curve: Name of the curve, or "original". Features of an original are written once.
+        curve: Name of the curve, or "original".
         setting: The codec's setting at this point of the curve.
-        stem: File name of the image without its extension.
+        stem: Name of the image's files (`benchmark_run.name_of_files`).
         pixels: The image, uint8 [h,w,3].
     """
     patches = None
     for network, extract in extractors.items():
         file = _file(folder, network, curve, setting, stem)
-        if curve == ORIGINAL and file.exists():
-            continue
         if patches is None:
             patches = frechet.half_shifted_patches(pixels)
         write_file(file, _as_npy(extract(patches)))
@@ -67,7 +66,7 @@ def add_to_curves(results: dict[str, Any], folder: Path, wanted: Sequence[str]) 
     stems: dict[tuple[str, float], list[str]] = {}
     for point in results["points"]:
         group = stems.setdefault((point["codec"], point["setting"]), [])
-        group.append(Path(point["image"]).stem)
+        group.append(name_of_files(results, point["image"]))
     for name in (name for name in wanted if name in NETWORK_OF_SET_METRIC):
         for curve in results["curves"]:
             settings = curve["results"]["setting"]
@@ -89,7 +88,7 @@ def measure(folder: Path, name: str, curve: str, setting: float, stems: Sequence
         name: A metric of `set_distances`.
         curve: Name of the curve.
         setting: The codec's setting.
-        stems: File names of the images without their extensions.
+        stems: Names of the images' files.
 
     Raises:
         RdcError: Features are missing, or there are fewer than two patches (of 256 pixels) in all.

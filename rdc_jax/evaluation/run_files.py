@@ -56,7 +56,7 @@ def write(folder: Path, results: dict[str, Any]) -> None:
         cells = [point[key] for key in CSV_COLUMNS]
         cells += [point["metrics"].get(key, "") for key in metrics]
         lines.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in cells])
-    write_file(folder / "results.csv", text.getvalue().encode())
+    write_file(folder / "results.csv", text.getvalue().encode(errors="backslashreplace"))
 
 
 def folder_name(label: str) -> str:
@@ -87,7 +87,7 @@ def write_image(folder: Path, label: str, setting: float, stem: str, pixels: np.
         folder: The folder of the run.
         label: Name of the curve, or "original".
         setting: The codec's setting.
-        stem: File name of the original without its extension.
+        stem: Name of the image's files (`benchmark_run.name_of_files`).
         pixels: uint8 [h,w,3] or [h,w].
 
     Returns:
@@ -112,7 +112,7 @@ def write_maps(
         folder: The folder of the run.
         coder: Name of the coder.
         setting: The codec's setting.
-        stem: File name of the original without its extension.
+        stem: Name of the image's files (`benchmark_run.name_of_files`).
         mask: float [h,w] in [0,1], white = important.
         bits: Bits of each place, float [h',w']; white = the 99th percentile or more.
 

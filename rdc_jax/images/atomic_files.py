@@ -25,6 +25,8 @@ def atomic_write(path: str | Path, data: bytes, *, overwrite: bool) -> None:
         RdcError: the file exists and `overwrite` is False, or the file cannot be written.
     """
     if str(path) == "-":
+        if sys.stdout is None:
+            raise RdcError("standard output is closed; name an output file")
         try:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -34,7 +36,8 @@ def atomic_write(path: str | Path, data: bytes, *, overwrite: bool) -> None:
     path = Path(path)
     temporary = None
     try:
-        kind = stat.S_IFMT(path.stat().st_mode) if path.exists() else None
+        mode = path.stat().st_mode if os.path.exists(path) else None
+        kind = None if mode is None else stat.S_IFMT(mode)
         if kind == stat.S_IFDIR:
             raise RdcError(f"the output '{path}' is a folder; name a file in it")
         if kind == stat.S_IFREG and not overwrite:
@@ -47,6 +50,8 @@ def atomic_write(path: str | Path, data: bytes, *, overwrite: bool) -> None:
             raise RdcError(f"the folder of the output '{path}' does not exist; create it first")
         temporary = target.with_name(f".rdc-{secrets.token_hex(8)}.tmp")
         with open(temporary, "xb") as file:
+            if mode is not None:  # whoever may not read the old file may not read the new one
+                os.chmod(temporary, stat.S_IMODE(mode))
             file.write(data)
             file.flush()
             _sync(file.fileno())

@@ -3,12 +3,13 @@
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from rdc_jax.errors import RdcError
 
 ALL_METADATA = ("icc", "exif", "xmp")
-EXTRA = "pip install 'rdc_jax[formats]'"
+INSTALL = "pip install"
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,13 @@ FORMATS = {
 """Writable formats by file name extension."""
 
 WRITABLE = tuple(FORMATS)
-IMAGE_EXTENSIONS = (*WRITABLE, ".gif")
+IMAGE_EXTENSIONS = (*WRITABLE, ".gif", ".jfif", ".jpe")
 """Extensions read from a folder. A file named explicitly may have any format Pillow can open."""
+OTHER_IMAGES = (
+    *(".apng", ".avifs", ".dib", ".hif", ".icns", ".ico", ".j2k", ".jp2", ".jpf", ".jps", ".mpo"),
+    *(".pbm", ".pcx", ".pgm", ".pnm", ".psd", ".qoi", ".tga"),
+)
+"""Extensions of other images that Pillow reads; a folder's are mentioned but not taken."""
 COMMON = (".png", ".jpg", ".jpeg", ".webp")
 """Extensions read from a folder for evaluation and training: the usual formats of photographs."""
 
@@ -82,8 +88,16 @@ def of_extension(extension: str, file: str | None = None) -> Format:
             f"{' '.join(WRITABLE)}"
         )
     if found.plugin and not register(found.plugin):
-        raise RdcError(f"writing {extension} needs {found.plugin[1]}: {EXTRA}")
+        raise RdcError(f"writing {extension} needs {found.plugin[1]}: {INSTALL} {found.plugin[1]}")
     return found
+
+
+def is_named(path: PurePath, extensions: tuple[str, ...]) -> bool:
+    """Whether a file of a folder has one of these extensions.
+
+    Files such as "._IMG.jpg", in which macOS keeps attributes of IMG.jpg, do not count.
+    """
+    return path.suffix.lower() in extensions and not path.name.startswith("._")
 
 
 def register(plugin: tuple[str, str]) -> bool:
@@ -105,3 +119,9 @@ def plugin_for(beginning: bytes) -> tuple[str, str] | None:
     if beginning[4:8] != b"ftyp" or beginning[8:12] not in brands or b"avif" in beginning:
         return None
     return HEIF_PLUGIN
+
+
+def looks_like_an_image(beginning: bytes) -> bool:
+    """Whether a file that Pillow cannot open starts like one of the formats it knows."""
+    starts = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"8BPS")
+    return beginning.startswith(starts) or (beginning[:4], beginning[8:12]) == (b"RIFF", b"WEBP")

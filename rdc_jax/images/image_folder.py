@@ -14,7 +14,7 @@ def image_files(folder: str | Path, limit: int | None = None) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise RdcError(f"no such folder: '{folder}'")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in formats.COMMON)
+    files = sorted(path for path in folder.iterdir() if formats.is_named(path, formats.COMMON))
     if not files:
         raise RdcError(f"no PNG, JPEG or WebP files in '{folder}'")
     return files[:limit]

@@ -1,12 +1,14 @@
 """Image orientation: applied to the pixels, then set to 1 in EXIF and XMP.
 
-Only the orientation value is overwritten. All other metadata bytes stay.
+The same parser finds the value that is applied and the one that is overwritten. All other metadata
+bytes stay.
 """
 
 import re
-import struct
 
 from PIL import Image
+
+from rdc_jax.images import exif_block
 
 TAG = 0x0112  # of TIFF and EXIF
 _METHODS = {
@@ -18,23 +20,34 @@ _METHODS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_INTEGERS = {1: "B", 3: "H", 4: "I"}  # TIFF value types an orientation may have, for struct
-_XMP = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>)\s*)[2-8]""")
+_XMP = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|\s*>)\s*)([1-8])""")
 
 
-def orientation(image: Image.Image) -> int:
-    """Returns the orientation, 1 to 8, of a loaded image from its EXIF or else its XMP.
+def orientation(exif: bytes | None, xmp: bytes | None) -> int:
+    """Returns the orientation, 1 to 8, that EXIF or else XMP gives; 1 if neither does.
 
-    Returns 1 if the pixels are already upright. Pillow's TIFF reader and the HEIC plugin turn the
-    pixels themselves. JPEG XL pixels are upright by definition, even if EXIF says otherwise.
+    Of AVIF, give EXIF only: Pillow writes the orientation of the file into it.
     """
-    if image.format == "JXL":
-        return 1
-    try:
-        value = image.getexif().get(TAG, 1)
-    except Exception:  # a damaged EXIF block is kept unchanged and its orientation is ignored
-        return 1
-    return value if value in _METHODS else 1
+    for field in exif_block.fields(exif, TAG) if exif else ():
+        values = field.numbers(exif or b"")
+        if values and (values[0] == 1 or values[0] in _METHODS):
+            return int(values[0])
+    found = _XMP.search(xmp) if xmp else None
+    return int(found[2]) if found else 1
+
+
+def is_decided(image: Image.Image) -> bool:
+    """Whether the pixels of an opened image will be upright once they are loaded.
+
+    Pillow's TIFF reader and the HEIC plugin turn the pixels themselves. JPEG XL pixels are upright
+    by definition, even if EXIF says otherwise.
+    """
+    if image.format == "TIFF":
+        try:
+            return TAG in image.getexif()
+        except Exception:  # a damaged directory, whose orientation Pillow does not find either
+            return True
+    return image.format in ("JXL", "HEIF")
 
 
 def upright(image: Image.Image, value: int) -> Image.Image:
@@ -43,26 +56,16 @@ def upright(image: Image.Image, value: int) -> Image.Image:
 
 
 def upright_exif(exif: bytes) -> bytes:
-    """Sets the orientation in the first directory of an EXIF block to 1. No other byte changes.
+    """Sets each orientation in the first directory of an EXIF block to 1.
 
-    `exif` starts with the byte order mark. A damaged block is returned unchanged.
+    No other byte changes. `exif` starts with the byte order mark. A damaged block is returned
+    unchanged.
     """
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None:
-        return exif
-    try:
-        (directory,) = struct.unpack_from(f"{order}I", exif, 4)
-        (entries,) = struct.unpack_from(f"{order}H", exif, directory)
-        for number in range(entries):
-            entry = directory + 2 + 12 * number
-            tag, kind, count = struct.unpack_from(f"{order}HHI", exif, entry)
-            if tag == TAG and count == 1 and kind in _INTEGERS and entry + 12 <= len(exif):
-                patched = bytearray(exif)
-                struct.pack_into(f"{order}{_INTEGERS[kind]}", patched, entry + 8, 1)
-                return bytes(patched)
-    except struct.error:
-        pass
-    return exif
+    patched = bytearray(exif)
+    for field in exif_block.fields(exif, TAG):
+        if field.form != "s":
+            field.set_to(patched, 1)
+    return bytes(patched)
 
 
 def upright_xmp(xmp: bytes) -> bytes:

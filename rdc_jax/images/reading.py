@@ -1,9 +1,6 @@
 """Reading of image files as upright 8-bit pixels with alpha and metadata."""
 
 import contextlib
-import functools
-import io
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,24 +8,26 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from rdc_jax.errors import RdcError
 from rdc_jax.images import (
-    colour_profiles,
+    colour_spaces,
     formats,
+    jpeg_data,
     metadata,
     orientation,
+    png_chunks,
+    tiff_layout,
     transparency,
-    wide_samples,
 )
+from rdc_jax.images.channels import channels
 from rdc_jax.images.image import LoadedImage
+from rdc_jax.images.source import Source, source_of
 
 MAX_PIXELS = 178_956_970
 """Largest number of pixels that is read by default. Pillow itself refuses larger images."""
 
-_GREY_MODES = ("1", "L", "LA", "La", "F", *wide_samples.GREY_MODES)
-_OTHER_SPACES = ("CMYK", "LAB", "HSV", "YCbCr")
 _limit_lock = threading.Lock()
 _limits_before: list[int | None] = []  # Pillow's limit, once per running read that lifted it
 
@@ -45,6 +44,7 @@ def read_image(
     - Grey is repeated over the channels, and palettes are looked up.
     - 16-bit samples, and float samples in 0..1, are rounded to 8 bits.
     - CMYK and Lab are converted to sRGB, with their ICC profile if they have one.
+    - Colours that a file describes without an ICC profile get the profile that says the same.
     - Pixels are also converted to sRGB if the tone curve of their profile is far from that of sRGB,
       such as linear light. Otherwise the values and the profile stay unchanged.
     - Only the first frame of an animation and the first page of a TIFF file are read.
@@ -60,28 +60,28 @@ def read_image(
             pixels then take smooth colours from their surroundings.
 
     Returns:
-        The image with its alpha plane and metadata.
+        The image with its alpha plane and metadata, and notes on what was ignored.
 
     Raises:
         RdcError: the file is missing, not an image, damaged, too large, needs a plugin that is not
-            installed, or has samples out of range.
+            installed, or has samples that are out of range or stored in a way that is not
+            supported.
     """
-    source, name = _source_of(path_or_file)
+    name = f"'{path_or_file}'" if isinstance(path_or_file, str | Path) else "the given file"
     try:
-        if not isinstance(source, io.BytesIO) and not Path(source).is_file():
-            source = io.BytesIO(Path(source).read_bytes())  # a pipe can be read only once
-        return _read(source, max_pixels, None if keep_alpha else background, name)
+        source = source_of(path_or_file)
+        name = source.name
+        return _read(source, max_pixels, None if keep_alpha else background)
     except RdcError:
         raise
     except FileNotFoundError:
         raise RdcError(f"no such image: {name}") from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise RdcError(f"cannot open {name}: {error.strerror}") from None
     except Image.DecompressionBombError:
         raise RdcError(f"{name} has too many pixels; scale it down or cut it up") from None
     except Exception as error:  # a decoder may raise anything on a damaged file
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise RdcError(f"{name} is a damaged image: {reason}") from error
+        if isinstance(error, OSError) and error.errno is not None:
+            raise RdcError(f"cannot open {name}: {error.strerror}") from None
+        raise RdcError(f"{name} is a damaged image: {_reason(error)}") from error
 
 
 def from_pillow(image: Image.Image, name: str = "the PIL image") -> LoadedImage:
@@ -90,56 +90,53 @@ def from_pillow(image: Image.Image, name: str = "the PIL image") -> LoadedImage:
     Raises RdcError if its samples are out of range, or its file cannot be read.
     """
     try:
+        layout = tiff_layout.of_image(image)
+        if isinstance(image, tiff_layout.TiffImageFile) and layout is not None:
+            tiff_layout.check(image.tag_v2, layout, name)
+            if layout.bits == 16 and layout.in_planes:
+                raise RdcError(f"{name} is a TIFF file of {layout}; give its path instead")
         copy = image.copy()  # loads the file; the user's image stays as it is
-        return _convert(copy, lambda: copy, None, name)
+        return _convert(copy, image, lambda: copy, None, name)
     except RdcError:
         raise
     except Exception as error:  # a decoder may raise anything on a damaged file
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise RdcError(f"{name} cannot be read: {reason}") from error
+        raise RdcError(f"{name} cannot be read: {_reason(error)}") from error
 
 
-def _source_of(path_or_file: str | Path | BinaryIO) -> tuple[str | Path | io.BytesIO, str]:
-    """Returns a path or the bytes of an open file, and the name to use in error messages."""
-    if str(path_or_file) == "-":
-        return io.BytesIO(sys.stdin.buffer.read()), "standard input"
-    if isinstance(path_or_file, str | Path):
-        return path_or_file, f"'{path_or_file}'"
-    if not hasattr(path_or_file, "read"):
-        raise RdcError(f"give the path of an image or an open file, not {path_or_file!r:.60}")
-    name = f"'{getattr(path_or_file, 'name', 'the given file')}'"
-    if isinstance(path_or_file, io.TextIOBase):
-        raise RdcError(f"{name} is open as text; open it for reading bytes, with mode 'rb'")
-    return io.BytesIO(path_or_file.read()), name
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
-def _read(
-    source: str | Path | io.BytesIO, max_pixels: int, background: int | None, name: str
-) -> LoadedImage:
+def _read(source: Source, max_pixels: int, background: int | None) -> LoadedImage:
     """Opens and converts an image; see `_convert`."""
     with warnings.catch_warnings():
         # Pillow warns of harmless oddities only: real damage raises an exception.
         warnings.filterwarnings("ignore", module=r"PIL\b|pillow_(jxl|heif)\b")
-        beginning = _beginning(source)
+        beginning, name = source.start(32), source.name
         plugin = formats.plugin_for(beginning)
         if plugin and not formats.register(plugin):
-            raise RdcError(f"reading {name} needs {plugin[1]}: {formats.EXTRA}")
-        again = functools.partial(_opened, source)
+            raise RdcError(f"reading {name} needs {plugin[1]}: {formats.INSTALL} {plugin[1]}")
+        cleaned = layout = None
+        if beginning.startswith(png_chunks.SIGNATURE):
+            cleaned = png_chunks.cleaned(source.data(), name)
+            source = Source(cleaned.data, name)
+        elif beginning.startswith(tiff_layout.SIGNATURES):
+            with source.opened() as file:
+                layout = tiff_layout.check_file(file, name)
         try:
-            with _pillows_limit_lifted(max_pixels), again() as image:
+            with _pillows_limit_lifted(max_pixels), source.image() as image:
                 _check_readable(image, max_pixels, name)
-                return _convert(image, again, background, name)
+                notes = []
+                if cleaned is not None:
+                    image.info.update(cleaned.info)
+                    notes += cleaned.notes
+                return _convert(image, image, source.image, background, name, source, notes)
         except UnidentifiedImageError:
-            hint = ""
-            if beginning[:4] in (b"II*\0", b"MM\0*"):
-                hint = " of TIFF; store it with 8 or 16 bits per channel, grey or RGB"
-            raise RdcError(f"{name} is not an image in a known format{hint}") from None
-
-
-def _opened(source: str | Path | io.BytesIO) -> ImageFile.ImageFile:
-    if isinstance(source, io.BytesIO):
-        return Image.open(io.BytesIO(source.getbuffer()))
-    return Image.open(source)
+            if layout is not None:
+                raise tiff_layout.unsupported(layout, name) from None
+            if formats.looks_like_an_image(beginning):
+                raise RdcError(f"{name} is a damaged image: its header makes no sense") from None
+            raise RdcError(f"{name} is not an image in a known format") from None
 
 
 def _check_readable(image: Image.Image, max_pixels: int, name: str) -> None:
@@ -174,26 +171,36 @@ def _pillows_limit_lifted(max_pixels: int) -> Iterator[None]:
                 Image.MAX_IMAGE_PIXELS = limit
 
 
-def _beginning(path_or_file: str | Path | io.BytesIO) -> bytes:
-    if isinstance(path_or_file, io.BytesIO):
-        return bytes(path_or_file.getbuffer()[:32])
-    with open(path_or_file, "rb") as file:
-        return file.read(32)
-
-
 def _convert(
-    image: Image.Image, again: Callable[[], Image.Image], background: int | None, name: str
+    image: Image.Image,
+    original: Image.Image,
+    again: Callable[[], Image.Image],
+    background: int | None,
+    name: str,
+    source: Source | None = None,
+    notes: list[str] | None = None,
 ) -> LoadedImage:
     """Converts an opened image. With `background` None, alpha is kept separately.
 
-    `again` opens the same file once more, and `name` is for error messages.
+    Args:
+        image: the image.
+        original: the object that knows format and tags: a copy of it may have lost them.
+        again: opens the same image once more.
+        background: grey value behind transparent pixels, or None.
+        name: name of the file, for error messages.
+        source: the file, if there is one.
+        notes: notes so far; more are added.
     """
-    mode = image.mode
-    wide = wide_samples.read(image, again, name)
-    colour, alpha = _of_samples(*wide) if wide else _of_octets(image)
-    held = metadata.of_file(image)
-    colour, held["icc"] = _with_usable_profile(colour, held["icc"])
-    turn = orientation.orientation(image)
+    notes = [] if notes is None else notes
+    mode, layout = image.mode, tiff_layout.of_image(original)
+    is_upright = orientation.is_decided(original)
+    colour, alpha = channels(image, again, layout, name)
+    if source is not None and original.format in ("JPEG", "MPO"):
+        _check_jpeg(source, np.asarray(image), name, notes)
+    held = metadata.of_file(original, image.info, notes)
+    colour, held = colour_spaces.usable(colour, held, original, source, notes)
+    xmp = None if original.format == "AVIF" else held["xmp"]
+    turn = 1 if is_upright else orientation.orientation(held["exif"], xmp)
     pixels = np.array(orientation.upright(colour, turn).convert("RGB"))
     plane = None
     if alpha is not None and np.asarray(alpha).min() < 255:
@@ -205,47 +212,14 @@ def _convert(
     grey = colour.mode == "L"
     if mode in ("P", "PA"):
         grey = bool(np.all(pixels == pixels[..., :1]))
-    return LoadedImage(pixels=pixels, grey=grey, alpha=plane, source_mode=mode, **held)
+    upright = metadata.upright(held)
+    return LoadedImage(pixels, grey, plane, source_mode=mode, notes=tuple(notes), **upright)
 
 
-def _of_samples(
-    samples: np.ndarray, alpha: np.ndarray | None
-) -> tuple[Image.Image, Image.Image | None]:
-    grey = samples.shape[-1] == 1
-    colour = Image.fromarray(samples[..., 0] if grey else np.ascontiguousarray(samples))
-    return colour, None if alpha is None else Image.fromarray(np.ascontiguousarray(alpha))
-
-
-def _of_octets(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Splits an image of 8 bits or fewer into colour and alpha.
-
-    Colour has mode RGB or L; CMYK, LAB, HSV and YCbCr stay unchanged. Alpha has mode L.
-    """
-    image.load()
-    if image.mode in _OTHER_SPACES:
-        return image, None
-    colour = "L" if image.mode in _GREY_MODES else "RGB"
-    if not image.has_transparency_data:
-        return image.convert(colour), None
-    apart = image.convert("RGBA")
-    return apart.convert("RGB").convert(colour), apart.getchannel("A")
-
-
-def _with_usable_profile(
-    colour: Image.Image, profile: bytes | None
-) -> tuple[Image.Image, bytes | None]:
-    """Converts pixels to sRGB where the codec needs it; otherwise keeps pixels and profile.
-
-    Returns an image of mode RGB or L, and its profile or None for sRGB.
-    """
-    if colour.mode in ("RGB", "L"):
-        if not profile or not colour_profiles.unusual_tones(profile):
-            return colour, profile
-        converted = colour_profiles.to_srgb(colour, profile)
-        if converted is None:
-            return colour, profile
-        return converted.convert(colour.mode), None
-    converted = None
-    if profile or colour.mode == "LAB":
-        converted = colour_profiles.to_srgb(colour, profile)
-    return (colour.convert("RGB") if converted is None else converted), None
+def _check_jpeg(source: Source, pixels: np.ndarray, name: str, notes: list[str]) -> None:
+    """Raises RdcError if part of the image is missing."""
+    damage = jpeg_data.damage(source.data(), pixels)
+    if damage == jpeg_data.MISSING:
+        raise RdcError(f"{name} is a damaged image: part of its data is missing")
+    if damage == jpeg_data.LEFT_OVER:
+        notes.append("may be damaged: it holds more data than its pixels need")

@@ -25,6 +25,21 @@ def laid_on(pixels: np.ndarray, alpha: np.ndarray, background: int = WHITE) -> n
     return np.array(Image.alpha_composite(behind, front).convert("RGB"))
 
 
+def unmultiplied(colour: np.ndarray, alpha: np.ndarray, full: int) -> np.ndarray:
+    """Divides premultiplied colours by alpha. Colours above alpha become white.
+
+    Args:
+        colour: integers [H,W,C], 0 to `full`.
+        alpha: integers [H,W], 0 to `full`.
+        full: value of opaque and of white.
+
+    Returns:
+        int64 [H,W,C]; 0 where alpha is 0.
+    """
+    alpha = np.maximum(alpha, 1).astype(np.int64)[..., None]
+    return np.minimum((colour.astype(np.int64) * full + alpha // 2) // alpha, full)
+
+
 def filled(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Gives smooth colours to pixels uint8 [H,W,3] where alpha uint8 [H,W] is 0.
 

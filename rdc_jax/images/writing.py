@@ -14,7 +14,7 @@ from rdc_jax.images import colour_profiles, formats, transparency
 from rdc_jax.images.atomic_files import atomic_write
 from rdc_jax.images.formats import ALL_METADATA, Format
 from rdc_jax.images.image import LoadedImage
-from rdc_jax.images.metadata import DIRECTORIES, EXIF_PREFIX, XMP_TAG, descriptive
+from rdc_jax.images.metadata import DIRECTORIES, EXIF_PREFIX, XMP_TAG, descriptive, exif_of_srgb
 
 
 def write_image(
@@ -95,15 +95,19 @@ def _what_fits(image: LoadedImage, chosen: Format) -> tuple[LoadedImage, list[st
         flat = transparency.laid_on(image.pixels, image.alpha)
         image = dataclasses.replace(image, pixels=flat, alpha=None)
         notes.append(f"{chosen.name} has no transparency, so the image is laid on white")
-    if image.icc and "icc" not in chosen.metadata:
-        mode = colour_profiles.pixel_mode(image.icc)
+    mode = colour_profiles.pixel_mode(image.icc) if image.icc else None
+    # A grey profile cannot describe a file of three channels.
+    unfit = "icc" not in chosen.metadata or (mode == "L" and not chosen.grey)
+    if image.icc and unfit:
         source = Image.fromarray(image.pixels)
         converted = colour_profiles.to_srgb(
             source.convert("L") if mode == "L" else source, image.icc
         )
         if converted is not None:
-            image = dataclasses.replace(image, pixels=np.array(converted))
-    lost = [kind for kind in ALL_METADATA if getattr(image, kind) and kind not in chosen.metadata]
+            exif = exif_of_srgb(image.exif) if image.exif else None
+            image = dataclasses.replace(image, pixels=np.array(converted), exif=exif)
+    unheld = set(ALL_METADATA) - set(chosen.metadata) | ({"icc"} if unfit else set())
+    lost = [kind for kind in ALL_METADATA if getattr(image, kind) and kind in unheld]
     if lost:
         absent: dict[str, Any] = dict.fromkeys(lost)
         image = dataclasses.replace(image, **absent)

@@ -14,6 +14,8 @@ from rdc_jax.errors import RdcError
 from rdc_jax.images import read_image
 from rdc_jax.importance.timesteps import check_levels
 
+DARKEST = 8  # masks without a brighter value are labels, such as 0 and 1, and not greys
+
 
 def grid_shape(height: int, width: int, cell_size: int) -> tuple[int, int]:
     """Returns (rows, columns) of the map of an image.
@@ -70,11 +72,18 @@ def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
         uint8 [height, width].
 
     Raises:
-        RdcError: the file is not readable (see `read_image`) or has another size.
+        RdcError: the file is not readable (see `read_image`), has another size, or has labels
+            such as 0 and 1 instead of black and white.
     """
     image = read_image(path, background=0)
     check_size(f"mask '{path}'", image.pixels.shape[:2], (height, width))
-    return np.asarray(Image.fromarray(image.pixels).convert("L"))
+    mask = np.asarray(Image.fromarray(image.pixels).convert("L"))
+    if 0 < mask.max() <= DARKEST:
+        raise RdcError(
+            f"mask '{path}' has values from 0 to {mask.max()} only, which is black; important "
+            "parts must be white (255)"
+        )
+    return mask
 
 
 def from_mask_array(

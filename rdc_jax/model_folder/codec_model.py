@@ -159,7 +159,7 @@ def find(model: str | Path | None) -> Path:
     """
     name = DEFAULT_MODEL if model is None else files.name_or_path(model, "model")
     candidates = [SHIPPED / name] if "/" not in name else []
-    candidates.append(paths.of(name))
+    candidates += [paths.of(name), paths.of(name) / "model"]  # a run keeps its model there
     for folder in candidates:
         with paths.errors(folder):
             if (folder / files.MANIFEST).is_file():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rdc_jax.cli import output_file, output_folder
+from rdc_jax.cli import output_folder, outputs
 from rdc_jax.cli.main import main
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model
@@ -121,7 +121,7 @@ def test_an_output_in_a_missing_folder(no_model, photo, tmp_path, capsys, comman
 
 
 def test_the_check_leaves_no_trace(tmp_path):
-    output_file.check(tmp_path / "x.png", None, overwrite=False)
+    outputs.check_target(outputs.Job("-", str(tmp_path / "x.png")), False, may_make_folder=False)
     assert list(tmp_path.iterdir()) == []
 
 

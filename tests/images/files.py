@@ -89,6 +89,27 @@ def tiff(samples: np.ndarray, order: str) -> bytes:
     return head + struct.pack(f"{order}{channels}H", *[16] * channels) + data
 
 
+def tiff_file(width: int, height: int, tags: dict[int, Any], data: bytes, order="<") -> bytes:
+    """TIFF of one strip with these tags: a whole number or a list of them (SHORT each)."""
+    count = len(tags) + 5
+    end = 8 + 2 + 12 * count + 4
+    longs = {256: width, 257: height, 273: 0, 278: height, 279: len(data)}
+    entries, extra = {}, b""
+    for tag, value in tags.items():
+        values = value if isinstance(value, list) else [value]
+        packed = struct.pack(f"{order}{len(values)}H", *values)
+        if len(packed) > 4:
+            entries[tag] = struct.pack(f"{order}HII", 3, len(values), end + len(extra))
+            extra += packed
+        else:
+            entries[tag] = struct.pack(f"{order}HI", 3, len(values)) + packed.ljust(4, b"\0")
+    longs[273] = end + len(extra)
+    entries |= {tag: struct.pack(f"{order}HII", 4, 1, value) for tag, value in longs.items()}
+    directory = b"".join(struct.pack(f"{order}H", tag) + entries[tag] for tag in sorted(entries))
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(f"{order}IH", 8, count) + directory + bytes(4) + extra + data
+
+
 def rgb_profile(gamma: float, name: str = "Display P3, nearly") -> bytes:
     """A matrix profile with the primaries of Display P3 and one gamma."""
     columns = {

@@ -14,8 +14,9 @@ import numpy as np
 from rdc_jax.bitstream import container
 from rdc_jax.cli import tau_and_crop
 from rdc_jax.cli.backends import XLA, Backends
-from rdc_jax.cli.jobs import CODED, STREAM, Job, open_jobs, plan, read_bytes, run_all
+from rdc_jax.cli.jobs import CODED, open_jobs, plan, read_bytes, run_all
 from rdc_jax.cli.lazy_codec import LazyCodec
+from rdc_jax.cli.outputs import STREAM, Job
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.decoding import opened_file
 from rdc_jax.decoding.sampling import Tau
@@ -89,7 +90,10 @@ def _decode(job: Job, data: bytes | BinaryIO, request: Request) -> dict[str, Any
     how = opened_file.ReadOptions(max_pixels, request.crop, args.resilient, damaged.append)
     # Damage is reported before JAX starts.
     file = opened_file.open_file(data, model.model, how)
-    parts = parts_of(file.reader, metadata=args.metadata, crop=request.crop)
+    wanted = args.metadata
+    if request.crop:  # EXIF and XMP may hold a thumbnail of what is cut away
+        wanted = tuple(kind for kind in wanted if kind == "icc")
+    parts = parts_of(file.reader, metadata=wanted, crop=request.crop)
     header = file.header
     backend = request.backends.choose(header, args.steps, request.tau)
     if backend == XLA:
@@ -201,6 +205,11 @@ def extension_of(target: str, wanted: str | None) -> str:
     suffix = Path(target).suffix
     if target == STREAM or (wanted and not suffix):
         suffix = f".{wanted or 'png'}"
+    if not suffix:
+        raise RdcError(
+            f"'{target}' has no ending that tells the image format; add one, such as "
+            f"'{target}.png', or write '{target}/' if it is to be a folder"
+        )
     found = formats.of_extension(suffix, target)
     if wanted and formats.of_extension(f".{wanted}") != found:
         raise RdcError(f"'{target}' is not the name of a {wanted} file; omit --format or rename it")

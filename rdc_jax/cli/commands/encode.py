@@ -10,8 +10,9 @@ import numpy as np
 
 from rdc_jax.bitstream.container import DEFAULT_MAX_PIXELS
 from rdc_jax.cli import region_masks
-from rdc_jax.cli.jobs import Job, open_jobs, plan, run_all
+from rdc_jax.cli.jobs import open_jobs, plan, run_all
 from rdc_jax.cli.lazy_codec import LazyCodec
+from rdc_jax.cli.outputs import STREAM, Job
 from rdc_jax.codec.metadata_sections import extras_of
 from rdc_jax.codec.rate_control import NEAR
 from rdc_jax.decoding.opened_file import PIECE_SHARE
@@ -19,6 +20,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage, atomic_write, read_image
 from rdc_jax.images.formats import ALL_METADATA, IMAGE_EXTENSIONS
 from rdc_jax.images.screen_content import looks_drawn
+from rdc_jax.importance import maps
 from rdc_jax.importance.shapes import Shape
 
 DRAWN = (
@@ -38,6 +40,8 @@ def run(args: Namespace) -> int:
     targets = (args.target_bpp, args.target_size, args.target_quality)
     if args.best_effort and all(target is None for target in targets):
         raise RdcError("--best-effort needs a target; give --target-size or another one too")
+    if args.roi == STREAM and STREAM in args.input:
+        raise RdcError("the image and the mask cannot both come from standard input; name a file")
     wish = None
     if args.target_quality is not None:
         from rdc_jax.codec import quality_target
@@ -87,7 +91,10 @@ def encode_file(
     atomic_write(job.target, data, overwrite=args.force)
     drawn = looks_drawn(image.pixels)
     target = target_note(args, report, height * width, wish, reached)
-    for note in (target, DRAWN if drawn else "", pieces_note(height, width, args.tile)):
+    mask_note = "" if region.mask is None else note_on_mask(region.mask, codec.model)
+    drawn_note = DRAWN if drawn else ""
+    pieces = pieces_note(height, width, args.tile)
+    for note in (*image.notes, mask_note, target, drawn_note, pieces):
         if note and not args.quiet:
             print(f"rdc: note: '{job.source}' {note}", file=sys.stderr)
     return {
@@ -176,6 +183,22 @@ def figures(report: Any) -> dict[str, Any]:
         "map_cell": report.map_grid[1],
         "codings": report.codings,
     }
+
+
+def note_on_mask(mask: np.ndarray, model: Any) -> str:
+    """A note where a mask leaves every part of the image equally important; empty otherwise.
+
+    Args:
+        mask: float32 [h,w] in [0,1].
+        model: The model, which says how fine its maps are.
+    """
+    cell, levels = int(model.config["cell_size"]), model.num_levels
+    grid = maps.from_mask_array(mask, *mask.shape, cell, levels)
+    if grid.min() != grid.max():
+        return ""
+    if grid.max() == 0:
+        return "has no important part in its mask, or too small a one: all of it is background"
+    return "is equally important everywhere in its mask, so no part is favoured"
 
 
 def pieces_note(height: int, width: int, tile: int | None) -> str:

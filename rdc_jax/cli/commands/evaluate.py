@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rdc_jax.cli import region_masks
+from rdc_jax.cli.jax_start import start_jax
 from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import (
@@ -31,6 +32,7 @@ from rdc_jax.importance import detectors
 
 OURS = "rdc"
 TFDS = "tfds:"
+DEFAULT_METRICS = ["psnr-rgb", "ms-ssim-rgb", "lpips-alex"]
 INCOMPLETE = 2  # exit code when something was skipped
 
 
@@ -38,13 +40,13 @@ def run(args: Namespace) -> int:
     check(args)
     folder = Path(args.out)
     images = find_images(args.data, folder, args.limit)
-    metrics, missing = metric_set.choose(args.metrics)
-    extractors, unavailable_sets = set_distances.choose(args.metrics, args.inception)
+    wanted = DEFAULT_METRICS if args.metrics is None else args.metrics
+    metrics, missing = metric_set.choose(wanted)
+    extractors, unavailable_sets = set_distances.choose(wanted, args.inception)
     missing |= unavailable_sets
-    sets = sorted(
-        name for name in args.metrics if name not in missing and name in NETWORK_OF_SET_METRIC
-    )
+    sets = sorted(name for name in wanted if name not in missing and name in NETWORK_OF_SET_METRIC)
     model = LazyCodec(args.model, args.fusion)
+    start_jax()
     compared, unavailable = choose_coders(model, args)
     check_anchors(args.anchors, compared)
     conditions = conditions_of(args.masks, sorted(metrics) + sets)
@@ -73,7 +75,10 @@ def run(args: Namespace) -> int:
     print(f"{folder / 'report.html'}")
     for item in results["skipped"]:
         print(f"rdc: skipped {item['what']}: {item['reason']}", file=sys.stderr)
-    return INCOMPLETE if results["skipped"] else 0
+    # A metric that nobody asked for may be missing: LPIPS needs a package of its own.
+    optional = set(missing) if args.metrics is None else set()
+    asked = [item for item in results["skipped"] if item["what"] not in optional]
+    return INCOMPLETE if asked else 0
 
 
 def conditions_of(masks: str | None, metrics: list[str]) -> str:
@@ -123,7 +128,7 @@ def write_report(folder: Path, results: dict[str, Any]) -> None:
     """Writes DIR/report.html."""
     shown = [image["name"] for image in results["images"] if "picture" in image]
     page = html_report.page(results, lambda name: (folder / name).read_bytes(), images=shown)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    (folder / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def check(args: Namespace) -> None:
@@ -222,7 +227,7 @@ def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | N
 
     Args:
         masks: "center", a detector, a folder of masks, or None for no mask.
-        path: The image; its mask in a folder has the same stem.
+        path: The image; its mask in a folder is named like it, with or without its extension.
         pixels: uint8 [h,w,3].
 
     Returns:
@@ -232,9 +237,11 @@ def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | N
         return None
     if masks in (*detectors.DETECTORS, "center"):
         return region_masks.region_of(masks, [], pixels).mask
-    for file in image_files(masks):
-        if file.stem == path.stem:
-            return region_masks.region_of(str(file), [], pixels).mask
+    files = image_files(masks)
+    for name in (path.name, path.stem):  # a.png.png is the mask of a.png, but not of a.jpg
+        for file in files:
+            if file.stem == name:
+                return region_masks.region_of(str(file), [], pixels).mask
     raise RdcError(f"no mask named '{path.stem}' in '{masks}'")
 
 

@@ -1,6 +1,7 @@
 """`rdc info`: the contents of a .rdc file, accounting for every byte. Runs no network."""
 
 import json
+import sys
 from argparse import Namespace
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 from rdc_jax.bitstream import container, tile_index
 from rdc_jax.bitstream.framing import CRC_BYTES
 from rdc_jax.bitstream.sections import SectionType, section_name
-from rdc_jax.cli.jobs import STREAM, read_bytes
+from rdc_jax.cli.jobs import read_bytes
+from rdc_jax.cli.outputs import STREAM
+from rdc_jax.cli.standard_streams import one_line
 from rdc_jax.codec import metadata_sections
 from rdc_jax.entropy import importance_coding
 from rdc_jax.errors import RdcError
@@ -20,17 +23,31 @@ MAP_COLUMNS, MAP_ROWS = 64, 32  # largest size of a drawn map, characters
 
 
 def run(args: Namespace) -> int:
-    data = read_bytes(args.input)
+    failures = []
+    for number, name in enumerate(args.input):
+        try:
+            content = _contents_of(name, args.max_pixels or container.DEFAULT_MAX_PIXELS)
+        except RdcError as error:
+            if len(args.input) == 1:
+                raise
+            failures.append(error)
+            continue
+        if args.json:
+            print(json.dumps({"file": name, **content}))
+        else:
+            print("\n" * (number > 0) + describe(name, content))
+    for error in failures:
+        print("rdc: error:", one_line(error), file=sys.stderr)
+    return 2 if failures else 0
+
+
+def _contents_of(name: str, max_pixels: int) -> dict[str, Any]:
+    data = read_bytes(name)
     try:
-        content = contents(data, args.max_pixels or container.DEFAULT_MAX_PIXELS)
+        return contents(data, max_pixels)
     except RdcError as error:
-        name = "standard input" if args.input == STREAM else f"'{args.input}'"
-        raise RdcError(f"{name}: {error}") from error
-    if args.json:
-        print(json.dumps({"file": args.input, **content}))
-    else:
-        print(describe(args.input, content))
-    return 0
+        shown = "standard input" if name == STREAM else f"'{name}'"
+        raise RdcError(f"{shown}: {error}") from error
 
 
 def contents(data: bytes, max_pixels: int) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rdc_jax.cli import output_file
+from rdc_jax.cli import outputs
 from rdc_jax.cli.lazy_codec import LazyCodec
+from rdc_jax.cli.outputs import Job
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import tradeoff
 from rdc_jax.images import atomic_write, read_image
@@ -23,7 +24,7 @@ def run(args: Namespace) -> int:
     output = Path(args.output or f"{Path(args.input).stem}_tau.png")
     if output.suffix.lower() not in FORMATS:
         raise RdcError(f"cannot draw '{output}'; end its name in one of {' '.join(FORMATS)}")
-    output_file.check(output, args.input, overwrite=args.force)
+    outputs.check_target(Job(args.input, str(output)), args.force, may_make_folder=False)
     _require_matplotlib()
     original = read_image(args.input).pixels
     model = LazyCodec(args.model, args.fusion)

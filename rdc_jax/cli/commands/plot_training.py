@@ -3,14 +3,15 @@
 from argparse import Namespace
 from pathlib import Path
 
-from rdc_jax.cli import output_file
+from rdc_jax.cli import outputs
+from rdc_jax.cli.outputs import Job
 from rdc_jax.evaluation.report import training_log, training_plot
 from rdc_jax.images import atomic_write
 
 
 def run(args: Namespace) -> int:
     output = Path(args.output)
-    output_file.check(output, None, overwrite=args.force)
+    outputs.check_target(Job(args.input[0], str(output)), args.force, may_make_folder=False)
     runs = training_log.read_runs(args.input)
     drawn = training_plot.draw(runs, output.suffix[1:].lower())
     atomic_write(output, drawn, overwrite=args.force)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rdc_jax.cli import output_file, region_masks
-from rdc_jax.cli.jobs import STREAM
+from rdc_jax.cli import outputs, region_masks
+from rdc_jax.cli.outputs import STREAM
 from rdc_jax.entropy.importance_coding import encode_importance
 from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage, atomic_write, formats, image_bytes, read_image
@@ -18,11 +18,13 @@ from rdc_jax.model_folder import codec_model
 
 def run(args: Namespace) -> int:
     shapes = region_masks.shapes_of(args)
-    beside = STREAM if args.input == STREAM else f"{Path(args.input).stem}_roi.png"
-    target = Path(args.output or beside)
-    output_file.check(target, args.input, overwrite=args.force)
-    suffix = target.suffix or ".png"
-    if not formats.of_extension(suffix, str(target)).lossless:
+    if args.input == args.roi == STREAM:
+        raise RdcError("the image and the mask cannot both come from standard input; name a file")
+    job = outputs.single_job(args.input, args.output, "_roi.png")
+    target = job.target
+    suffix = Path(target).suffix or ".png"
+    outputs.check_target(job, args.force, outputs.ends_in_slash(args.output))
+    if not formats.of_extension(suffix, target).lossless:
         raise RdcError(f"a map needs a lossless format, unlike '{target}'; end its name in .png")
     config = codec_model.load(args.model).config
     cell, levels = int(config["cell_size"]), int(config["num_levels"])
@@ -35,10 +37,12 @@ def run(args: Namespace) -> int:
     shown = np.rint(255.0 / (levels - 1) * grid).astype(np.uint8)
     shown = shown.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
     data, _ = image_bytes(LoadedImage(shown[..., None].repeat(3, axis=2), grey=True), suffix)
+    if outputs.ends_in_slash(args.output):
+        outputs.make_folder(Path(target).parent)
     atomic_write(target, data, overwrite=args.force)
     report = {
         "input": args.input,
-        "output": str(target),
+        "output": target,
         "important_share": float(np.mean(mask >= 0.5)),
         "map_bytes": len(encode_importance(grid, levels)),
         **({} if found is None else {"roi_found": found}),
@@ -48,6 +52,6 @@ def run(args: Namespace) -> int:
         f"{report['input']} -> {report['output']}: {100 * report['important_share']:.0f} % of "
         f"the area has importance 0.5 or more{region}; the map takes {report['map_bytes']} bytes"
     )
-    said_to = sys.stderr if str(target) == STREAM else sys.stdout
+    said_to = sys.stderr if target == STREAM else sys.stdout
     print(json.dumps(report) if args.json else line, file=said_to)
     return 0

@@ -137,7 +137,8 @@ def add_roi(commands: Any) -> None:
         "-o",
         "--output",
         metavar="OUT",
-        help="a lossless image; default: NAME_roi.png, or standard output",
+        help="a lossless image, or a folder; default: NAME_roi.png beside the photo, or standard "
+        "output",
     )
     force(p, "an existing file")
     regions(p)
@@ -203,7 +204,11 @@ def add_inpaint(commands: Any) -> None:
         "--mask", required=True, metavar="MASK",
         help="image of the same size, white where to replace, black elsewhere",
     )  # fmt: skip
-    p.add_argument("-o", "--output", metavar="OUT", help="image; default: NAME_inpainted.png")
+    p.add_argument(
+        "-o", "--output", metavar="OUT",
+        help="image, folder, or - for standard output; default: NAME_inpainted.png beside the "
+        "input, or standard output",
+    )  # fmt: skip
     force(p, "an existing file")
     p.add_argument(
         "--tau", type=number(float, 0, 1), default=1.0, metavar="T",
@@ -221,8 +226,8 @@ def add_inpaint(commands: Any) -> None:
 
 
 def add_info(commands: Any) -> None:
-    p = new_command(commands, "info", "show the contents of a .rdc file, byte by byte")
-    p.add_argument("input", metavar="FILE", help=".rdc file, or - for standard input")
+    p = new_command(commands, "info", "show the contents of .rdc files, byte by byte")
+    p.add_argument("input", nargs="+", metavar="FILE", help=".rdc files, or - for standard input")
     max_pixels(p)
     json_lines(p)
 

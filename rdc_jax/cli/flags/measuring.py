@@ -65,10 +65,10 @@ def what_is_measured(p: ArgumentParser) -> None:
         "default: rdc,jpeg,webp,avif",
     )  # fmt: skip
     p.add_argument(
-        "--metrics", type=words, default=words("psnr-rgb,ms-ssim-rgb,lpips-alex"), metavar="A,B",
+        "--metrics", type=words, metavar="A,B",
         help="psnr-rgb, ms-ssim-rgb, lpips-alex, lpips-vgg, dists, ssimulacra2, butteraugli, "
         "vmaf; of all images together fd-alexnet, kid-alexnet, fd-vgg16, kid-vgg16, fid, kid; "
-        "default: the first three",
+        "default: the first three, as far as they are installed",
     )  # fmt: skip
     p.add_argument(
         "--inception", metavar="FILE", help="TorchScript network for fid and kid; needs torch"
