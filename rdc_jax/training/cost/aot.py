@@ -142,7 +142,7 @@ def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
 def topology_devices(topology: str) -> list[jax.Device]:
     """The devices of a TPU topology; they exist in name only."""
     if importlib.util.find_spec("libtpu") is None:
-        raise RdcError("--aot needs libtpu: pip install 'rdc_jax[tpu]'")
+        raise RdcError("--aot needs libtpu: pip install 'jax[tpu]'")
     for name, value in WITHOUT_A_TPU.items():
         os.environ.setdefault(name, value)
     jax.config.update("jax_platforms", "cpu")
