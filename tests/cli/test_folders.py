@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 
 import pytest
@@ -57,6 +58,35 @@ def test_inputs_named_twice_and_pairs_of_one_stem(encode, photo, tmp_path, capsy
     assert names == ["a.jpg.rdc", "a.png.rdc", "b.rdc", "c.rdc", "photo.rdc"]
     error = capsys.readouterr().err
     assert "other images, which are ignored: d.tga" in error and "._a" not in error
+
+
+def test_folders_in_folders(encode, photo, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for place in ("in", "in/b", "in/b/c", "in/.hidden"):
+        os.makedirs(place, exist_ok=True)
+        shutil.copy(photo, f"{place}/p.png")
+    assert encode("in", "-o", "out") == 0
+    shutil.copy(photo, "in/photo.txt")
+    assert sorted(tree(tmp_path / "out")) == [str(tmp_path / "out" / "p.rdc")]
+    assert "1 folder, which is ignored; --recursive" in capsys.readouterr().err
+    assert encode("in", "-o", "out", "--recursive", "--resume") == 0
+    assert "exists already" in capsys.readouterr().out
+    names = ["b/c/p.rdc", "b/p.rdc", "p.rdc"]
+    assert sorted(tree(tmp_path / "out")) == [str(tmp_path / "out" / name) for name in names]
+    assert encode("in", "-r") == 0  # beside the inputs
+    assert encode("in", "-r", "-o", "in/out") == 0 and encode("in", "-r", "-f", "-o", "in/out") == 0
+    assert not (tmp_path / "in" / "out" / "out").exists()
+
+
+def test_folders_in_folders_are_not_left_through_links(photo, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    os.makedirs("in/b")
+    shutil.copy(photo, "in/b/p.png")
+    os.makedirs("elsewhere")
+    os.makedirs("out")
+    os.symlink(tmp_path / "elsewhere", "out/b")
+    error = fails(capsys, tmp_path, "encode", "in", "-r", "-o", "out")
+    assert "a link into another folder" in error
 
 
 def test_names_keep_their_spaces(tmp_path, capsys):
