@@ -86,3 +86,14 @@ def test_shapes_that_begin_outside(shape, encode):
 def test_shapes_that_lie_outside(models, photo, capsys):
     error = fails(capsys, photo.parent, "encode", photo, "--roi-box", "-90,0,50,50")
     assert "outside the image" in error
+
+
+def test_labels_in_python():
+    from rdc_jax.codec.importance_input import mask_of
+    from rdc_jax.images import LoadedImage
+
+    image = LoadedImage(np.zeros((61, 83, 3), np.uint8))
+    with pytest.raises(RdcError, match="give 255 for important parts"):
+        mask_of(plane(1), image)
+    for mask in (plane(255), plane(1).astype(bool), plane(1).astype(np.float32), plane(0)):
+        assert mask_of(mask, image) is not None
