@@ -123,7 +123,9 @@ def run_all(
         if not args.quiet and (args.json or "error" not in report):
             text = _describe_skipped if done else describe
             line = json.dumps(report) if args.json else text(report)
-            tqdm.write(line, file=sys.stderr if job.target == STREAM else sys.stdout)
+            said_to = sys.stderr if job.target == STREAM else sys.stdout
+            if said_to is not None:
+                tqdm.write(line, file=said_to)
     for message in failures:
         print("rdc: error:", one_line(message), file=sys.stderr)
     return 2 if failures else 0

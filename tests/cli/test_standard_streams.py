@@ -21,14 +21,18 @@ SHELL = '"$0" -m rdc_jax "$@" '
         ("<&-", ["info", "-"], 2),
         (">&-", ["info", "CODED"], 0),
         (">&- 2>&-", ["info", "CODED"], 0),
-        (">&-", ["decode", "CODED", "-o", "-"], 2),
+        (">&-", ["decode", "CODED", "-o", "-", "--model", "MODEL"], 2),
+        (">&-", ["decode", "CODED", "-o", "CODED.png", "--model", "MODEL"], 0),
+        (">&- 2>&-", ["decode", "CODED", "-o", "CODED.out/", "--model", "MODEL"], 0),
         ("> /dev/full", ["info", "CODED"], 2),
     ],
 )
 def test_streams_that_are_closed_or_full(
-    redirection, arguments, code, coded, tmp_path, cache, user_environment
+    redirection, arguments, code, coded, models, tmp_path, cache, user_environment
 ):
     names = {"CODED": str(coded), "OUT": str(tmp_path / "out.png")}
+    names |= {name: f"{coded}{name[5:]}" for name in ("CODED.png", "CODED.out/")}
+    names["MODEL"] = str(models / "first")
     command = ["bash", "-c", SHELL + redirection, sys.executable]
     done = subprocess.run(
         [*command, *(names.get(word, word) for word in arguments)],
