@@ -253,7 +253,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if missing := missing_packages():
         names = " and ".join(missing)
-        print(f"error: {names} not installed: pip install 'rdc_jax[torch]'", file=sys.stderr)
+        print(f"error: {names} not installed: pip install torch", file=sys.stderr)
         return 2
     # Must come before jax and torch are imported: they share memory and the allowed cores.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

@@ -12,11 +12,11 @@ from typing import Any
 from tqdm import tqdm
 
 from rdc_jax.bitstream import container
-from rdc_jax.cli import job_sharing, outputs
+from rdc_jax.cli import inputs, job_sharing, outputs
 from rdc_jax.cli.outputs import STREAM, Job
 from rdc_jax.cli.standard_streams import of_system, one_line
 from rdc_jax.errors import RdcError
-from rdc_jax.images.formats import IMAGE_EXTENSIONS, OTHER_IMAGES, is_named
+from rdc_jax.images.formats import IMAGE_EXTENSIONS
 
 CODED = (".rdc",)
 NAMES_OF_FILES = (*CODED, *IMAGE_EXTENSIONS)
@@ -44,17 +44,10 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
     index, count = job_sharing.place(args, os.environ if several else {})
     jobs = jobs[index::count]
     for job in open_jobs(jobs, args):
-        outputs.check_target(job, args.force, _may_make_folder(args))
+        outputs.check_target(job, args.force, *_folder_of_outputs(args))
     for name in () if args.quiet or index else args.input:
-        if folders := _folders_in(Path(name), args.output):
-            ignored = "1 folder, which is" if folders == 1 else f"{folders} folders, which are"
-            print(f"rdc: note: '{name}' contains {ignored} ignored", file=sys.stderr)
-        if others := _other_images(Path(name), extensions):
-            print(
-                f"rdc: note: '{name}' contains other images, which are ignored: {others}; name "
-                "them to have them coded",
-                file=sys.stderr,
-            )
+        for note in inputs.notes(name, extensions, args.recursive, args.output):
+            print(f"rdc: note: {note}", file=sys.stderr)
     return jobs
 
 
@@ -79,19 +72,16 @@ def _jobs_of_folder(args: Namespace, extensions: tuple[str, ...], extension: str
                 f"several inputs need a folder as output, and '{folder}' is the name of a file; "
                 f"if it is to be a folder, write '{folder}{os.sep}'"
             )
-    found = [path for name in args.input for path in _expand(name, extensions)]
-    sources = list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
-    stems = Counter(_place(path, folder, path.stem) for path in sources)
+    sources = inputs.expanded(args.input, extensions, args.recursive, args.output)
+    places = [
+        (source.path.parent if folder is None else folder / source.within) for source in sources
+    ]
+    stems = Counter(place / source.path.stem for place, source in zip(places, sources, strict=True))
     jobs = []
-    for path in sources:
-        alone = stems[_place(path, folder, path.stem)] == 1
-        name = path.stem if alone else path.name  # a.jpg beside a.png
-        jobs.append(Job(str(path), str(_place(path, folder, name + extension))))
+    for place, (path, _) in zip(places, sources, strict=True):
+        name = path.stem if stems[place / path.stem] == 1 else path.name  # a.jpg beside a.png
+        jobs.append(Job(str(path), str(place / (name + extension))))
     return jobs
-
-
-def _place(source: Path, folder: Path | None, name: str) -> Path:
-    return (folder or source.parent) / name
 
 
 def run_all(
@@ -120,7 +110,7 @@ def run_all(
         done = False
         try:
             if _may_make_folder(args):
-                outputs.make_folder(Path(job.target).parent)
+                outputs.make_folder(Path(job.target).parent, args.recursive)
             done = args.resume and _is_done(job, args)
             if done:
                 report = {"input": job.source, "output": job.target, "skipped": True}
@@ -140,7 +130,9 @@ def run_all(
         if not args.quiet and (args.json or "error" not in report):
             text = _describe_skipped if done else describe
             line = json.dumps(report) if args.json else text(report)
-            tqdm.write(line, file=sys.stderr if job.target == STREAM else sys.stdout)
+            said_to = sys.stderr if job.target == STREAM else sys.stdout
+            if said_to is not None:
+                tqdm.write(line, file=said_to)
     for message in failures:
         print("rdc: error:", one_line(message), file=sys.stderr)
     return 2 if failures else 0
@@ -166,31 +158,9 @@ def _may_make_folder(args: Namespace) -> bool:
     return _several(args) or outputs.ends_in_slash(args.output)
 
 
-def _expand(name: str, extensions: tuple[str, ...]) -> list[Path]:
-    path = Path(name)
-    if not os.path.isdir(path):
-        return [path]
-    found = sorted(p for p in path.iterdir() if is_named(p, extensions) and os.path.isfile(p))
-    if not found:
-        raise RdcError(f"the folder '{name}' has no files ending in {' '.join(extensions)}")
-    return found
-
-
-def _folders_in(path: Path, output: str | None) -> int:
-    """Number of folders in a folder, not counting the one of the outputs."""
-    if not os.path.isdir(path):
-        return 0
-    out = None if output is None else os.path.realpath(output)
-    return sum(os.path.isdir(p) and os.path.realpath(p) != out for p in path.iterdir())
-
-
-def _other_images(path: Path, extensions: tuple[str, ...]) -> str:
-    """Names of files in a folder that are not taken from it, but that Pillow could read."""
-    if ".rdc" in extensions or not os.path.isdir(path):
-        return ""
-    names = [p.name for p in sorted(path.iterdir()) if is_named(p, OTHER_IMAGES)]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+def _folder_of_outputs(args: Namespace) -> tuple[bool, str | None]:
+    """Whether missing folders are made, and the folder of all outputs if one is named."""
+    return _may_make_folder(args), args.output if _may_make_folder(args) else None
 
 
 def _is_done(job: Job, args: Namespace) -> bool:
@@ -205,7 +175,7 @@ def _is_done(job: Job, args: Namespace) -> bool:
             raise RdcError(
                 f"the output '{job.target}' exists but is damaged: {error}; give -f to replace it"
             ) from error
-        outputs.check_target(job, args.force, _may_make_folder(args))
+        outputs.check_target(job, args.force, *_folder_of_outputs(args))
         return False
     return True
 

@@ -29,7 +29,7 @@ class LazyCodec:
     def codec(self) -> Any:
         """The `Codec`. Raises RdcError when JAX is not installed."""
         if importlib.util.find_spec("jax") is None:
-            raise RdcError("this needs JAX, which is not installed: pip install rdc_jax")
+            raise RdcError("this needs JAX, which is not installed: pip install jax flax")
         from rdc_jax.codec import compilation_cache
 
         start_jax()

@@ -55,13 +55,14 @@ def check_distinct(jobs: list[Job]) -> None:
                 )
 
 
-def check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
+def check_target(job: Job, overwrite: bool, may_make_folder: bool, base: str | None = None) -> None:
     """Raises RdcError for an output that could not be written at the end.
 
     Args:
         job: The job.
         overwrite: Whether -f was given.
         may_make_folder: Whether the folder of the output is made if it is missing.
+        base: The folder of all outputs, if one was named. Folders in it are made as well.
     """
     if job.target == STREAM:
         if sys.stdout is None:
@@ -77,7 +78,8 @@ def check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
     if exists and not os.path.isfile(target):
         return  # a device or pipe
     within = os.path.realpath(target.parent)
-    if may_make_folder and os.path.dirname(os.path.realpath(target)) != within:
+    leaves = base is not None and not Path(within).is_relative_to(os.path.realpath(base))
+    if may_make_folder and (leaves or os.path.dirname(os.path.realpath(target)) != within):
         # The folder may come from someone else: a link in it must not redirect what is written.
         raise RdcError(f"the output '{target}' is a link into another folder; remove it first")
     if exists and os.path.realpath(target) == os.path.realpath(job.source):
@@ -86,6 +88,9 @@ def check_target(job: Job, overwrite: bool, may_make_folder: bool) -> None:
         resume = ", or --resume to keep what is there" if may_make_folder else ""
         raise RdcError(f"the output '{target}' exists; give -f to replace it{resume}")
     folder = Path(os.path.realpath(target)).parent  # of a link, where it leads
+    top = None if base is None else Path(os.path.realpath(base))
+    while top is not None and not os.path.exists(folder) and folder != top:
+        folder = folder.parent
     if may_make_folder and not os.path.exists(folder):
         folder = folder.parent
     if not os.path.isdir(folder):
@@ -121,9 +126,12 @@ def _check_name(target: str) -> None:
         ) from None
 
 
-def make_folder(folder: Path) -> None:
-    """Makes the folder of an output if it is missing. Raises RdcError if that fails."""
+def make_folder(folder: Path, parents: bool = False) -> None:
+    """Makes the folder of an output if it is missing. Raises RdcError if that fails.
+
+    parents: Whether the folders around it are made too.
+    """
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True, parents=parents)
     except OSError as error:
         raise RdcError(f"cannot make the folder '{folder}': {error.strerror}") from None

@@ -11,12 +11,17 @@ import sys
 
 
 def prepare() -> None:
-    """Occupies closed streams, and lets names that are not Unicode be printed."""
+    """Occupies closed streams, and lets names that are not Unicode be printed.
+
+    A closed standard output stays None, so that `print` says nothing, and `-o -` can be refused.
+    """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # as long as the process
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):

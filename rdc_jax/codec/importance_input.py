@@ -30,6 +30,11 @@ def mask_of(importance: Any, image: LoadedImage) -> np.ndarray | tuple[Any, ...]
         mask, _ = named_masks.find(importance, image.pixels)
     else:
         mask = as_mask(importance)
+        if mask.dtype == np.uint8 and mask.size and 0 < mask.max() <= maps.DARKEST:
+            raise RdcError(
+                f"importance has values from 0 to {mask.max()} only, which is black in uint8; give "
+                "255 for important parts, or a mask of bool or float"
+            )
     if image.alpha is not None and mask.shape == image.alpha.shape:
         mask = np.where(image.alpha > 0, mask, mask.dtype.type(0))
     return mask

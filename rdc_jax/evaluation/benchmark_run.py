@@ -115,9 +115,8 @@ def name_of_files(results: dict[str, Any], image: str) -> str:
         results: The results so far.
         image: The file name of the image.
     """
-    taken = {}
-    for entry in results["images"]:
-        taken[entry.get("files", Path(entry["name"]).stem)] = entry["name"]
+    entries = results["images"]
+    taken = {entry.get("files", Path(entry["name"]).stem): entry["name"] for entry in entries}
     for name, owner in taken.items():
         if owner == image:
             return name

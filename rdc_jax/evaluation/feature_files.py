@@ -40,7 +40,7 @@ def write(
     Args:
         extractors: The networks by name, from `set_distances.choose`.
         folder: The folder of the benchmark run.
-        curve: Name of the curve, or "original".
+        curve: Name of the curve, or "original". Features of an original are written once.
         setting: The codec's setting at this point of the curve.
         stem: Name of the image's files (`benchmark_run.name_of_files`).
         pixels: The image, uint8 [h,w,3].
@@ -48,9 +48,22 @@ def write(
     patches = None
     for network, extract in extractors.items():
         file = _file(folder, network, curve, setting, stem)
+        if curve == ORIGINAL and file.exists():
+            continue
         if patches is None:
             patches = frechet.half_shifted_patches(pixels)
         write_file(file, _as_npy(extract(patches)))
+
+
+def forget(folder: Path, stem: str) -> None:
+    """Removes the features of an original that has changed.
+
+    Args:
+        folder: The folder of the benchmark run.
+        stem: Name of the image's files.
+    """
+    for network in (folder / "features").glob("*"):
+        _file(folder, network.name, ORIGINAL, 0.0, stem).unlink(missing_ok=True)
 
 
 def add_to_curves(results: dict[str, Any], folder: Path, wanted: Sequence[str]) -> None:

@@ -95,7 +95,7 @@ def _same(data: bytes, changed: bytes, baseline: bool) -> bool:
         try:
             with Image.open(io.BytesIO(file), formats=["JPEG"]) as image:
                 if baseline:
-                    image.draft(image.mode, (image.width // 8, image.height // 8))
+                    image.draft(image.mode, (max(1, image.width // 8), max(1, image.height // 8)))
                 images.append(np.asarray(image))
         except (OSError, ValueError):  # `data` decodes, so the change did matter
             return False

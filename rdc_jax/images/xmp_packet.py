@@ -47,7 +47,8 @@ class _Cuts:
         self.found: list[tuple[int, int]] = []
         self._xmp = xmp
         self._unwanted: list[frozenset[bytes]] = [frozenset()]  # prefixes, one set per open element
-        self._cut_from: tuple[int, int] | None = None  # depth and place of the element being cut
+        # Of the element being cut: its depth, its place, and its end if it is empty.
+        self._cut_from: tuple[int, int, int | None] | None = None
         parser = expat.ParserCreate("UTF-8")
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -77,7 +78,8 @@ class _Cuts:
         if self._cut_from is not None:
             return
         if _prefix(name.encode()) in prefixes:
-            self._cut_from = len(self._unwanted), start
+            is_empty = self._xmp[end - 2 : end] == b"/>"
+            self._cut_from = len(self._unwanted), start, end if is_empty else None
             return
         for found in attribute_places:
             declares = found[1].startswith(b"xmlns:") and _PARTS.search(found[2])
@@ -87,7 +89,8 @@ class _Cuts:
 
     def _end(self, name: str) -> None:
         if self._cut_from is not None and self._cut_from[0] == len(self._unwanted):
-            self.found.append((self._cut_from[1], self._tag_end(self._place())))
+            _, start, end = self._cut_from
+            self.found.append((start, self._tag_end(self._place()) if end is None else end))
             self._cut_from = None
         self._unwanted.pop()
 

@@ -50,7 +50,7 @@ def read_state(path: str | Path) -> dict[str, np.ndarray]:
     try:
         import torch
     except ImportError as error:
-        raise RdcError(f"reading {path} needs torch: pip install 'rdc_jax[torch]'") from error
+        raise RdcError(f"reading {path} needs torch: pip install torch") from error
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch passes on all exceptions of its unpickler

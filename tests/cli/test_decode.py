@@ -42,8 +42,8 @@ def test_several_steps_and_a_clock(models, coded, tmp_path):
 
 
 def test_every_listed_format_is_written(tmp_path):
-    """What a folder is searched for is also what decode writes, less animations."""
-    assert set(formats.IMAGE_EXTENSIONS) - set(formats.WRITABLE) == {".gif"}
+    """What a folder is searched for is also what decode writes, less animations and other names."""
+    assert set(formats.IMAGE_EXTENSIONS) - set(formats.WRITABLE) == {".gif", ".jfif", ".jpe"}
     for extension, how in formats.FORMATS.items():
         if how.plugin and importlib.util.find_spec(how.plugin[0]) is None:
             continue

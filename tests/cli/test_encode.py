@@ -53,13 +53,16 @@ def test_folders_in_a_folder_are_left_out_with_a_note(models, photo, capsys):
         (folder / name).mkdir()
         assert main([*command]) == 0
         notes = [line for line in capsys.readouterr().err.splitlines() if "ignored" in line]
-        assert notes == ([f"rdc: note: '{folder}' contains {said} ignored"] if said else [])
+        said = f"rdc: note: '{folder}' contains {said} ignored; --recursive takes them too"
+        assert notes == ([] if name == "out" else [said])
     assert main([*command, "--quiet"]) == 0 and capsys.readouterr().err == ""
 
 
 def test_two_inputs_of_one_output(models, photo, capsys):
-    shutil.copy(photo, photo.with_suffix(".bmp"))
-    arguments = ["encode", photo, photo.with_suffix(".bmp"), "--model", models / "first"]
+    other = photo.parent / "other"
+    other.mkdir()
+    shutil.copy(photo, other)
+    arguments = ["encode", photo, other / photo.name, "-o", other, "--model", models / "first"]
     error = fails(capsys, photo.parent, *arguments)
     assert "would both become" in error and "name files instead of a folder" in error
 

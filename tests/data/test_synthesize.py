@@ -172,5 +172,5 @@ def test_without_matplotlib_the_extra_is_named(tmp_path, capsys, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert "pip install 'rdc_jax[plot]'" in error_of(capsys, tmp_path / "out")
+    assert "pip install matplotlib" in error_of(capsys, tmp_path / "out")
     assert not (tmp_path / "out").exists()

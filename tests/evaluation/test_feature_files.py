@@ -34,7 +34,8 @@ def benchmark(tmp_path, rng, small_network):
                 {"image": f"{name}.png", "codec": curve, "setting": setting, "bpp": setting,
                  "encoding_time": 1.0, "decoding_time": 1.0, "map_bytes": 0, "metrics": {}}
             )  # fmt: skip
-    results = {"points": points, "images": [{}, {}], "skipped": []}
+    images = [{"name": "a.png"}, {"name": "b.png"}]
+    results = {"points": points, "images": images, "skipped": []}
     return results | {"curves": comparison.curves(points)}, tmp_path
 
 

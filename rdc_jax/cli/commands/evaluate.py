@@ -102,7 +102,12 @@ def earlier_results(
         conditions: Text that changes with masks and metrics.
     """
     results = run_files.read(folder / "results.json")
+    before = {image["name"]: image for image in results["images"]}
     removed = benchmark_run.keep(results, images, compared, conditions)
+    for image in results["images"]:
+        before.pop(image["name"])
+    for name, image in before.items():
+        feature_files.forget(folder, benchmark_run.name_of_files({"images": [image]}, name))
     if removed:
         earlier = folder / "results.before.json"
         atomic_write(earlier, (folder / "results.json").read_bytes(), overwrite=True)

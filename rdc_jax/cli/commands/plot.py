@@ -103,4 +103,4 @@ def _caption(point: tradeoff.Point) -> str:
 
 def _require_matplotlib() -> None:
     if importlib.util.find_spec("matplotlib") is None:
-        raise RdcError("plots need matplotlib: pip install 'rdc_jax[plot]'")
+        raise RdcError("plots need matplotlib: pip install matplotlib")

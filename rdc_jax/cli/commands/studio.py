@@ -15,7 +15,7 @@ from rdc_jax.errors import RdcError
 def run(args: Namespace) -> int:
     model = LazyCodec(args.model)
     if importlib.util.find_spec("jax") is None:
-        raise RdcError("the studio needs JAX, which is not installed: pip install rdc_jax")
+        raise RdcError("the studio needs JAX, which is not installed: pip install jax flax")
     from rdc_jax.web import addresses
     from rdc_jax.web.studio import server
     from rdc_jax.web.studio.workbench import Workbench

@@ -148,7 +148,7 @@ def add_plot(commands: Any) -> None:
     add_training_curves(kinds)
     p = new_command(
         kinds, "tau", "the trade-off of one photograph: a curve and a strip of images",
-        epilog="Needs matplotlib (pip install 'rdc_jax[plot]') and the LPIPS weights (README).",
+        epilog="Needs matplotlib (pip install matplotlib) and the LPIPS weights (README).",
     )  # fmt: skip
     p.set_defaults(module="plot")
     p.add_argument("input", metavar="PHOTO", help="image, or - for standard input")
@@ -162,7 +162,7 @@ def add_plot(commands: Any) -> None:
 def add_curves(kinds: Any) -> None:
     p = new_command(
         kinds, "curves", "rate-quality curves of `rdc eval` and of CompressAI's result files",
-        epilog="Needs matplotlib (pip install 'rdc_jax[plot]').",
+        epilog="Needs matplotlib (pip install matplotlib).",
     )  # fmt: skip
     p.set_defaults(module="plot_curves")
     p.add_argument("input", nargs="+", metavar="JSON", help="results.json, or CompressAI's files")
@@ -175,7 +175,7 @@ def add_curves(kinds: Any) -> None:
 def add_training_curves(kinds: Any) -> None:
     p = new_command(
         kinds, "training", "curves of training runs: losses, held-out crops, gains at equal rate",
-        epilog="Needs matplotlib (pip install 'rdc_jax[plot]'). Several runs share the panels.",
+        epilog="Needs matplotlib (pip install matplotlib). Several runs share the panels.",
     )  # fmt: skip
     p.set_defaults(module="plot_training")
     p.add_argument(

@@ -100,6 +100,11 @@ def input_and_output(p: argparse.ArgumentParser, what: str, extension: str) -> N
     )  # fmt: skip
     force(p, "existing files")
     p.add_argument(
+        "-r", "--recursive", action="store_true",
+        help="also take the files of folders in folders; the outputs lie in folders of the same "
+        "names",
+    )  # fmt: skip
+    p.add_argument(
         "--resume", action="store_true",
         help="skip inputs whose output exists and is complete; its model and settings are not "
         "compared",

@@ -72,7 +72,7 @@ def add_synthesize(actions: Any) -> None:
         actions, "synthesize", "draw pages of text, screens, charts, drawings and gradients",
         epilog="Run the command again, perhaps with a larger --count, to draw the missing images. "
         "Train on them together with photographs with data.mix=OUT=0.12. Needs matplotlib (pip "
-        "install 'rdc_jax[plot]').",
+        "install matplotlib).",
     )  # fmt: skip
     p.set_defaults(module="data", action="synthesize")
     p.add_argument("out", metavar="OUT", help="folder for the images and manifest.json")

@@ -70,7 +70,7 @@ def find_fonts(system: str = SYSTEM_FONTS) -> tuple[Font, ...]:
         RdcError: Matplotlib is not installed.
     """
     if importlib.util.find_spec("matplotlib") is None:
-        raise RdcError("drawing images needs matplotlib: pip install 'rdc_jax[plot]'")
+        raise RdcError("drawing images needs matplotlib: pip install matplotlib")
     import matplotlib
     from matplotlib import font_manager
 

@@ -70,7 +70,7 @@ def check_format(file_format: str) -> None:
     if file_format not in FORMATS:
         raise RdcError(f"cannot draw '{file_format}'; choose from {', '.join(FORMATS)}")
     if importlib.util.find_spec("matplotlib") is None:
-        raise RdcError("plots need matplotlib: pip install 'rdc_jax[plot]'")
+        raise RdcError("plots need matplotlib: pip install matplotlib")
 
 
 def _draw(axes: Any, plot: Plot) -> None:

@@ -25,7 +25,7 @@ FAITHFUL, KNOB = "faithful.onnx", "knob.onnx"  # graphs without and with the fus
 MODEL_ID, MODULE_ID = "rdc_model_id", "rdc_module_id"  # metadata of a graph
 ELSEWHERE = "weights of the model folder"  # how a graph without weights says where they are
 FOLDER = "onnx"  # inside a model's folder: graphs that come with the model, without weights
-EXTRA = "decoding with onnxruntime needs that package: pip install 'rdc_jax[onnx]'"
+EXTRA = "decoding with onnxruntime needs that package: pip install onnxruntime"
 FIX = (
     "make it with `rdc export --to onnx --without-weights -f MODEL {folder}`, or decode with "
     "--backend xla"

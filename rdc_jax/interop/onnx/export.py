@@ -159,7 +159,9 @@ def _proto(graph: nn.Module, decoder: Decoder) -> Any:
     try:
         import onnxscript  # noqa: F401
     except ImportError:
-        raise RdcError("exporting to ONNX needs onnxscript: pip install 'rdc_jax[onnx]'") from None
+        raise RdcError(
+            "exporting to ONNX needs onnxscript: pip install onnxscript onnxruntime"
+        ) from None
     side, channels = window_shape(decoder)
     shapes = dict.fromkeys(("yhat", "mean", "scale", "noise"), (side, side, channels))
     shapes |= {"tau": (side, side), "timesteps": (int(decoder.model.config["num_levels"]),)}

@@ -167,5 +167,5 @@ def _diffusers() -> Any:
     try:
         import diffusers
     except ImportError:
-        raise RdcError("this model needs diffusers: pip install 'rdc_jax[torch]'") from None
+        raise RdcError("this model needs diffusers: pip install diffusers") from None
     return diffusers

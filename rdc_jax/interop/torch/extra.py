@@ -5,7 +5,7 @@ from rdc_jax.errors import RdcError
 try:
     import torch
 except ImportError:
-    raise RdcError("decoding in PyTorch needs torch: pip install 'rdc_jax[torch]'") from None
+    raise RdcError("decoding in PyTorch needs torch: pip install torch") from None
 
 Tensor = torch.Tensor
 nn = torch.nn

@@ -149,7 +149,7 @@ def topology_devices(topology: str) -> list[jax.Device]:
     RdcError for an unknown topology, or without libtpu.
     """
     if importlib.util.find_spec("libtpu") is None:
-        raise RdcError("--aot needs libtpu: pip install 'rdc_jax[tpu]'")
+        raise RdcError("--aot needs libtpu: pip install 'jax[tpu]'")
     for name, value in WITHOUT_A_TPU.items():
         os.environ.setdefault(name, value)
     jax.config.update("jax_platforms", "cpu")
