@@ -157,10 +157,11 @@ def add_export(commands: Any) -> None:
         "rest of the model in safetensors; parts without a class in diffusers have our own names. "
         "`rdc import --from diffusers` reads the folder back, bit for bit. onnx: the one-step "
         "decoder of a window as faithful.onnx and knob.onnx, made by PyTorch, with a README of "
-        "inputs and outputs.",
+        "inputs and outputs. web: a page that decodes .rdc files in any browser, with a JavaScript "
+        "library, for any static host.",
     )  # fmt: skip
     p.set_defaults(module="export_model")
-    p.add_argument("--to", dest="target", choices=("diffusers", "onnx"), required=True)
+    p.add_argument("--to", dest="target", choices=("diffusers", "onnx", "web"), required=True)
     p.add_argument("model", metavar="MODEL", help="a name from `rdc models`, or a folder")
     p.add_argument("out", metavar="OUT", help="new folder")
     force(p, "an earlier export")
@@ -168,6 +169,11 @@ def add_export(commands: Any) -> None:
         "--without-weights", action="store_true",
         help="for onnx: write small graphs that load their weights from the model's folder; use "
         "MODEL/onnx as OUT, where `rdc decode` looks for them",
+    )  # fmt: skip
+    p.add_argument(
+        "--runtime", metavar="PATH",
+        help="for web: a copy of the npm package onnxruntime-web, .tgz or folder; default: npm "
+        "fetches it",
     )  # fmt: skip
     json_lines(p)
 
