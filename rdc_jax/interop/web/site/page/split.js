@@ -4,6 +4,7 @@ export class Split {
   /** @param {HTMLElement} handle inside of the stage */
   constructor(handle) {
     this.handle = handle;
+    this.value = 50;
     handle.addEventListener("pointerdown", (event) => {
       event.stopPropagation();  // the image stays where it is
       handle.setPointerCapture(event.pointerId);
@@ -14,12 +15,14 @@ export class Split {
       this.set(100 * (event.clientX - box.left) / box.width);
     });
     handle.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -2, ArrowRight: 2, Home: -100, End: 100 }[event.key];
+      /** @type {Record<string, number>} */
+      const steps = { ArrowLeft: -2, ArrowRight: 2, Home: -100, End: 100 };
+      const step = steps[event.key];
       if (!step) return;
       event.preventDefault();
       this.set(this.value + step);
     });
-    this.set(50);
+    this.set(this.value);
   }
 
   /** @param {number} percent of the width */
