@@ -1,4 +1,4 @@
-"""Node.js, which runs the page's modules; tests that want it are skipped where it is missing."""
+"""Node.js, Chromium and an exported page; tests that want them are skipped where they are missing."""
 
 import os
 import re
@@ -33,3 +33,45 @@ def node():
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The page of the shipped model. RDC_ORT_WEB names a copy of its runtime, else npm fetches it."""
+    pytest.importorskip("onnx")
+    from rdc_jax.errors import RdcError
+    from rdc_jax.interop import export_folder
+    from rdc_jax.interop.web import folder, runtime
+    from rdc_jax.model_folder import codec_model
+
+    copy = os.environ.get("RDC_ORT_WEB")
+    try:
+        runtime.files(Path(copy) if copy else None)
+    except RdcError as error:
+        pytest.skip(f"needs {runtime.PACKAGE}: {error}")
+    out, model = tmp_path_factory.mktemp("site"), codec_model.load("tiny")
+    contents = folder.files(model, Path(copy) if copy else None)
+    export_folder.write(out, model, contents.items())
+    return out
+
+
+@pytest.fixture(scope="session")
+def files():
+    """Files of the shipped model, by name: small, tiled with alpha, and the same damaged."""
+    import numpy as np
+
+    from rdc_jax.codec import codec as codecs
+    from rdc_jax.codec.metadata_sections import extras_of
+    from rdc_jax.images import LoadedImage
+
+    rng, codec = np.random.default_rng(3), codecs.load("tiny")
+    y, x = np.mgrid[0:300, 0:340]
+    waves = 128 + 80 * np.sin(x[..., None] / [23, 31, 17] + y[..., None] / [19, 27, 37])
+    pixels = np.clip(waves + rng.normal(0, 5, waves.shape), 0, 255).astype(np.uint8)
+    alpha = np.clip(y + x - 100, 0, 255).astype(np.uint8)
+    image = LoadedImage(pixels=pixels, grey=False, alpha=alpha, icc=None, exif=None, xmp=None)
+    small = codec.encode(pixels[:90, :120], quality=50, importance=x[:90, :120] > 60)
+    tiled = codec.encode(pixels, quality=50, tile=256, extras=extras_of(image))
+    damaged = bytearray(tiled)
+    damaged[-40] ^= 1
+    return {"small.rdc": small, "tiled.rdc": tiled, "damaged.rdc": bytes(damaged)}
