@@ -4,11 +4,13 @@ import base64
 import functools
 import http.server
 import json
+import shutil
 import threading
 import time
 
 from tests.evaluation.report.browser import Browser
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 PATIENCE = 180  # seconds
 DROP = """(async () => {
   const bytes = Uint8Array.from(atob(%s), (letter) => letter.charCodeAt(0));
@@ -40,15 +42,29 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-class Host:
-    """Serves a folder, at `address`, as `python -m http.server` does."""
+class OpenHandler(Handler):
+    """The same for pages of any host."""
 
-    def __init__(self, folder):
-        serve = functools.partial(Handler, directory=folder)
+    def end_headers(self):
+        self.send_header("Access-Control-Allow-Origin", "*")
+        super().end_headers()
+
+
+class Host:
+    """Serves a folder at `address`; anyone: whether pages of other hosts may use it."""
+
+    def __init__(self, folder, anyone=False):
+        serve = functools.partial(OpenHandler if anyone else Handler, directory=folder)
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
         self.address = f"http://127.0.0.1:{self.server.server_port}/"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def close(self):
         self.server.shutdown()

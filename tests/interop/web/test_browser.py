@@ -2,7 +2,6 @@
 
 import base64
 import io
-import shutil
 
 import numpy as np
 import pytest
@@ -13,11 +12,17 @@ from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
 from rdc_jax.interop.onnx import decoder as onnx_decoder
 from rdc_jax.model_folder import codec_model
-from tests.interop.web.served import Host, Page
+from tests.interop.web.served import CHROMIUM, Host, Page
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+CHOOSE = """(async () => {
+  const bytes = Uint8Array.from(atob("%s"), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer(), input = document.getElementById("other-file");
+  transfer.items.add(new File([bytes], "%s"));
+  input.files = transfer.files;
+  input.dispatchEvent(new Event("change"));
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +40,9 @@ def page(host, tmp_path_factory):
         pytest.skip("needs Chromium")
     pytest.importorskip("onnxruntime")
     page = Page(CHROMIUM, tmp_path_factory.mktemp("profile"), host.address)
+    page.open()  # the first visit, after which the page reloads itself once
+    page.wait("crossOriginIsolated && document.readyState === 'complete'")
+    page.wait("customElements.get('rdc-image')")
     yield page
     page.close()
 
@@ -49,12 +57,11 @@ def assert_same_picture(page, data, tau=None):
     return found[..., 3]
 
 
-def test_a_first_visit_shows_a_file_and_becomes_isolated(page, host, files):
+def test_a_file_named_in_the_address_is_shown(page, host, files):
     page.open("?src=small.rdc")
     page.settled()
     assert page.error() is None
     assert (assert_same_picture(page, files["small.rdc"]) == 255).all()
-    assert page.browser.value("crossOriginIsolated")
     assert all(url.startswith((host.address, "blob:", "data:")) for url in page.browser.requests)
     assert page.browser.complaints == []
 
@@ -147,6 +154,61 @@ def test_an_image_is_saved_as_png(page, files):
     with Image.open(io.BytesIO(base64.b64decode(text))) as saved:
         width, height, rgba = page.pixels()
         assert saved.mode == "RGBA" and saved.size == (width, height) and saved.tobytes() == rgba
+
+
+@pytest.mark.parametrize("kind", ["rdc", "png"])
+def test_two_images_are_compared(page, files, kind):
+    page.drop("small.rdc", files["small.rdc"])
+    stored = io.BytesIO()
+    Image.new("RGB", (120, 90), "teal").save(stored, "PNG")
+    data = files["small.rdc"] if kind == "rdc" else stored.getvalue()
+    page.browser.value(CHOOSE % (base64.b64encode(data).decode(), f"other.{kind}"))
+    page.wait("document.querySelector('#second > *')?.complete")
+    shown = "['second', 'split', 'end-compare'].map((id) => !document.getElementById(id).hidden)"
+    assert page.browser.value(shown) == [True, True, True]
+    page.browser.value("document.getElementById('split').focus()")
+    page.browser.key("ArrowLeft", 37)
+    assert page.browser.value("document.getElementById('split').ariaValueNow") == "48"
+    if kind == "rdc":
+        assert page.browser.value("document.querySelector('#second > *').naturalWidth") == 120
+    page.browser.value("document.getElementById('end-compare').click()")
+    assert page.browser.value(shown) == [False, False, False]
+    assert page.error() is None
+
+
+def test_keys_wheel_and_pinch_zoom(page, files):
+    page.drop("small.rdc", files["small.rdc"])
+    zoom = "new DOMMatrix(getComputedStyle(document.getElementById('stage')).transform).a"
+    page.browser.value("document.getElementById('pane').focus()")
+    page.browser.key("+", 187)
+    assert page.browser.value(zoom) == pytest.approx(1.5, rel=1e-4)
+    page.browser.value(
+        "document.getElementById('pane').dispatchEvent("
+        "new WheelEvent('wheel', { deltaY: -200, cancelable: true }))"
+    )
+    assert page.browser.value(zoom) == pytest.approx(1.5 * np.exp(0.4), rel=1e-4)
+    page.browser.value("document.getElementById('actual').click()")
+    assert page.browser.value(zoom) == pytest.approx(1, rel=1e-4)
+    fingers = [(100, 200), (200, 200)], [(50, 200), (250, 200)]
+    for kind, points in (("touchStart", fingers[0]), ("touchMove", fingers[1]), ("touchEnd", ())):
+        touches = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
+        page.browser.ask("Input.dispatchTouchEvent", type=kind, touchPoints=touches)
+    assert page.browser.value(zoom) == pytest.approx(2, rel=0.05)
+
+
+def test_an_aborted_decode_makes_room_for_the_next(page, files):
+    name, size = page.browser.value(
+        """(async () => {
+          const { decode } = await import("./rdc.js"), stop = new AbortController();
+          const bytes = new Uint8Array(await (await fetch("tiled.rdc")).arrayBuffer());
+          const first = decode(bytes, { tau: 0, signal: stop.signal });
+          const next = decode(bytes, { tau: 0, crop: [0, 0, 10, 10] });
+          stop.abort();
+          const name = await first.catch((error) => error.name);
+          return [name, (await next).data.length];
+        })()"""
+    )
+    assert name == "AbortError" and size == 400
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])

@@ -28,6 +28,7 @@ export class Comparison {
     if (element instanceof RdcImage) element.file = new Uint8Array(await file.arrayBuffer());
     else element.src = URL.createObjectURL(file);
     get("second").replaceChildren(element);
+    this.split.set(50);
     this.show(true);
   }
 

@@ -33,7 +33,9 @@ export function decode(file, { onProgress, onRows, signal, ...options } = {}) {
     const id = next++;
     waiting.set(id, { resolve, reject, hooks: { onProgress, onRows } });
     signal?.addEventListener("abort", () => {
-      if (waiting.delete(id)) reject(signal.reason);
+      if (!waiting.delete(id)) return;
+      worker?.postMessage({ cancel: id });
+      reject(signal.reason);
     });
     worker ??= start();
     worker.postMessage({ id, file: bytes, options });

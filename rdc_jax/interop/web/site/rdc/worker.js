@@ -1,6 +1,7 @@
 // Decodes in a worker, so that the page stays alive. `client.js` is the other side.
 //
-//     in   {id, file, options}          out   {id, progress}, {id, rows}, {id, image}, {id, error}
+//     in    {id, file, options}, {cancel: id}
+//     out   {id, progress}, {id, rows}, {id, image}, {id, error}
 
 import { decodeFile } from "./decoding/decoder.js";
 import { loadModel } from "./decoding/model.js";
@@ -21,11 +22,24 @@ function load() {
   return loaded;
 }
 
+/** Requests that nobody waits for any more. @type {Set<number>} */
+const cancelled = new Set();
+
+/** Lets messages arrive. */
+const pause = () => new Promise((resolve) => { setTimeout(resolve); });
+
 /** @param {{id: number, file: Uint8Array, options: object}} request */
 async function answer({ id, file, options }) {
   try {
     const { model, networks } = await load();
-    const image = await decodeFile(file, model, (s) => networks.windowFunction(s), options, {
+    const image = await decodeFile(file, model, async (sampling) => {
+      const window = await networks.windowFunction(sampling);
+      return async (inputs) => {
+        await pause();
+        if (cancelled.has(id)) throw new RdcError("cancelled");
+        return window(inputs);
+      };
+    }, options, {
       onProgress: (progress) => self.postMessage({ id, progress }),
       onRows: (rows) => self.postMessage({ id, rows }, { transfer: [rows.pixels.buffer] }),
     });
@@ -34,8 +48,12 @@ async function answer({ id, file, options }) {
     const known = error instanceof RdcError;
     self.postMessage({ id, error: { known, message: known ? error.message : String(error) } });
   }
+  cancelled.delete(id);
 }
 
 // One file at a time: two would only wait for each other, in twice the memory.
 let last = Promise.resolve();
-self.onmessage = ({ data }) => { last = last.then(() => answer(data)); };
+self.onmessage = ({ data }) => {
+  if (data.cancel === undefined) last = last.then(() => answer(data));
+  else cancelled.add(data.cancel);
+};
