@@ -5,6 +5,8 @@
     model/                                   graphs, weights and integers of the model
     runtime/                                 onnxruntime-web
     README.md, manifest.json                 how to serve it; SHA-256 of every file
+
+Page and library are stored in `site` as they are served. They have no build step.
 """
 
 import hashlib

@@ -3,9 +3,9 @@
     faithful.onnx   as of `interop.onnx.export`, with its weights in codec.bin
     knob.onnx       the same with a fusion module, whose weights are in fusion.bin
 
-A graph holds each weight as float16 and converts it to float32 when it is loaded, so a page computes
-with the same numbers as the package. Both graphs share codec.bin. Model folders store float16, so
-nothing is lost; a weight that float16 cannot hold stays float32.
+A graph holds each weight as float16 and converts it to float32 when it is loaded, so a page
+computes with the same numbers as the package. Both graphs share codec.bin. Model folders store
+float16, so nothing is lost; a weight that float16 cannot hold stays float32.
 """
 
 import json
@@ -50,9 +50,7 @@ def files(model: codec_model.Model, module: fusion_module.Module | None) -> dict
     return contents | weights.files()
 
 
-def _weightless(
-    model: codec_model.Model, module: fusion_module.Module | None
-) -> dict[str, bytes]:
+def _weightless(model: codec_model.Model, module: fusion_module.Module | None) -> dict[str, bytes]:
     """Graphs without weights: those in the model's folder if they fit, else new ones."""
     folder, names = model.path / FOLDER, [FAITHFUL] if module is None else [FAITHFUL, KNOB]
     identity = None if module is None else module.identity

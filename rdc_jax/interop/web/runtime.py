@@ -1,8 +1,8 @@
 """onnxruntime-web, the WebAssembly runtime of the page: a pinned version of the npm package.
 
 npm fetches the package when a folder is exported. Without a network, a copy of the package serves:
-the file of `npm pack onnxruntime-web@VERSION`, or a folder such as node_modules/onnxruntime-web. The
-files must have the pinned hashes, wherever they come from.
+the file of `npm pack onnxruntime-web@VERSION`, or a folder such as node_modules/onnxruntime-web.
+The files must have the pinned hashes, wherever they come from.
 """
 
 import hashlib

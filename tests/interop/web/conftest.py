@@ -1,4 +1,4 @@
-"""Node.js, Chromium and an exported page; tests that want them are skipped where they are missing."""
+"""Node.js and an exported page; tests that want them are skipped where they are missing."""
 
 import os
 import re
@@ -37,7 +37,7 @@ def node():
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The page of the shipped model. RDC_ORT_WEB names a copy of its runtime, else npm fetches it."""
+    """The page of the shipped model. npm fetches its runtime, unless RDC_ORT_WEB names a copy."""
     pytest.importorskip("onnx")
     from rdc_jax.errors import RdcError
     from rdc_jax.interop import export_folder

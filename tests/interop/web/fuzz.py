@@ -2,8 +2,9 @@
 
     PYTHONPATH=. python -m tests.interop.web.fuzz --runs 10000 --seed 1
 
-The files are those of tests/fuzz: golden files with changed bytes, fields, sections and tiles, mostly
-with checksums made right. Prints a summary and each disagreement; exits with 1 if there is one.
+The files are those of tests/fuzz: golden files with changed bytes, fields, sections and tiles,
+mostly with checksums made right. Prints a summary and each disagreement; exits with 1 if there is
+one.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from tests.fuzz.targets import GOLDEN, MAX_PIXELS, model, model_names
 HERE = Path(__file__).parent
 SLOW = 2000  # milliseconds that no file may take
 TILED_SHARE = 0.2
+WORDING = {"--max-pixels": "maxPixels", "with --resilient": "with the option resilient"}
 
 
 class Outcome(NamedTuple):
@@ -65,8 +67,9 @@ def python_outcome(data: bytes) -> Outcome:
 
 
 def as_in_javascript(message: str) -> str:
-    """A message of the package as the page words it: an option has another name there."""
-    message = message.replace("--max-pixels", "maxPixels")
+    """A message of the package as the page words it: options have other names there."""
+    for ours, theirs in WORDING.items():
+        message = message.replace(ours, theirs)
     if message.startswith("the file needs model"):
         return message.partition(", but")[0]
     return message

@@ -82,7 +82,12 @@ def test_damage_is_named_as_by_the_command(page, files):
     with pytest.raises(RdcError) as caught:
         decode_latent(files["damaged.rdc"], model, EntropyModel.from_arrays(model.entropy))
     page.drop("damaged.rdc", files["damaged.rdc"])
-    assert page.error() == f"damaged.rdc: {caught.value}"
+    expected = str(caught.value).replace("with --resilient", "with the option resilient")
+    assert page.error() == f"damaged.rdc: {expected}"
+    page.browser.value("document.getElementById('mend').click()")
+    page.settled()
+    assert page.error() is None
+    assert page.browser.value("document.getElementById('first').image.damaged.length") == 1
     page.drop("photo.jpg", b"\xff\xd8\xff\xe0 not ours")
     assert page.error().startswith("photo.jpg: not an rdc file")
 

@@ -112,7 +112,7 @@ def test_another_runtime_is_refused_and_nothing_is_written(package, tmp_path, ca
 
 def test_without_npm_the_error_names_the_option(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(runtime.RdcError, match="install Node.js, or name a copy .* --runtime"):
+    with pytest.raises(runtime.RdcError, match=r"install Node.js, or name a copy .* --runtime"):
         runtime.files()
 
 

@@ -1,6 +1,7 @@
 // The page: opens a file that is dropped, chosen, or named by ?src=, and shows it.
 
 import { info } from "../rdc.js";
+import { RESILIENT } from "../rdc/decoding/latents.js";
 import { pngOf } from "../rdc/images/png.js";
 import { Comparison } from "./comparison.js";
 import { figuresOf, show } from "./figures.js";
@@ -19,15 +20,16 @@ let name = "";
 function fail(message) {
   get("error").textContent = message;
   get("error").hidden = false;
+  get("mend").hidden = !message.includes(RESILIENT);
   get("progress").hidden = true;
   get("status").textContent = "";
 }
 
 function busy() {
-  get("error").hidden = true;
+  get("error").hidden = get("mend").hidden = true;
   get("progress").hidden = false;
   get("progress").removeAttribute("value");
-  get("status").textContent = "Decoding..";
+  get("status").textContent = "Decoding…";
 }
 
 /** Shows the bytes of a file. @param {Uint8Array} bytes @param {string} called */
@@ -48,6 +50,9 @@ function open(bytes, called) {
   get("empty").hidden = true;
   get("stage").hidden = false;
   get("settings").disabled = false;
+  get("open").textContent = "Open another file";
+  get("save").disabled = true;
+  first.removeAttribute("resilient");
   first.alt = called;
   first.tau = String(said.tau);
   first.file = bytes;
@@ -82,7 +87,10 @@ first.addEventListener("progress", (event) => {
 });
 first.addEventListener("load", () => {
   get("progress").hidden = true;
-  get("status").textContent = first.image?.iccProfile ? "Shown with its colour profile" : "";
+  get("save").disabled = false;
+  const damaged = first.image?.damaged.length ?? 0;
+  get("status").textContent = damaged ? `Damaged tiles filled in: ${damaged}`
+    : first.image?.iccProfile ? "Shown with its colour profile" : "";
   keepAll();
 });
 first.addEventListener("error", (event) => {
@@ -106,6 +114,10 @@ get("map").addEventListener("change", () => {
   comparison.setAttribute("map", on ? "" : null);
 });
 
+get("mend").addEventListener("click", () => {
+  busy();
+  first.setAttribute("resilient", "");
+});
 get("fit").addEventListener("click", () => stage.fit());
 get("actual").addEventListener("click", () => stage.actual());
 get("in").addEventListener("click", () => stage.zoomBy(1.5));

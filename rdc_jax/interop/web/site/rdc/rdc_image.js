@@ -1,7 +1,7 @@
-// <rdc-image src="photo.rdc" alt="A cat" tau="0.5" map>, an element that behaves like <img>.
+// <rdc-image src="photo.rdc" alt="A cat" tau="0.5">, an element that behaves like <img>.
 //
 // Attributes: src; alt; tau, 0..1 or "roi", else as the file suggests; map, to cover what is not
-// important. Events: load, error (with `error.message`), progress. Properties: naturalWidth,
+// important; resilient, to fill damaged tiles in. Events: load, error (with `error.message`), progress. Properties: naturalWidth,
 // naturalHeight, complete, file (bytes to show instead of src), image (of `decode`).
 
 import { decode } from "./client.js";
@@ -22,7 +22,7 @@ canvas { display: block; width: 100%; height: auto; }
 const Element = globalThis.HTMLElement ?? class {};
 
 export class RdcImage extends Element {
-  static observedAttributes = ["src", "alt", "tau", "map"];
+  static observedAttributes = ["src", "alt", "tau", "map", "resilient"];
   #canvas = document.createElement("canvas");
   #internals = this.attachInternals();
   /** @type {AbortController | null} */
@@ -95,7 +95,7 @@ export class RdcImage extends Element {
       if (this.#isNew) this.#clear(width, height);
       this.#showMap();
       const image = await decode(this.#file, {
-        tau, signal,
+        tau, signal, resilient: this.hasAttribute("resilient"),
         onRows: (rows) => this.#drawRows(rows),
         onProgress: (loaded) => this.dispatchEvent(
           new ProgressEvent("progress", { lengthComputable: true, loaded, total: 1 })),

@@ -21,6 +21,9 @@ import { RdcError } from "../errors.js";
  * @property {string} reason
  */
 
+/** How a message names the way out of a damaged tile. */
+export const RESILIENT = "decode with the option resilient";
+
 /** @param {DamagedTile} tile */
 export const tileMessage = (tile) =>
   `tile ${tile.number + 1} of ${tile.count} (pixels ${tile.x},${tile.y} to ` +
@@ -111,7 +114,7 @@ export class TiledLatent {
     };
     if (!this.resilient) {
       throw new RdcError(
-        `${tileMessage(tile)}: fetch the file again, or decode with --resilient`);
+        `${tileMessage(tile)}: fetch the file again, or ${RESILIENT}`);
     }
     this.damaged.push(tile);
   }
