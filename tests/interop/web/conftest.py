@@ -57,8 +57,9 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def files():
-    """Files of the shipped model, by name: small, tiled with alpha, and the same damaged."""
+    """Files of the shipped model: small, with a profile, tiled with alpha, and damaged."""
     import numpy as np
+    from PIL import ImageCms
 
     from rdc_jax.codec import codec as codecs
     from rdc_jax.codec.metadata_sections import extras_of
@@ -72,6 +73,16 @@ def files():
     image = LoadedImage(pixels=pixels, grey=False, alpha=alpha, icc=None, exif=None, xmp=None)
     small = codec.encode(pixels[:90, :120], quality=50, importance=x[:90, :120] > 60)
     tiled = codec.encode(pixels, quality=50, tile=256, extras=extras_of(image))
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    tagged = LoadedImage(
+        pixels=pixels[:90, :120], grey=False, alpha=None, icc=icc, exif=None, xmp=None
+    )
+    profile = codec.encode(tagged.pixels, quality=50, extras=extras_of(tagged))
     damaged = bytearray(tiled)
     damaged[-40] ^= 1
-    return {"small.rdc": small, "tiled.rdc": tiled, "damaged.rdc": bytes(damaged)}
+    return {
+        "small.rdc": small,
+        "profile.rdc": profile,
+        "tiled.rdc": tiled,
+        "damaged.rdc": bytes(damaged),
+    }

@@ -77,6 +77,23 @@ def test_a_tiled_file_with_alpha_is_dropped(page, files):
     assert f"{len(files['tiled.rdc']):,} bytes" in figures and "colour, alpha" in figures
 
 
+def test_a_colour_profile_is_applied(page, files):
+    """Here sRGB, which changes nothing."""
+    page.drop("profile.rdc", files["profile.rdc"])
+    status = page.browser.value("document.getElementById('status').textContent")
+    assert page.error() is None and status == "Shown with its colour profile"
+    drawn = page.browser.value(
+        """(() => {
+          const first = document.getElementById("first"), { width, height } = first.image;
+          const canvas = first.shadowRoot.querySelector("canvas");
+          const shown = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+          return Math.max(...shown.map((value, i) => Math.abs(value - first.image.data[i])));
+        })()"""
+    )
+    assert drawn <= 2
+    assert_same_picture(page, files["profile.rdc"])
+
+
 def test_damage_is_named_as_by_the_command(page, files):
     model = codec_model.load("tiny")
     with pytest.raises(RdcError) as caught:

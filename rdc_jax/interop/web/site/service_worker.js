@@ -8,10 +8,12 @@ const VERSION = "@VERSION@";
 const CACHE = `rdc-${VERSION}`;
 const ROOT = new URL("./", self.location.href).href;
 const LARGE = /^(model|runtime)\//;  // fetched when they are needed
+const UNUSED = /\.(md|txt)$|^package\.json$/;  // not part of the page; a host may leave them out
 
 async function names() {
   const manifest = await (await fetch(`${ROOT}manifest.json`, { cache: "no-cache" })).json();
-  return ["./", "manifest.json", ...Object.keys(manifest.sha256)];
+  const files = Object.keys(manifest.sha256).filter((name) => !UNUSED.test(name));
+  return ["./", "manifest.json", ...files];
 }
 
 async function keep(chosen) {

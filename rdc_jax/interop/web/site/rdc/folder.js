@@ -13,7 +13,8 @@ async function fetched(name) {
   /** @type {Response} */
   let answer;
   try {
-    answer = await fetch(new URL(name, ROOT));
+    // Asks whether a kept copy is still right: an old one beside new files would not fit.
+    answer = await fetch(new URL(name, ROOT), { cache: "no-cache" });
   } catch {
     throw new RdcError(`cannot fetch ${name}: check the connection and try again`);
   }

@@ -49,24 +49,26 @@ function checkHeader(data, height, width) {
   }
 }
 
-/** The compressed bytes of all IDAT chunks. @param {Uint8Array} data @returns {Uint8Array[]} */
+/** The compressed bytes: the first IDAT chunks in a row. @param {Uint8Array} data */
 function imageData(data) {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength), parts = [];
-  for (let at = 8; ;) {
-    if (at + 12 > data.length) throw damage("it ends early");
-    const length = view.getUint32(at), end = at + 8 + length;
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  /** @type {Uint8Array[]} */
+  const parts = [];
+  for (let at = 8; at + 12 <= data.length;) {
+    const end = at + 8 + view.getUint32(at);
+    const name = String.fromCharCode(...data.subarray(at + 4, at + 8));
+    if (name === "IEND" || (parts.length && name !== "IDAT")) break;
     if (end + 4 > data.length) throw damage("it ends early");
     if (crc32(data.subarray(at + 4, end)) !== view.getUint32(end)) throw damage("CRC-32 mismatch");
-    const name = String.fromCharCode(...data.subarray(at + 4, at + 8));
-    if (name === "IEND") return parts;
     if (name === "IHDR" && at > 8) throw damage("it has two headers");
     if (name === "IDAT") parts.push(data.subarray(at + 8, end));
     at = end + 4;
   }
+  return parts;
 }
 
 /**
- * Decompresses a zlib stream, and stops when it gives more than `size` bytes.
+ * The first `size` bytes of a zlib stream. Stops there, whatever follows.
  * @param {Uint8Array[]} parts
  * @param {number} size
  */
@@ -76,17 +78,17 @@ async function inflated(parts, size) {
   const reader = stream.getReader(), result = new Uint8Array(size);
   let filled = 0;
   try {
-    for (;;) {
+    while (filled < size) {
       const { done, value } = await reader.read();
       if (done) break;
-      if (filled + value.length > size) throw damage("it holds too many bytes");
-      result.set(value, filled);
-      filled += value.length;
+      const part = value.subarray(0, size - filled);
+      result.set(part, filled);
+      filled += part.length;
     }
-  } catch (error) {
-    reader.cancel().catch(() => {});
-    throw error instanceof RdcError ? error : damage("it does not decompress");
+  } catch {
+    throw damage("it does not decompress");
   }
+  reader.cancel().catch(() => {});
   if (filled < size) throw damage("it ends early");
   return result;
 }
