@@ -62,6 +62,17 @@ def test_the_folder_is_complete(package, tmp_path, capsys):
     assert export(out, "--runtime", package, "-f") == 0
 
 
+def test_a_model_without_a_fusion_module(package, tmp_path):
+    pytest.importorskip("onnx")
+    shipped = codec_model.load("tiny").path
+    model = shutil.copytree(shipped, tmp_path / "model", ignore=shutil.ignore_patterns("fusion"))
+    assert export(tmp_path / "out", "--runtime", package, model=str(model)) == 0
+    said = json.loads((tmp_path / "out" / "model" / "model.json").read_text())
+    assert said["graphs"] == {"faithful.onnx": ["codec.bin"]} and said["module_id"] is None
+    assert not (tmp_path / "out" / "model" / "fusion.bin").exists()
+    assert "The attribute `tau` is without effect" in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_graphs_compute_what_those_of_the_model_compute(rng, tmp_path):
     """With float16 weights in files, shared by both graphs."""
     onnxruntime = pytest.importorskip("onnxruntime")

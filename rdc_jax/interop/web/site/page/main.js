@@ -152,5 +152,9 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
 }
 
 await isolate();
+// Without a fusion module, tau has no effect.
+fetch("model/model.json").then((answer) => answer.json()).then(({ graphs }) => {
+  get("tau-controls").hidden = !("knob.onnx" in graphs);
+}).catch(() => {});  // decoding says what is wrong
 const src = new URLSearchParams(location.search).get("src");
 if (src) openAddress(src);
