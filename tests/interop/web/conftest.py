@@ -61,6 +61,8 @@ def files():
     import numpy as np
     from PIL import ImageCms
 
+    from rdc_jax.bitstream.file_reader import FileReader
+    from rdc_jax.bitstream.sections import SectionType
     from rdc_jax.codec import codec as codecs
     from rdc_jax.codec.metadata_sections import extras_of
     from rdc_jax.images import LoadedImage
@@ -79,7 +81,7 @@ def files():
     )
     profile = codec.encode(tagged.pixels, quality=50, extras=extras_of(tagged))
     damaged = bytearray(tiled)
-    damaged[-40] ^= 1
+    damaged[FileReader(tiled).places[SectionType.TILES].end - 20] ^= 1  # within the last tile
     return {
         "small.rdc": small,
         "profile.rdc": profile,

@@ -101,7 +101,8 @@ def test_damage_is_named_as_by_the_command(page, files):
     page.drop("damaged.rdc", files["damaged.rdc"])
     expected = str(caught.value).replace("with --resilient", "with the option resilient")
     assert page.error() == f"damaged.rdc: {expected}"
-    page.browser.value("document.getElementById('mend').click()")
+    assert not page.browser.value("document.getElementById('fill-in').hidden")
+    page.browser.value("document.getElementById('fill-in').click()")
     page.settled()
     assert page.error() is None
     assert page.browser.value("document.getElementById('first').image.damaged.length") == 1

@@ -20,13 +20,13 @@ let name = "";
 function fail(message) {
   get("error").textContent = message;
   get("error").hidden = false;
-  get("mend").hidden = !message.includes(RESILIENT);
+  get("fill-in").hidden = !message.includes(RESILIENT);
   get("progress").hidden = true;
   get("status").textContent = "";
 }
 
 function busy() {
-  get("error").hidden = get("mend").hidden = true;
+  get("error").hidden = get("fill-in").hidden = true;
   get("progress").hidden = false;
   get("progress").removeAttribute("value");
   get("status").textContent = "Decoding…";
@@ -114,7 +114,7 @@ get("map").addEventListener("change", () => {
   comparison.setAttribute("map", on ? "" : null);
 });
 
-get("mend").addEventListener("click", () => {
+get("fill-in").addEventListener("click", () => {
   busy();
   first.setAttribute("resilient", "");
 });
