@@ -27,6 +27,9 @@ WEIGHTS = {
     FAITHFUL: [graphs.CODEC_WEIGHTS],
     KNOB: [graphs.CODEC_WEIGHTS, graphs.FUSION_WEIGHTS],
 }
+TAU = """The attribute `tau` goes from 0 (smallest
+error) to 1 (most natural texture); without it, the file decides."""
+NO_TAU = "The attribute `tau` has no effect with this model."
 README = SITE.with_name("site_README.md")
 
 
@@ -91,7 +94,7 @@ def readme(model: Model, size: int, fusion: bool) -> str:
         name=model.name,
         model_id=model.model_id.hex(),
         megabytes=f"{size / 1e6:.0f}",
-        tau="0 (smallest error) to 1 (most natural texture)" if fusion else "without effect",
+        tau=TAU if fusion else NO_TAU,
         runtime=runtime.PACKAGE,
         licence=export_folder.licence(model).replace("See ", "See model/"),
     )

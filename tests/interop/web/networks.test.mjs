@@ -27,7 +27,9 @@ for (const { name, file, tau } of cases) {
     assert.equal(image.data.length, 4 * pixels);
     let near = 0;
     for (let p = 0; p < pixels; p++) {
-      for (let c = 0; c < 3; c++) near += Math.abs(image.data[4 * p + c] - expected[3 * p + c]) <= 1;
+      for (let c = 0; c < 3; c++) {
+        near += Math.abs(image.data[4 * p + c] - expected[3 * p + c]) <= 1;
+      }
     }
     assert.ok(near >= 0.999 * expected.length, `${expected.length - near} samples differ by more`);
   });

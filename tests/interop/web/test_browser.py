@@ -12,6 +12,7 @@ from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
 from rdc_jax.interop.onnx import decoder as onnx_decoder
 from rdc_jax.model_folder import codec_model
+from tests.fuzz import mutations
 from tests.interop.web.served import CHROMIUM, Host, Page
 
 pytestmark = pytest.mark.slow
@@ -106,6 +107,10 @@ def test_damage_is_named_as_by_the_command(page, files):
     page.settled()
     assert page.error() is None
     assert page.browser.value("document.getElementById('first').image.damaged.length") == 1
+    header, sections = mutations.take_apart(files["small.rdc"])
+    header[1:3] = 2**20, 2**20
+    page.drop("huge.rdc", mutations.put_together(header, sections))
+    assert "1048576 x 1048576 pixels, more than the limit of 268435456" in page.error()
     page.drop("photo.jpg", b"\xff\xd8\xff\xe0 not ours")
     assert page.error().startswith("photo.jpg: not an rdc file")
 

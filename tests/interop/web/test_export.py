@@ -70,7 +70,7 @@ def test_a_model_without_a_fusion_module(package, tmp_path):
     said = json.loads((tmp_path / "out" / "model" / "model.json").read_text())
     assert said["graphs"] == {"faithful.onnx": ["codec.bin"]} and said["module_id"] is None
     assert not (tmp_path / "out" / "model" / "fusion.bin").exists()
-    assert "The attribute `tau` is without effect" in (tmp_path / "out" / "README.md").read_text()
+    assert web_folder.NO_TAU in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_graphs_compute_what_those_of_the_model_compute(rng, tmp_path):

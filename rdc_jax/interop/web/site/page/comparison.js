@@ -42,7 +42,11 @@ export class Comparison {
     for (const id of ["second", "split", "end-compare"]) get(id).hidden = !on;
   }
 
-  /** Tau and map of an .rdc file beside the first one. @param {string} name @param {string | null} value */
+  /**
+   * Tau and map of an .rdc file beside the first one.
+   * @param {string} name
+   * @param {string | null} value
+   */
   setAttribute(name, value) {
     const element = get("second").firstElementChild;
     if (!(element instanceof RdcImage)) return;

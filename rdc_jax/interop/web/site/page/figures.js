@@ -22,7 +22,11 @@ export function figuresOf(info) {
   ];
 }
 
-/** Shows names and values in a <dl>. @param {HTMLElement} list @param {[string, string][]} figures */
+/**
+ * Shows names and values in a <dl>.
+ * @param {HTMLElement} list
+ * @param {[string, string][]} figures
+ */
 export function show(list, figures) {
   list.replaceChildren(...figures.flatMap(([name, value]) => {
     const [term, description] = [document.createElement("dt"), document.createElement("dd")];

@@ -72,7 +72,7 @@ async function openFile(file) {
 
 /** @param {string} src */
 async function openAddress(src) {
-  const called = decodeURIComponent(src.split("/").pop() ?? src);
+  const called = src.split("/").pop() || src;
   try {
     const answer = await fetch(src);
     if (!answer.ok) throw new Error(`the server answered ${answer.status}`);

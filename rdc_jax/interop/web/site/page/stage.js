@@ -73,7 +73,8 @@ export class Stage {
 
   place() {
     // Some of the image always stays in sight.
-    const inside = (/** @type {number} */ at, /** @type {number} */ size, /** @type {number} */ room) =>
+    /** @param {number} at @param {number} size @param {number} room */
+    const inside = (at, size, room) =>
       Math.min(Math.max(at, Math.min(40, size) - size), room - Math.min(40, size));
     this.x = inside(this.x, this.width * this.zoom, this.pane.clientWidth);
     this.y = inside(this.y, this.height * this.zoom, this.pane.clientHeight);

@@ -12,7 +12,12 @@ import { RdcError } from "./errors.js";
  * @property {AbortSignal} [signal] aborting rejects the promise at once
  */
 
-/** @typedef {{resolve: (image: DecodedImage) => void, reject: (error: Error) => void, hooks: Hooks}} Waiting */
+/**
+ * @typedef {object} Waiting
+ * @property {(image: DecodedImage) => void} resolve
+ * @property {(error: Error) => void} reject
+ * @property {Hooks} hooks
+ */
 
 /** @type {Worker | null} */
 let worker = null;

@@ -1,9 +1,12 @@
 // <rdc-image src="photo.rdc" alt="A cat" tau="0.5">, an element that behaves like <img>.
 //
 // Attributes: src; alt; tau, 0..1 or "roi", else as the file suggests; map, to cover what is not
-// important; resilient, to fill damaged tiles in. Events: load, error (with `error.message`), progress. Properties: naturalWidth,
-// naturalHeight, complete, file (bytes to show instead of src), image (of `decode`).
+// important; resilient, to fill damaged tiles in.
+// Events: load; error, with its `message`; progress.
+// Properties: naturalWidth, naturalHeight, complete; file, bytes to show in place of src; image, the
+// result of `decode`.
 
+import { DEFAULT_MAX_PIXELS } from "./bitstream/header.js";
 import { decode } from "./client.js";
 import { RdcError } from "./errors.js";
 import { importanceMap, info } from "./file_info.js";
@@ -11,6 +14,8 @@ import { pngOf } from "./images/png.js";
 import { importancePicture } from "./importance_picture.js";
 
 /** @typedef {import("./decoding/decoder.js").DecodedImage} DecodedImage */
+
+const ALWAYS_POSSIBLE = 2 ** 24;  // pixels of a canvas that every browser allows
 
 const STYLE = `
 :host { display: inline-block; position: relative; overflow: hidden; vertical-align: bottom; }
@@ -92,7 +97,8 @@ export class RdcImage extends Element {
       if (!this.#file && !this.src) return;
       this.#file ??= await fetched(this.src, signal);
       const tau = tauOf(this.tau), { width, height } = info(this.#file);
-      if (this.#isNew) this.#clear(width, height);
+      // A larger image is refused by `decode`, before anything is allocated.
+      if (this.#isNew && width * height <= DEFAULT_MAX_PIXELS) this.#clear(width, height);
       this.#showMap();
       const image = await decode(this.#file, {
         tau, signal, resilient: this.hasAttribute("resilient"),
@@ -119,13 +125,31 @@ export class RdcImage extends Element {
     Object.assign(this, { naturalWidth: width, naturalHeight: height, image: null });
     this.#canvas.width = width;
     this.#canvas.height = height;
+    if (width * height > ALWAYS_POSSIBLE && !this.#canDraw(width - 1, height - 1)) {
+      throw new RdcError(`this browser cannot show ${width} x ${height} pixels; decode a crop`);
+    }
+  }
+
+  /**
+   * Whether a pixel can be drawn; beyond the size that a browser allows, nothing is.
+   * @param {number} x
+   * @param {number} y
+   */
+  #canDraw(x, y) {
+    this.#context?.fillRect(x, y, 1, 1);
+    const drawn = this.#context?.getImageData(x, y, 1, 1).data[3] === 255;
+    this.#context?.clearRect(x, y, 1, 1);
+    return drawn;
   }
 
   get #context() {
     return /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
   }
 
-  /** A preview, where there is nothing better yet. @param {import("./decoding/reconstruction.js").Rows} rows */
+  /**
+   * A preview, where there is nothing better yet.
+   * @param {import("./decoding/reconstruction.js").Rows} rows
+   */
   #drawRows({ y, height, pixels }) {
     if (this.image || !height) return;
     const picture = new ImageData(this.naturalWidth, height);

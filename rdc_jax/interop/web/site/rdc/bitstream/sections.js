@@ -79,7 +79,11 @@ export function readFrame(data, offset) {
   return [data[0], offset + size, offset + size + length];
 }
 
-/** Throws if the file goes on after its last section. @param {number} position @param {number} size */
+/**
+ * Throws if the file goes on after its last section.
+ * @param {number} position
+ * @param {number} size
+ */
 export function checkEnd(position, size) {
   if (position !== size) {
     throw new RdcError(

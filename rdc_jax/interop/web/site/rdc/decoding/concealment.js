@@ -43,11 +43,11 @@ function mark(waiting, w, { top, bottom, left, right }, value) {
 function fillChannel(pixels, waiting, h, w, place, c) {
   const { top, bottom, left, right } = place, height = bottom - top, width = right - left;
   const sides = [
-    sideColours(pixels, waiting, w, c, { ...place, top: Math.max(0, top - BESIDE), bottom: top }, true),
-    sideColours(pixels, waiting, w, c, { ...place, top: bottom, bottom: Math.min(h, bottom + BESIDE) }, true),
-    sideColours(pixels, waiting, w, c, { ...place, left: Math.max(0, left - BESIDE), right: left }, false),
-    sideColours(pixels, waiting, w, c, { ...place, left: right, right: Math.min(w, right + BESIDE) }, false),
-  ];
+    { ...place, top: Math.max(0, top - BESIDE), bottom: top },
+    { ...place, top: bottom, bottom: Math.min(h, bottom + BESIDE) },
+    { ...place, left: Math.max(0, left - BESIDE), right: left },
+    { ...place, left: right, right: Math.min(w, right + BESIDE) },
+  ].map((beside, side) => sideColours(pixels, waiting, w, c, beside, side < 2));
   if (!sides.some(Boolean)) return;
   let mean = 0;
   for (let y = top; y < bottom; y++) {

@@ -53,7 +53,11 @@ function smoothBorder(pixels, { border, length, size, across, along }) {
   }
 }
 
-/** Mean over `count` (odd) neighbours, ends repeated. @param {Float64Array} values @param {number} count */
+/**
+ * Mean over `count` (odd) neighbours, ends repeated.
+ * @param {Float64Array} values
+ * @param {number} count
+ */
 export function runningMean(values, count) {
   const last = values.length - 1, half = (count - 1) / 2;
   return values.map((_, i) => {

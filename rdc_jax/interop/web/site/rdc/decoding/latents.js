@@ -43,13 +43,22 @@ export class WholeLatent {
     this.streams = streams;
   }
 
-  /** Reports the symbols of the only piece. @param {EntropyModel} model @param {(s: Int32Array) => void} [onSymbols] */
+  /**
+   * Reports the symbols of the only piece.
+   * @param {EntropyModel} model
+   * @param {(s: Int32Array) => void} [onSymbols]
+   */
   decode(model, onSymbols) {
     const [hyper, latent] = this.streams();
     return decodeLatent(model, hyper, latent, this.conditions, onSymbols);
   }
 
-  /** The latent in a window. @param {EntropyModel} model @param {Window} window @returns {Latent} */
+  /**
+   * The latent in a window.
+   * @param {EntropyModel} model
+   * @param {Window} window
+   * @returns {Latent}
+   */
   window(model, window) {
     this.#latent ??= this.decode(model);
     const whole = { top: 0, left: 0, bottom: this.#latent.h, right: this.#latent.w };
@@ -92,7 +101,11 @@ export class TiledLatent {
     }
   }
 
-  /** @param {EntropyModel} model @param {number} number @param {(s: Int32Array) => void} [onSymbols] */
+  /**
+   * @param {EntropyModel} model
+   * @param {number} number
+   * @param {(s: Int32Array) => void} [onSymbols]
+   */
   tile(model, number, onSymbols) {
     const known = conditionsOfTile(this.conditions, this.index.grid.window(number));
     try {
@@ -119,10 +132,16 @@ export class TiledLatent {
     this.damaged.push(tile);
   }
 
-  /** The latent in a window. Drops tiles that it does not need. @param {EntropyModel} model @param {Window} window */
+  /**
+   * The latent in a window. Drops tiles that it does not need.
+   * @param {EntropyModel} model
+   * @param {Window} window
+   */
   window(model, window) {
     const needed = this.index.grid.covering(window);
-    for (const number of this.#kept.keys()) if (!needed.includes(number)) this.#kept.delete(number);
+    for (const number of this.#kept.keys()) {
+      if (!needed.includes(number)) this.#kept.delete(number);
+    }
     /** @type {[Window, Latent][]} */
     const tiles = needed.map((number) => {
       const latent = this.#kept.get(number) ?? this.tile(model, number);

@@ -42,7 +42,8 @@ const GREY = 1;
 export async function reconstruct(opened, model, sampling, networks, hooks = {}) {
   const { header, area: wanted, latents, conditions } = opened, scale = model.downsampling;
   const area = latents.tileSide === null ? wanted : grown(wanted, header);
-  const w = area.right - area.left, pixels = new Uint8ClampedArray(3 * w * (area.bottom - area.top));
+  const w = area.right - area.left, h = area.bottom - area.top;
+  const pixels = new Uint8ClampedArray(3 * w * h);
   const size = { h: conditions.height, w: conditions.width }, side = WINDOW_PIXELS / scale;
   const layout = new Layout(size, side, OVERLAP_PIXELS / scale, scale, area);
   const sums = new Sums(layout), count = layout.rows.length * layout.columns.length;
@@ -83,8 +84,10 @@ function bandOf({ latents, conditions }, model, sampling, { columns }, row, side
     const begin = column - left;
     const ofBand = (/** @type {Float32Array} */ x) => square(x, h, w, c, begin, side);
     /** @template {Float32Array | Uint8Array} T @param {T} x */
-    const ofImage = (x) => /** @type {T} */ (square(
-      /** @type {any} */ (x.subarray(row * conditions.width)), h, conditions.width, 1, column, side));
+    const ofImage = (x) => {
+      const rows = /** @type {T} */ (x.subarray(row * conditions.width));
+      return square(rows, h, conditions.width, 1, column, side);
+    };
     const place = { top: row, bottom, left: column, right: Math.min(right, column + side) };
     const noise = model.hasFusion ? startingNoise(sampling.noiseSeed, place, c) : null;
     return {
@@ -96,7 +99,11 @@ function bandOf({ latents, conditions }, model, sampling, { columns }, row, side
   };
 }
 
-/** @param {Window} wanted @param {import("../bitstream/header.js").Header} header @returns {Window} */
+/**
+ * @param {Window} wanted
+ * @param {import("../bitstream/header.js").Header} header
+ * @returns {Window}
+ */
 const grown = (wanted, { height, width }) => ({
   top: Math.max(0, wanted.top - MARGIN), bottom: Math.min(height, wanted.bottom + MARGIN),
   left: Math.max(0, wanted.left - MARGIN), right: Math.min(width, wanted.right + MARGIN),

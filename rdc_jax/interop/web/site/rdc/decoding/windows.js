@@ -20,7 +20,8 @@ function roundHalfEven(x) {
 export function windowStarts(length, window, overlap) {
   if (length <= window) return [0];
   const count = 1 + Math.ceil((length - window) / (window - overlap));
-  return Array.from({ length: count }, (_, i) => roundHalfEven(i * (length - window) / (count - 1)));
+  const last = length - window;
+  return Array.from({ length: count }, (_, i) => roundHalfEven(i * last / (count - 1)));
 }
 
 /**
@@ -59,7 +60,11 @@ export class Layout {
     this.fade = overlap * scale;
   }
 
-  /** Weights of a window from top to bottom, and from left to right. @param {number} row @param {number} column */
+  /**
+   * Weights of a window from top to bottom, and from left to right.
+   * @param {number} row
+   * @param {number} column
+   */
   weights(row, column) {
     const [down, across] = [[row, this.allRows], [column, this.allColumns]].map(([at, all]) => {
       const places = /** @type {number[]} */ (all);
@@ -85,7 +90,12 @@ export class Sums {
     this.#weight = new Float32Array(side * this.#width);
   }
 
-  /** Adds the result of one window, float32 [side,side,3]. @param {Float32Array} result @param {number} row @param {number} column */
+  /**
+   * Adds the result of one window, float32 [side,side,3].
+   * @param {Float32Array} result
+   * @param {number} row
+   * @param {number} column
+   */
   add(result, row, column) {
     const { columns, side, scale } = this.#layout, width = this.#width;
     const { down, across } = this.#layout.weights(row, column);

@@ -39,7 +39,8 @@ export function conditionsOf(header, grid, downsampling) {
     }
   }
   const { ditherSeed } = header, timesteps = levelTimesteps(header);
-  return { height, width, levelRows, levelColumns, levels, timesteps, ditherSeed, row0: 0, col0: 0 };
+  const origin = { row0: 0, col0: 0 };
+  return { height, width, levelRows, levelColumns, levels, timesteps, ditherSeed, ...origin };
 }
 
 /**

@@ -53,7 +53,11 @@ export class ContextNetwork {
     return { mean, log2Scale };
   }
 
-  /** log2 of the learnt step of each cell, or null. @param {Maps} condition @returns {Maps | null} */
+  /**
+   * log2 of the learnt step of each cell, or null.
+   * @param {Maps} condition
+   * @returns {Maps | null}
+   */
   hyperLog2Step(condition) {
     const layer = this.#layers("hyper_log2_step");
     if (!layer) return null;
@@ -127,7 +131,12 @@ export class ContextNetwork {
   }
 }
 
-/** Adds y to x and clips, from `least` on. @param {Float64Array} x @param {Float64Array} y @param {number} least */
+/**
+ * Adds y to x and clips, from `least` on.
+ * @param {Float64Array} x
+ * @param {Float64Array} y
+ * @param {number} least
+ */
 function add(x, y, least) {
   for (let i = 0; i < x.length; i++) {
     x[i] = Math.min(Math.max(x[i] + y[i], least), ACTIVATION_LIMIT);

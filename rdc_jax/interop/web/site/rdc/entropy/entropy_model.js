@@ -44,7 +44,11 @@ export class EntropyModel {
     if (!fits || sizes.some((size) => size !== TIMESTEPS * this.#width)) throw damage("step_fixed");
   }
 
-  /** The quantiser step in units of latentUnit, 20 fractional bits. @param {number} t @param {number} channel */
+  /**
+   * The quantiser step in units of latentUnit, 20 fractional bits.
+   * @param {number} t
+   * @param {number} channel
+   */
   step(t, channel) {
     return this.#step[this.#width === 1 ? t : t * this.#width + channel];
   }

@@ -184,7 +184,11 @@ function shrunk(high, low, weight) {
   return upper * weight + Math.floor((lower * weight + 2 ** 19) / 2 ** 20);
 }
 
-/** The Wiener weight, linear between scale indexes. @param {ArrayLike<number>} shrink @param {number} log2Ratio */
+/**
+ * The Wiener weight, linear between scale indexes.
+ * @param {ArrayLike<number>} shrink
+ * @param {number} log2Ratio
+ */
 function wienerWeight(shrink, log2Ratio) {
   const p = Math.min(Math.max(6 * (log2Ratio + 7 * 1024), 0), (NUM_SCALES - 1) * 1024);
   const i = Math.min(Math.floor(p / 1024), NUM_SCALES - 2);
@@ -211,5 +215,10 @@ function continued(known) {
   return more;
 }
 
-/** Places in rows of another width. @param {Int32Array} places @param {number} w @param {number} w2 */
+/**
+ * Places in rows of another width.
+ * @param {Int32Array} places
+ * @param {number} w
+ * @param {number} w2
+ */
 const moved = (places, w, w2) => places.map((place) => Math.floor(place / w) * w2 + place % w);

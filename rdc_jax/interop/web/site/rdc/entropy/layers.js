@@ -79,7 +79,13 @@ export class Layer {
     return result;
   }
 
-  /** @param {Maps} x @param {number} row @param {number} column @param {Float64Array} to @param {number} at */
+  /**
+   * @param {Maps} x
+   * @param {number} row
+   * @param {number} column
+   * @param {Float64Array} to
+   * @param {number} at
+   */
   #gather(x, row, column, to, at) {
     const length = this.k * this.inputs, data = x.data;
     for (let i = 0; i < this.k; i++) {

@@ -4,7 +4,12 @@ import { maps } from "./layers.js";
 
 /** @typedef {import("./layers.js").Maps} Maps */
 
-/** Rounded means over factor x factor areas. @param {Maps} x @param {number} factor @returns {Maps} */
+/**
+ * Rounded means over factor x factor areas.
+ * @param {Maps} x
+ * @param {number} factor
+ * @returns {Maps}
+ */
 export function areaPool(x, factor) {
   const out = maps(x.h / factor, x.w / factor, x.c), count = factor * factor;
   for (let y = 0; y < x.h; y++) {
@@ -44,7 +49,13 @@ export function joined(a, b) {
   return out;
 }
 
-/** The first rows and columns. @param {Maps} x @param {number} h @param {number} w @returns {Maps} */
+/**
+ * The first rows and columns.
+ * @param {Maps} x
+ * @param {number} h
+ * @param {number} w
+ * @returns {Maps}
+ */
 export function cropped(x, h, w) {
   if (h === x.h && w === x.w) return x;
   const out = maps(h, w, x.c);

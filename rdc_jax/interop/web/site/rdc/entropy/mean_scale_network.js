@@ -106,7 +106,11 @@ function withSixMoreBits(sum, b) {
   return Math.floor((sum + 2 ** (b - 7)) / 2 ** (b - 6));
 }
 
-/** log2 at 10 fractional bits of 1..2^40. @param {number} value @param {ArrayLike<number>} thresholds */
+/**
+ * log2 at 10 fractional bits of 1..2^40.
+ * @param {number} value
+ * @param {ArrayLike<number>} thresholds
+ */
 export function integerLog2(value, thresholds) {
   const high = Math.floor(value / 2 ** 32);
   const exponent = high ? 63 - Math.clz32(high) : 31 - Math.clz32(value);
@@ -129,7 +133,11 @@ function leaky(x) {
   return x;
 }
 
-/** @param {string} name @param {import("./safetensors.js").Arrays} arrays @returns {ArrayLike<number>} */
+/**
+ * @param {string} name
+ * @param {import("./safetensors.js").Arrays} arrays
+ * @returns {ArrayLike<number>}
+ */
 function vector(name, arrays) {
   const array = arrays.get(`network/${name}`);
   const small = name === "log2_thresholds" ? Infinity : ACTIVATION_LIMIT;

@@ -12,7 +12,9 @@ const damage = (/** @type {string} */ what) =>
   new RdcError(`probability tables are damaged (${what}): install the model's weights again`);
 
 export class TableBank {
-  /** @param {import("./safetensors.js").Arrays} arrays all of the model; names begin with tables/ */
+  /**
+   * @param {import("./safetensors.js").Arrays} arrays all of the model; names begin with tables/
+   */
   constructor(arrays) {
     const [lowest, offsets, counts] = ["lowest", "offsets", "counts"].map((name) => {
       const array = arrays.get(`tables/${name}`);

@@ -39,7 +39,7 @@ function filteredRows({ width, height, data, isGrey, hasAlpha }) {
     rows[to++] = 1;
     for (let x = 0; x < width; x++) {
       const at = 4 * (y * width + x);
-      for (let c = 0; c < n; c++) rows[to++] = data[at + from[c]] - (x ? data[at - 4 + from[c]] : 0);
+      for (const c of from) rows[to++] = data[at + c] - (x ? data[at - 4 + c] : 0);
     }
   }
   return rows;
