@@ -24,7 +24,7 @@ def node():
 
     def run(script, *arguments, test=False):
         environment = os.environ | {"RDC_TEST_FOLDER": str(arguments[0])} if test else None
-        options = ["--test"] if test else []
+        options = ["--test", "--test-reporter=tap"] if test else []
         done = subprocess.run(
             [program, *options, HERE / script, *map(str, () if test else arguments)],
             env=environment, capture_output=True, text=True, timeout=600, check=False,
