@@ -70,7 +70,7 @@ def to_web(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
     from rdc_jax.interop import export_folder
     from rdc_jax.interop.web import folder as web_folder
 
-    output_folder.check(out, (out / web_folder.PAGE).is_file(), args.force)
+    output_folder.check(out, (out / web_folder.LIBRARY).is_file(), args.force)
     model = codec_model.load(args.model)
     contents = web_folder.files(model, None if args.runtime is None else Path(args.runtime))
     with output_folder.made(out) as folder:

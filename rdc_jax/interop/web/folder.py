@@ -21,7 +21,7 @@ from rdc_jax.model_folder.codec_model import Model
 from rdc_jax.model_folder.files import as_json
 
 SITE = Path(__file__).with_name("site")
-PAGE = "index.html"
+LIBRARY = "rdc.js"  # by which an earlier export is known
 SERVICE_WORKER, VERSION_MARK = "service_worker.js", b"@VERSION@"
 WEIGHTS = {
     FAITHFUL: [graphs.CODEC_WEIGHTS],

@@ -60,6 +60,11 @@ def test_the_folder_is_complete(package, tmp_path, capsys):
     assert export(out, "--runtime", package) == 2
     assert "not empty; -f replaces it" in error(capsys)
     assert export(out, "--runtime", package, "-f") == 0
+    (tmp_path / "homepage").mkdir()
+    (tmp_path / "homepage" / "index.html").write_text("not ours")
+    capsys.readouterr()
+    assert export(tmp_path / "homepage", "--runtime", package, "-f") == 2
+    assert "not empty; name a new folder" in error(capsys)
 
 
 def test_a_model_without_a_fusion_module(package, tmp_path):

@@ -82,6 +82,7 @@ export class RdcImage extends Element {
   /** Several attributes may change at once: one decode for all. */
   #schedule() {
     this.complete = false;
+    this.#running?.abort();
     if (this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(() => {
@@ -91,16 +92,17 @@ export class RdcImage extends Element {
   }
 
   async #update() {
-    this.#running?.abort();
     const running = this.#running = new AbortController(), { signal } = running;
     try {
       if (!this.#file && !this.src) return;
-      this.#file ??= await fetched(this.src, signal);
-      const tau = tauOf(this.tau), { width, height } = info(this.#file);
+      const file = this.#file ?? await fetched(this.src, signal);
+      signal.throwIfAborted();  // `src` may have changed meanwhile
+      this.#file = file;
+      const tau = tauOf(this.tau), { width, height } = info(file);
       // A larger image is refused by `decode`, before anything is allocated.
       if (this.#isNew && width * height <= DEFAULT_MAX_PIXELS) this.#clear(width, height);
       this.#showMap();
-      const image = await decode(this.#file, {
+      const image = await decode(file, {
         tau, signal, resilient: this.hasAttribute("resilient"),
         onRows: (rows) => this.#drawRows(rows),
         onProgress: (loaded) => this.dispatchEvent(
