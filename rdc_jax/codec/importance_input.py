@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage
 from rdc_jax.images.arrays import as_mask
-from rdc_jax.importance import named_masks
+from rdc_jax.importance import maps, named_masks
 
 
 def mask_of(importance: Any, image: LoadedImage) -> np.ndarray | tuple[Any, ...] | None:

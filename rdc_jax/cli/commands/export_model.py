@@ -12,15 +12,20 @@ from rdc_jax.model_folder import codec_model, files
 
 def run(args: Namespace) -> int:
     out = Path(args.out)
-    if args.workdir is not None and (args.model or args.without_weights):
+    if args.workdir is not None and (args.model or args.without_weights or args.runtime):
         raise RdcError("--from WORKDIR takes OUT and --step; MODEL and the others go with --to")
     if args.workdir is None and (args.model is None or args.step is not None):
         raise RdcError("--to takes MODEL and OUT; --step goes with --from")
+    if args.without_weights and args.target != "onnx":
+        raise RdcError("--without-weights is for --to onnx")
+    if args.runtime is not None and args.target != "web":
+        raise RdcError("--runtime is for --to web")
     try:
         if args.workdir is not None:
             report, lines = of_run(args, out)
         else:
-            report, lines = {"diffusers": to_diffusers, "onnx": to_onnx}[args.target](args, out)
+            targets = {"diffusers": to_diffusers, "onnx": to_onnx, "web": to_web}
+            report, lines = targets[args.target](args, out)
     except OSError as error:
         raise RdcError(f"cannot write {out}: {error.strerror or error}") from error
     print(json.dumps(report) if args.json else "\n".join(lines))
@@ -43,8 +48,6 @@ def to_diffusers(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]
     from rdc_jax.interop.diffusers import export, readme
     from rdc_jax.interop.diffusers.reimport import is_export
 
-    if args.without_weights:
-        raise RdcError("--without-weights is for --to onnx")
     model = codec_model.load(args.model)
     networks, _ = loading.of_model(model)
     output_folder.check(out, is_export(out), args.force)
@@ -77,3 +80,21 @@ def to_onnx(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
         lines += ["  the graphs contain no weights; put them into MODEL/onnx"]
     report = {"path": str(out), "model_id": model_id, "module_id": decoder.module_identity}
     return report | {"weights": weights, "bytes": sizes}, lines
+
+
+def to_web(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
+    """Writes a folder with a page that decodes; returns the report and the lines to print."""
+    from rdc_jax.interop import export_folder
+    from rdc_jax.interop.web import folder as web_folder
+
+    output_folder.check(out, (out / web_folder.LIBRARY).is_file(), args.force)
+    model = codec_model.load(args.model)
+    contents = web_folder.files(model, None if args.runtime is None else Path(args.runtime))
+    with output_folder.made(out) as folder:
+        export_folder.write(folder, model, contents.items())
+    model_id, size = model.model_id.hex(), sum(map(len, contents.values()))
+    lines = [
+        f"{out}: model {model_id}, {len(contents)} files, {size / 1e6:.1f} MB",
+        f"  try it: python -m http.server --directory {out}",
+    ]
+    return {"path": str(out), "model_id": model_id, "bytes": size}, lines

@@ -163,12 +163,14 @@ def add_export(commands: Any) -> None:
         "rest of the model in safetensors; parts without a class in diffusers have our own names. "
         "`rdc import --from diffusers` reads the folder back, bit for bit. onnx: the one-step "
         "decoder of a window as faithful.onnx and knob.onnx, made by PyTorch, with a README of "
-        "inputs and outputs. --from: the averaged weights of a checkpoint, as `rdc train` writes "
-        "them to WORKDIR/model at the end. The checkpoint is only read, so the run may go on.",
+        "inputs and outputs. web: a page that decodes .rdc files in any browser, with a JavaScript "
+        "library, for any static host. --from: the averaged weights of a checkpoint, as `rdc train` "
+        "writes them to WORKDIR/model at the end. The checkpoint is only read, so the run may go "
+        "on.",
     )  # fmt: skip
     p.set_defaults(module="export_model")
     what = p.add_mutually_exclusive_group(required=True)
-    what.add_argument("--to", dest="target", choices=("diffusers", "onnx"))
+    what.add_argument("--to", dest="target", choices=("diffusers", "onnx", "web"))
     what.add_argument("--from", dest="workdir", metavar="WORKDIR", help="of a run of `rdc train`")
     p.add_argument(
         "--step", type=number(int, 0), metavar="N",
@@ -184,6 +186,11 @@ def add_export(commands: Any) -> None:
         "--without-weights", action="store_true",
         help="for onnx: write small graphs that load their weights from the model's folder; use "
         "MODEL/onnx as OUT, where `rdc decode` looks for them",
+    )  # fmt: skip
+    p.add_argument(
+        "--runtime", metavar="PATH",
+        help="for web: a copy of the npm package onnxruntime-web, .tgz or folder; default: npm "
+        "fetches it",
     )  # fmt: skip
     json_lines(p)
 

@@ -1,0 +1,1 @@
+"""Decoding in a web page: the folder of `rdc export --to web`."""
