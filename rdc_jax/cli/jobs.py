@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from rdc_jax.bitstream import container
 from rdc_jax.cli import job_sharing, output_file
 from rdc_jax.cli.output_file import STREAM
 from rdc_jax.errors import RdcError
+from rdc_jax.progress import tqdm
 
 CODED = (".rdc",)
 

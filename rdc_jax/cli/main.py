@@ -13,11 +13,16 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from rdc_jax import __version__
+from rdc_jax import __version__, installation
 from rdc_jax.cli.flags import checking, coding, measuring, studio, training
 from rdc_jax.errors import RdcError
 
 FAILED, BROKEN_PIPE, INTERRUPTED = 2, 1, 130
+# Commands that can run without JAX; the others refuse before they start.
+WITHOUT_JAX = {
+    *("data", "decode", "export_model", "info", "models"),
+    *("plot_curves", "plot_training", "preference", "roi"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be Unicode
     try:
         args = build_parser().parse_args(arguments)
-        code = importlib.import_module(f"rdc_jax.cli.commands.{args.module}").run(args)
+        if args.module not in WITHOUT_JAX:
+            installation.check_jax()
+        with installation.explain_missing():
+            code = importlib.import_module(f"rdc_jax.cli.commands.{args.module}").run(args)
         sys.stdout.flush()
         return code
     except RdcError as error:
