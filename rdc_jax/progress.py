@@ -1,4 +1,4 @@
-"""Progress bars of tqdm. Where tqdm is missing there are none, because decoding does not need it."""
+"""Progress bars of tqdm; none where tqdm is missing, because decoding does not need it."""
 
 from typing import Any
 

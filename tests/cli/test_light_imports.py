@@ -34,13 +34,13 @@ def imported(environment, source, *arguments) -> set[str]:
 
 def test_encoding_imports_nothing_of_training(models, photo, user_environment):
     command = ["encode", photo, "--model", models / "first", "--roi", "contrast"]
-    target = ["--target-quality", "psnr=1"]  # random weights reach no better one
+    target = ["--target-quality", "psnr=1"]  # random weights reach that
     packages = imported(user_environment, COMMAND, *command, *target)
     assert packages & TRAINING == set() and "jax" in packages
 
 
 def test_decoding_imports_nothing_of_training(models, coded, user_environment):
-    command = ["decode", coded, "--model", models / "first", "--tau", "roi"]
+    command = ["decode", coded, "--model", models / "first", "--tau", "roi", "-f"]
     packages = imported(user_environment, COMMAND, *command)
     assert packages & TRAINING == set() and "jax" in packages
 
