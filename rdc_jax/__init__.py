@@ -8,7 +8,8 @@
     data   = codec.encode(pixels, quality=40, importance=mask)
     pixels = codec.decode(data, tau=1.0)
 
-Importing the package is cheap: JAX is imported when a model is loaded, not before.
+Importing the package is cheap: JAX is imported when a model is loaded, not before. Without JAX,
+`decode` and `info` work, see docs/install.md.
 """
 
 from importlib import import_module as _import_module
@@ -50,7 +51,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     if name in _HOMES:
-        return getattr(_import_module(_HOMES[name]), name)
+        from rdc_jax.installation import explain_missing
+
+        with explain_missing():
+            return getattr(_import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'rdc_jax' has no attribute {name!r}")
 
 

@@ -23,6 +23,14 @@ def test_one_version():
     assert len(set(versions)) == 1, versions
 
 
+def test_requirements_of_decoding_are_those_of_the_package():
+    lines = (ROOT / "requirements-decode.txt").read_text(encoding="utf-8").splitlines()
+    wanted = [line for line in lines if not line.startswith("#")]
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert len(wanted) == 5
+    assert set(wanted) <= {*PROJECT["project"]["dependencies"], *extras["onnx"]}
+
+
 def test_types_are_shipped():
     assert (ROOT / "rdc_jax" / "py.typed").exists()
     assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"]["rdc_jax"]

@@ -7,11 +7,11 @@ onnxruntime starts sooner on a CPU. auto means onnxruntime if all of these hold,
     or TPU is installed
     the file needs one step: steps 1, or tau 0 everywhere
 
-An explicit --backend is used, or rejected with a reason.
+Without JAX, auto always means onnxruntime. An explicit --backend is used, or rejected with a
+reason.
 """
 
 import functools
-import importlib.util
 import os
 
 import numpy as np
@@ -20,9 +20,10 @@ from rdc_jax.bitstream import container
 from rdc_jax.bitstream.container import TAU_UNITS
 from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.errors import RdcError
+from rdc_jax.installation import installed
 from rdc_jax.interop.onnx import decoder
 
-XLA, ONNXRUNTIME = "xla", "onnxruntime"
+AUTO, XLA, ONNXRUNTIME = "auto", "xla", "onnxruntime"
 PLUGINS = ("jax_plugins", "libtpu")  # packages for accelerators
 
 
@@ -56,11 +57,11 @@ class Backends:
             "xla" or "onnxruntime".
 
         Raises:
-            RdcError: --backend onnxruntime was given and it cannot start.
+            RdcError: onnxruntime was asked for, or is the only one left, and it cannot start.
         """
         steps = header.default_steps if steps is None else steps
         tau = header.default_tau / TAU_UNITS if tau is None else tau
-        if self._asked == ONNXRUNTIME:
+        if self._asked == ONNXRUNTIME or (self._asked == AUTO and not installed("jax")):
             self.onnx.start(tau)
             return ONNXRUNTIME
         everywhere_0 = isinstance(tau, float) and tau == 0
@@ -85,8 +86,3 @@ def accelerator() -> bool:
     if platforms := os.environ.get("JAX_PLATFORMS"):
         return platforms != "cpu"
     return any(installed(name) for name in PLUGINS)
-
-
-def installed(package: str) -> bool:
-    """Whether a package can be imported."""
-    return importlib.util.find_spec(package) is not None

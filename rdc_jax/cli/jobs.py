@@ -9,14 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from rdc_jax.bitstream import container
 from rdc_jax.cli import inputs, job_sharing, outputs
 from rdc_jax.cli.outputs import STREAM, Job
 from rdc_jax.cli.standard_streams import of_system, one_line
 from rdc_jax.errors import RdcError
 from rdc_jax.images.formats import IMAGE_EXTENSIONS
+from rdc_jax.progress import tqdm
 
 CODED = (".rdc",)
 NAMES_OF_FILES = (*CODED, *IMAGE_EXTENSIONS)

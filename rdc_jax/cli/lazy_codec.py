@@ -1,11 +1,10 @@
 """The model of a command: checked at once, while JAX starts only when it is needed."""
 
 import functools
-import importlib.util
 from typing import Any
 
+from rdc_jax import installation
 from rdc_jax.cli.jax_start import start_jax
-from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model, fusion_module
 
 
@@ -28,8 +27,7 @@ class LazyCodec:
     @functools.cached_property
     def codec(self) -> Any:
         """The `Codec`. Raises RdcError when JAX is not installed."""
-        if importlib.util.find_spec("jax") is None:
-            raise RdcError("this needs JAX, which is not installed: pip install jax flax")
+        installation.check_jax()
         from rdc_jax.codec import compilation_cache
 
         start_jax()

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from rdc_jax import __version__
+from rdc_jax import __version__, installation
 from rdc_jax.cli import platforms, remote_arguments, standard_streams
 from rdc_jax.cli.flags import checking, coding, measuring, studio, training
 from rdc_jax.cli.standard_streams import of_system, one_line
@@ -21,6 +21,11 @@ from rdc_jax.errors import RdcError
 
 FAILED, BROKEN_PIPE, INTERRUPTED = 2, 1, 130
 _NUMBERS = re.compile(r"-[\d.]+(,-?[\d.]+)+")  # a value that begins with a minus
+# Commands that can run without JAX; the others refuse before they start.
+WITHOUT_JAX = {
+    *("data", "decode", "export_model", "info", "models"),
+    *("plot_curves", "plot_training", "preference", "roi"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(arguments)
         remote_arguments.refuse(args)
         platforms.skip_absent_tpu()
-        code = importlib.import_module(f"rdc_jax.cli.commands.{args.module}").run(args)
+        if args.module not in WITHOUT_JAX:
+            installation.check_jax()
+        with installation.explain_missing():
+            code = importlib.import_module(f"rdc_jax.cli.commands.{args.module}").run(args)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code

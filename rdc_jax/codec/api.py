@@ -2,14 +2,18 @@
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rdc_jax.codec.codec import Codec, load
+from rdc_jax import installation
 from rdc_jax.codec.keywords import check_keywords
+from rdc_jax.decoding.decoder import Decoder
 from rdc_jax.decoding.opened_file import Source
 from rdc_jax.model_folder import files
+
+if TYPE_CHECKING:
+    from rdc_jax.codec.codec import Codec
 
 KEPT = 2  # models in memory at once
 
@@ -37,10 +41,14 @@ def encode(
         The bytes of an `.rdc` file, or a list of them.
 
     Raises:
-        RdcError: The image, the model or an option is unusable, or there is no such option.
+        RdcError: The image, the model or an option is unusable, there is no such option, or JAX
+            is not installed.
     """
+    installation.check_jax()
+    from rdc_jax.codec.codec import Codec
+
     check_keywords("encode", options, encode, Codec.encode)
-    return _kept(_key(model, "model"), _key(fusion, "fusion")).encode(image, **options)
+    return _codec(_key(model, "model"), _key(fusion, "fusion")).encode(image, **options)
 
 
 def decode(
@@ -53,6 +61,8 @@ def decode(
     """Decodes an `.rdc` file, or each file of a list.
 
         pixels = rdc_jax.decode("photo.rdc", tau=1.0)
+
+    Where JAX is not installed, onnxruntime decodes, in one step only.
 
     Args:
         data: The file's bytes, its path, or the file opened for reading bytes. A list of these is
@@ -68,15 +78,25 @@ def decode(
         RdcError: A file is damaged or was made by another model, an option is unusable, or there
             is no such option.
     """
-    check_keywords("decode", options, decode, Codec.decode)
-    codec = _kept(_key(model, "model"), _key(fusion, "fusion"))
+    check_keywords("decode", options, decode, Decoder.decode)
+    kept = _codec if installation.installed("jax") else _without_jax
+    decoder = kept(_key(model, "model"), _key(fusion, "fusion"))
     if isinstance(data, list | tuple):
-        return [codec.decode(one, **options) for one in data]
-    return codec.decode(data, **options)
+        return [decoder.decode(one, **options) for one in data]
+    return decoder.decode(data, **options)
 
 
 @functools.lru_cache(KEPT)
-def _kept(model: str | None, fusion: str | None) -> Codec:
+def _codec(model: str | None, fusion: str | None) -> "Codec":
+    from rdc_jax.codec.codec import load
+
+    return load(model, fusion)
+
+
+@functools.lru_cache(KEPT)
+def _without_jax(model: str | None, fusion: str | None) -> Decoder:
+    from rdc_jax.interop.onnx.decoder import load
+
     return load(model, fusion)
 
 

@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
-from tqdm import tqdm
+
+from rdc_jax.progress import tqdm
 
 WINDOW_PIXELS = 320  # side of a window, in image pixels
 OVERLAP_PIXELS = 64

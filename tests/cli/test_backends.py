@@ -135,7 +135,7 @@ def chosen(monkeypatch):
         said = {"default_steps": 1, "default_tau": 255} | header
         return [choice.choose(SimpleNamespace(**said), steps, tau) for _ in range(2)][1]
 
-    monkeypatch.setattr(backends, "installed", {"onnxruntime"}.__contains__)
+    monkeypatch.setattr(backends, "installed", {"jax", "onnxruntime"}.__contains__)
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     return choose
 
@@ -154,10 +154,19 @@ def test_auto_is_xla_where_onnxruntime_or_its_graphs_are_missing(chosen, monkeyp
     stale = Onnx(starts=False)
     assert chosen("auto", onnx=stale) == "xla" and stale.calls == 1
     with monkeypatch.context() as patch:
-        patch.setattr(backends, "installed", lambda name: False)
+        patch.setattr(backends, "installed", {"jax"}.__contains__)
         assert chosen("auto") == "xla"
     monkeypatch.setattr(backends.decoder, "FOLDER", "nowhere")
     assert chosen("auto") == "xla"
+
+
+def test_auto_is_onnxruntime_where_jax_is_missing(chosen, monkeypatch):
+    monkeypatch.setattr(backends, "installed", {"onnxruntime", "libtpu"}.__contains__)
+    monkeypatch.setenv("JAX_PLATFORMS", "tpu")
+    assert chosen("auto") == chosen("auto", steps=4) == "onnxruntime"
+    assert chosen("xla") == "xla"
+    with pytest.raises(backends.RdcError, match="made for other weights"):
+        chosen("auto", onnx=Onnx(starts=False))
 
 
 def test_auto_leaves_accelerators_to_jax(chosen, monkeypatch):
@@ -168,7 +177,7 @@ def test_auto_leaves_accelerators_to_jax(chosen, monkeypatch):
     monkeypatch.delenv("JAX_PLATFORMS")
     assert chosen("auto") == "onnxruntime"
     for plugin in ("jax_plugins", "libtpu"):
-        monkeypatch.setattr(backends, "installed", {"onnxruntime", plugin}.__contains__)
+        monkeypatch.setattr(backends, "installed", {"jax", "onnxruntime", plugin}.__contains__)
         assert chosen("auto") == "xla"
 
 

@@ -1,6 +1,5 @@
 """`rdc studio`: serves the codec as a page in the browser."""
 
-import importlib.util
 import os
 import sys
 import threading
@@ -14,8 +13,6 @@ from rdc_jax.errors import RdcError
 
 def run(args: Namespace) -> int:
     model = LazyCodec(args.model)
-    if importlib.util.find_spec("jax") is None:
-        raise RdcError("the studio needs JAX, which is not installed: pip install jax flax")
     from rdc_jax.web import addresses
     from rdc_jax.web.studio import server
     from rdc_jax.web.studio.workbench import Workbench
