@@ -68,7 +68,8 @@ def build_parser() -> Parser:
         studio.add_studio,
         *(measuring.add_eval, measuring.add_plot),
         *(training.add_train, training.add_data),
-        *(coding.add_models, training.add_import, training.add_export, coding.add_demo),
+        *(coding.add_models, coding.add_detectors, coding.add_demo),
+        *(training.add_import, training.add_export),
         checking.add_selftest,
     ):
         add(commands)
