@@ -70,9 +70,11 @@ def describe(report: dict[str, Any]) -> str:
 
 def libraries() -> str:
     """The libraries that run the networks, with their versions, as one line."""
-    missing = detector_networks.missing_libraries()
-    found = (
-        f"{name} {'missing' if name in missing else importlib.metadata.version(name)}"
-        for name in detector_networks.LIBRARIES
-    )
+    missing, found = detector_networks.missing_libraries(), []
+    for name in detector_networks.LIBRARIES:
+        try:
+            version = "missing" if name in missing else importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # as with onnxruntime-gpu
+            version = "of unknown version"
+        found.append(f"{name} {version}")
     return f"{'libraries':<10}{', '.join(found)}"
