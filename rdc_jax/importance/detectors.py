@@ -166,7 +166,8 @@ NETWORKS = {
 
 def _combined(pixels: np.ndarray) -> Found:
     """The union of what faces and objects find; see the module docstring."""
-    masks, texts, nothing = [], [], []
+    masks: list[np.ndarray] = []
+    texts, nothing = [], []
     for name, network in NETWORKS.items():
         weights = choose(name).weights
         if weights is None:
