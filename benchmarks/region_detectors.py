@@ -70,7 +70,9 @@ def measured(codec: rdc_jax.Codec, pixels: np.ndarray, quality: float) -> tuple[
         for region, inside in regions.items():
             if inside is not None:
                 figures[region, name] = masked_psnr(pixels, decoded, inside >= 0.5)
-    panels = ("", pixels), ("", masks["contrast"]), (by, masks["auto"])
+    blank = np.zeros(pixels.shape[:2], np.float32)
+    shown = [blank if masks[name] is None else masks[name] for name in ("contrast", "auto")]
+    panels = ("", pixels), ("", shown[0]), (by, shown[1])
     return [(text, panel(image)) for text, image in panels], figures
 
 

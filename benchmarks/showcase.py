@@ -7,7 +7,7 @@ as its upper left corner. The columns are the original, rdc without a map, rdc w
 `--roi auto`, and AVIF (Pillow's default settings). AVIF gets the largest file of at most --bpp bits
 per pixel, and the rdc files are never larger than the AVIF file. rdc files are decoded with their
 own tau and steps, as `rdc decode` does. PSNR "face" is measured inside the detected faces, so the
-script needs the face detector of docs/regions.md.
+script needs the face detector (`rdc detectors --install`).
 """
 
 from __future__ import annotations

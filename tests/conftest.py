@@ -26,6 +26,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = f"{COMPILE_FLAGS} {_flags_of_the_user} {DEVICE_FLAG}"
 os.environ.update(STRICTNESS)
 os.environ["RDC_CACHE_DIR"] = os.devnull  # no folder: no test fills the user's cache
+os.environ["RDC_DATA_DIR"] = os.devnull  # and none uses the user's detectors
 
 import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402

@@ -144,14 +144,21 @@ def test_installing_is_one_line_that_keeps_jax(path):
     assert not [name for name in names if name.startswith("jax")]
 
 
+def test_try_it_installs_the_detectors_of_auto_only():
+    code = "\n".join(source(cell) for cell in cells(ROOT / "colab" / "try_it.ipynb"))
+    assert re.search(r'^if MASK == "auto":\n +!rdc detectors --install$', code, re.M)
+    assert code.count("rdc detectors") == 1
+
+
 @pytest.mark.skipif(not importlib.util.find_spec("matplotlib"), reason="needs matplotlib")
 def test_try_it_runs(tmp_path, user_environment, rng):
     photo = tmp_path / "p.png"
     small = rng.integers(0, 256, (6, 8, 3), np.uint8)
     Image.fromarray(small).resize((64, 48)).save(photo)
     said = execute(
-        "try_it", user_environment, PHOTO=str(photo), OUT=str(tmp_path / "out"), TAUS=(0.0, 1.0)
-    )
+        "try_it", user_environment,
+        PHOTO=str(photo), OUT=str(tmp_path / "out"), TAUS=(0.0, 1.0), MASK="center",
+    )  # fmt: skip
     data = (tmp_path / "out" / "photo.rdc").read_bytes()
     header, _ = container.unpack(data)
     assert (header.width, header.height) == (64, 48) and header.num_levels > 1

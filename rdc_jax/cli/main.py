@@ -23,7 +23,7 @@ FAILED, BROKEN_PIPE, INTERRUPTED = 2, 1, 130
 _NUMBERS = re.compile(r"-[\d.]+(,-?[\d.]+)+")  # a value that begins with a minus
 # Commands that can run without JAX; the others refuse before they start.
 WITHOUT_JAX = {
-    *("data", "decode", "export_model", "info", "models"),
+    *("data", "decode", "detectors", "export_model", "info", "models"),
     *("plot_curves", "plot_training", "preference", "roi"),
 }
 
@@ -118,7 +118,8 @@ def build_parser() -> Parser:
         studio.add_studio,
         *(measuring.add_eval, measuring.add_plot),
         *(training.add_train, training.add_data),
-        *(coding.add_models, training.add_import, training.add_export, coding.add_demo),
+        *(coding.add_models, coding.add_detectors, coding.add_demo),
+        *(training.add_import, training.add_export),
         checking.add_selftest,
     ):
         add(commands)

@@ -1,5 +1,6 @@
 """The region of interest that --roi and the shapes describe: its mask, and whether it fits."""
 
+import sys
 from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from rdc_jax.errors import RdcError
 from rdc_jax.images import read_image
-from rdc_jax.importance import maps, named_masks, shapes
+from rdc_jax.importance import detectors, maps, named_masks, shapes
 
 SHAPES = {
     "roi_box": shapes.box,
@@ -23,7 +24,7 @@ class Region(NamedTuple):
     """A region of interest.
 
     Attributes:
-        mask: float32 [h,w] in [0,1]; None for no region.
+        mask: float32 [h,w] in [0,1]; None for no region, also if "auto" finds none.
         found: What a detector found, for people to read; None without a detector.
     """
 
@@ -70,6 +71,12 @@ def check(roi: str | None, given: list[shapes.Shape], sources: Iterable[str]) ->
             raise RdcError(f"'{source}': {error}") from error
 
 
+def note_on_detectors(roi: str | None) -> None:
+    """Prints what --roi auto does without. Call it once, since it is the same for all images."""
+    if roi == "auto" and (note := detectors.note()):
+        print(f"rdc: note: {note}", file=sys.stderr)
+
+
 def region_of(
     roi: str | None,
     given: list[shapes.Shape],
@@ -92,7 +99,8 @@ def region_of(
     found = None
     if roi is not None:
         mask, found = named_masks.find(roi, pixels)
-        masks.append(np.float32(mask) / np.float32(255) if mask.dtype == np.uint8 else mask)
+        if mask is not None:
+            masks.append(np.float32(mask) / np.float32(255) if mask.dtype == np.uint8 else mask)
     if masks and alpha is not None:
         masks = [np.where(alpha > 0, mask, np.float32(0)) for mask in masks]
     return Region(np.maximum.reduce(masks) if masks else None, found)

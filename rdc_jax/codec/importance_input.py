@@ -1,6 +1,7 @@
 """Importance as users give it: a mask, the path of a mask, or the name of a detector."""
 
 import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage
 from rdc_jax.images.arrays import as_mask
-from rdc_jax.importance import maps, named_masks
+from rdc_jax.importance import detectors, maps, named_masks
 
 
 def mask_of(importance: Any, image: LoadedImage) -> np.ndarray | tuple[Any, ...] | None:
@@ -16,7 +17,9 @@ def mask_of(importance: Any, image: LoadedImage) -> np.ndarray | tuple[Any, ...]
 
     Args:
         importance: A mask [H,W] as an array, tensor or PIL image; the path of a mask; "center"; or
-            one of `detectors.DETECTORS`, such as "auto". None: everything is equally important.
+            one of `detectors.DETECTORS`, such as "auto". None: everything is equally important,
+            which is also what "auto" comes to if it finds nothing. A warning says so if that is
+            because no detector is installed.
         image: The image. Its fully transparent pixels are not important.
 
     Returns:
@@ -29,6 +32,10 @@ def mask_of(importance: Any, image: LoadedImage) -> np.ndarray | tuple[Any, ...]
         return importance
     if isinstance(importance, str | os.PathLike):
         mask, _ = named_masks.find(importance, image.pixels)
+        if mask is None:
+            if not detectors.installed():
+                warnings.warn(detectors.note(), stacklevel=2)
+            return None
     else:
         mask = as_mask(importance)
         if mask.dtype == np.uint8 and mask.size and 0 < mask.max() <= maps.DARKEST:

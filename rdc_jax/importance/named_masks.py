@@ -23,7 +23,7 @@ def is_file(name: str | os.PathLike) -> bool:
     return True
 
 
-def find(name: str | os.PathLike, pixels: np.ndarray) -> tuple[np.ndarray, str | None]:
+def find(name: str | os.PathLike, pixels: np.ndarray) -> tuple[np.ndarray | None, str | None]:
     """The mask of an image.
 
     Args:
@@ -32,8 +32,8 @@ def find(name: str | os.PathLike, pixels: np.ndarray) -> tuple[np.ndarray, str |
         pixels: The image, uint8 [h,w,3] or [h,w].
 
     Returns:
-        The mask [h,w], uint8 from a file and float32 in [0,1] otherwise; and what a detector
-        found, for people to read, or None.
+        The mask [h,w], uint8 from a file and float32 in [0,1] otherwise, or None if "auto" finds
+        nothing; and what a detector found, for people to read, or None.
 
     Raises:
         RdcError: There is no such mask, it cannot be read or does not fit, or a detector is

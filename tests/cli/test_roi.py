@@ -35,7 +35,8 @@ def levels_of(path, capsys):
 def test_the_map_that_is_shown_is_the_map_that_is_coded(photo, smoke_model, capsys, tmp_path):
     model = ["--model", str(smoke_model)]
     shown = tmp_path / "map.png"
-    assert main(["roi", str(photo), "-o", str(shown), "--json", *model]) == 0
+    made = ["roi", str(photo), "-o", str(shown), "--json", "--roi", "contrast"]
+    assert main([*made, *model]) == 0
     report = json.loads(capsys.readouterr().out)
     assert 0.2 < report["important_share"] < 0.3 and report["map_bytes"] > 2
     with Image.open(shown) as picture:
@@ -43,7 +44,7 @@ def test_the_map_that_is_shown_is_the_map_that_is_coded(photo, smoke_model, caps
         seen = np.asarray(picture)[::16, ::16] / 255.0
     assert seen[1:4, 2:5].mean() > 0.7 > 0.3 > seen[[0, -1]].mean()
     coded = []
-    for name, roi in (("a", "auto"), ("b", str(shown))):
+    for name, roi in (("a", "contrast"), ("b", str(shown))):
         out = tmp_path / f"{name}.rdc"
         assert main(["encode", str(photo), "-o", str(out), "--roi", roi, *model]) == 0
         coded.append(levels_of(out, capsys))
@@ -55,7 +56,8 @@ def test_a_map_has_the_format_of_its_name(photo, smoke_model, capsys, tmp_path):
     seen = {}
     for name in ("m.png", "m.webp", "m.TIF", "m.bmp", "bare"):
         out = tmp_path / name
-        assert main(["roi", str(photo), "-o", str(out), "--model", str(smoke_model)]) == 0
+        command = ["roi", str(photo), "--roi", "contrast", "-o", str(out)]
+        assert main([*command, "--model", str(smoke_model)]) == 0
         with Image.open(out) as picture:
             seen[name] = picture.format
             pixels = np.asarray(picture.convert("L"))
@@ -75,7 +77,7 @@ def test_standard_output_has_the_map_alone(photo, smoke_model, capfdbinary, monk
     given = SimpleNamespace(buffer=io.BytesIO(photo.read_bytes()))
     monkeypatch.setattr("sys.stdin", given)
     names = ["-"] if piped else [str(photo), "-o", "-"]
-    assert main(["roi", *names, "--model", str(smoke_model)]) == 0
+    assert main(["roi", *names, "--roi", "contrast", "--model", str(smoke_model)]) == 0
     output, error = capfdbinary.readouterr()
     assert output.endswith(b"IEND\xaeB`\x82") and b"importance 0.5 or more" in error
 
@@ -120,7 +122,7 @@ def test_what_is_no_region_is_refused(photo, smoke_model, capsys, tmp_path, opti
 
 def test_roi_overwrites_nothing(photo, smoke_model, capsys, monkeypatch):
     monkeypatch.chdir(photo.parent)
-    command = ["roi", "photo.png", "--model", str(smoke_model)]
+    command = ["roi", "photo.png", "--roi", "contrast", "--model", str(smoke_model)]
     assert main(command) == 0 and (photo.parent / "photo_roi.png").exists()
     assert main(command) == 2 and "exists; give -f" in capsys.readouterr().err
     assert main([*command, "-f"]) == 0

@@ -120,7 +120,7 @@ def test_figures_of_other_settings_do_not_mix(photos, smoke_model, capsys):
 
 
 def test_masks_can_be_found_in_the_images(photos, smoke_model):
-    options = ("--codecs", "rdc", "--metrics", "psnr-rgb", "--masks", "auto")
+    options = ("--codecs", "rdc", "--metrics", "psnr-rgb", "--masks", "contrast")
     code, out = evaluate(photos, smoke_model, *options)
     assert code == 0
     points = json.loads((out / "results.json").read_text())["points"]

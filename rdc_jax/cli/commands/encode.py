@@ -52,6 +52,8 @@ def run(args: Namespace) -> int:
         if Path(job.target).suffix.lower() in IMAGE_EXTENSIONS:
             raise RdcError(f"'{job.target}' is the name of an image; end it in .rdc")
     region_masks.check(args.roi, shapes, (job.source for job in open_jobs(jobs, args)))
+    if not args.quiet:
+        region_masks.note_on_detectors(args.roi)
     model = LazyCodec(args.model)
     return run_all(
         jobs,

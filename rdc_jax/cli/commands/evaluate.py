@@ -84,6 +84,8 @@ def run(args: Namespace) -> int:
 def conditions_of(masks: str | None, metrics: list[str]) -> str:
     """Text that changes with masks and metrics, and so with every figure."""
     by_networks = masks in detectors.DETECTORS and masks != "contrast"
+    if masks == "auto" and not detectors.installed():
+        raise RdcError(detectors.note())
     found_by = f" by {detectors.installed()}" if by_networks else ""
     return f"{masks}{found_by} {metrics}"
 
@@ -236,7 +238,7 @@ def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | N
         pixels: uint8 [h,w,3].
 
     Returns:
-        float32 [h,w] in [0,1], or None.
+        float32 [h,w] in [0,1], or None, also if "auto" finds nothing.
     """
     if masks is None:
         return None

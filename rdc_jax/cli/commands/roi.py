@@ -12,7 +12,7 @@ from rdc_jax.cli.outputs import STREAM
 from rdc_jax.entropy.importance_coding import encode_importance
 from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage, atomic_write, formats, image_bytes, read_image
-from rdc_jax.importance import maps
+from rdc_jax.importance import detectors, maps
 from rdc_jax.model_folder import codec_model
 
 
@@ -32,6 +32,14 @@ def run(args: Namespace) -> int:
     pixels = image.pixels
     roi = args.roi if args.roi or shapes else "auto"
     mask, found = region_masks.region_of(roi, shapes, pixels, image.alpha)
+    if mask is None:
+        if not detectors.installed():
+            raise RdcError(detectors.note())
+        raise RdcError(
+            f"{found} in '{args.input}', so it is coded without a map; give a mask, a shape or "
+            "--roi contrast"
+        )
+    region_masks.note_on_detectors(roi)
     height, width = pixels.shape[:2]
     grid = maps.from_mask_array(mask, height, width, cell, levels)
     shown = np.rint(255.0 / (levels - 1) * grid).astype(np.uint8)

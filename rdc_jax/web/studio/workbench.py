@@ -147,8 +147,8 @@ class Workbench:
     def suggested_mask(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
         """A mask of `columns` x `rows` bytes, row by row, 255 = important.
 
-        asked: photo; columns; rows; kind, "auto" or "center". Returns the bytes, and "found": what
-        was found, and by which detector.
+        asked: photo; columns; rows; kind, "auto" or "center". Returns the bytes, all 0 if nothing
+        was found, and "found": what was found by which detector, and which are not installed.
         """
         photo = self._photos.get(asked.get("photo"))
         pixels = photo.image.pixels
@@ -161,6 +161,10 @@ class Workbench:
             raise RdcError("the kind of a mask must be auto or center")
         if kind == "auto":
             mask, found = detectors.find(pixels)
+            if mask is None:
+                mask = np.zeros(pixels.shape[:2], np.float32)
+            if note := detectors.note():
+                found += f"; {note}"
         else:
             mask, found = centre(*pixels.shape[:2]), "the middle of the image"
         mask, anywhere = photo.where_visible(mask), mask.any()
