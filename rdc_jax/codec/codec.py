@@ -146,9 +146,7 @@ class Codec(decoder.Decoder):
         if not callable(progress):
             return encoder.encode(self.analyse(image.pixels, progress=progress))
         report = progress
-        latent = self.analyse(
-            image.pixels, progress=lambda share: report(ANALYSIS_SHARE * share)
-        )
+        latent = self.analyse(image.pixels, progress=lambda share: report(ANALYSIS_SHARE * share))
         return encoder.encode(
             latent, lambda share: report(ANALYSIS_SHARE + (1 - ANALYSIS_SHARE) * share)
         )

@@ -76,7 +76,7 @@ class Encoder:
             *size, model.downsampling, options.tile, options.resilient
         )
         self._codings = 0
-        self._progress = _nothing
+        self._progress: Callable[[float], None] = _nothing
 
     def encode(
         self, latent: np.ndarray, progress: Callable[[float], None] | None = None

@@ -1,9 +1,9 @@
 """Requests that use the codec: how far each is, and whether its page still wants it.
 
-    jobs = Jobs()
-    job = jobs.get("k3f9")             the page chose this key
-    with job.part("decoding", 0, 1):   stages and shares that the page shows
-        codec.reconstruct(.., progress=job.report)     raises Stopped after job.stop()
+jobs = Jobs()
+job = jobs.get("k3f9")             the page chose this key
+with job.part("decoding", 0, 1):   stages and shares that the page shows
+    codec.reconstruct(.., progress=job.report)     raises Stopped after job.stop()
 """
 
 import contextlib

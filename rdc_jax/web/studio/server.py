@@ -27,7 +27,18 @@ PAGE = {
     "/studio.css": ("studio.css", "text/css"),
     **{
         f"/{name}.js": (f"{name}.js", "text/javascript")
-        for name in ("app", "calls", "controls", "faces", "figures", "newest", "painting", "slider", "view", "working")
+        for name in (
+            "app",
+            "calls",
+            "controls",
+            "faces",
+            "figures",
+            "newest",
+            "painting",
+            "slider",
+            "view",
+            "working",
+        )
     },
 }
 POLICY = (

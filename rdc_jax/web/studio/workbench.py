@@ -10,60 +10,35 @@ wait for each other. A wrong request or file raises an RdcError of one line.
 """
 
 import dataclasses
-import io
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from rdc_jax.bitstream import container
 from rdc_jax.bitstream.container import TAU_UNITS
 from rdc_jax.bitstream.file_reader import FileReader
 from rdc_jax.codec.codec import DEFAULT_QUALITY, DEFAULT_ROI_GAIN, Codec
-from rdc_jax.codec.metadata_sections import extras_of
 from rdc_jax.codec.report import Report
-from rdc_jax.demo import FOLDER as DEMO_FOLDER
 from rdc_jax.errors import RdcError
-from rdc_jax.images import LoadedImage, read_image
-from rdc_jax.images.screen_content import looks_drawn
-from rdc_jax.importance import detector_networks, detectors, faces
-from rdc_jax.importance.shapes import centre
-from rdc_jax.web.studio import figures, images, other_codecs, request_fields
+from rdc_jax.web.studio import (
+    figures,
+    images,
+    other_codecs,
+    photos,
+    request_fields,
+    suggestions,
+)
 from rdc_jax.web.studio.decoded_file import DecodedFile, decode_symbols
 from rdc_jax.web.studio.jobs import Job, Jobs, taking_turns
+from rdc_jax.web.studio.photos import Photo
 from rdc_jax.web.studio.recent_items import RecentItems
 
 MAX_PIXELS = 24_000_000  # largest photo or file: about a minute on two CPU cores
 PHOTOS_KEPT, FILES_KEPT = 3, 8
 SYMBOLS_SHARE = 0.15  # of decoding, for progress; the rest are the networks
-INSTALL = "rdc detectors --install"
-DRAWN = (
-    "This looks like a drawing or a screenshot. The model was trained on photographs, so check the "
-    "result: lossless WebP or PNG may be sharper and smaller."
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Photo:
-    """A photo.
-
-    Attributes:
-        image: The image with its alpha.
-        extras: Alpha, profile and metadata as sections of its files.
-        plain_sizes: Bytes of its file without a mask, by quality, as far as known.
-    """
-
-    image: LoadedImage
-    extras: Mapping[int, bytes]
-    plain_sizes: dict[float, int] = dataclasses.field(default_factory=dict)
-
-    def where_visible(self, mask: np.ndarray) -> np.ndarray:
-        """The mask [H,W], set to 0 where the image is fully transparent."""
-        alpha = self.image.alpha
-        return mask if alpha is None else np.where(alpha > 0, mask, mask.dtype.type(0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,73 +110,26 @@ class Workbench:
 
     def add_photo(self, data: bytes, name: str = "") -> dict[str, Any]:
         """Keeps the image of a file's bytes; `name` is for messages. Raises as `read_image`."""
-        upload = io.BytesIO(data)
-        upload.name = name or "the photo"
-        image = read_image(upload, max_pixels=self.max_pixels, keep_alpha=True)
-        return self._keep(image, len(data))
+        return self._keep(photos.read(data, name, self.max_pixels))
 
     def demo_photo(self) -> dict[str, Any]:
         """Keeps the photograph that comes with the package."""
-        path = DEMO_FOLDER / "flower.png"
-        return self._keep(read_image(path), path.stat().st_size)
+        return self._keep(photos.demo())
 
-    def _keep(self, image: LoadedImage, size: int) -> dict[str, Any]:
-        height, width = image.pixels.shape[:2]
-        return {
-            "photo": self._photos.put(Photo(image, extras_of(image))),
-            "width": width,
-            "height": height,
-            "grey": image.grey,
-            "alpha": image.alpha is not None,
-            "bytes": size,
-            "note": DRAWN if looks_drawn(image.pixels) else "",
-        }
+    def _keep(self, photo: Photo) -> dict[str, Any]:
+        return {"photo": self._photos.put(photo), **photo.described()}
 
     def photo_png(self, key: str) -> bytes:
         """A photo as the codec sees it: upright, 8 bits, with its alpha and profile."""
         return images.png(self._photos.get(key).image)
 
     def suggested_mask(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
-        """A mask of `columns` x `rows` bytes, row by row, 255 = important.
-
-        asked: photo; columns; rows; kind, "auto" or "center". Returns the bytes; "found", what was
-        found by which detector; and "install", the command that installs missing detectors or "".
-        """
-        photo = self._photos.get(asked.get("photo"))
-        pixels = photo.image.pixels
-        most = request_fields.MAX_MASK_SIDE
-        rows, columns = (
-            request_fields.number(asked, n, 1, most, whole=True) for n in ("rows", "columns")
-        )
-        kind, install = asked.get("kind"), ""
-        if kind not in ("auto", "center"):
-            raise RdcError("the kind of a mask must be auto or center")
-        if kind == "auto":
-            mask, found = detectors.find(pixels)
-            install = _install()
-        else:
-            mask, found = centre(*pixels.shape[:2]), "the middle of the image"
-        mask, anywhere = photo.where_visible(mask), mask.any()
-        if anywhere and not mask.any():
-            found += ", but none of it is visible"
-        small = Image.fromarray(mask).resize((columns, rows), Image.Resampling.BOX)
-        levels = np.rint(255 * np.clip(np.asarray(small), 0, 1)).astype(np.uint8)
-        return levels.tobytes(), {"found": found, "install": install}
+        """See `suggestions.mask_of`; asked has "photo" too."""
+        return suggestions.mask_of(self._photos.get(asked.get("photo")), asked)
 
     def faces(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Faces of a photo: "faces", a list of [left, top, width, height] in pixels.
-
-        asked: photo. The list is empty if the detector is not installed or cannot be used.
-        """
-        pixels = self._photos.get(asked.get("photo")).image.pixels
-        weights = faces.weights()
-        if weights is None or detector_networks.missing_library():
-            return {"faces": []}
-        try:
-            boxes = faces.find(pixels, weights)
-        except RdcError:  # a broken network; Auto says so
-            boxes = np.zeros((0, 4))
-        return {"faces": np.round(boxes, 1).tolist(), "room": faces.ROOM}
+        """See `suggestions.faces_of`; asked has "photo"."""
+        return suggestions.faces_of(self._photos.get(asked.get("photo")))
 
     # The codec
 
@@ -357,11 +285,3 @@ def _missed(size: int, target: float | None) -> str:
         f"The smallest file of this photo takes {figures.size_text(size)}, more than the "
         f"{figures.size_text(target)} asked for."
     )
-
-
-def _install() -> str:
-    """The command that installs the detectors that are missing; "" if none is."""
-    missing = detector_networks.missing_library() or any(
-        network.weights() is None for network in detectors.NETWORKS.values()
-    )
-    return INSTALL if missing else ""
