@@ -28,16 +28,8 @@ PAGE = {
     **{
         f"/{name}.js": (f"{name}.js", "text/javascript")
         for name in (
-            "app",
-            "calls",
-            "controls",
-            "faces",
-            "figures",
-            "newest",
-            "painting",
-            "slider",
-            "view",
-            "working",
+            *("app", "calls", "controls", "faces", "figures"),
+            *("newest", "painting", "slider", "view", "working"),
         )
     },
 }

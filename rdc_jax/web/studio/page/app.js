@@ -29,7 +29,8 @@ const painter = new Painter(get("paint"), get("ring"), () => controls.brush(), (
   changed("encode");
 });
 const faces = new Faces(get("faces"), ({ x, y, across, down }) => painter.ellipse(x, y, across, down));
-const controls = new Controls({ changed, painter: () => photo && painter, view, suggest, touch });
+const controls = new Controls({ changed, painter: () => photo && painter, view,
+  suggest: (kind) => suggest(kind), touch });
 
 function refresh() {
   controls.show({ photo, coded, missing, painted: photo !== null && painter.painted(),
