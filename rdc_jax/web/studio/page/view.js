@@ -90,8 +90,9 @@ export class View {
     if (both) this.load(get("before"), url);
     get("before").style.visibility = both ? "" : "hidden";
     get("before").alt = other ? text : "Original";
-    get("before-name").textContent = !after || !both ? "" : other ? text : "original";
     get("against").hidden = !both || after !== "decoded" || get("against").length < 2;
+    const named = other || (after && both && get("against").hidden);
+    get("before-name").textContent = named ? (other ? text : "original") : "";
   }
 
   // The right side.
