@@ -32,6 +32,9 @@ class Page:
         self.page.wait_for_timeout(300)  # until a change has become a request
         self.page.wait_for_selector("#busy:not(.on)", state="attached", timeout=60_000)
 
+    def state(self):
+        return self.page.evaluate("async () => (await fetch('/state')).json()")
+
     def count(self, path):
         return sum(url == self.address + path for url in self.asked)
 

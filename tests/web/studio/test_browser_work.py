@@ -27,6 +27,13 @@ WATCH = """() => {
 }"""
 
 
+CHANGE = """([name, value]) => {
+  const input = document.getElementById(name);
+  input.value = value;
+  input.dispatchEvent(new Event("input"));
+}"""
+
+
 def until(condition):
     for _ in range(500):
         if condition():
@@ -84,7 +91,7 @@ def test_nothing_of_the_last_photo_stays(wide, counting, large):
     first = wide.page.locator("#before").get_attribute("src")
     counting.held = {"encode"}
     waiting = []
-    wide.page.route("**/photo/*", waiting.append)
+    wide.page.route("**/photo/*", lambda route: waiting.append(route))
     wide.drop_only("other.png", as_png(large[::-1]))
     wide.page.wait_for_function("() => document.querySelector('#name').textContent === 'other.png'")
     assert wide.page.locator("#before").get_attribute("src") != first
@@ -102,8 +109,9 @@ def test_nothing_of_the_last_photo_stays(wide, counting, large):
 def test_nothing_jumps_when_work_begins_and_ends(page, large):
     page.drop("holiday.png", as_png(large))
     page.page.evaluate(WATCH)
-    page.set("quality", 30)
-    page.set("tau", 0.3)
+    for name, value in (("quality", 30), ("tau", 0.3)):  # Playwright's `fill` would scroll
+        page.page.evaluate(CHANGE, [name, value])
+        page.settled()
     places = page.page.evaluate("() => [...window.places]")
     assert len(places) == 1, places
 
@@ -113,7 +121,7 @@ def test_large_photos_wait_for_the_button(wide):
     assert wide.count("/photo") == 1 and wide.count("/encode") == 0
     assert wide.text("#waiting-for") == "6.0 megapixels" and wide.text("#go") == "Encode"
     assert not wide.page.locator("#live").is_checked()
-    assert wide.page.locator("#before").is_visible()
+    wide.page.wait_for_selector("#before", state="visible")
 
 
 def test_tau_is_seen_at_once(wide, counting, large):
