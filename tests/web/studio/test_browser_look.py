@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from rdc_jax.web.studio.figures import size_text
 from tests.web.studio.studio_client import as_png
 
 pytestmark = [
@@ -68,7 +69,7 @@ def test_outlines_are_seen(wide, large, scheme):
     found = wide.page.evaluate(CONTRASTS)
     wide.drop("holiday.png", as_png(large))
     wide.more()
-    wide.page.locator("#coding label", has_text="Target size").click()
+    wide.page.locator("#coding label:has([value=target])").click()
     wide.settled()
     found += wide.page.evaluate(CONTRASTS)
     assert len(found) > 15 and min(contrast for _, contrast in found) >= 3, sorted(found)
@@ -93,12 +94,9 @@ def test_jargon_waits_behind_more_and_figures_are_plain(wide, large):
     for word in ("gain", "steps", "bits per pixel", "psnr"):
         assert word in shown, word
     size = int(wide.figure("bytes").replace(",", ""))
-    assert wide.figure("original") == f"{len(data) / 1000:.0f} kB"
-    assert wide.figure("coded") == f"{size / 1000:.2f} kB"
-    ratio = len(data) / size
-    assert (
-        wide.figure("that is") == f"{ratio:.1f}× smaller" if ratio < 10 else f"{ratio:.0f}× smaller"
-    )
+    assert wide.figure("original") == size_text(len(data))
+    assert wide.figure("coded") == size_text(size)
+    assert wide.figure("that is") == f"{len(data) / size:.1f}× smaller"
 
 
 def test_errors_name_the_file_and_the_field(wide, large):
@@ -121,7 +119,7 @@ def test_errors_name_the_file_and_the_field(wide, large):
 
 def test_a_target_that_cannot_be_met_is_a_note_beside_the_result(wide, large):
     wide.drop("holiday.png", as_png(large))
-    wide.page.locator("#coding label", has_text="Target size").click()
+    wide.page.locator("#coding label:has([value=target])").click()
     wide.set("target", 0.05)
     assert wide.text("#problem") == ""
     assert f"takes {wide.figure('coded')}, more than the 50 bytes" in wide.text("#note")
@@ -216,7 +214,7 @@ def test_what_auto_found_wraps_and_names_the_command(wide, large, monkeypatch):
     assert found.inner_text().startswith("Found: ")
     assert found.get_attribute("title") == found.inner_text()
     assert found.evaluate("line => line.scrollWidth <= line.clientWidth")
-    assert wide.text("#install code") == "rdc detectors --install"
+    assert wide.text("#install code") == install
 
 
 def test_the_size_of_an_opened_file_has_no_ratio(wide, codec, large):
