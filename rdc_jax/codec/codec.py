@@ -27,6 +27,7 @@ from rdc_jax.codec.report import Report
 from rdc_jax.decoding import decoder, opened_file
 from rdc_jax.decoding.reconstruction import WindowFunction
 from rdc_jax.decoding.sampling import Sampling
+from rdc_jax.decoding.windows import Progress
 from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage
@@ -35,6 +36,8 @@ from rdc_jax.importance import simplification
 from rdc_jax.model_folder import codec_model, files, fusion_module
 
 __all__ = ["DEFAULT_QUALITY", "DEFAULT_ROI_GAIN", "Codec", "Report", "load"]
+
+ANALYSIS_SHARE = 0.4  # of encoding, for progress; the rest is coding
 
 
 class Codec(decoder.Decoder):
@@ -72,7 +75,7 @@ class Codec(decoder.Decoder):
         map_cost: float = simplification.PERCENT, seed: int = 0, steps: int | None = None,
         tau: float | None = None, grey: bool = False,
         extras: Mapping[int, bytes] | None = None, tile: int | None = None,
-        resilient: bool = False, return_report: bool = False, progress: bool = False,
+        resilient: bool = False, return_report: bool = False, progress: Progress = False,
     ) -> Any:  # fmt: skip
         """Encodes an image, or each image of a list.
 
@@ -98,7 +101,8 @@ class Codec(decoder.Decoder):
                 default 1024 for images of more than 2**22 pixels.
             resilient: Tiles of 256 pixels, so that damage costs less of the image.
             return_report: Return (bytes, Report).
-            progress: Show a progress bar for large images.
+            progress: Show a progress bar for large images; or a function that is called with the
+                share that is done, 0 to 1, and may raise an exception to stop.
 
         Returns:
             The bytes of an `.rdc` file, or a list of them.
@@ -117,14 +121,14 @@ class Codec(decoder.Decoder):
         return (data, report) if return_report else data
 
     def encode_with(
-        self, image: Any, options: EncodeOptions, *, progress: bool = False
+        self, image: Any, options: EncodeOptions, *, progress: Progress = False
     ) -> tuple[bytes, Report]:
         """Encodes one image, with typed settings.
 
         Args:
             image: As in `encode`.
             options: The settings.
-            progress: Show a progress bar for large images.
+            progress: As in `encode`.
 
         Returns:
             The bytes of an `.rdc` file, and what encoding did.
@@ -139,10 +143,16 @@ class Codec(decoder.Decoder):
             options = dataclasses.replace(options, extras=metadata_sections.extras_of(image))
         size = image.pixels.shape[:2]
         encoder = Encoder(self.model, self.module, self.entropy, size, options)
-        return encoder.encode(self.analyse(image.pixels, progress=progress))
+        if not callable(progress):
+            return encoder.encode(self.analyse(image.pixels, progress=progress))
+        report = progress
+        latent = self.analyse(image.pixels, progress=lambda share: report(ANALYSIS_SHARE * share))
+        return encoder.encode(
+            latent, lambda share: report(ANALYSIS_SHARE + (1 - ANALYSIS_SHARE) * share)
+        )
 
     def _encode_batch(
-        self, images: list[Any], options: EncodeOptions, progress: bool
+        self, images: list[Any], options: EncodeOptions, progress: Progress
     ) -> list[tuple[bytes, Report]]:
         given = options.importance
         masks: list[Any] = given if isinstance(given, list) else [given] * len(images)
@@ -155,7 +165,7 @@ class Codec(decoder.Decoder):
             for image, mask in zip(images, masks, strict=True)
         ]
 
-    def analyse(self, pixels: np.ndarray, *, progress: bool = False) -> np.ndarray:
+    def analyse(self, pixels: np.ndarray, *, progress: Progress = False) -> np.ndarray:
         """The clean latent float32 [h,w,C] of an image uint8 [H,W,3], before it is coded."""
         return window_networks.analyse(self._networks, self._params, pixels, progress=progress)
 

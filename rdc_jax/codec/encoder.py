@@ -7,7 +7,7 @@ The networks have done their work before: everything here is NumPy.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -27,6 +27,12 @@ from rdc_jax.importance.conditions import conditions_of
 from rdc_jax.importance.simplification import Map
 from rdc_jax.model_folder.codec_model import Model
 from rdc_jax.model_folder.fusion_module import Module
+
+USUAL_CODINGS = 3  # to hit a size
+
+
+def _nothing(share: float) -> None:
+    """Reports no progress."""
 
 
 class Encoder:
@@ -70,13 +76,20 @@ class Encoder:
             *size, model.downsampling, options.tile, options.resilient
         )
         self._codings = 0
+        self._progress: Callable[[float], None] = _nothing
 
-    def encode(self, latent: np.ndarray) -> tuple[bytes, Report]:
+    def encode(
+        self, latent: np.ndarray, progress: Callable[[float], None] | None = None
+    ) -> tuple[bytes, Report]:
         """The file, and what encoding did.
 
-        latent: float32 [h,w,C], the clean latent of the image.
+        Args:
+            latent: float32 [h,w,C], the clean latent of the image.
+            progress: Called with the share that is done, 0 to 1. With a target size it is an
+                estimate. An exception that it raises ends the work.
         """
         self._codings = 0
+        self._progress = progress or _nothing
         data, report = simplification.code_within(
             lambda given: self._with_map(latent, given),
             self._map,
@@ -130,7 +143,10 @@ class Encoder:
         """The file with a map, at the quality asked for, or at the best quality within a size."""
 
         def at(quality: float) -> tuple[bytes, Report]:
+            before = self._codings
             self._codings += 1
+            expected = max(self._codings, 1 if self._target is None else USUAL_CODINGS)
+            self._progress(before / expected)
             return coded(
                 self._entropy,
                 latent,
@@ -140,6 +156,7 @@ class Encoder:
                 quality=quality,
                 tile_side=self._side,
                 extras=self._extras,
+                progress=lambda share: self._progress((before + share) / expected),
             )
 
         quality = self._options.quality
@@ -169,6 +186,7 @@ def coded(
     quality: float,
     tile_side: int | None = None,
     extras: Mapping[int, bytes] | None = None,
+    progress: Callable[[float], None] = _nothing,
 ) -> tuple[bytes, Report]:
     """Codes a latent once.
 
@@ -181,6 +199,7 @@ def coded(
         quality: For the report.
         tile_side: Side of the tiles in pixels, None to code the latent as a whole.
         extras: Payloads of optional sections.
+        progress: Called with the share that is done, 0 to 1, after each tile.
 
     Returns:
         The file, and what coding did.
@@ -192,7 +211,9 @@ def coded(
         *streams, tally = latent_coding.encode_latent(entropy, latent, conditions)
         kinds = WHOLE_LATENT
     else:
-        *streams, tally = tiled_latent.encode(entropy, latent, conditions, tile_side, downsampling)
+        *streams, tally = tiled_latent.encode(
+            entropy, latent, conditions, tile_side, downsampling, progress
+        )
         kinds = (SectionType.TILES,)
     coded_map = importance_coding.encode_importance(levels, header.num_levels)
     sections: list[tuple[int, bytes]] = [(SectionType.IMPORTANCE, coded_map)]

@@ -12,7 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax.decoding.reconstruction import WindowFunction
-from rdc_jax.decoding.windows import OVERLAP_PIXELS, WINDOW_PIXELS, assembled, windowed_rows
+from rdc_jax.decoding.windows import (
+    OVERLAP_PIXELS,
+    WINDOW_PIXELS,
+    Progress,
+    assembled,
+    windowed_rows,
+)
 from rdc_jax.diffusion import residual, sampling
 from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
@@ -46,7 +52,7 @@ class Received(NamedTuple):
 
 
 def analyse(
-    networks: Networks, params: Params, pixels: np.ndarray, *, progress: bool = False
+    networks: Networks, params: Params, pixels: np.ndarray, *, progress: Progress = False
 ) -> np.ndarray:
     """The clean latent of an image.
 
@@ -54,7 +60,7 @@ def analyse(
         networks: The networks of the model.
         params: Their parameters.
         pixels: uint8 [H,W,3]. The edges are repeated up to multiples of the downsampling factor.
-        progress: Show a progress bar for large images.
+        progress: Show a progress bar for large images, or call a function, see `windows.Progress`.
 
     Returns:
         float32 [h,w,C].
@@ -75,7 +81,8 @@ def analyse(
         output_scale=1,
         window=WINDOW_PIXELS // f,
         overlap=OVERLAP_PIXELS // f,
-        progress="encode" if progress else "",
+        label="encode",
+        progress=progress,
     )
     return assembled(rows, height)
 

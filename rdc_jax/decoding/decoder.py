@@ -17,6 +17,7 @@ from rdc_jax.decoding import reconstruction
 from rdc_jax.decoding.opened_file import Crop, OpenFile, ReadOptions, Source, open_file, warn
 from rdc_jax.decoding.reconstruction import Part, WindowFunction
 from rdc_jax.decoding.sampling import Clock, Sampling, SamplingOptions, Tau
+from rdc_jax.decoding.windows import Progress
 from rdc_jax.entropy import tiled_latent
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
@@ -57,7 +58,7 @@ class Decoder(abc.ABC):
         tau: Tau | None = None,
         clock: Clock = "proportional",
         max_pixels: int = container.DEFAULT_MAX_PIXELS,
-        progress: bool = False,
+        progress: Progress = False,
         crop: Crop | None = None,
         resilient: bool = False,
         on_damage: Callable[[DamagedTile], None] = warn,
@@ -74,7 +75,8 @@ class Decoder(abc.ABC):
                 which keeps important parts of the image faithful. None: as the file suggests.
             clock: How timesteps fall if the denoiser samples in several steps.
             max_pixels: Larger images are refused.
-            progress: Show a progress bar for large images.
+            progress: Show a progress bar for large images; or a function that is called with the
+                share that is done, 0 to 1, and may raise an exception to stop.
             crop: (x, y, width, height), the only part to decode. Its pixels equal those of the
                 whole image, except in damaged tiles.
             resilient: Fill damaged tiles in, instead of raising an error.
@@ -96,7 +98,7 @@ class Decoder(abc.ABC):
         steps: int | None = None,
         tau: Tau | None = None,
         clock: Clock = "proportional",
-        progress: bool = False,
+        progress: Progress = False,
     ) -> np.ndarray:
         """The image of a file that is open already.
 
@@ -123,6 +125,7 @@ class Decoder(abc.ABC):
         tau: Tau | None = None,
         clock: Clock = "proportional",
         part: Part = Part(),
+        progress: Progress = False,
     ) -> np.ndarray:
         """The networks' share of `decode`: the image of a latent that is decoded already.
 
@@ -134,12 +137,13 @@ class Decoder(abc.ABC):
             tau: As in `decode`.
             clock: As in `decode`.
             part: `OpenFile.part` of a file with tiles, so that their borders are smoothed.
+            progress: As in `decode`.
 
         Returns:
             uint8 [H,W,3].
         """
         asked, windows = SamplingOptions(steps, tau, clock), tiled_latent.whole_windows(coded)
-        return self._image(windows, header, conditions, asked, part)
+        return self._image(windows, header, conditions, asked, part, progress)
 
     def decode_latent(
         self, data: Source, *, max_pixels: int = container.DEFAULT_MAX_PIXELS
@@ -154,7 +158,7 @@ class Decoder(abc.ABC):
         conditions: Conditions,
         asked: SamplingOptions,
         part: Part,
-        progress: bool = False,
+        progress: Progress = False,
     ) -> np.ndarray:
         sampling = asked.resolved(header, conditions, self.model)
         return reconstruction.reconstruct(

@@ -17,7 +17,7 @@ from rdc_jax.bitstream.container import ColourMode, Header
 from rdc_jax.bitstream.tile_index import Window
 from rdc_jax.decoding import concealment, deblocking
 from rdc_jax.decoding.sampling import Sampling, starting_noise
-from rdc_jax.decoding.windows import OVERLAP_PIXELS, WINDOW_PIXELS, windowed_rows
+from rdc_jax.decoding.windows import OVERLAP_PIXELS, WINDOW_PIXELS, Progress, windowed_rows
 from rdc_jax.entropy.tiled_latent import DamagedTile, Windows
 
 WindowFunction = Callable[..., np.ndarray]
@@ -52,7 +52,7 @@ def reconstruct(
     *,
     downsampling: int,
     noise: bool,
-    progress: bool = False,
+    progress: Progress = False,
 ) -> np.ndarray:
     """The image of a latent, or a part of it.
 
@@ -64,7 +64,7 @@ def reconstruct(
         part: The wanted part of the image, and the tiles of the file.
         downsampling: Image pixels per latent pixel along a side.
         noise: Whether `function` uses starting noise; if not, it receives an empty [h,w,0] array.
-        progress: Show a progress bar for large images.
+        progress: Show a progress bar for large images, or call a function, see `windows.Progress`.
 
     Returns:
         uint8 [H,W,3].
@@ -84,7 +84,8 @@ def reconstruct(
         window=WINDOW_PIXELS // downsampling,
         overlap=OVERLAP_PIXELS // downsampling,
         area=area,
-        progress="decode" if progress else "",
+        label="decode",
+        progress=progress,
     ):
         pixels[position : position + len(rows)] = to_pixels(rows, header.colour_mode)
         position += len(rows)

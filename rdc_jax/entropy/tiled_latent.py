@@ -81,7 +81,12 @@ def conditions_of(conditions: Conditions, window: Window) -> Conditions:
 
 
 def encode(
-    model: EntropyModel, latent: np.ndarray, conditions: Conditions, side: int, downsampling: int
+    model: EntropyModel,
+    latent: np.ndarray,
+    conditions: Conditions,
+    side: int,
+    downsampling: int,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[bytes, Tally]:
     """Codes a clean latent in tiles.
 
@@ -91,6 +96,7 @@ def encode(
         conditions: conditions of the whole image.
         side: side of a tile in image pixels.
         downsampling: image pixels per latent pixel along a side.
+        progress: called with the share of the tiles that is coded, 0 to 1, after each tile.
 
     Returns:
         The payload of section TILES, and bits and hash of all tiles.
@@ -113,6 +119,7 @@ def encode(
         digest.update(bytes.fromhex(seen.symbol_hash))
         hyper_bits += seen.hyper_bits
         bits_map[where] = seen.bits_map
+        progress((number + 1) / (grid.rows * grid.columns))
     tally = Tally(hyper_bits, float(bits_map.sum()), bits_map, digest.hexdigest())
     return tile_index.pack(side, streams), tally
 

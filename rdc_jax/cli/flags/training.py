@@ -164,9 +164,9 @@ def add_export(commands: Any) -> None:
         "`rdc import --from diffusers` reads the folder back, bit for bit. onnx: the one-step "
         "decoder of a window as faithful.onnx and knob.onnx, made by PyTorch, with a README of "
         "inputs and outputs. web: a page that decodes .rdc files in any browser, with a JavaScript "
-        "library, for any static host. --from: the averaged weights of a checkpoint, as `rdc train` "
-        "writes them to WORKDIR/model at the end. The checkpoint is only read, so the run may go "
-        "on.",
+        "library, for any static host. --from: the averaged weights of a checkpoint, as `rdc "
+        "train` writes them to WORKDIR/model at the end. The checkpoint is only read, so the run "
+        "may go on.",
     )  # fmt: skip
     p.set_defaults(module="export_model")
     what = p.add_mutually_exclusive_group(required=True)

@@ -15,6 +15,7 @@ from rdc_jax.bitstream.framing import BitstreamError
 from rdc_jax.codec.codec import Codec
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.decoding.opened_file import OpenFile, ReadOptions, open_file
+from rdc_jax.decoding.windows import Progress
 from rdc_jax.entropy.latent_coding import CodedLatent
 from rdc_jax.images import LoadedImage
 
@@ -41,17 +42,26 @@ class DecodedFile:
         known = self.opened.conditions
         return known.levels[: known.height, : known.width]
 
-    def image(self, codec: Codec, steps: int, tau: float | str) -> LoadedImage:
+    def image(
+        self, codec: Codec, steps: int, tau: float | str, progress: Progress = False
+    ) -> LoadedImage:
         """The image as `rdc decode` writes it, with alpha and profile.
 
         Args:
             codec: The codec.
             steps: Sampler steps.
             tau: 0 (faithful) to 1 (realistic), or "roi".
+            progress: As in `Codec.decode`.
         """
         opened = self.opened
         pixels = codec.reconstruct(
-            opened.header, self.coded, opened.conditions, steps=steps, tau=tau, part=opened.part
+            opened.header,
+            self.coded,
+            opened.conditions,
+            steps=steps,
+            tau=tau,
+            part=opened.part,
+            progress=progress,
         )
         return LoadedImage(pixels=pixels, **self.parts)
 

@@ -10,6 +10,7 @@ import numpy as np
 from rdc_jax.errors import RdcError
 
 MAX_MASK_SIDE = 2048
+LABELS = {"target_kb": "target size in kB", "roi_gain": "ROI gain"}  # as on the page
 
 
 def number(
@@ -37,9 +38,10 @@ def number(
     value = asked.get(name)
     value = default if value is None else value
     fits = isinstance(value, int | float) and not isinstance(value, bool)
-    label = name.replace("_", " ")
+    label = LABELS.get(name, name.replace("_", " "))
+    label = label[0].upper() + label[1:]
     if not fits or not least <= value <= most:
-        raise RdcError(f"{label} must be a number from {least:g} to {most:g}")
+        raise RdcError(f"{label} must be a number from {least:g} to {most:,g}")
     if whole and value != int(value):
         raise RdcError(f"{label} must be a whole number")
     return int(value) if whole else float(value)

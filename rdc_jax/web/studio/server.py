@@ -11,6 +11,7 @@ from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from importlib import resources
 from typing import Any
+from urllib.parse import unquote
 
 from rdc_jax.web import serving
 from rdc_jax.web.studio.workbench import Workbench
@@ -20,12 +21,16 @@ MAX_UPLOAD, MAX_JSON = (
     64 * 2**20,
     8 * 2**20,
 )  # bytes of a photo or file; bytes of a mask with settings
+LONGEST_NAME = 255
 PAGE = {
     "/": ("studio.html", "text/html"),
     "/studio.css": ("studio.css", "text/css"),
     **{
         f"/{name}.js": (f"{name}.js", "text/javascript")
-        for name in ("app", "calls", "figures", "newest", "painting", "slider", "view")
+        for name in (
+            *("app", "calls", "controls", "faces", "figures"),
+            *("newest", "painting", "slider", "view", "working"),
+        )
     },
 }
 POLICY = (
@@ -80,6 +85,10 @@ class _Handler(serving.Handler):
             "/encode": self._encode,
             "/decode": self._decode,
             "/file": self._file,
+            "/compare": self._compare,
+            "/faces": self._faces,
+            "/progress": self._progress,
+            "/stop": self._stop,
         }
         if self.path in of_bytes:
             work, sent = of_bytes[self.path], self.body(BYTES, MAX_UPLOAD)
@@ -91,10 +100,14 @@ class _Handler(serving.Handler):
             work(sent)
 
     def _photo(self, body: bytes) -> None:
-        self.send_json(self.bench.add_photo(body))
+        self.send_json(self.bench.add_photo(body, self._name()))
 
     def _open(self, body: bytes) -> None:
-        self.send_json(self.bench.open_file(body))
+        self.send_json(self.bench.open_file(body, self._name()))
+
+    def _name(self) -> str:
+        """The name of the uploaded file, for messages; "" if the page did not send one."""
+        return unquote(self.headers.get("Rdc-Name", ""))[:LONGEST_NAME]
 
     def _demo(self, asked: dict[str, Any]) -> None:
         self.send_json(self.bench.demo_photo())
@@ -109,6 +122,19 @@ class _Handler(serving.Handler):
     def _decode(self, asked: dict[str, Any]) -> None:
         image, figures = self.bench.decode(asked)
         self.send(200, image, "image/png", Rdc_Figures=json.dumps(figures))
+
+    def _compare(self, asked: dict[str, Any]) -> None:
+        image, figures = self.bench.compare(asked)
+        self.send(200, image, "image/png", Rdc_Figures=json.dumps(figures))
+
+    def _faces(self, asked: dict[str, Any]) -> None:
+        self.send_json(self.bench.faces(asked))
+
+    def _progress(self, asked: dict[str, Any]) -> None:
+        self.send_json(self.bench.progress(asked))
+
+    def _stop(self, asked: dict[str, Any]) -> None:
+        self.send_json(self.bench.stop(asked))
 
     def _file(self, asked: dict[str, Any]) -> None:
         self.send(200, self.bench.file_bytes(asked), BYTES)

@@ -10,49 +10,35 @@ wait for each other. A wrong request or file raises an RdcError of one line.
 """
 
 import dataclasses
-import io
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from rdc_jax.bitstream import container
 from rdc_jax.bitstream.container import TAU_UNITS
 from rdc_jax.bitstream.file_reader import FileReader
 from rdc_jax.codec.codec import DEFAULT_QUALITY, DEFAULT_ROI_GAIN, Codec
-from rdc_jax.codec.metadata_sections import extras_of
-from rdc_jax.demo import FOLDER as DEMO_FOLDER
+from rdc_jax.codec.report import Report
 from rdc_jax.errors import RdcError
-from rdc_jax.images import LoadedImage, read_image
-from rdc_jax.importance import detectors
-from rdc_jax.importance.shapes import centre
-from rdc_jax.web.studio import figures, images, request_fields
+from rdc_jax.web.studio import (
+    figures,
+    images,
+    other_codecs,
+    photos,
+    request_fields,
+    suggestions,
+)
 from rdc_jax.web.studio.decoded_file import DecodedFile, decode_symbols
+from rdc_jax.web.studio.jobs import Job, Jobs, taking_turns
+from rdc_jax.web.studio.photos import Photo
 from rdc_jax.web.studio.recent_items import RecentItems
 
 MAX_PIXELS = 24_000_000  # largest photo or file: about a minute on two CPU cores
 PHOTOS_KEPT, FILES_KEPT = 3, 8
-
-
-@dataclasses.dataclass(frozen=True)
-class Photo:
-    """A photo.
-
-    Attributes:
-        image: The image with its alpha.
-        extras: Alpha, profile and metadata as sections of its files.
-    """
-
-    image: LoadedImage
-    extras: Mapping[int, bytes]
-
-    def where_visible(self, mask: np.ndarray) -> np.ndarray:
-        """The mask [H,W], set to 0 where the image is fully transparent."""
-        alpha = self.image.alpha
-        return mask if alpha is None else np.where(alpha > 0, mask, mask.dtype.type(0))
+SYMBOLS_SHARE = 0.15  # of decoding, for progress; the rest are the networks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +70,7 @@ class Workbench:
         self.max_pixels = max_pixels
         self._photos: RecentItems[Photo] = RecentItems("photo", PHOTOS_KEPT)
         self._files: RecentItems[File] = RecentItems("file", FILES_KEPT)
+        self._jobs = Jobs()
         self._turn = threading.Lock()  # held while the codec works
         self._last: tuple[str, DecodedFile | None] = ("", None)  # key and symbols of the last file
 
@@ -116,148 +103,163 @@ class Workbench:
             "tau": module.default_tau if module else 1.0,
             "steps": module.default_steps if module else 1,
             "max_pixels": self.max_pixels,
+            "others": other_codecs.available(),
         }
 
     # Photos and their masks
 
-    def add_photo(self, data: bytes) -> dict[str, Any]:
-        """Keeps the image of a file's bytes. Raises RdcError as `read_image`."""
-        upload = io.BytesIO(data)
-        upload.name = "the photo"  # for messages
-        return self._keep(read_image(upload, max_pixels=self.max_pixels, keep_alpha=True))
+    def add_photo(self, data: bytes, name: str = "") -> dict[str, Any]:
+        """Keeps the image of a file's bytes; `name` is for messages. Raises as `read_image`."""
+        return self._keep(photos.read(data, name, self.max_pixels))
 
     def demo_photo(self) -> dict[str, Any]:
         """Keeps the photograph that comes with the package."""
-        return self._keep(read_image(DEMO_FOLDER / "flower.png"))
+        return self._keep(photos.demo())
 
-    def _keep(self, image: LoadedImage) -> dict[str, Any]:
-        height, width = image.pixels.shape[:2]
-        return {
-            "photo": self._photos.put(Photo(image, extras_of(image))),
-            "width": width,
-            "height": height,
-            "grey": image.grey,
-            "alpha": image.alpha is not None,
-        }
+    def _keep(self, photo: Photo) -> dict[str, Any]:
+        return {"photo": self._photos.put(photo), **photo.described()}
 
     def photo_png(self, key: str) -> bytes:
         """A photo as the codec sees it: upright, 8 bits, with its alpha and profile."""
         return images.png(self._photos.get(key).image)
 
     def suggested_mask(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
-        """A mask of `columns` x `rows` bytes, row by row, 255 = important.
+        """See `suggestions.mask_of`; asked has "photo" too."""
+        return suggestions.mask_of(self._photos.get(asked.get("photo")), asked)
 
-        asked: photo; columns; rows; kind, "auto" or "center". Returns the bytes, all 0 if nothing
-        was found, and "found": what was found by which detector, and which are not installed.
-        """
-        photo = self._photos.get(asked.get("photo"))
-        pixels = photo.image.pixels
-        most = request_fields.MAX_MASK_SIDE
-        rows, columns = (
-            request_fields.number(asked, n, 1, most, whole=True) for n in ("rows", "columns")
-        )
-        kind = asked.get("kind")
-        if kind not in ("auto", "center"):
-            raise RdcError("the kind of a mask must be auto or center")
-        if kind == "auto":
-            mask, found = detectors.find(pixels)
-            if mask is None:
-                mask = np.zeros(pixels.shape[:2], np.float32)
-            if note := detectors.note():
-                found += f"; {note}"
-        else:
-            mask, found = centre(*pixels.shape[:2]), "the middle of the image"
-        mask, anywhere = photo.where_visible(mask), mask.any()
-        if anywhere and not mask.any():
-            found += ", but none of it is visible"
-        small = Image.fromarray(mask).resize((columns, rows), Image.Resampling.BOX)
-        levels = np.rint(255 * np.clip(np.asarray(small), 0, 1)).astype(np.uint8)
-        return levels.tobytes(), {"found": found}
+    def faces(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """See `suggestions.faces_of`; asked has "photo"."""
+        return suggestions.faces_of(self._photos.get(asked.get("photo")))
 
     # The codec
 
     def encode(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Encodes a photo; returns the key and the contents of the file.
 
-        asked: photo; quality, or target_kb (1000 bytes); roi_gain; mask, see `request_fields.mask`.
-        Raises RdcError for settings out of range.
+        asked: photo; quality, or target_kb (1000 bytes); roi_gain; mask, see `request_fields.mask`;
+        keep_size, whether a mask leaves the size as it is without one, so that the quality follows;
+        job. Raises RdcError for settings out of range, and Stopped.
         """
         photo = self._photos.get(asked.get("photo"))
-        pixels = photo.image.pixels
-        mask, importance = request_fields.mask(asked.get("mask")), None
+        mask = request_fields.mask(asked.get("mask"))
+        importance = None
         if mask is not None:
-            importance = photo.where_visible(images.resized(mask, *pixels.shape[:2]))
+            importance = photo.where_visible(images.resized(mask, *photo.image.pixels.shape[:2]))
             if not importance.any():  # painted only where the image is transparent
                 mask = importance = None
-        target = None
+        target, quality = None, DEFAULT_QUALITY
         if asked.get("target_kb") is not None:
             target = 1000 * request_fields.number(asked, "target_kb", 0.01, 100_000)
-            rate = {"target_bytes": target, "best_effort": True}
         else:
-            rate = {"quality": request_fields.number(asked, "quality", 0, 100, DEFAULT_QUALITY)}
+            quality = request_fields.number(asked, "quality", 0, 100, DEFAULT_QUALITY)
         gain = request_fields.number(asked, "roi_gain", 0, 1000, DEFAULT_ROI_GAIN)
-        with self._turn:
-            codec, started = self._codec, time.perf_counter()
-            data, report = codec.encode(
-                pixels,
-                importance=importance,
-                roi_gain=gain,
-                grey=photo.image.grey,
-                extras=photo.extras,
-                return_report=True,
-                **rate,
-            )
+        keep = target is None and mask is not None and asked.get("keep_size") is True
+        job, begin = self._jobs.get(asked.get("job")), 0.0
+        with taking_turns(self._turn, job):
+            started = time.perf_counter()
+            if keep and quality not in photo.plain_sizes:
+                begin = 0.4
+                with job.part("encoding", 0.0, begin):
+                    self._encoded(photo, job, quality=quality)
+            target = photo.plain_sizes[quality] if keep else target
+            rate = {"quality": quality} if target is None else _within(target)
+            with job.part("encoding", begin, 1.0):
+                data, report = self._encoded(
+                    photo, job, importance=importance, roi_gain=gain, **rate
+                )
             seconds = time.perf_counter() - started
-            side = codec.model.downsampling
-        note = ""
-        if target is not None and len(data) > target:
-            note = f"even quality 0 takes {len(data)} bytes, more than the {target:.0f} asked for"
+            side = self._codec.model.downsampling
         return {
             "file": self._files.put(File(data, photo, mask)),
             "quality": report.quality,
             "seconds": seconds,
-            "note": note,
+            "note": _missed(len(data), target),
             "bits": images.data_url(images.heat(report.bits_map)),
             **figures.contents(FileReader(data), report.levels, side),
         }
 
-    def open_file(self, data: bytes) -> dict[str, Any]:
+    def _encoded(self, photo: Photo, job: Job, **settings: Any) -> tuple[bytes, Report]:
+        """The file of a photo, and what encoding did; `settings` are those of `Codec.encode`."""
+        data, report = self._codec.encode(
+            photo.image.pixels,
+            grey=photo.image.grey,
+            extras=photo.extras,
+            return_report=True,
+            progress=job.report,
+            **settings,
+        )
+        if settings.get("importance") is None and "quality" in settings:
+            photo.plain_sizes[settings["quality"]] = len(data)
+        return data, report
+
+    def open_file(self, data: bytes, name: str = "") -> dict[str, Any]:
         """Keeps an `.rdc` file; "note" says what is missing in a damaged one.
 
-        Raises RdcError for a file that cannot be decoded at all.
+        name is for messages. Raises RdcError for a file that cannot be decoded at all.
         """
-        header = FileReader(data, max_pixels=container.MAX_SIDE**2, cut_off=True).header
-        if header.width * header.height > self.max_pixels:
-            raise RdcError(
-                f"the file's image has {header.width} x {header.height} pixels, more than the "
-                f"studio's limit of {self.max_pixels}; use `rdc decode`"
-            )
-        with self._turn:
-            decoded = decode_symbols(self._codec, data)
-            side = self._codec.model.downsampling
-            key = self._files.put(File(data))
-            self._last = key, decoded
+        try:
+            header = FileReader(data, max_pixels=container.MAX_SIDE**2, cut_off=True).header
+            if header.width * header.height > self.max_pixels:
+                raise RdcError(
+                    f"its image has {header.width} x {header.height} pixels, more than the "
+                    f"studio's limit of {self.max_pixels}; use `rdc decode`"
+                )
+            with self._turn:
+                decoded = decode_symbols(self._codec, data)
+                side = self._codec.model.downsampling
+                key = self._files.put(File(data))
+                self._last = key, decoded
+        except RdcError as error:
+            raise RdcError(f"'{name or 'the file'}' cannot be opened: {error}") from error
         contents = figures.contents(decoded.opened.reader, decoded.levels, side)
         return {"file": key, "note": decoded.note, **contents}
 
     def decode(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
         """Decodes a file; returns a PNG, and the seconds with the values of `figures.distances`.
 
-        asked: file; tau, a number or "roi"; steps.
+        asked: file; tau, a number or "roi"; steps; job. Raises RdcError for settings out of range,
+        and Stopped.
         """
         key = asked.get("file")
         file = self._files.get(key)
         tau = "roi" if asked.get("tau") == "roi" else request_fields.number(asked, "tau", 0, 1)
         steps = request_fields.number(asked, "steps", 1, 255, whole=True)
-        with self._turn:
+        job = self._jobs.get(asked.get("job"))
+        with taking_turns(self._turn, job):
             started = time.perf_counter()
-            if self._last[0] != key:
-                self._last = key, decode_symbols(self._codec, file.data)
-            image = self._last[1].image(self._codec, steps, tau)
+            with job.part("decoding", 0.0, SYMBOLS_SHARE):
+                if self._last[0] != key:
+                    self._last = key, decode_symbols(self._codec, file.data)
+            with job.part("decoding", SYMBOLS_SHARE, 1.0):
+                image = self._last[1].image(self._codec, steps, tau, job.report)
             seconds = time.perf_counter() - started
         original = None if file.photo is None else file.photo.image
         distances = figures.distances(original, image.pixels, file.mask)
         return images.png(image), {"seconds": seconds, **distances}
+
+    def compare(self, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
+        """The photo of a file in another codec at the same size; a PNG, and its figures.
+
+        asked: file; codec, see `other_codecs.at_size`. Alpha, profile and metadata are not counted.
+        """
+        file = self._files.get(asked.get("file"))
+        if file.photo is None:
+            raise RdcError("the original is not known; open the photo instead of its .rdc file")
+        size = len(file.data) - sum(map(len, file.photo.extras.values()))
+        image, found = other_codecs.at_size(file.photo.image, asked.get("codec"), size)
+        return images.png(image), found | figures.distances(
+            file.photo.image, image.pixels, file.mask
+        )
+
+    def progress(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The "stage" and the "share" (0 to 1) of a job."""
+        job = self._jobs.get(asked.get("job"))
+        return {"stage": job.stage, "share": job.share}
+
+    def stop(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Stops a job at the next opportunity."""
+        self._jobs.get(asked.get("job")).stop()
+        return {}
 
     def file_bytes(self, asked: Mapping[str, Any]) -> bytes:
         """A file that suggests the given tau (a number) and steps; neither changes its symbols."""
@@ -268,3 +270,18 @@ class Workbench:
             header, default_tau=round(TAU_UNITS * tau), default_steps=int(steps)
         )
         return container.pack(header, [(s.type, s.payload) for s in sections])
+
+
+def _within(target: float) -> dict[str, Any]:
+    """The settings that code as well as possible within a size in bytes."""
+    return {"target_bytes": target, "best_effort": True}
+
+
+def _missed(size: int, target: float | None) -> str:
+    """A note if a file is larger than its target; sizes in bytes."""
+    if target is None or size <= target:
+        return ""
+    return (
+        f"The smallest file of this photo takes {figures.size_text(size)}, more than the "
+        f"{figures.size_text(target)} asked for."
+    )

@@ -33,25 +33,25 @@ def test_what_cannot_be_done_is_one_line(client, counting, photo, pixels):
     )
     assert "needs model" in client.refused("/open", moved)
     for asked, line in (
-        ({"quality": 101}, "quality must be a number from 0 to 100"),
-        ({"quality": True}, "quality must be"),
-        ({"quality": float("nan")}, "quality must be"),
-        ({"quality": "5"}, "quality must be"),
-        ({"target_kb": 0}, "target kb must be"),
-        ({"roi_gain": -1}, "roi gain must be"),
+        ({"quality": 101}, "Quality must be a number from 0 to 100"),
+        ({"quality": True}, "Quality must be"),
+        ({"quality": float("nan")}, "Quality must be"),
+        ({"quality": "5"}, "Quality must be"),
+        ({"target_kb": 0}, "Target size in kB must be"),
+        ({"roi_gain": -1}, "ROI gain must be"),
         ({"mask": 5}, "mask does not have the form"),
         ({"mask": {"width": 2, "height": 2, "data": "!"}}, "mask does not have the form"),
         ({"mask": {"width": 3, "height": 2, "data": "AAAA"}}, "3 bytes, not 3 x 2"),
-        ({"mask": {"width": 9999, "height": 2, "data": ""}}, "width must be"),
+        ({"mask": {"width": 9999, "height": 2, "data": ""}}, "Width must be"),
         ({"photo": "gone"}, "open it again"),
         ({"photo": ["x"]}, "open it again"),
     ):
         assert line in client.refused("/encode", {"photo": photo} | asked), asked
     file = client.json("/encode", {"photo": photo})["file"]
     for asked, line in (
-        ({"tau": 2}, "tau must be"),
-        ({"tau": None}, "tau must be"),
-        ({"steps": 0}, "steps must be"),
+        ({"tau": 2}, "Tau must be"),
+        ({"tau": None}, "Tau must be"),
+        ({"steps": 0}, "Steps must be"),
         ({"steps": 1.5}, "whole number"),
         ({"file": "gone"}, "open it again"),
     ):
@@ -120,7 +120,7 @@ def test_a_bug_is_one_line_for_the_page_and_a_traceback_here(client, photo, monk
 def test_numbers_are_taken_literally():
     assert request_fields.number({"a": 3}, "a", 0, 5, whole=True) == 3
     assert request_fields.number({}, "a", 0, 5, 2.5) == 2.5
-    with pytest.raises(rdc_jax.RdcError, match="a must be a number from 0 to 5"):
+    with pytest.raises(rdc_jax.RdcError, match="A must be a number from 0 to 5"):
         request_fields.number({"a": float("inf")}, "a", 0, 5)
 
 

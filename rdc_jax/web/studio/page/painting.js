@@ -37,7 +37,7 @@ export class Painter {
 
   // The mask for the server; null if nothing is painted.
   sent() {
-    if (!this.cells.some((value) => value > 0)) return null;
+    if (!this.painted()) return null;
     let text = "";
     for (let i = 0; i < this.cells.length; i += 8192) {
       text += String.fromCharCode(...this.cells.subarray(i, i + 8192));
@@ -53,6 +53,31 @@ export class Painter {
   undo() {
     if (!this.steps.length) return;
     this.cells = this.steps.pop();
+    this.draw(0, 0, this.width, this.height);
+    this.changed();
+  }
+
+  painted() {
+    return this.cells.some((value) => value > 0);
+  }
+
+  // Importance 0..1 at shares 0..1 of the sides.
+  importance(x, y) {
+    const column = Math.min(this.width - 1, Math.floor(x * this.width));
+    const row = Math.min(this.height - 1, Math.floor(y * this.height));
+    return this.cells[row * this.width + column] / 255;
+  }
+
+  // Makes an ellipse important: its middle and radii as shares 0..1 of the sides.
+  ellipse(x, y, across, down) {
+    this.remember();
+    for (let row = 0, i = 0; row < this.height; row++) {
+      for (let column = 0; column < this.width; column++, i++) {
+        const right = ((column + 0.5) / this.width - x) / across;
+        const below = ((row + 0.5) / this.height - y) / down;
+        if (right * right + below * below <= 1) this.cells[i] = 255;
+      }
+    }
     this.draw(0, 0, this.width, this.height);
     this.changed();
   }
