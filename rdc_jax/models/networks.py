@@ -19,6 +19,7 @@ import numpy as np
 
 from rdc_jax.diffusion import preconditioning, schedule
 from rdc_jax.diffusion.units import MAX_TIMESTEP
+from rdc_jax.models.attention import Attend
 from rdc_jax.models.autoencoder import TransformAutoencoder
 from rdc_jax.models.autoencoder_kl import AutoencoderKL
 from rdc_jax.models.conditions import CONDITION_CHANNELS
@@ -26,7 +27,7 @@ from rdc_jax.models.hyperprior import Hyperprior, silence_threshold
 from rdc_jax.models.mean_scale import MeanScaleAutoencoder, MeanScaleHyperprior
 from rdc_jax.models.step_profile import StepProfile
 from rdc_jax.models.timesteps import LevelTimesteps, Timesteps
-from rdc_jax.models.unet import Attend, UNet
+from rdc_jax.models.unet import UNet
 
 AUTOENCODERS = {"transform": TransformAutoencoder, "kl": AutoencoderKL, "gdn": MeanScaleAutoencoder}
 HYPERPRIORS = {"context": Hyperprior, "mean_scale": MeanScaleHyperprior}

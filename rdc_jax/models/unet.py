@@ -9,18 +9,16 @@ cross-attention are per level and optional: the small models have none. The time
 residual block through that block's own projection, resized to its resolution (models/timesteps).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rdc_jax.models.attention import Attend, Attention, plain_attention
+from rdc_jax.models.gated_gelu import GatedDense
 from rdc_jax.models.layers import Norm, conv, nearest_upsample, normalization
 from rdc_jax.models.timesteps import TimeMLP, TimestepEmbedding, Timesteps
-
-Attend = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-"""Attention of queries to keys and values, each [B,n,heads,c]: `jax.nn.dot_product_attention`."""
 
 REMAT = {
     "none": None,  # keep every activation
@@ -52,26 +50,6 @@ class ResnetBlock(nn.Module):
         return x + h
 
 
-class Attention(nn.Module):
-    """Multi-head attention of x [B,n,c] to context [B,m,d] (to itself when None)."""
-
-    heads: int
-    attend: Attend
-    dtype: Any
-
-    @nn.compact
-    def __call__(self, x: jax.Array, context: jax.Array | None = None) -> jax.Array:
-        context = x if context is None else context
-        channels = x.shape[-1]
-
-        def project(value, name):
-            y = nn.Dense(channels, use_bias=False, dtype=self.dtype, name=name)(value)
-            return y.reshape(*y.shape[:-1], self.heads, channels // self.heads)
-
-        y = self.attend(project(x, "to_q"), project(context, "to_k"), project(context, "to_v"))
-        return nn.Dense(channels, dtype=self.dtype, name="to_out_0")(y.reshape(x.shape))
-
-
 class TransformerBlock(nn.Module):
     """Self-attention, cross-attention (if there is a context), gated feed-forward."""
 
@@ -90,9 +68,7 @@ class TransformerBlock(nn.Module):
         x = x + attention("attn1")(norm("norm1")(x))
         if context is not None:
             x = x + attention("attn2")(norm("norm2")(x), context)
-        h = nn.Dense(8 * x.shape[-1], dtype=self.dtype, name="ff_net_0_proj")(norm("norm3")(x))
-        h, gate = jnp.split(h, 2, axis=-1)
-        h = h * nn.gelu(gate, approximate=False)
+        h = GatedDense(4 * x.shape[-1], self.dtype, name="ff_net_0_proj")(norm("norm3")(x))
         return x + nn.Dense(x.shape[-1], dtype=self.dtype, name="ff_net_2")(h)
 
 
@@ -140,7 +116,7 @@ class UNet(nn.Module):
     groups: int = 32
     dtype: Any = jnp.float32
     remat: str = "none"
-    attend: Attend = jax.nn.dot_product_attention
+    attend: Attend = plain_attention
 
     @nn.compact
     def __call__(

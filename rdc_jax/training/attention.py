@@ -12,13 +12,14 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 from rdc_jax.errors import RdcError
-from rdc_jax.models.unet import Attend
+from rdc_jax.models.attention import Attend, plain_attention
 from rdc_jax.training.cluster.partitioning import BATCH_AXES
 
 CUDNN_CAPABILITY = 8.0  # least compute capability of cuDNN's fused kernel: A100
 KERNELS = ("auto", "xla", "cudnn", "pallas")
 PALLAS_BLOCK = 512  # positions; sequences that are no multiple of it go without the kernel
-PALLAS_KEY_BLOCK = 2048  # of the backward pass, where on-chip memory has room for it
+PALLAS_KEY_BLOCK = 4096  # of the backward pass; more keys give several partial query gradients
+SCOPED_VMEM_KIB = 65_536  # on-chip memory that such a block needs; the compiler's own limit is less
 
 
 def attention_kernel(kind: str, mesh: Mesh, dtype: Any) -> Attend:
@@ -54,7 +55,14 @@ def attention_kernel(kind: str, mesh: Mesh, dtype: Any) -> Attend:
         return pallas_attention(mesh)
     if kind == "cudnn":
         return cudnn_attention
-    return jax.nn.dot_product_attention
+    return plain_attention
+
+
+def compiler_options(mesh: Mesh) -> dict[str, str]:
+    """Options of the compiler that the kernels of this mesh's devices need."""
+    if mesh.devices.flat[0].platform != "tpu":
+        return {}
+    return {"xla_tpu_scoped_vmem_limit_kib": str(SCOPED_VMEM_KIB)}
 
 
 def _has_cudnn_attention(gpu: jax.Device) -> bool:
@@ -63,15 +71,18 @@ def _has_cudnn_attention(gpu: jax.Device) -> bool:
 
 
 def cudnn_attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
-    """[B,n,heads,c], [B,m,heads,c], [B,m,heads,c] -> [B,n,heads,c], by cuDNN."""
-    return jax.nn.dot_product_attention(query, key, value, implementation="cudnn")
+    """`Attend` by cuDNN."""
+    by_position = (jnp.swapaxes(x, 1, 2) for x in (query, key, value))
+    y = jax.nn.dot_product_attention(*by_position, scale=1.0, implementation="cudnn")
+    return jnp.swapaxes(y, 1, 2)
 
 
 def pallas_attention(mesh: Mesh, interpret: bool = False) -> Attend:
     """Splash attention for TPUs; every device works on its own examples and heads.
 
     The backward pass is one kernel: five matrix products instead of seven. Its partial query
-    gradients, one per PALLAS_KEY_BLOCK keys, are added afterwards. `interpret` runs it anywhere.
+    gradients, one per PALLAS_KEY_BLOCK keys, are added afterwards. The steps that use it must be
+    compiled with `compiler_options`. `interpret` runs it anywhere.
     """
     from jax.experimental.pallas.ops.tpu.splash_attention import (
         splash_attention_kernel as kernels,
@@ -79,26 +90,24 @@ def pallas_attention(mesh: Mesh, interpret: bool = False) -> Attend:
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
 
     def local(query, key, value):
-        heads, block = query.shape[2], PALLAS_BLOCK
+        heads, block = query.shape[1], PALLAS_BLOCK
         sizes = kernels.BlockSizes(
             block_q=block, block_kv=block, block_kv_compute=block, block_q_dkv=block,
-            block_kv_dkv=min(PALLAS_KEY_BLOCK, key.shape[1]), block_kv_dkv_compute=block,
+            block_kv_dkv=min(PALLAS_KEY_BLOCK, key.shape[2]), block_kv_dkv_compute=block,
             use_fused_bwd_kernel=True,
         )  # fmt: skip
-        mask = masks.MultiHeadMask([masks.FullMask((query.shape[1], key.shape[1]))] * heads)
+        mask = masks.MultiHeadMask([masks.FullMask((query.shape[2], key.shape[2]))] * heads)
         kernel = kernels.make_splash_mha(
             mask, block_sizes=sizes, head_shards=1, q_seq_shards=1, interpret=interpret
         )
-        query = query * query.shape[-1] ** -0.5
-        by_head = (jnp.swapaxes(x, 1, 2) for x in (query, key, value))
-        return jnp.swapaxes(jax.vmap(kernel)(*by_head), 1, 2)
+        return jax.vmap(kernel)(query, key, value)
 
     def attend(query, key, value):
-        lengths = (query.shape[1], key.shape[1])
+        lengths = (query.shape[2], key.shape[2])
         if any(length % PALLAS_BLOCK for length in lengths):
-            return jax.nn.dot_product_attention(query, key, value)
-        heads = "tensor" if query.shape[2] % mesh.shape["tensor"] == 0 else None
-        spec = PartitionSpec(BATCH_AXES, None, heads, None)
+            return plain_attention(query, key, value)
+        heads = "tensor" if query.shape[1] % mesh.shape["tensor"] == 0 else None
+        spec = PartitionSpec(BATCH_AXES, heads, None, None)
         mapped = jax.shard_map(
             local, mesh=mesh, in_specs=(spec, spec, spec), out_specs=spec, check_vma=False
         )

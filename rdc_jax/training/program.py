@@ -17,7 +17,7 @@ from rdc_jax.models.networks import Networks
 from rdc_jax.models.unet import REMAT
 from rdc_jax.training import optimizer as optimizers
 from rdc_jax.training import state
-from rdc_jax.training.attention import attention_kernel
+from rdc_jax.training.attention import attention_kernel, compiler_options
 from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.step import COUNTS, REPLACED, STOP, make_step
 from rdc_jax.training.tasks import latent_checks
@@ -68,9 +68,13 @@ def build(task: Task, mesh: Mesh, params: Mapping[str, Any]) -> Program:
     decay = state.ema_decay(training.ema_half_life, batch_size)
     return Program(
         step=make_step(
-            loss, optimizer, decay, accumulate=training.accumulate, shardings=shardings
+            loss, optimizer, decay, accumulate=training.accumulate, shardings=shardings,
+            compiler_options=compiler_options(mesh),
         ),
-        monitor=monitor and jax.jit(of_some(monitor, batch_size // training.accumulate)),
+        monitor=monitor and jax.jit(
+            of_some(monitor, batch_size // training.accumulate),
+            compiler_options=compiler_options(mesh),
+        ),
         create_state=jax.jit(create, out_shardings=shardings),
         state=partitioning.with_shardings(abstract, shardings),
         frozen=partitioning.with_shardings(

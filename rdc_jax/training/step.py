@@ -28,6 +28,7 @@ def make_step(
     *,
     accumulate: int = 1,
     shardings: Any = None,
+    compiler_options: dict[str, str] | None = None,
 ) -> Callable:
     """The jitted train step (state, frozen, batch, key) -> (state, metrics); state is donated.
 
@@ -38,6 +39,7 @@ def make_step(
         accumulate: Number of parts of a batch that are computed one after the other, with averaged
             gradients, for batches whose activations do not fit at once.
         shardings: Of the resulting state.
+        compiler_options: Of XLA, beyond its defaults.
     """
 
     def train_step(train_state, frozen, batch, key):
@@ -55,7 +57,12 @@ def make_step(
             metrics[REPLACED] = jnp.sum(replaced, dtype=jnp.int32)
         return new_state, metrics
 
-    return jax.jit(train_step, donate_argnums=0, out_shardings=(shardings, None))
+    return jax.jit(
+        train_step,
+        donate_argnums=0,
+        out_shardings=(shardings, None),
+        compiler_options=compiler_options,
+    )
 
 
 def mean_gradient(

@@ -59,8 +59,12 @@ class Report:
     serial_seconds: float
     memory_seconds: float
     interconnect_seconds: float
-    step_seconds: float
-    mfu: float
+    softmax_seconds: float
+    step_seconds: float  # optimistic
+    pessimistic_seconds: float
+    mfu: float  # of the optimistic step
+    pessimistic_mfu: float
+    padded_bound: float  # MFU of the matrix unit at its peak, with channels that fill its tiles
     images_per_second: float  # of all devices
     operators: dict[str, hlo_cost.Cost]
 
@@ -94,9 +98,9 @@ class Report:
             f"  instructions    {1e3 * self.serial_seconds:9.1f} ms, one after the other",
             f"  memory          {1e3 * self.memory_seconds:9.1f} ms, at full bandwidth",
             f"  interconnect    {1e3 * self.interconnect_seconds:9.1f} ms, at full bandwidth",
-            f"  step            {1e3 * self.step_seconds:9.1f} ms, the longest of these",
-            f"  MFU             {100 * self.mfu:9.1f} %",
-            f"  images/s        {self.images_per_second:9.0f}, all devices",
+            f"  softmax         {1e3 * self.softmax_seconds:9.1f} ms, on the vector unit",
+            "",
+            *self._bounds(),
             "",
             "instructions            ms   count   TFLOP      GB",
         ]
@@ -106,6 +110,23 @@ class Report:
                 f"{cost.hbm_bytes / 1e9:7.2f}  {name}"
             )
         return "\n".join(lines)
+
+    def _bounds(self) -> list[str]:
+        """A table of what follows from the optimistic and from the pessimistic time of a step."""
+        rows = [
+            ("step", "ms", 1e3 * self.step_seconds, 1e3 * self.pessimistic_seconds),
+            ("MFU", "%", 100 * self.mfu, 100 * self.pessimistic_mfu),
+            ("of the bound", "%", 100 * self.mfu / self.padded_bound,
+             100 * self.pessimistic_mfu / self.padded_bound),
+            ("images/s", "on all devices", self.images_per_second,
+             self.batch_size / self.pessimistic_seconds),
+        ]  # fmt: skip
+        return [
+            f"{'':16}{'optimistic':>12}{'pessimistic':>13}",
+            *(f"  {name:14}{least:12.1f}{most:13.1f} {unit}" for name, unit, least, most in rows),
+            f"  The bound is {100 * self.padded_bound:.1f} % MFU: the peak, with channels that "
+            "fill whole tiles of the matrix unit.",
+        ]
 
 
 def compile_ahead(config: ml_collections.ConfigDict, topology: str) -> Report:
@@ -222,8 +243,12 @@ def report(
         serial_seconds=prediction.serial,
         memory_seconds=prediction.memory,
         interconnect_seconds=prediction.interconnect,
+        softmax_seconds=prediction.softmax,
         step_seconds=prediction.seconds,
+        pessimistic_seconds=prediction.pessimistic_seconds,
         mfu=model_flops / prediction.seconds / peaks.flops,
+        pessimistic_mfu=model_flops / prediction.pessimistic_seconds / peaks.flops,
+        padded_bound=model_flops / prediction.padded_flops,
         images_per_second=config.data.batch_size / prediction.seconds,
         operators=prediction.groups,
     )

@@ -3,9 +3,13 @@
 The time of an instruction is the longest of three: the compiler's own cycle count
 (`estimated_cycles` of its cost model, which knows how channels fill the matrix unit), the
 arithmetic of its matrix products at the published peak, and the bytes that it moves to and from
-HBM, padded as its layouts are. Copies and collectives that run beside other instructions count
-against the memory and the interconnect as a whole. The compiler has no count for attention
-kernels; they count with their channels padded to the matrix unit.
+HBM, padded as its layouts are. The compiler has no count for attention kernels; they count with
+their channels padded to the matrix unit.
+
+Two sums bound the step. In the optimistic one, copies and collectives run beside other
+instructions unless they take longer in total, and the softmax of attention runs beside its matrix
+products. In the pessimistic one, collectives wait for each other and use half the links, and the
+softmax waits for its products.
 """
 
 import dataclasses
@@ -24,6 +28,11 @@ FREE = {"parameter", "get-tuple-element", "tuple", "bitcast", "constant", "copy-
 COLLECTIVE = re.compile(r"(all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute)")
 PALLAS_PRODUCTS = {"splash_mha_fwd": 2, "splash_mha_dkv": 5}
 """Matrix products of query x key size in each kernel of training/attention.py."""
+SOFTMAX_OPERATIONS = {"splash_mha_fwd": 6, "splash_mha_dkv": 7}
+"""Elementwise operations for each pair of query and key, counted in the kernels' sources.
+
+Forward: maximum, difference, exponential (two), sum, cast. Backward: difference, exponential (two),
+difference, product, two casts."""
 
 
 @dataclasses.dataclass
@@ -38,26 +47,34 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The cost of one execution; `seconds` is the largest of serial, memory and interconnect."""
+    """The cost of one execution, in seconds where no unit is given."""
 
     serial: float  # instructions one after the other, asynchronous copies and collectives hidden
     memory: float  # all HBM traffic at full bandwidth
     interconnect: float  # all collectives at full bandwidth
+    softmax: float  # of the attention kernels, on the vector unit
     flops: float  # matrix products and convolutions, as compiled
+    padded_flops: float  # the same with channels that fill whole tiles of the matrix unit
     hbm_bytes: float
     collective_bytes: float
     groups: dict[str, Cost]  # by pass and operator, most expensive first
 
     @property
     def seconds(self) -> float:
+        """Optimistic: all that can run side by side does."""
         return max(self.serial, self.memory, self.interconnect)
+
+    @property
+    def pessimistic_seconds(self) -> float:
+        """Nothing runs beside a collective or a softmax, and half the links are used."""
+        return max(self.serial + self.softmax, self.memory) + 2 * self.interconnect
 
 
 def predict(hlo: str, peaks: Peaks) -> Prediction:
     """The prediction from `compiled.as_text()` of a program for TPU."""
     computations, entry = parse(hlo)
     groups: dict[str, Cost] = defaultdict(Cost)
-    hidden_bytes = 0.0
+    hidden_bytes = softmax = padded = 0.0
     for name, times in executed(computations, entry):
         shapes = {key: i.shapes for key, i in computations[name].items()}
         for instruction in computations[name].values():
@@ -71,12 +88,14 @@ def predict(hlo: str, peaks: Peaks) -> Prediction:
                 hidden_bytes += times * moved / 2  # its tuple names source and destination
                 continue
             flops = arithmetic(instruction, computations, shapes, peaks.tile)
+            padded += times * arithmetic(instruction, computations, shapes, peaks.tile, True)
             cycles = re.search(r'"estimated_cycles":"(\d+)"', instruction.text)
             seconds = max(
                 int(cycles[1]) / peaks.clock if cycles else 0.0,
                 flops / peaks.flops,
                 moved / peaks.bandwidth,
             )
+            softmax += times * softmax_operations(instruction, shapes) / (peaks.vector or np.inf)
             cost = groups[group_name(instruction)]
             cost.count += times
             cost.seconds += times * seconds
@@ -89,7 +108,9 @@ def predict(hlo: str, peaks: Peaks) -> Prediction:
         serial=sum(cost.seconds for cost in ordered.values()),
         memory=bytes_moved / peaks.bandwidth,
         interconnect=collective / peaks.interconnect,
+        softmax=softmax,
         flops=sum(cost.flops for cost in ordered.values()),
+        padded_flops=padded,
         hbm_bytes=bytes_moved,
         collective_bytes=collective,
         groups=ordered,
@@ -148,7 +169,9 @@ def collective_bytes(
     return sum(channels.values())
 
 
-def arithmetic(instruction: Instruction, computations: dict, shapes: dict, tile: int) -> float:
+def arithmetic(
+    instruction: Instruction, computations: dict, shapes: dict, tile: int, padded: bool = False
+) -> float:
     """Floating-point operations of the matrix products in an instruction and all that it calls.
 
     Args:
@@ -156,9 +179,12 @@ def arithmetic(instruction: Instruction, computations: dict, shapes: dict, tile:
         computations: All of the program.
         shapes: Of the results in the instruction's computation.
         tile: Side of the matrix unit.
+        padded: Whether channels of convolutions are counted in whole tiles.
     """
     if instruction.opcode == "convolution":
-        return convolution_flops(instruction, shapes)
+        return convolution_flops(instruction, shapes) * (
+            padding_of_channels(instruction, shapes, tile) if padded else 1.0
+        )
     if instruction.opcode == "custom-call":
         return pallas_flops(instruction, shapes, tile)
     total = 0.0
@@ -166,8 +192,16 @@ def arithmetic(instruction: Instruction, computations: dict, shapes: dict, tile:
         inner = {key: i.shapes for key, i in computations[name].items()}
         for called in computations[name].values():
             if called.opcode in ("convolution", "fusion"):
-                total += arithmetic(called, computations, inner, tile)
+                total += arithmetic(called, computations, inner, tile, padded)
     return total
+
+
+def padding_of_channels(instruction: Instruction, shapes: dict, tile: int) -> float:
+    """Channels of a convolution in whole tiles of the matrix unit, divided by its channels."""
+    _, right, _ = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", instruction.text).groups()
+    kernel = shapes[instruction.operands[1]][0][1]
+    channels = [kernel[right.index(axis)] for axis in "io"]
+    return prod(tile * ceil(n / tile) / n for n in channels)
 
 
 def convolution_flops(instruction: Instruction, shapes: dict) -> float:
@@ -222,13 +256,29 @@ def meetings(
 
 
 def pallas_flops(instruction: Instruction, shapes: dict, tile: int) -> float:
-    """Attention kernels, from query [B,heads,n,c] and key [B,heads,m,c], c padded to `tile`."""
-    kernel = next((k for k in PALLAS_PRODUCTS if instruction.name.startswith(k)), None)
-    if kernel is None:
+    """Matrix products of an attention kernel, its channels padded to `tile`; 0 for other calls."""
+    found = attention_kernel(instruction, shapes)
+    if found is None:
         return 0.0
+    kernel, pairs, channels = found
+    return 2.0 * PALLAS_PRODUCTS[kernel] * pairs * tile * ceil(channels / tile)
+
+
+def softmax_operations(instruction: Instruction, shapes: dict) -> float:
+    """Elementwise operations of an attention kernel; 0 for other instructions."""
+    found = attention_kernel(instruction, shapes)
+    return SOFTMAX_OPERATIONS[found[0]] * found[1] if found else 0.0
+
+
+def attention_kernel(instruction: Instruction, shapes: dict) -> tuple[str, float, int] | None:
+    """Name, pairs of query and key, and channels of a kernel; None for other instructions."""
+    kernel = next((k for k in PALLAS_PRODUCTS if instruction.name.startswith(k)), None)
+    if kernel is None or instruction.opcode != "custom-call":
+        return None
     sizes = [shapes[operand][0][1] for operand in instruction.operands if shapes.get(operand)]
+    # query [B,heads,n,c], key [B,heads,m,c]
     query, key = [size for size in sizes if len(size) == 4][:2]
-    return 2.0 * PALLAS_PRODUCTS[kernel] * prod(query[:3]) * key[2] * tile * ceil(query[3] / tile)
+    return kernel, prod(query[:3]) * key[2], query[3]
 
 
 def group_name(instruction: Instruction) -> str:

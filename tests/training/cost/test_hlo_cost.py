@@ -7,7 +7,9 @@ import pytest
 from rdc_jax.training.cost import hlo_cost, hlo_text
 from rdc_jax.training.cost.hardware import Peaks
 
-PEAKS = Peaks(flops=1e12, memory=1e9, bandwidth=1e9, interconnect=1e8, tile=128, clock=1e9)
+PEAKS = Peaks(
+    flops=1e12, memory=1e9, bandwidth=1e9, interconnect=1e8, tile=128, clock=1e9, vector=1e9
+)
 
 PROGRAM = """\
 HloModule jit_train_step, is_scheduled=true
@@ -94,6 +96,20 @@ def test_copies_and_collectives_run_beside_the_rest(prediction):
 
 def test_attention_kernels_are_known_by_name(prediction):
     assert prediction.groups["attention kernel splash_mha_fwd"].flops == ATTENTION_FLOPS
+
+
+def test_a_pessimist_waits_for_the_softmax_and_for_collectives_over_half_the_links(prediction):
+    operations = 6 * (2 * 5 * 256) * 512
+    assert prediction.softmax == pytest.approx(operations / PEAKS.vector)
+    assert prediction.pessimistic_seconds == pytest.approx(
+        max(prediction.serial + prediction.softmax, prediction.memory) + 2 * prediction.interconnect
+    )
+
+
+def test_channels_that_do_not_fill_the_matrix_unit_lower_its_bound(prediction):
+    """The convolution has 64 channels in, 128 out; the unit takes 128 of both."""
+    attention = ATTENTION_FLOPS
+    assert prediction.padded_flops - attention == 2 * (prediction.flops - attention)
 
 
 def convolution(text):
