@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import speed
 from jax.sharding import NamedSharding, PartitionSpec
 
-from rdc_jax.evaluation.report.results import table
+from rdc_jax.evaluation.report.text_table import table
 from rdc_jax.models.attention import Attention
 from rdc_jax.models.gated_gelu import GatedDense
 from rdc_jax.training.attention import attention_kernel, compiler_options

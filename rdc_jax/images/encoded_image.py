@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from rdc_jax.errors import RdcError
-from rdc_jax.images import colour_profiles, orientation
+from rdc_jax.images import colour_profiles, metadata, orientation
 from rdc_jax.images.reading import MAX_PIXELS, read_image
 
 DRAFT_GAP = 2.0
@@ -57,7 +57,8 @@ class EncodedImage:
                 ordinary = _is_ordinary(image)
                 self.width, self.height = image.size
                 if ordinary:
-                    self._turn = orientation.orientation(image)
+                    held = metadata.of_file(image, image.info, [])
+                    self._turn = orientation.orientation(held["exif"], held["xmp"])
         except Exception:  # `read_image` names the damage
             ordinary = False
         if not ordinary:

@@ -214,7 +214,7 @@ def test_what_auto_found_wraps_and_names_the_command(wide, large, monkeypatch):
     assert found.inner_text().startswith("Found: ")
     assert found.get_attribute("title") == found.inner_text()
     assert found.evaluate("line => line.scrollWidth <= line.clientWidth")
-    assert wide.text("#install code") == install
+    assert wide.text("#install code") == "rdc detectors --install"
 
 
 def test_the_size_of_an_opened_file_has_no_ratio(wide, codec, large):
