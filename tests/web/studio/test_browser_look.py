@@ -204,9 +204,8 @@ def test_a_face_is_protected_by_a_click(page, large, monkeypatch, tmp_path):
 
 
 def test_what_auto_found_wraps_and_names_the_command(wide, large, monkeypatch):
-    monkeypatch.setattr(
-        "rdc_jax.web.studio.suggestions._install", lambda: "rdc detectors --install"
-    )
+    install = "rdc detectors --install"
+    monkeypatch.setattr("rdc_jax.web.studio.suggestions._install", lambda: install)
     wide.drop("holiday.png", as_png(large))
     wide.page.locator("#auto").click()
     wide.settled()
