@@ -67,7 +67,7 @@ def test_a_mask_of_another_kind_is_refused(codec):
     ],
 )
 def test_a_call_with_a_wrong_word_or_type_is_refused_before_the_work(monkeypatch, call, message):
-    monkeypatch.setattr(api, "load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(api, "_codec", lambda *_: pytest.fail("a model was loaded"))
     with pytest.raises(rdc_jax.RdcError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
