@@ -63,7 +63,8 @@ def describe(report: dict[str, Any]) -> str:
         version = report["version"] or "unknown version"
         lines.append(f"{report['path']}: {report['network']}, {version}, {report['licence']}")
     else:
-        lines.append(f"not installed: {report['network']}, {report['licence']}")
+        state = "not ready" if report["unusable"] else "not installed"
+        lines.append(f"{state}: {report['network']}, {report['licence']}")
     lines += [f"not used: {reason}" for reason in report["unusable"].values()]
     return f"\n{'':<10}".join(lines)
 
