@@ -176,8 +176,8 @@ def test_importance_from_files_and_images_and_one_for_each(codec, pixels, tmp_pa
 
 def test_the_model_is_loaded_once_and_kept(smoke_model, codec, pixels, data, tmp_path, monkeypatch):
     loaded = []
-    monkeypatch.setattr(api, "load", lambda *names: loaded.append(names) or codec)
-    api._kept.cache_clear()
+    monkeypatch.setattr("rdc_jax.codec.codec.load", lambda *names: loaded.append(names) or codec)
+    api._codec.cache_clear()
     Image.fromarray(pixels).save(tmp_path / "a.png")
     coded = rdc_jax.encode(tmp_path / "a.png", model=smoke_model, quality=50)
     assert coded == data
@@ -189,7 +189,7 @@ def test_the_model_is_loaded_once_and_kept(smoke_model, codec, pixels, data, tmp
     both = rdc_jax.decode([coded, tmp_path / "a.rdc"], model=str(smoke_model), tau=0)
     assert len(both) == 2
     assert loaded == [(str(smoke_model), None)]
-    api._kept.cache_clear()
+    api._codec.cache_clear()
 
 
 def test_an_empty_batch_is_empty(smoke_model, codec):

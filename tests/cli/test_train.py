@@ -15,7 +15,7 @@ def test_train_takes_config_and_settings(monkeypatch, capsys):
     monkeypatch.setattr("rdc_jax.training.train.train", lambda config: seen.append(config) or "m")
     settings = [
         "workdir=a=b", "training.total_steps=7", "training.muon_learning_rate=1",
-        "model.prior_conditioning=false", "model.unet.channels=8,8,16", "data.path=",
+        "training.split_rows=true", "model.unet.channels=8,8,16", "data.path=",
     ]  # fmt: skip
     config = f"{ROOT}/configs/tiny.py:smoke"
     assert main(["train", "--config", config, *settings]) == 0
@@ -25,7 +25,7 @@ def test_train_takes_config_and_settings(monkeypatch, capsys):
     assert seen[0].training.total_steps == 7
     assert seen[0].training.muon_learning_rate == 1.0
     assert isinstance(seen[0].training.muon_learning_rate, float)
-    assert seen[0].model.prior_conditioning is False
+    assert seen[0].training.split_rows is True
     assert seen[0].model.unet.channels == (8, 8, 16)
     assert seen[0].is_locked
 
