@@ -65,7 +65,7 @@ def test_tiny_is_small():
 
 @pytest.mark.parametrize("module", [tiny, sd21])
 def test_unknown_variant_is_refused(module):
-    with pytest.raises(ValueError, match="known: .*smoke"):
+    with pytest.raises(ValueError, match=r"known: .*smoke"):
         module.get_config("huge")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from rdc_jax.importance import detectors
 from rdc_jax.web.studio.figures import size_text
 from tests.web.studio.studio_client import as_png
 
@@ -182,10 +183,9 @@ def test_the_other_side_is_another_codec_at_the_same_bytes(page, large):
 
 def test_a_face_is_protected_by_a_click(page, large, monkeypatch, tmp_path):
     boxes = np.array([[120.0, 80.0, 60.0, 80.0], [300.0, 100.0, 50.0, 60.0]])
-    faces = "rdc_jax.importance.faces"
-    monkeypatch.setattr(f"{faces}.weights", lambda: tmp_path / "fake.onnx")
-    monkeypatch.setattr(f"{faces}.find", lambda pixels, weights: boxes)
-    monkeypatch.setattr("rdc_jax.importance.detector_networks.missing_library", lambda: None)
+    choice = detectors.Choice(tmp_path / "fake.onnx", {})
+    monkeypatch.setattr(detectors, "choose", lambda name: choice)
+    monkeypatch.setattr("rdc_jax.importance.faces.find", lambda pixels, weights: boxes)
     page.drop("holiday.png", as_png(large))
     assert page.text("#found") == "2 faces found. Choose Paint and click one to protect it."
     page.choose("Paint")

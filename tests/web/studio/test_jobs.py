@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import rdc_jax
+from rdc_jax.importance import detectors
 from rdc_jax.web.studio import jobs, other_codecs
 from rdc_jax.web.studio.figures import size_text
 from tests.web.studio.studio_client import as_png, from_png, left_half
@@ -121,19 +122,16 @@ def test_what_cannot_be_compared_is_one_line(client, counting, photo, pixels):
 
 
 def test_faces_come_from_the_detector_or_are_none(client, photo, monkeypatch, tmp_path):
-    module = "rdc_jax.importance.faces"
-    monkeypatch.setattr("rdc_jax.importance.detector_networks.missing_library", lambda: None)
-    monkeypatch.setattr(f"{module}.weights", lambda: None)
+    def chosen(weights):
+        monkeypatch.setattr(detectors, "choose", lambda name: detectors.Choice(weights, {}))
+
+    chosen(None)
     assert client.json("/faces", {"photo": photo})["faces"] == []
-    monkeypatch.setattr(f"{module}.weights", lambda: tmp_path / "fake.onnx")
-    monkeypatch.setattr(f"{module}.find", lambda pixels, weights: np.array([[1.0, 2, 30, 40]]))
+    chosen(tmp_path / "fake.onnx")
+    monkeypatch.setattr(
+        "rdc_jax.importance.faces.find", lambda pixels, weights: np.array([[1.0, 2, 30, 40]])
+    )
     assert client.json("/faces", {"photo": photo})["faces"] == [[1, 2, 30, 40]]
-
-    def broken(pixels, weights):
-        raise rdc_jax.RdcError("fake.onnx cannot be used")
-
-    monkeypatch.setattr(f"{module}.find", broken)
-    assert client.json("/faces", {"photo": photo})["faces"] == []
 
 
 def test_photos_come_with_their_size_and_drawings_with_a_note(client, pixels):
