@@ -77,11 +77,11 @@ class MeshOf:
 @pytest.mark.parametrize(
     ("capability", "dtype", "kernel"),
     [
-        ("7.0", jnp.bfloat16, jax.nn.dot_product_attention),
-        ("7.5", jnp.bfloat16, jax.nn.dot_product_attention),
+        ("7.0", jnp.bfloat16, plain_attention),
+        ("7.5", jnp.bfloat16, plain_attention),
         ("8.0", jnp.bfloat16, attention.cudnn_attention),
         ("10.0", jnp.bfloat16, attention.cudnn_attention),
-        ("9.0", jnp.float32, jax.nn.dot_product_attention),
+        ("9.0", jnp.float32, plain_attention),
     ],
 )
 def test_cudnn_is_chosen_where_it_has_the_kernel(capability, dtype, kernel):

@@ -52,15 +52,15 @@ class Task:
     export: Callable[[Path, Mapping[str, Any]], None]
     unused: tuple[str, ...] = ()
 
-
-def used_parameters(task: Task, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of `params` that the loss of a task uses."""
-    return {part: tree for part, tree in params.items() if part not in task.unused}
-
     @property
     def decoder(self) -> Decoder:
         """Decodes the images of validation in float32."""
         return self.build_decoder(self.networks)
+
+
+def used_parameters(task: Task, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of `params` that the loss of a task uses."""
+    return {part: tree for part, tree in params.items() if part not in task.unused}
 
 
 def split_parameters(
