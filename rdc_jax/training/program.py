@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from rdc_jax.data.latent_records import LATENT_PIXELS
 from rdc_jax.errors import RdcError
+from rdc_jax.models.attention import plain_attention
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.unet import REMAT
 from rdc_jax.training import optimizer as optimizers
@@ -128,7 +129,7 @@ def validation_networks(training: ml_collections.ConfigDict, networks: Networks)
         training: That section of a config.
         networks: The networks in float32.
     """
-    attend = jax.nn.dot_product_attention
+    attend = plain_attention
     return networks.computing_with(compute_dtype(training), "none", attend)
 
 

@@ -7,6 +7,7 @@ import struct
 
 import numpy as np
 
+from rdc_jax.images import read_image
 from tests.images.files import P3
 from tests.images.test_colours import ADOBE_XY, TONES, expected_srgb, shown
 
