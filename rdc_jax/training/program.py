@@ -129,8 +129,7 @@ def validation_networks(training: ml_collections.ConfigDict, networks: Networks)
         training: That section of a config.
         networks: The networks in float32.
     """
-    attend = plain_attention
-    return networks.computing_with(compute_dtype(training), "none", attend)
+    return networks.computing_with(compute_dtype(training), "none", plain_attention)
 
 
 def of_some(monitor: Monitor, count: int) -> Monitor:

@@ -13,7 +13,7 @@ CONFIG = "configs/sd21.py:smoke"
 
 def test_without_libtpu_the_message_names_the_extra(monkeypatch):
     monkeypatch.setattr(aot.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(RdcError, match=r"pip install 'rdc_jax\[tpu\]'"):
+    with pytest.raises(RdcError, match=r"pip install 'jax\[tpu\]'"):
         aot.topology_devices("v5e:2x2")
 
 
