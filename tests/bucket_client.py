@@ -1,7 +1,7 @@
 """gs:// for a process under test: a small file system in the place of gcsfs, and a strict watch.
 
-    bucket_client.install()             # in this process
-    bucket_client.command("train", ...) # arguments of a child process that runs `rdc` with it
+    with bucket_client.serving() as server:  # in this process
+    bucket_client.command("train", ...)      # arguments of a child process that runs `rdc` with it
 
 The file system has the rules of a bucket: no folders of its own, no renames, no appending. And
 whatever opens, lists, makes or renames a local path that should be gs://... gets an exception.
@@ -9,16 +9,21 @@ whatever opens, lists, makes or renames a local path that should be gs://... get
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import fsspec
+import pytest
+
+from tests import bucket_server
 
 ROOT = Path(__file__).resolve().parents[1]
 START = """
@@ -45,6 +50,16 @@ def install() -> None:
     sys.addaudithook(_forbid_local_paths)
 
 
+@contextlib.contextmanager
+def serving() -> Iterator[bucket_server.Server]:
+    """Runs a server that this process uses for gs://."""
+    with bucket_server.serving() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        install()
+        yield server
+
+
 def _forbid_local_paths(event: str, arguments: tuple) -> None:
     if event in ("open", "os.listdir", "os.mkdir", "os.rename", "os.remove", "os.scandir"):
         for path in arguments[:2]:
@@ -59,9 +74,10 @@ class Bucket(fsspec.AbstractFileSystem):
     protocol = ("gs", "gcs")
     cachable = False
 
-    def __init__(self, *args: object, finalize_on_close: bool = False, **options: object):
-        super().__init__(*args, **options)
-        self._address = os.environ["STORAGE_EMULATOR_HOST"]
+    @property
+    def _address(self) -> str:
+        """Of the server. epath keeps this object; every test module has a server of its own."""
+        return os.environ["STORAGE_EMULATOR_HOST"]
 
     def ls(self, path: str, detail: bool = True, **_: object) -> list:
         path = self._strip_protocol(path).rstrip("/")

@@ -8,15 +8,12 @@ import pytest
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation.report import training_log
 from rdc_jax.training import metrics_file
-from tests import bucket_client, bucket_server
+from tests import bucket_client
 
 
 @pytest.fixture(scope="module")
 def server():
-    with bucket_server.serving() as running, pytest.MonkeyPatch.context() as patch:
-        for name, value in running.environment().items():
-            patch.setenv(name, value)
-        bucket_client.install()
+    with bucket_client.serving() as running:
         yield running
 
 

@@ -72,6 +72,7 @@ def random_batch(config, entries):
         "importance": lambda shape: rng.integers(0, config.model.num_levels, shape),
         "latent": lambda shape: rng.normal(0, 1, shape),
         "stop": lambda shape: np.zeros(shape),
+        "replaced": lambda shape: np.zeros(shape),
     }
     return {name: draw[name](like.shape).astype(like.dtype) for name, like in entries.items()}
 
