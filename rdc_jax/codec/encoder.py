@@ -18,8 +18,8 @@ from rdc_jax.codec import rate_control
 from rdc_jax.codec.options import DEFAULT_QUALITY, EncodeOptions
 from rdc_jax.codec.report import Report
 from rdc_jax.entropy import importance_coding, latent_coding, tiled_latent
+from rdc_jax.entropy.coded_latent import CodedLatent, Conditions
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
 from rdc_jax.entropy.tiled_latent import Tally
 from rdc_jax.errors import RdcError
 from rdc_jax.importance import maps, simplification, timesteps

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from rdc_jax.entropy.coded_latent import Conditions
 from rdc_jax.entropy.entropy_model import STEP_BITS, EntropyModel
-from rdc_jax.entropy.latent_coding import Conditions
 from rdc_jax.errors import RdcError
 
 TOLERANCE = 0.01  # a file that is smaller than the target by at most this share is close enough

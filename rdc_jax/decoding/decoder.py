@@ -19,8 +19,8 @@ from rdc_jax.decoding.reconstruction import Part, WindowFunction
 from rdc_jax.decoding.sampling import Clock, Sampling, SamplingOptions, Tau
 from rdc_jax.decoding.windows import Progress
 from rdc_jax.entropy import tiled_latent
+from rdc_jax.entropy.coded_latent import CodedLatent, Conditions
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
 from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.model_folder.codec_model import Model
 from rdc_jax.model_folder.fusion_module import Module

@@ -22,8 +22,8 @@ from rdc_jax.bitstream.sections import WHOLE_LATENT, SectionType
 from rdc_jax.bitstream.tile_index import Window
 from rdc_jax.decoding.reconstruction import Part
 from rdc_jax.entropy import importance_coding, latent_coding, tiled_latent
+from rdc_jax.entropy.coded_latent import CodedLatent, Conditions
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
 from rdc_jax.entropy.tiled_latent import DamagedTile, TiledFile
 from rdc_jax.errors import RdcError
 from rdc_jax.importance.conditions import conditions_of

@@ -8,7 +8,7 @@ import numpy as np
 
 from rdc_jax.bitstream.container import TAU_UNITS, Header
 from rdc_jax.entropy import dither
-from rdc_jax.entropy.latent_coding import Conditions
+from rdc_jax.entropy.coded_latent import Conditions
 from rdc_jax.errors import RdcError
 from rdc_jax.importance import maps
 from rdc_jax.model_folder.codec_model import Model

@@ -26,66 +26,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rdc_jax.entropy import tables
+from rdc_jax.entropy.coded_latent import CodedLatent, Conditions
 from rdc_jax.entropy.coder import SymbolDecoder, SymbolEncoder
 from rdc_jax.entropy.dither import dither_phases
 from rdc_jax.entropy.entropy_model import STEP_BITS, EntropyModel
 from rdc_jax.entropy.hyper_coding import HyperSource, Lattice, code_hyper_latent
 from rdc_jax.entropy.integer_layers import FRACTION_BITS, ONE
-from rdc_jax.entropy.integer_network import HYPER_DOWNSAMPLING, MAX_HYPER_SYMBOL, condition_table
+from rdc_jax.entropy.integer_network import MAX_HYPER_SYMBOL, condition_table
 from rdc_jax.entropy.wiener_context import continued, interpolated_weight, shrink_residual
 from rdc_jax.errors import RdcError
 
 DITHER_BITS = 6  # k + d is a multiple of 2**-6
 PLAIN_PHASE = 15  # phase of the tables that code without dither; its dither is -1/64
-
-
-@dataclasses.dataclass(frozen=True)
-class Conditions:
-    """What encoder and decoder both know before the first symbol of a latent.
-
-    Attributes:
-        height: height of the latent in latent pixels.
-        width: width of the latent in latent pixels.
-        levels: uint8 [h4,w4], importance level of each latent pixel. h4 and w4 are height and width
-            rounded up to multiples of 4.
-        timesteps: int64 [num_levels], timestep of each level.
-        dither_seed: seed of the dither, 0..2**32 - 1.
-        row0: first row of a tile in the image's latent. It only affects the dither.
-        col0: first column of a tile in the image's latent. It only affects the dither.
-    """
-
-    height: int
-    width: int
-    levels: np.ndarray
-    timesteps: np.ndarray
-    dither_seed: int
-    row0: int = 0
-    col0: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class CodedLatent:
-    """The latent as encoder and decoder see it.
-
-    Bits are counted only when encoding. A decoder sets them to 0.0 and None.
-
-    Attributes:
-        yhat: float32 [h,w,C], the coded values, in latent units.
-        mean: float32 [h,w,C], predicted means, in latent units.
-        scale: float32 [h,w,C], predicted standard deviations, in latent units.
-        hyper_bits: ideal code length of the hyper-latent under the continuous model, in bits.
-        latent_bits: ideal code length of the latent under the continuous model, in bits.
-        bits_map: float64 [h,w], ideal bits of each latent pixel without the hyper-latent.
-        symbol_hash: SHA-256 of all symbols in coding order, the same on every machine.
-    """
-
-    yhat: np.ndarray
-    mean: np.ndarray
-    scale: np.ndarray
-    hyper_bits: float
-    latent_bits: float
-    bits_map: np.ndarray | None
-    symbol_hash: str
 
 
 class PassElements(NamedTuple):
@@ -112,11 +64,6 @@ class PassElements(NamedTuple):
 
 SymbolSource = Callable[[PassElements], np.ndarray]
 """Turns the elements of a pass into symbols, int32 [n], by writing or by reading them."""
-
-
-def padded_size(size: int) -> int:
-    """Rounds latent rows or columns up to a multiple of the hyper-latent's cells."""
-    return -(-size // HYPER_DOWNSAMPLING) * HYPER_DOWNSAMPLING
 
 
 def encode_latent(

@@ -14,9 +14,9 @@ import numpy as np
 from rdc_jax.bitstream import tile_index
 from rdc_jax.bitstream.framing import BitstreamError
 from rdc_jax.bitstream.tile_index import Grid, Index, Read, Window
-from rdc_jax.entropy import latent_coding
+from rdc_jax.entropy import coded_latent, latent_coding
+from rdc_jax.entropy.coded_latent import CodedLatent, Conditions
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
 from rdc_jax.errors import RdcError
 
 Latent = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -69,7 +69,7 @@ class DamagedTile(NamedTuple):
 def conditions_of(conditions: Conditions, window: Window) -> Conditions:
     """Returns the conditions of a tile, from those of the image and the tile's window."""
     height, width = window.bottom - window.top, window.right - window.left
-    rows, columns = (latent_coding.padded_size(size) for size in (height, width))
+    rows, columns = (coded_latent.padded_size(size) for size in (height, width))
     return dataclasses.replace(
         conditions,
         height=height,

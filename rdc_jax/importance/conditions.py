@@ -3,8 +3,8 @@
 import numpy as np
 
 from rdc_jax.bitstream.container import Header
-from rdc_jax.entropy import latent_coding
-from rdc_jax.entropy.latent_coding import Conditions
+from rdc_jax.entropy import coded_latent
+from rdc_jax.entropy.coded_latent import Conditions
 from rdc_jax.importance.maps import cells_to_latent
 from rdc_jax.importance.timesteps import level_timesteps
 
@@ -19,7 +19,7 @@ def conditions_of(header: Header, grid: np.ndarray, downsampling: int) -> Condit
     """
     f = downsampling
     height, width = (-(-n // f) for n in (header.height, header.width))
-    padded = latent_coding.padded_size(height), latent_coding.padded_size(width)
+    padded = coded_latent.padded_size(height), coded_latent.padded_size(width)
     return Conditions(
         height=height,
         width=width,

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from rdc_jax.entropy.coded_latent import Conditions, padded_size
 from rdc_jax.entropy.entropy_model import EntropyModel, schedule_arrays
 from rdc_jax.entropy.integer_network import IntegerHyperprior, layers_with, quantize_hyperprior
-from rdc_jax.entropy.latent_coding import Conditions, padded_size
 from rdc_jax.entropy.tables import TableBank, build_table_bank
 
 LATENT_UNIT = 32

@@ -19,7 +19,7 @@ from rdc_jax.cli.commands import info
 from rdc_jax.decoding import decoder as file_decoding
 from rdc_jax.decoding import opened_file
 from rdc_jax.decoding.sampling import SamplingOptions
-from rdc_jax.entropy import coder, importance_coding, latent_coding, tables
+from rdc_jax.entropy import coded_latent, coder, importance_coding, latent_coding, tables
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.importance.conditions import conditions_of
 from rdc_jax.model_folder import codec_model
@@ -128,7 +128,7 @@ LATENTS = ("odd", "mean_scale", "one_row", "nothing_silent", "tails")
 
 
 @functools.cache
-def streams(name: str) -> tuple[EntropyModel, dict[int, bytes], latent_coding.Conditions]:
+def streams(name: str) -> tuple[EntropyModel, dict[int, bytes], coded_latent.Conditions]:
     data, model_name = files()[name]
     _, entropy, f = model(model_name)
     header, sections = bitstream.unpack(data)
