@@ -17,7 +17,7 @@ from rdc_jax.errors import RdcError
 from rdc_jax.training import program
 from rdc_jax.training.checkpoints import Checkpoints
 from rdc_jax.training.cluster import distributed, partitioning
-from rdc_jax.training.cluster.interrupts import CONTINUE, noted_signals
+from rdc_jax.training.cluster.interrupts import CONTINUE, largest_request, noted_signals
 from rdc_jax.training.cluster.watchdog import watchdog
 from rdc_jax.training.cost import hardware
 from rdc_jax.training.image_sets import ImageSets, training_batches
@@ -95,6 +95,8 @@ def run_steps(session: Session, progress: Progress) -> tuple[Progress, int]:
             before = metrics
             session.means.add({name: x for name, x in metrics.items() if name != STOP})
             after_step(session, progress, batch, stop, go_on)
+        if stop == CONTINUE:  # no step told the others of a signal during the last validation
+            stop = largest_request(asked())
     return progress, stop
 
 

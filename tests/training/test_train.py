@@ -96,6 +96,23 @@ def test_joint_run_leaves_what_it_should(joint):
     assert not any("stop" in line for line in lines)
 
 
+def test_a_signal_during_the_last_validation_ends_the_run(tmp_path, monkeypatch, ctrl_c, capfd):
+    config = smoke_config(tmp_path, **{"training.total_steps": 1})
+    measured = run_validation.RunValidation.__call__
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return measured(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_validation.RunValidation, "__call__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(config)
+    assert "stopped by a signal: saved step 1" in capfd.readouterr().out
+    assert saved_steps(tmp_path) == {1} and not (tmp_path / "model").exists()
+    assert codec_model.load(train.train(config))  # nothing is left to do but to export
+
+
 def test_exported_model_is_the_average_and_fits_its_config(joint):
     config, workdir = joint
     model = codec_model.load(workdir / "model")

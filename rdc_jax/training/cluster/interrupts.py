@@ -7,12 +7,27 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
 from rdc_jax.training.cluster import distributed
 
 CONTINUE, INTERRUPTED, TERMINATED = 0, 1, 2
 """Requests to a run; the largest of all processes wins."""
 TRY_AGAIN = 75
 """Exit code after SIGTERM: EX_TEMPFAIL of sysexits.h, a scheduler should start the run again."""
+
+
+def largest_request(request: int) -> int:
+    """The request of the whole run, where no step carries it; every process must call this.
+
+    Args:
+        request: Of this process.
+    """
+    if jax.process_count() == 1:
+        return request
+    return int(multihost_utils.process_allgather(np.int32(request)).max())
 
 
 class Terminated(Exception):

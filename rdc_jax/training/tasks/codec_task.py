@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
-from jax.experimental import multihost_utils
 
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model
@@ -21,6 +20,7 @@ from rdc_jax.training.tasks.initialization import (
     fitted_to,
     fresh,
     match_empirical_scales,
+    same_everywhere,
 )
 from rdc_jax.training.tasks.recipe import recipe_of
 from rdc_jax.training.tasks.task import Task
@@ -102,10 +102,7 @@ def initial_parameters(
     if config.stage != "joint":
         raise RdcError(f"stage {config.stage} needs init_from=FOLDER with trained weights")
     params = fresh(networks.init, config.seed, "model")
-    params = jax.device_get(match_empirical_scales(networks, params, crops))
-    if jax.process_count() > 1:  # bit for bit the same, whatever machines the processes are on
-        params = multihost_utils.broadcast_one_to_all(params)
-    return params
+    return same_everywhere(jax.device_get(match_empirical_scales(networks, params, crops)))
 
 
 def export_codec(

@@ -18,7 +18,12 @@ from rdc_jax.model_folder.codec_model import Model
 from rdc_jax.models.fusion import Fusion
 from rdc_jax.models.networks import Networks
 from rdc_jax.training.tasks import codec_task, decoders, end_to_end_loss, fusion_losses, looks
-from rdc_jax.training.tasks.initialization import errors_of_networks, fitted_to, fresh
+from rdc_jax.training.tasks.initialization import (
+    errors_of_networks,
+    fitted_to,
+    fresh,
+    same_everywhere,
+)
 from rdc_jax.training.tasks.recipe import recipe_of
 from rdc_jax.training.tasks.task import Task
 
@@ -96,7 +101,7 @@ def initial_parameters(
     """
     base_params = fitted_to(networks, base.params, config.seed)
     module = fresh(fusion.init, config.seed, "fusion")
-    module = jax.device_get(fusion.start(module, base_params))
+    module = same_everywhere(jax.device_get(fusion.start(module, base_params)))
     if config.fusion_from:
         earlier = fusion_module.load(config.fusion_from, base.model_id).params
         for part, params in earlier.items():

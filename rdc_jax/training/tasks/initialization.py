@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 
 from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.errors import RdcError
@@ -47,7 +48,16 @@ def fitted_to(networks: Networks, stored: Mapping[str, Any], seed: int) -> dict[
         wanted = jax.eval_shape(networks.init, jax.random.key(seed))
     if parameter_shapes(wanted) == parameter_shapes(stored):
         return dict(stored)
-    return grown(fresh(networks.init, seed, "model"), stored)
+    return same_everywhere(grown(fresh(networks.init, seed, "model"), stored))
+
+
+def same_everywhere(params: dict[str, Any]) -> dict[str, Any]:
+    """Host arrays of the first process in all processes of the run.
+
+    Processors of different kinds may round fresh parameters differently, and processes that
+    start from different values stay different.
+    """
+    return multihost_utils.broadcast_one_to_all(params) if jax.process_count() > 1 else params
 
 
 def fresh(init: Callable[[jax.Array], dict[str, Any]], seed: int, section: str) -> dict[str, Any]:

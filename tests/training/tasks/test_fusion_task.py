@@ -2,8 +2,10 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
+from jax.experimental import multihost_utils
 
 from configs import fusion
 from rdc_jax.model_folder import codec_model, files, fusion_module
@@ -68,3 +70,13 @@ def test_a_shipped_model_of_an_earlier_version_is_a_base(with_module, without_lp
     assert stored.keys() <= learnt.keys()
     for name, value in stored.items():  # growing adds arrays and changes none
         np.testing.assert_array_equal(learnt[name], value, err_msg=name)
+
+
+def test_processes_take_fresh_and_grown_parameters_from_the_first(monkeypatch, without_lpips):
+    def sent(params):  # stands for what the first process has
+        return jax.tree.map(lambda x: np.full_like(x, 7), params)
+
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(multihost_utils, "broadcast_one_to_all", sent)
+    for name, value in files.flatten(grown_task("tiny").initial_parameters(None)).items():
+        assert np.all(value == 7), name
