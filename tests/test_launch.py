@@ -13,44 +13,13 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-LAUNCH = Path(__file__).resolve().parents[1] / "launch"
+from tests.launch_scripts import LAUNCH, finish, launch, launched
+
 SCRIPTS = sorted(LAUNCH.glob("*.sh"))
 ARGUMENTS = ["--config", "configs/tiny.py", "workdir=a b", "data.path=$HOME/*"]
-VARIABLES = {"PROCESSES", "PORT", "NODES", "TPU", "ZONE", "PROJECT", "FOLDER", "CLUSTER", "IMAGE"}
-VARIABLES |= {"CHIP", "SLICES", "TPU_TYPE", "XLA_FLAGS", "LIBTPU_INIT_ARGS"}
-
-
-@contextlib.contextmanager
-def launched(name, *arguments, tools="", **variables):
-    """A running script, with a folder of stand-ins for the tools it calls; killed at the end."""
-    environment = {k: v for k, v in os.environ.items() if k not in VARIABLES}
-    environment["PATH"] = f"{tools}{os.pathsep}{environment['PATH']}"
-    with subprocess.Popen(
-        [LAUNCH / name, *arguments],
-        env=environment | variables, text=True, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def finish(process):
-    """(exit code, standard output, standard error)."""
-    output, error = process.communicate(timeout=20)
-    return process.returncode, output, error
-
-
-def launch(name, *arguments, **options):
-    """Runs a script to its end; what `finish` returns."""
-    with launched(name, *arguments, **options) as process:
-        return finish(process)
 
 
 def dry_run(name, *options, **variables):

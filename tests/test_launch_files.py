@@ -10,7 +10,7 @@ import tomllib
 
 import pytest
 
-from tests.test_launch import LAUNCH, launch
+from tests.launch_scripts import LAUNCH, launch
 
 CHIPS = ("v5e", "v5litepod-256", "v5p-128", "v6e-256", "tpu7x", "gpu")
 

@@ -8,8 +8,8 @@ import struct
 import numpy as np
 
 from rdc_jax.images import read_image
+from tests.images.colorimetry import ADOBE_XY, TONES, expected_srgb, shown
 from tests.images.files import P3
-from tests.images.test_colours import ADOBE_XY, TONES, expected_srgb, shown
 
 
 def bmp(kind, ends=(0,) * 9, gamma=0, appended=b""):
