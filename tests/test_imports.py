@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "codec": {
         *("bitstream", "decoding", "diffusion", "entropy", "evaluation"),
         *("images", "importance", "model_folder", "models", "paths"),
-        *("installation", "interop.onnx.decoder"),
+        *("installation", "interop.onnx.decoder", "progress"),
     },
     "interop.onnx.decoder": {"decoding", "interop", "model_folder", "onnx_sessions"},
     "interop": {
@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, set[str] | str] = {
     "demo": {"codec", "evaluation", "images"},
     "web": {
         *("bitstream", "codec", "decoding", "demo", "entropy", "evaluation"),
-        *("images", "importance", "model_folder"),
+        *("images", "importance", "model_folder", "progress"),
     },
     "selftest": {"codec", "decoding", "demo", "entropy", "images", "interop", "model_folder"},
     "cli": "anything",

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rdc_jax.bitstream import container
-from rdc_jax.cli import inputs, job_sharing, outputs
+from rdc_jax.cli import folder_summary, inputs, job_sharing, outputs
 from rdc_jax.cli.outputs import STREAM, Job
 from rdc_jax.cli.standard_streams import of_system, one_line
 from rdc_jax.errors import RdcError
@@ -89,7 +90,7 @@ def run_all(
     work: Callable[[Job], dict[str, Any]],
     describe: Callable[[dict[str, Any]], str],
 ) -> int:
-    """Runs every job and prints its report.
+    """Runs every job and prints its report; for several, also a summary.
 
     A single job that fails raises RdcError. With several jobs the others continue, and the failures
     are listed at the end.
@@ -103,7 +104,7 @@ def run_all(
     Returns:
         The exit code.
     """
-    several, failures = _several(args), []
+    several, reports, started = _several(args), [], time.perf_counter()
     show_bar = several and not args.quiet
     for job in tqdm(jobs, unit="file", disable=None if show_bar else True):
         done = False
@@ -124,17 +125,30 @@ def run_all(
                 message = f"{source}: {message}"
             if not several:
                 raise RdcError(message) from error
-            failures.append(message)
             report = {"input": job.source, "error": message}
+        reports.append(report)
         if not args.quiet and (args.json or "error" not in report):
             text = _describe_skipped if done else describe
-            line = json.dumps(report) if args.json else text(report)
-            said_to = sys.stderr if job.target == STREAM else sys.stdout
-            if said_to is not None:
-                tqdm.write(line, file=said_to)
+            _say(json.dumps(report) if args.json else text(report), job.target)
+    if several and not args.quiet and not args.json:
+        seconds = time.perf_counter() - started
+        _say(folder_summary.of_reports(reports, seconds), jobs[0].target if jobs else "")
+    failures = [report["error"] for report in reports if "error" in report]
     for message in failures:
         print("rdc: error:", one_line(message), file=sys.stderr)
     return 2 if failures else 0
+
+
+def _say(line: str, target: str) -> None:
+    """Prints a line to standard output, or to standard error where that has the image.
+
+    Args:
+        line: To print.
+        target: The output.
+    """
+    said_to = sys.stderr if target == STREAM else sys.stdout
+    if said_to is not None:
+        tqdm.write(line, file=said_to)
 
 
 def read_bytes(source: str) -> bytes:

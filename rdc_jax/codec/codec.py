@@ -27,17 +27,17 @@ from rdc_jax.codec.report import Report
 from rdc_jax.decoding import decoder, opened_file
 from rdc_jax.decoding.reconstruction import WindowFunction
 from rdc_jax.decoding.sampling import Sampling
-from rdc_jax.decoding.windows import Progress
 from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage
 from rdc_jax.images.arrays import as_image, is_batch
 from rdc_jax.importance import simplification
 from rdc_jax.model_folder import codec_model, files, fusion_module
+from rdc_jax.progress import Progress, ReportShare, nothing, reporting
 
 __all__ = ["DEFAULT_QUALITY", "DEFAULT_ROI_GAIN", "Codec", "Report", "load"]
 
-ANALYSIS_SHARE = 0.4  # of encoding, for progress; the rest is coding
+ANALYSIS_SHARE = 0.5  # of encoding, for progress; the rest is coding
 
 
 class Codec(decoder.Decoder):
@@ -101,8 +101,9 @@ class Codec(decoder.Decoder):
                 default 1024 for images of more than 2**22 pixels.
             resilient: Tiles of 256 pixels, so that damage costs less of the image.
             return_report: Return (bytes, Report).
-            progress: Show a progress bar for large images; or a function that is called with the
-                share that is done, 0 to 1, and may raise an exception to stop.
+            progress: Show a bar on a terminal if this takes two seconds or more; or a function
+                that is called with the share that is done, 0 to 1, and may raise an exception to
+                stop.
 
         Returns:
             The bytes of an `.rdc` file, or a list of them.
@@ -143,13 +144,11 @@ class Codec(decoder.Decoder):
             options = dataclasses.replace(options, extras=metadata_sections.extras_of(image))
         size = image.pixels.shape[:2]
         encoder = Encoder(self.model, self.module, self.entropy, size, options)
-        if not callable(progress):
-            return encoder.encode(self.analyse(image.pixels, progress=progress))
-        report = progress
-        latent = self.analyse(image.pixels, progress=lambda share: report(ANALYSIS_SHARE * share))
-        return encoder.encode(
-            latent, lambda share: report(ANALYSIS_SHARE + (1 - ANALYSIS_SHARE) * share)
-        )
+        with reporting(progress, "encode") as report:
+            latent = self.analyse(image.pixels, report=lambda share: report(ANALYSIS_SHARE * share))
+            return encoder.encode(
+                latent, lambda share: report(ANALYSIS_SHARE + (1 - ANALYSIS_SHARE) * share)
+            )
 
     def _encode_batch(
         self, images: list[Any], options: EncodeOptions, progress: Progress
@@ -165,9 +164,9 @@ class Codec(decoder.Decoder):
             for image, mask in zip(images, masks, strict=True)
         ]
 
-    def analyse(self, pixels: np.ndarray, *, progress: Progress = False) -> np.ndarray:
+    def analyse(self, pixels: np.ndarray, *, report: ReportShare = nothing) -> np.ndarray:
         """The clean latent float32 [h,w,C] of an image uint8 [H,W,3], before it is coded."""
-        return window_networks.analyse(self._networks, self._params, pixels, progress=progress)
+        return window_networks.analyse(self._networks, self._params, pixels, report=report)
 
     def window_function(self, sampling: Sampling) -> WindowFunction:
         """The networks on one window, see `window_networks.reconstruction`."""

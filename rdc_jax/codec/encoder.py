@@ -7,7 +7,7 @@ The networks have done their work before: everything here is NumPy.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -27,12 +27,9 @@ from rdc_jax.importance.conditions import conditions_of
 from rdc_jax.importance.simplification import Map
 from rdc_jax.model_folder.codec_model import Model
 from rdc_jax.model_folder.fusion_module import Module
+from rdc_jax.progress import ReportShare, nothing
 
 USUAL_CODINGS = 3  # to hit a size
-
-
-def _nothing(share: float) -> None:
-    """Reports no progress."""
 
 
 class Encoder:
@@ -76,11 +73,9 @@ class Encoder:
             *size, model.downsampling, options.tile, options.resilient
         )
         self._codings = 0
-        self._progress: Callable[[float], None] = _nothing
+        self._progress: ReportShare = nothing
 
-    def encode(
-        self, latent: np.ndarray, progress: Callable[[float], None] | None = None
-    ) -> tuple[bytes, Report]:
+    def encode(self, latent: np.ndarray, progress: ReportShare = nothing) -> tuple[bytes, Report]:
         """The file, and what encoding did.
 
         Args:
@@ -89,7 +84,7 @@ class Encoder:
                 estimate. An exception that it raises ends the work.
         """
         self._codings = 0
-        self._progress = progress or _nothing
+        self._progress = progress
         data, report = simplification.code_within(
             lambda given: self._with_map(latent, given),
             self._map,
@@ -186,7 +181,7 @@ def coded(
     quality: float,
     tile_side: int | None = None,
     extras: Mapping[int, bytes] | None = None,
-    progress: Callable[[float], None] = _nothing,
+    progress: ReportShare = nothing,
 ) -> tuple[bytes, Report]:
     """Codes a latent once.
 

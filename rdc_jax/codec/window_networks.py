@@ -12,18 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdc_jax.decoding.reconstruction import WindowFunction
-from rdc_jax.decoding.windows import (
-    OVERLAP_PIXELS,
-    WINDOW_PIXELS,
-    Progress,
-    assembled,
-    windowed_rows,
-)
+from rdc_jax.decoding.windows import OVERLAP_PIXELS, WINDOW_PIXELS, assembled, windowed_rows
 from rdc_jax.diffusion import residual, sampling
 from rdc_jax.diffusion.units import PIXEL_RANGE
 from rdc_jax.models.fusion import Decoded, Fusion, decoded_latent
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.timesteps import LevelTimesteps, level_timesteps
+from rdc_jax.progress import ReportShare, nothing
 
 Params = dict[str, Any]
 
@@ -52,7 +47,7 @@ class Received(NamedTuple):
 
 
 def analyse(
-    networks: Networks, params: Params, pixels: np.ndarray, *, progress: Progress = False
+    networks: Networks, params: Params, pixels: np.ndarray, *, report: ReportShare = nothing
 ) -> np.ndarray:
     """The clean latent of an image.
 
@@ -60,7 +55,7 @@ def analyse(
         networks: The networks of the model.
         params: Their parameters.
         pixels: uint8 [H,W,3]. The edges are repeated up to multiples of the downsampling factor.
-        progress: Show a progress bar for large images, or call a function, see `windows.Progress`.
+        report: Called with the share that is done, 0 to 1.
 
     Returns:
         float32 [h,w,C].
@@ -81,8 +76,7 @@ def analyse(
         output_scale=1,
         window=WINDOW_PIXELS // f,
         overlap=OVERLAP_PIXELS // f,
-        label="encode",
-        progress=progress,
+        report=report,
     )
     return assembled(rows, height)
 

@@ -17,13 +17,13 @@ from rdc_jax.decoding import reconstruction
 from rdc_jax.decoding.opened_file import Crop, OpenFile, ReadOptions, Source, open_file, warn
 from rdc_jax.decoding.reconstruction import Part, WindowFunction
 from rdc_jax.decoding.sampling import Clock, Sampling, SamplingOptions, Tau
-from rdc_jax.decoding.windows import Progress
 from rdc_jax.entropy import tiled_latent
 from rdc_jax.entropy.coded_latent import CodedLatent, Conditions
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.entropy.tiled_latent import DamagedTile
 from rdc_jax.model_folder.codec_model import Model
 from rdc_jax.model_folder.fusion_module import Module
+from rdc_jax.progress import Progress, reporting
 
 
 class Decoder(abc.ABC):
@@ -75,8 +75,9 @@ class Decoder(abc.ABC):
                 which keeps important parts of the image faithful. None: as the file suggests.
             clock: How timesteps fall if the denoiser samples in several steps.
             max_pixels: Larger images are refused.
-            progress: Show a progress bar for large images; or a function that is called with the
-                share that is done, 0 to 1, and may raise an exception to stop.
+            progress: Show a bar on a terminal if this takes two seconds or more; or a function
+                that is called with the share that is done, 0 to 1, and may raise an exception to
+                stop.
             crop: (x, y, width, height), the only part to decode. Its pixels equal those of the
                 whole image, except in damaged tiles.
             resilient: Fill damaged tiles in, instead of raising an error.
@@ -161,16 +162,17 @@ class Decoder(abc.ABC):
         progress: Progress = False,
     ) -> np.ndarray:
         sampling = asked.resolved(header, conditions, self.model)
-        return reconstruction.reconstruct(
-            self.window_function(sampling),
-            windows,
-            header,
-            sampling,
-            part,
-            downsampling=self.model.downsampling,
-            noise=self.module is not None,
-            progress=progress,
-        )
+        with reporting(progress, "decode") as report:
+            return reconstruction.reconstruct(
+                self.window_function(sampling),
+                windows,
+                header,
+                sampling,
+                part,
+                downsampling=self.model.downsampling,
+                noise=self.module is not None,
+                report=report,
+            )
 
 
 def decode_latent(

@@ -17,8 +17,9 @@ from rdc_jax.bitstream.container import ColourMode, Header
 from rdc_jax.bitstream.tile_index import Window
 from rdc_jax.decoding import concealment, deblocking
 from rdc_jax.decoding.sampling import Sampling, starting_noise
-from rdc_jax.decoding.windows import OVERLAP_PIXELS, WINDOW_PIXELS, Progress, windowed_rows
+from rdc_jax.decoding.windows import OVERLAP_PIXELS, WINDOW_PIXELS, windowed_rows
 from rdc_jax.entropy.tiled_latent import DamagedTile, Windows
+from rdc_jax.progress import ReportShare, nothing
 
 WindowFunction = Callable[..., np.ndarray]
 """The networks on one window: (yhat, mean, scale, levels, tau, noise) -> pixels.
@@ -52,7 +53,7 @@ def reconstruct(
     *,
     downsampling: int,
     noise: bool,
-    progress: Progress = False,
+    report: ReportShare = nothing,
 ) -> np.ndarray:
     """The image of a latent, or a part of it.
 
@@ -64,7 +65,7 @@ def reconstruct(
         part: The wanted part of the image, and the tiles of the file.
         downsampling: Image pixels per latent pixel along a side.
         noise: Whether `function` uses starting noise; if not, it receives an empty [h,w,0] array.
-        progress: Show a progress bar for large images, or call a function, see `windows.Progress`.
+        report: Called with the share that is done, 0 to 1.
 
     Returns:
         uint8 [H,W,3].
@@ -84,8 +85,7 @@ def reconstruct(
         window=WINDOW_PIXELS // downsampling,
         overlap=OVERLAP_PIXELS // downsampling,
         area=area,
-        label="decode",
-        progress=progress,
+        report=report,
     ):
         pixels[position : position + len(rows)] = to_pixels(rows, header.colour_mode)
         position += len(rows)

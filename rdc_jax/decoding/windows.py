@@ -12,15 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rdc_jax.progress import tqdm
+from rdc_jax.progress import ReportShare, nothing
 
 WINDOW_PIXELS = 320  # side of a window, in image pixels
 OVERLAP_PIXELS = 64
-MANY_WINDOWS = 16  # from this number on, a progress bar is shown
-
-Progress = bool | Callable[[float], None]
-"""False: nothing is shown. True: a progress bar on a terminal, for large images. A function: called
-with the share that is done, 0 to 1; an exception that it raises ends the work."""
 
 Bands = Callable[[int, int, int, int], Sequence[np.ndarray]]
 """(top, bottom, left, right) in latent pixels -> the networks' inputs there, arrays
@@ -82,8 +77,7 @@ def windowed_rows(
     window: int,
     overlap: int,
     area: tuple[int, int, int, int] | None = None,
-    label: str = "",
-    progress: Progress = False,
+    report: ReportShare = nothing,
 ) -> Iterator[np.ndarray]:
     """Runs a function on overlapping windows, and blends the results.
 
@@ -99,35 +93,25 @@ def windowed_rows(
         area: (top, bottom, left, right) of the wanted part, in output pixels. Windows outside of
             it are left out. The others stay where they are, so the result equals that part of the
             whole to the last bit.
-        label: Label of the progress bar.
-        progress: How progress is reported. The bar is left out if there are few windows.
+        report: Called after each window with the share of the windows that are done.
 
     Yields:
         Rows float32 [n,w,c] of the output, from top to bottom.
     """
     layout = _Layout.of(size, window, overlap, output_scale, area)
     count = len(layout.rows) * len(layout.columns)
-    hidden = progress is not True or count < MANY_WINDOWS
-    report = progress if callable(progress) else _nothing
-    bar = tqdm(total=count, desc=label, unit="window", leave=False, disable=hidden or None)
     sums, finished = _Sums(layout), 0
     left, right = layout.columns[0], min(size[1], layout.columns[-1] + window)
     side = window * input_scale
-    with bar:
-        for top, after in zip(layout.rows, [*layout.rows[1:], None], strict=True):
-            inputs = [_pad_to(x, side) for x in bands(top, min(size[0], top + window), left, right)]
-            for column in layout.columns:
-                begin = (column - left) * input_scale
-                cut = [x[:side, begin : begin + side] for x in inputs]
-                sums.add(np.asarray(function(*cut)), top, column)
-                bar.update()
-                finished += 1
-                report(finished / count)
-            yield from sums.finished(top, after)
-
-
-def _nothing(share: float) -> None:
-    """Reports no progress."""
+    for top, after in zip(layout.rows, [*layout.rows[1:], None], strict=True):
+        inputs = [_pad_to(x, side) for x in bands(top, min(size[0], top + window), left, right)]
+        for column in layout.columns:
+            begin = (column - left) * input_scale
+            cut = [x[:side, begin : begin + side] for x in inputs]
+            sums.add(np.asarray(function(*cut)), top, column)
+            finished += 1
+            report(finished / count)
+        yield from sums.finished(top, after)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 
 from rdc_jax.bitstream.container import DEFAULT_MAX_PIXELS
-from rdc_jax.cli import region_masks
+from rdc_jax.cli import region_masks, sizes
+from rdc_jax.cli.encode_report import describe, describe_at_length, figures
 from rdc_jax.cli.jobs import open_jobs, plan, run_all
 from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.cli.outputs import STREAM, Job
 from rdc_jax.codec.metadata_sections import extras_of
+from rdc_jax.codec.presets import PRESETS
 from rdc_jax.codec.rate_control import NEAR
 from rdc_jax.decoding.opened_file import PIECE_SHARE
 from rdc_jax.errors import RdcError
 from rdc_jax.images import LoadedImage, atomic_write, read_image
-from rdc_jax.images.formats import ALL_METADATA, IMAGE_EXTENSIONS
+from rdc_jax.images.formats import IMAGE_EXTENSIONS
 from rdc_jax.images.screen_content import looks_drawn
 from rdc_jax.importance import maps
 from rdc_jax.importance.shapes import Shape
@@ -42,6 +44,7 @@ def run(args: Namespace) -> int:
         raise RdcError("--best-effort needs a target; give --target-size or another one too")
     if args.roi == STREAM and STREAM in args.input:
         raise RdcError("the image and the mask cannot both come from standard input; name a file")
+    apply_preset(args)
     wish = None
     if args.target_quality is not None:
         from rdc_jax.codec import quality_target
@@ -61,6 +64,14 @@ def run(args: Namespace) -> int:
         lambda job: encode_file(job, args, shapes, model, wish),
         describe_at_length if args.verbose else describe,
     )
+
+
+def apply_preset(args: Namespace) -> None:
+    """Turns --preset into --quality and --tau; a tau that is given stays."""
+    if args.preset is not None:
+        preset = PRESETS[args.preset]
+        args.quality = preset.quality
+        args.tau = preset.tau if args.tau is None else args.tau
 
 
 def encode_file(
@@ -106,6 +117,7 @@ def encode_file(
         "height": height,
         "grey": image.grey,
         "alpha": image.alpha is not None,
+        "input_bytes": sizes.of_file(job.source),
         "looks_drawn": drawn,
         **({} if region.found is None else {"roi_found": region.found}),
         **figures(report),
@@ -168,22 +180,6 @@ def coding_options(args: Namespace, image: LoadedImage, mask: np.ndarray | None)
         "best_effort": args.best_effort,
         "map_cost": args.map_cost,
         "roi_only": args.roi_only,
-    }
-
-
-def figures(report: Any) -> dict[str, Any]:
-    """What the codec reports of a file, by the keys of our JSON."""
-    return {
-        "bytes": report.bytes,
-        "bpp": report.bpp,
-        "quality": report.quality,
-        "timesteps": report.timesteps,
-        "ideal_bits": report.ideal_bits,
-        "section_bytes": report.section_bytes,
-        "symbol_hash": report.symbol_hash,
-        "map_levels": report.map_grid[0],
-        "map_cell": report.map_grid[1],
-        "codings": report.codings,
     }
 
 
@@ -256,35 +252,3 @@ def target_note(args: Namespace, report: Any, pixels: int, wish: Any, reached: f
         return ""
     why = "quality 100" if report.quality == 100 else "the next larger file is above it"
     return f"takes {report.bytes} bytes, {100 * (1 - report.bytes / target):.1f} % below: {why}"
-
-
-def describe(report: dict[str, Any]) -> str:
-    """A report as one line."""
-    extras = {kind: report["section_bytes"].get(kind, 0) for kind in ("alpha", *ALL_METADATA)}
-    held = ", ".join(kind for kind, size in extras.items() if size)
-    share = f" (including {sum(extras.values())} of {held})" if held else ""
-    reached = "".join(
-        f"{name} {value:.4g} at quality {report['quality']:.4g}, "
-        for name, value in report.get("reached", {}).items()
-    )
-    region = f"region: {report['roi_found']}, " if "roi_found" in report else ""
-    return (
-        f"{report['input']} -> {report['output']}: {report['width']} x {report['height']} pixels, "
-        f"{report['bytes']} bytes{share}, {report['bpp']:.3f} bits per pixel, {reached}{region}"
-        f"{report['seconds']:.2f} s"
-    )
-
-
-def describe_at_length(report: dict[str, Any]) -> str:
-    """A report as several lines, for --verbose."""
-    parts = ", ".join(f"{name} {size}" for name, size in report["section_bytes"].items())
-    background, roi = report["timesteps"]
-    levels, cell = report["map_levels"], report["map_cell"]
-    grid = f"map of {levels} levels in cells of {cell} pixels" if levels > 1 else "no map"
-    return (
-        f"{describe(report)}\n"
-        f"  quality {report['quality']:.2f}, timesteps {background} (background) and {roi} "
-        f"(region), {grid}, model {report['model']} {report['model_id']}\n"
-        f"  bytes of sections: {parts}; ideal size {report['ideal_bits'] / 8:.0f}\n"
-        f"  symbols {report['symbol_hash']}"
-    )

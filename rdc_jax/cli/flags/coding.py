@@ -19,6 +19,7 @@ from rdc_jax.cli.flags.shared import (
     size_in_bytes,
     steps,
 )
+from rdc_jax.codec.presets import PRESETS
 
 
 def add_encode(commands: Any) -> None:
@@ -51,9 +52,14 @@ def add_encode(commands: Any) -> None:
 
 
 def rate(p: Any) -> None:
-    """The size or quality of the file, one of four ways, and what to do if it is out of reach."""
+    """The size or quality of the file, one of five ways, and what to do if it is out of reach."""
     ways = p.add_mutually_exclusive_group()
     quality(ways, "0 (smallest file) to 100 (closest to the original); default: 50")
+    ways.add_argument(
+        "--preset", choices=PRESETS,
+        help="a quality, and a tau unless --tau is given: small is quality 20, balanced is quality "
+        "50, both with the model's tau; faithful is quality 75 and tau 0",
+    )  # fmt: skip
     ways.add_argument(
         "--target-bpp", type=number(float, 0), metavar="B",
         help="largest size of the whole file in bits per pixel, instead of a quality",

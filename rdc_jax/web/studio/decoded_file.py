@@ -15,9 +15,9 @@ from rdc_jax.bitstream.framing import BitstreamError
 from rdc_jax.codec.codec import Codec
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.decoding.opened_file import OpenFile, ReadOptions, open_file
-from rdc_jax.decoding.windows import Progress
 from rdc_jax.entropy.coded_latent import CodedLatent
 from rdc_jax.images import LoadedImage
+from rdc_jax.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,15 +40,18 @@ class Photo:
         return mask if alpha is None else np.where(alpha > 0, mask, mask.dtype.type(0))
 
     def described(self) -> dict[str, Any]:
-        """What the page needs to know; "note" says why the result may disappoint."""
+        """What the page needs to know; "note" says what was not kept and what may disappoint."""
         height, width = self.image.pixels.shape[:2]
+        notes = [f"The file {note}." for note in self.image.notes]
+        if looks_drawn(self.image.pixels):
+            notes.append(DRAWN)
         return {
             "width": width,
             "height": height,
             "grey": self.image.grey,
             "alpha": self.image.alpha is not None,
             "bytes": self.size,
-            "note": DRAWN if looks_drawn(self.image.pixels) else "",
+            "note": " ".join(notes),
         }
 
 

@@ -12,6 +12,7 @@ import rdc_jax
 from rdc_jax.importance import detectors
 from rdc_jax.web.studio import jobs, other_codecs
 from rdc_jax.web.studio.figures import size_text
+from tests.images import png_files
 from tests.web.studio.studio_client import as_png, from_png, left_half
 
 
@@ -143,6 +144,13 @@ def test_photos_come_with_their_size_and_drawings_with_a_note(client, pixels):
     for row in range(0, 300, 12):
         ImageDraw.Draw(drawn).text((4, row), "a drawing " * 8, fill="black")
     assert "looks like a drawing" in client.json("/photo", as_png(np.asarray(drawn)))["note"]
+
+
+def test_what_a_photo_loses_is_in_its_note(client, pixels):
+    plain = as_png(pixels)
+    broken = plain[:33] + png_files.chunk(b"gAMA", b"\0") + plain[33:]  # after IHDR
+    note = client.json("/photo", broken)["note"]
+    assert note.startswith("The file has a gAMA chunk that is ignored") and note.endswith(".")
 
 
 def test_messages_name_the_uploaded_file(client, pixels):

@@ -115,7 +115,7 @@ const suggest = (kind) => attempt("Detecting", async (_, signal) => {
   const { mask, figures } = await calls.suggestedMask(asked, signal);
   if (of !== photo) return;
   painter.replace(mask);
-  controls.found(`Found: ${figures.found}`, figures.install);
+  controls.found(figures.found[0].toUpperCase() + figures.found.slice(1), figures.install);
   view.choose("paint");
 });
 
