@@ -10,16 +10,17 @@ const [site, photo, repeats] = process.argv.slice(2);
 const exported = (name) => import(pathToFileURL(path.join(site, name)));
 const { decodeFile } = await exported("rdc/decoding/decoder.js");
 const { loadModel } = await exported("rdc/decoding/model.js");
-const { Networks } = await exported("rdc/decoding/networks.js");
+const { windowFunction } = await exported("rdc/decoding/networks.js");
+const { Runtime, WASM } = await exported("rdc/decoding/runtime.js");
 
 const read = async (name) => new Uint8Array(readFileSync(path.join(site, name)));
 const file = new Uint8Array(readFileSync(photo));
 const model = await loadModel(read);
-const networks = new Networks(model, read, () => exported("runtime/ort.wasm.bundle.min.mjs"));
+const runtime = new Runtime(model, read, exported, WASM);
 
 async function cpuSeconds(tau) {
   const before = process.cpuUsage();
-  await decodeFile(file, model, (sampling) => networks.windowFunction(sampling), { tau });
+  await decodeFile(file, model, (sampling) => windowFunction(model, runtime, sampling), { tau });
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1e6;
 }

@@ -40,7 +40,8 @@ DECODE = """(async () => {
 })()"""
 PARTS = {
     "page and library": lambda name: not name.startswith(("model/", "runtime/")),
-    "runtime": lambda name: name.startswith("runtime/"),
+    "runtime": lambda name: name.startswith("runtime/") and "webgpu" not in name,
+    "runtime for WebGPU": lambda name: name.startswith("runtime/webgpu/"),
     "model": lambda name: name.startswith("model/") and "fusion" not in name and "knob" not in name,
     "fusion module": lambda name: (
         name.startswith("model/") and ("fusion" in name or "knob" in name)

@@ -5,9 +5,7 @@ and flat areas. For those, a single filter for all rows often gives a much small
 module uses the best of the five.
 """
 
-import io
 import struct
-import warnings
 import zlib
 
 import numpy as np
@@ -17,6 +15,7 @@ from rdc_jax.errors import RdcError
 
 _START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _GREY_8 = (8, 0, 0, 0, 0)  # bit depth, colour type, compression, filter, not interlaced
+_ANCILLARY = 0x20  # bit of the first letter of a chunk's name; PNG readers ignore such chunks
 _HEADER = struct.Struct(">IIBBBBB")
 _TRIED_PIXELS = 2**20  # the filter is chosen on the middle rows, about this many pixels
 
@@ -62,16 +61,55 @@ def decode(data: bytes, height: int, width: int) -> np.ndarray:
         )
     if found[2:] != _GREY_8:
         raise RdcError("the alpha plane is not an 8-bit grey PNG; the file is damaged")
+    coded = _image_data(data)
+    kinds = _rows(coded, height * (width + 1))[:: width + 1]
+    if max(kinds) > 4:
+        raise _damaged(f"filter {next(kind for kind in kinds if kind > 4)}")
+    # Pillow undoes the filters. It gets no chunks: it reads many kinds, each with its own errors.
+    return np.array(Image.frombytes("L", (width, height), coded, "zip", "L"))
+
+
+def _image_data(data: bytes) -> bytes:
+    """Returns the zlib stream in the first run of IDAT chunks. Nothing behind it is read."""
+    parts: list[bytes] = []
+    at = 8
+    while at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        name = data[at + 4 : at + 8]
+        if name == b"IEND" or (parts and name != b"IDAT"):
+            break
+        if end + 4 > len(data):
+            raise _damaged("it ends early")
+        if zlib.crc32(data[at + 4 : end]).to_bytes(4, "big") != data[end : end + 4]:
+            raise _damaged("CRC-32 mismatch")
+        if name == b"IHDR" and at > 8:
+            raise _damaged("it has two headers")
+        if name not in (b"IHDR", b"IDAT") and not name[0] & _ANCILLARY:
+            raise _damaged("it has an unknown critical chunk")
+        if name == b"IDAT":
+            parts.append(data[at + 8 : end])
+        at = end + 4
+    return b"".join(parts)
+
+
+def _rows(coded: bytes, size: int) -> bytes:
+    """Decompresses the rows, which must take `size` bytes."""
+    unpacker = zlib.decompressobj()
     try:
-        with warnings.catch_warnings():  # the size is already checked; odd chunks are harmless
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=["PNG"]) as plane:
-                if plane.size != (width, height) or plane.mode != "L":
-                    raise ValueError("it has two headers")  # Pillow uses the last one
-                return np.array(plane)
-    except Exception as error:  # a decoder may raise anything on a damaged file
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise RdcError(f"the alpha plane is damaged: {reason}") from error
+        rows = unpacker.decompress(coded, size + 1)
+    except zlib.error as error:
+        raise _damaged("it does not decompress") from error
+    if len(rows) > size:
+        raise _damaged("it is longer than the image")
+    if not unpacker.eof or unpacker.unused_data:
+        raise _damaged("it does not decompress")
+    if len(rows) < size:
+        raise _damaged("it ends early")
+    return rows
+
+
+def _damaged(reason: str) -> RdcError:
+    return RdcError(f"the alpha plane is damaged: {reason}")
 
 
 def _filtered(plane: np.ndarray, kind: int) -> bytes:

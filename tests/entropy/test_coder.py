@@ -217,7 +217,7 @@ def test_damaged_bytes_never_crash(bank, rng):
 
 @pytest.mark.parametrize("seed", [1104, 4116, 6507, 15828, 36816, 58838])
 def test_a_code_in_the_gap_of_the_interval_is_valid(bank, seed):
-    """constriction can decode no further bit after such a stream, one in a few thousand."""
+    """constriction could decode no further bit after such a stream, one in a few thousand."""
     symbols, scale_index, phase = sample(np.random.default_rng(seed), 6)
     decoder = coder.SymbolDecoder(bank, encode(bank, (symbols, scale_index, phase)))
     np.testing.assert_array_equal(decoder.decode(scale_index, phase), symbols)
@@ -240,6 +240,18 @@ def test_surplus_bytes_are_noticed(bank, rng):
         with pytest.raises(RdcError):
             decoder.decode(scale_index, phase)
             decoder.finish()
+
+
+@pytest.mark.parametrize("seed", [11, 19, 40, 71, 89])
+def test_a_surplus_word_is_noticed(bank, seed):
+    """Where constriction's own test for the end takes it for a part of the stream."""
+    symbols, scale_index, phase = sample(np.random.default_rng(seed), 1 + seed % 30)
+    data = encode(bank, (symbols, scale_index, phase))
+    padded = data + bytes(-len(data) % 4)
+    decoder = coder.SymbolDecoder(bank, padded + bytes(4) + b"\1\1\1\1")
+    np.testing.assert_array_equal(decoder.decode(scale_index, phase), symbols)
+    with pytest.raises(RdcError, match="unread bytes"):
+        decoder.finish()
 
 
 def test_bad_arguments_are_refused(bank):

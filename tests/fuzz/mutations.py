@@ -157,3 +157,11 @@ def change_field(header: list, random: random.Random) -> None:
         header[7] = random.choice((3, 4, 5, 9, 15, 0x13, 0x14))
     else:
         header[place] = random.randrange(limits[place])
+
+
+def with_surplus(data: bytes, type: int, words: bytes) -> bytes:
+    """The file with further 32-bit words at the end of a stream of symbols (section `type`)."""
+    header, sections = take_apart(data)
+    payloads = dict(sections)
+    payloads[type] += bytes(-len(payloads[type]) % 4) + words
+    return put_together(header, list(payloads.items()))

@@ -109,6 +109,25 @@ def test_it_notices_damage():
             decoder.decode(bytes(damaged), GOLDEN / "model")
 
 
+@pytest.mark.parametrize("zeros", [0, 4, 8])
+@pytest.mark.parametrize("section", [2, 3])
+@pytest.mark.parametrize("name", ["grey", "mean_scale"])
+def test_both_refuse_words_that_are_never_read(name, section, zeros):
+    """A decoder reads a word or two beyond the end that the encoder wrote, and no more."""
+    folder, golden = GOLDEN / FILES[name]["model"], (GOLDEN / f"{name}.rdc").read_bytes()
+    data = mutations.with_surplus(golden, section, bytes(zeros) + b"\1\1\1\1")
+    refusals = []
+    for decode, error in ((of_the_package, RdcError), (decoder.decode, Damaged)):
+        try:
+            decode(data, folder)
+        except error as refusal:
+            assert "unread" in str(refusal)
+            refusals.append(decode)
+    assert len(refusals) in (0, 2)
+    if zeros == 8 or (name, section, zeros) == ("grey", 3, 4):
+        assert len(refusals) == 2
+
+
 @pytest.mark.parametrize("side", [7, 8, 9, 10, 13, 14])
 def test_it_refuses_tiles_that_do_not_fit_the_latent(side):
     """As the package does: 16 latent pixels are too few, and the count of tiles must be right."""

@@ -12,7 +12,8 @@ from rdc_jax.model_folder import codec_model, files
 
 def run(args: Namespace) -> int:
     out = Path(args.out)
-    if args.workdir is not None and (args.model or args.without_weights or args.runtime):
+    of_targets = args.without_weights or args.runtime or args.webgpu
+    if args.workdir is not None and (args.model or of_targets):
         raise RdcError("--from WORKDIR takes OUT and --step; MODEL and the others go with --to")
     if args.workdir is None and (args.model is None or args.step is not None):
         raise RdcError("--to takes MODEL and OUT; --step goes with --from")
@@ -20,6 +21,8 @@ def run(args: Namespace) -> int:
         raise RdcError("--without-weights is for --to onnx")
     if args.runtime is not None and args.target != "web":
         raise RdcError("--runtime is for --to web")
+    if args.webgpu and args.target != "web":
+        raise RdcError("--webgpu is for --to web")
     try:
         if args.workdir is not None:
             report, lines = of_run(args, out)
@@ -89,7 +92,8 @@ def to_web(args: Namespace, out: Path) -> tuple[dict[str, Any], list[str]]:
 
     output_folder.check(out, (out / web_folder.LIBRARY).is_file(), args.force)
     model = codec_model.load(args.model)
-    contents = web_folder.files(model, None if args.runtime is None else Path(args.runtime))
+    source = None if args.runtime is None else Path(args.runtime)
+    contents = web_folder.files(model, source, webgpu=args.webgpu)
     with output_folder.made(out) as folder:
         export_folder.write(folder, model, contents.items())
     model_id, size = model.model_id.hex(), sum(map(len, contents.values()))

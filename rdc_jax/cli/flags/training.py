@@ -192,6 +192,10 @@ def add_export(commands: Any) -> None:
         help="for web: a copy of the npm package onnxruntime-web, .tgz or folder; default: npm "
         "fetches it",
     )  # fmt: skip
+    p.add_argument(
+        "--webgpu", action="store_true",
+        help="for web: the page may run the networks on the GPU; adds 27 MB to the folder",
+    )  # fmt: skip
     json_lines(p)
 
 

@@ -33,19 +33,23 @@ NO_TAU = "The attribute `tau` has no effect with this model."
 README = SITE.with_name("site_README.md")
 
 
-def files(model: Model, runtime_source: Path | None = None) -> dict[str, bytes]:
+def files(
+    model: Model, runtime_source: Path | None = None, *, webgpu: bool = False
+) -> dict[str, bytes]:
     """Returns the contents of all files except the manifest, by name.
 
     Args:
         model: The model. Its own fusion module comes with it.
         runtime_source: A copy of onnxruntime-web, None to fetch it, see `runtime.files`.
+        webgpu: Whether the networks can run on WebGPU, which takes a second, larger runtime.
 
     Raises:
         RdcError: The runtime or a package that makes graphs is missing.
     """
     module = fusion_module.choose(model, None)
     contents = {f"model/{name}": data for name, data in model_files(model, module).items()}
-    contents |= {f"runtime/{name}": data for name, data in runtime.files(runtime_source).items()}
+    runtimes = runtime.files(runtime_source, webgpu=webgpu)
+    contents |= {f"runtime/{name}": data for name, data in runtimes.items()}
     contents |= site_files()
     size = sum(map(len, contents.values()))
     contents["README.md"] = readme(model, size, module is not None).encode()

@@ -9,19 +9,20 @@ import select
 import subprocess
 
 PATIENCE = 120  # seconds
+NO_GPU = ("--disable-gpu",)
 
 
 class Browser:
     """A headless Chromium spoken to over two pipes in its debugging protocol."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, flags=NO_GPU):
         pairs = os.pipe(), os.pipe()
         theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (pairs[0][0], pairs[1][1])]
         for fd in (pairs[0][0], pairs[1][1]):
             os.close(fd)
         self.to, self.back = os.fdopen(pairs[0][1], "wb"), os.fdopen(pairs[1][0], "rb", 0)
         self.unread = b""
-        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        command = [program, "--headless", "--no-sandbox", *flags, "--hide-scrollbars",
                    f"--user-data-dir={folder}", "--remote-debugging-pipe"]  # fmt: skip
         script = f'exec "$@" 3<&{theirs[0]} 4>&{theirs[1]}'
         self.process = subprocess.Popen(

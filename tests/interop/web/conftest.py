@@ -38,6 +38,16 @@ def node():
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The page of the shipped model. npm fetches its runtime, unless RDC_ORT_WEB names a copy."""
+    return _exported(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="session")
+def webgpu_site(tmp_path_factory):
+    """The same with the runtime for WebGPU."""
+    return _exported(tmp_path_factory.mktemp("webgpu_site"), webgpu=True)
+
+
+def _exported(out, webgpu=False):
     pytest.importorskip("onnx")
     from rdc_jax.errors import RdcError
     from rdc_jax.interop import export_folder
@@ -45,12 +55,13 @@ def site(tmp_path_factory):
     from rdc_jax.model_folder import codec_model
 
     copy = os.environ.get("RDC_ORT_WEB")
+    source = Path(copy) if copy else None
     try:
-        runtime.files(Path(copy) if copy else None)
+        runtime.files(source, webgpu=webgpu)
     except RdcError as error:
         pytest.skip(f"needs {runtime.PACKAGE}: {error}")
-    out, model = tmp_path_factory.mktemp("site"), codec_model.load("tiny")
-    contents = folder.files(model, Path(copy) if copy else None)
+    model = codec_model.load("tiny")
+    contents = folder.files(model, source, webgpu=webgpu)
     export_folder.write(out, model, contents.items())
     return out
 

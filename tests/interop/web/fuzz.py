@@ -87,9 +87,11 @@ def disagreement(data: bytes, ours: Outcome, theirs: dict) -> str | None:
     return None
 
 
-def run(count: int, seed: int, node: Callable[[Path], str], folder: Path) -> tuple[list[str], str]:
+def compared(
+    files: list[bytes], node: Callable[[Path], str], folder: Path
+) -> tuple[list[str], str]:
     """Returns the disagreements and a summary. `node` runs outcomes.mjs on a folder."""
-    files, names = list(changed_files(count, seed)), model_names()
+    names = model_names()
     entries = [{"model": names.index(model_of(data)), "size": len(data)} for data in files]
     models = [str(GOLDEN / name) for name in names]
     content = {"models": models, "files": entries, "maxPixels": PIECE_SHARE * MAX_PIXELS}
@@ -105,7 +107,7 @@ def run(count: int, seed: int, node: Callable[[Path], str], folder: Path) -> tup
     accepted = sum(outcome.hash is not None for outcome in ours)
     slowest = max(json.loads(line)["ms"] for line in lines)
     return found, (
-        f"{count} files: {accepted} decoded, {count - accepted} refused by the package; "
+        f"{len(files)} files: {accepted} decoded, {len(files) - accepted} refused by the package; "
         f"{len(found)} disagreements; slowest in JavaScript {slowest:.0f} ms"
     )
 
@@ -124,7 +126,7 @@ def main() -> int:
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
     with tempfile.TemporaryDirectory() as folder:
-        found, summary = run(args.runs, args.seed, node, Path(folder))
+        found, summary = compared(list(changed_files(args.runs, args.seed)), node, Path(folder))
     print("\n".join([*found, summary]))
     return int(bool(found))
 

@@ -13,16 +13,17 @@ const { site, cases } = JSON.parse(readFileSync(path.join(FOLDER, "cases.json"))
 const exported = (name) => import(pathToFileURL(path.join(site, name)));
 const { decodeFile } = await exported("rdc/decoding/decoder.js");
 const { loadModel } = await exported("rdc/decoding/model.js");
-const { Networks } = await exported("rdc/decoding/networks.js");
+const { windowFunction } = await exported("rdc/decoding/networks.js");
+const { Runtime, WASM } = await exported("rdc/decoding/runtime.js");
 
 const read = async (name) => bytes(path.join(site, name));
 const model = await loadModel(read);
-const networks = new Networks(model, read, () => exported("runtime/ort.wasm.bundle.min.mjs"));
+const runtime = new Runtime(model, read, exported, WASM);
 
 for (const { name, file, tau } of cases) {
   test(name, async () => {
     const image = await decodeFile(
-      bytes(path.join(FOLDER, file)), model, (s) => networks.windowFunction(s), { tau });
+      bytes(path.join(FOLDER, file)), model, (s) => windowFunction(model, runtime, s), { tau });
     const expected = bytes(path.join(FOLDER, `${name}.rgb`)), pixels = expected.length / 3;
     assert.equal(image.data.length, 4 * pixels);
     let near = 0;

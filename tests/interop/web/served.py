@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 
-from tests.evaluation.report.browser import Browser
+from tests.evaluation.report.browser import NO_GPU, Browser
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 PATIENCE = 180  # seconds
@@ -36,7 +36,11 @@ PIXELS = """(() => {
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """What `python -m http.server` does, without its log."""
+    """What `python -m http.server` does; paths go to a list in place of the log."""
+
+    def do_GET(self):
+        self.server.paths.append(self.path)
+        super().do_GET()
 
     def log_message(self, *_):
         pass
@@ -56,6 +60,7 @@ class Host:
     def __init__(self, folder, anyone=False):
         serve = functools.partial(OpenHandler if anyone else Handler, directory=folder)
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
+        self.server.paths = self.paths = []  # of all requests so far
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
         self.address = f"http://127.0.0.1:{self.server.server_port}/"
@@ -75,15 +80,15 @@ class Host:
 class Page:
     """What a user does on the page."""
 
-    def __init__(self, program, profile, address):
-        self.browser, self.address = Browser(program, profile), address
+    def __init__(self, program, profile, address, flags=NO_GPU):
+        self.browser, self.address = Browser(program, profile, flags), address
 
     def open(self, query="", **how):
         self.browser.open(self.address + query, **how)
 
-    def wait(self, condition):
+    def wait(self, condition, patience=PATIENCE):
         """Waits until a JavaScript expression is true; the page may reload meanwhile."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while time.monotonic() < end:
             try:
                 if self.browser.value(f"Boolean({condition})"):
@@ -91,7 +96,7 @@ class Page:
             except AssertionError:  # between two documents
                 pass
             time.sleep(0.1)
-        raise AssertionError(f"not within {PATIENCE} s: {condition}")
+        raise AssertionError(f"not within {patience} s: {condition}")
 
     def settled(self):
         """Waits until an image or an error is shown."""

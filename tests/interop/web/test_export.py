@@ -20,11 +20,12 @@ def package(tmp_path, monkeypatch):
     """A folder in place of the npm package, whose small files have the pinned hashes."""
     folder = tmp_path / "onnxruntime-web"
     (folder / "dist").mkdir(parents=True)
-    hashes = {}
-    for name in runtime.SHA256:
-        (folder / "dist" / name).write_text(f"stands for {name}")
-        hashes[name] = hashlib.sha256(f"stands for {name}".encode()).hexdigest()
-    monkeypatch.setattr(runtime, "SHA256", hashes)
+    for constant in ("SHA256", "WEBGPU_SHA256"):
+        hashes = {}
+        for name in getattr(runtime, constant):
+            (folder / "dist" / name).write_text(f"stands for {name}")
+            hashes[name] = hashlib.sha256(f"stands for {name}".encode()).hexdigest()
+        monkeypatch.setattr(runtime, constant, hashes)
     return folder
 
 
@@ -112,9 +113,25 @@ def test_the_runtime_comes_from_a_package_file_too(package, tmp_path):
     assert runtime.files(packed) == runtime.files(package)
 
 
+def test_the_runtime_for_webgpu_is_an_option(package, tmp_path):
+    """It lies where the page looks for it, and where the service worker leaves it out."""
+    plain, larger = runtime.files(package), runtime.files(package, webgpu=True)
+    more = sorted(larger.keys() - plain.keys())
+    assert len(more) == 2 and plain == {name: larger[name] for name in plain}
+    page = (web_folder.SITE / "rdc" / "decoding" / "runtime.js").read_text()
+    for name in larger.keys() - {"LICENSE.txt"}:
+        assert f'"runtime/{name}"' in page
+    assert all(name.startswith("webgpu/") for name in more)
+    assert r"/^runtime\/webgpu\//" in (web_folder.SITE / "service_worker.js").read_text()
+    pytest.importorskip("onnx")
+    assert export(tmp_path / "out", "--runtime", package, "--webgpu") == 0
+    names = json.loads((tmp_path / "out" / "manifest.json").read_text())["sha256"]
+    assert {f"runtime/{name}" for name in more} <= names.keys()
+
+
 def test_another_runtime_is_refused_and_nothing_is_written(package, tmp_path, capsys):
     pytest.importorskip("onnx")
-    changed = next((package / "dist").iterdir())
+    changed = package / "dist" / next(iter(runtime.SHA256))
     changed.write_text("another version")
     assert export(tmp_path / "out", "--runtime", package) == 2
     assert f"{changed.name} of {package} is not that of onnxruntime-web@" in error(capsys)
@@ -137,7 +154,9 @@ def test_options_of_other_targets_are_refused(tmp_path, capsys):
     assert "is for --to onnx" in error(capsys)
     command = ["export", "--to", "diffusers", "tiny", str(tmp_path / "out"), "--runtime", "x"]
     assert main(command) == 2
-    assert "is for --to web" in error(capsys)
+    assert "--runtime is for --to web" in error(capsys)
+    assert main([*command[:-2], "--webgpu"]) == 2
+    assert "--webgpu is for --to web" in error(capsys)
 
 
 def test_the_version_changes_with_any_file(package):

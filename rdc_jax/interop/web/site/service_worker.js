@@ -8,6 +8,7 @@ const VERSION = "@VERSION@";
 const CACHE = `rdc-${VERSION}`;
 const ROOT = new URL("./", self.location.href).href;
 const LARGE = /^(model|runtime)\//;  // fetched when they are needed
+const WEBGPU = /^runtime\/webgpu\//;  // kept only where it is used
 const UNUSED = /\.(md|txt)$|^package\.json$/;  // not part of the page; a host may leave them out
 
 async function names() {
@@ -38,7 +39,9 @@ self.addEventListener("activate", (event) => {
 
 // The page asks for the rest once it has shown an image.
 self.addEventListener("message", (event) => {
-  if (event.data === "keep all") event.waitUntil(names().then(keep));
+  if (event.data === "keep all") {
+    event.waitUntil(names().then((all) => keep(all.filter((name) => !WEBGPU.test(name)))));
+  }
 });
 
 function isolated(answer) {

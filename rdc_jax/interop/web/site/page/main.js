@@ -15,6 +15,8 @@ const first = /** @type {import("../rdc.js").RdcImage} */ (get("first"));
 const stage = new Stage(get("pane"), get("stage"));
 const comparison = new Comparison(fail);
 let name = "";
+/** @type {[string, string][]} */
+let figures = [];
 
 /** @param {string} message */
 function fail(message) {
@@ -45,7 +47,8 @@ function open(bytes, called) {
   comparison.end();
   busy();
   get("name").textContent = document.title = called;
-  show(get("figures"), figuresOf(said));
+  figures = figuresOf(said);
+  show(get("figures"), figures);
   setTau(said.tau);
   get("empty").hidden = true;
   get("stage").hidden = false;
@@ -89,6 +92,8 @@ first.addEventListener("load", () => {
   get("progress").hidden = true;
   get("save").disabled = false;
   const damaged = first.image?.damaged.length ?? 0;
+  const backend = first.image?.backend === "webgpu" ? "WebGPU" : "WebAssembly";
+  show(get("figures"), [...figures, ["Decoded by", backend]]);
   get("status").textContent = damaged ? `Damaged tiles filled in: ${damaged}`
     : first.image?.iccProfile ? "Shown with its colour profile" : "";
   keepAll();

@@ -2,7 +2,17 @@
 
 import { RdcError } from "./errors.js";
 
-/** @typedef {import("./decoding/decoder.js").DecodedImage} DecodedImage */
+/**
+ * @typedef {import("./decoding/decoder.js").DecodedImage & {
+ *   backend: "wasm" | "webgpu", backendNote: string | null}} DecodedImage
+ * `backend` is what ran the networks; `backendNote` is why "auto" did not use WebGPU
+ */
+
+/**
+ * @typedef {object} BackendOption
+ * @property {import("./decoding/backends.js").BackendName} [backend] default: "auto", which is
+ *   WebGPU where it agrees with WebAssembly
+ */
 
 /**
  * @typedef {object} Hooks
@@ -28,7 +38,7 @@ const waiting = new Map();
 /**
  * Decodes a file in a worker.
  * @param {Uint8Array | ArrayBuffer} file
- * @param {import("./decoding/decoder.js").DecodeOptions & Hooks} [options]
+ * @param {import("./decoding/decoder.js").DecodeOptions & BackendOption & Hooks} [options]
  * @returns {Promise<DecodedImage>} rejects with an RdcError of one line for a file that is damaged
  */
 export function decode(file, { onProgress, onRows, signal, ...options } = {}) {

@@ -44,3 +44,6 @@ export async function readFolder(name) {
   }
   return data;
 }
+
+/** Whether the folder was exported with a file. @param {string} name */
+export const inFolder = async (name) => name in await manifest();

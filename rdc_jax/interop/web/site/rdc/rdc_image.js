@@ -13,7 +13,7 @@ import { importanceMap, info } from "./file_info.js";
 import { pngOf } from "./images/png.js";
 import { importancePicture } from "./importance_picture.js";
 
-/** @typedef {import("./decoding/decoder.js").DecodedImage} DecodedImage */
+/** @typedef {import("./client.js").DecodedImage} DecodedImage */
 
 const ALWAYS_POSSIBLE = 2 ** 24;  // pixels of a canvas that every browser allows
 

@@ -3,21 +3,26 @@
 //     in    {id, file, options}, {cancel: id}
 //     out   {id, progress}, {id, rows}, {id, image}, {id, error}
 
+import { BackendChoice, Backends } from "./decoding/backends.js";
 import { decodeFile } from "./decoding/decoder.js";
 import { loadModel } from "./decoding/model.js";
-import { Networks } from "./decoding/networks.js";
+import { windowFunction } from "./decoding/networks.js";
+import { Runtime, WASM, WEBGPU } from "./decoding/runtime.js";
 import { RdcError } from "./errors.js";
-import { ROOT, readFolder } from "./folder.js";
+import { ROOT, inFolder, readFolder } from "./folder.js";
 
-const RUNTIME = new URL("runtime/ort.wasm.bundle.min.mjs", ROOT);
-
-/** @type {Promise<{model: import("./decoding/model.js").Model, networks: Networks}> | null} */
+/** @type {Promise<{model: import("./decoding/model.js").Model, backends: Backends}> | null} */
 let loaded = null;
 
 function load() {
-  loaded ??= loadModel(readFolder).then((model) => ({
-    model, networks: new Networks(model, readFolder, () => import(RUNTIME.href)),
-  }));
+  loaded ??= loadModel(readFolder).then((model) => {
+    const importModule = (/** @type {string} */ name) => import(new URL(name, ROOT).href);
+    const [wasm, webgpu] = [WASM, WEBGPU].map(
+      (files) => new Runtime(model, readFolder, importModule, files));
+    // @ts-ignore TypeScript 5 does not know WebGPU
+    const gpu = navigator.gpu;
+    return { model, backends: new Backends(wasm, webgpu, () => inFolder(WEBGPU.module), gpu) };
+  });
   loaded.catch(() => { loaded = null; });  // the next file may try again
   return loaded;
 }
@@ -28,12 +33,18 @@ const cancelled = new Set();
 /** Lets messages arrive. */
 const pause = () => new Promise((resolve) => { setTimeout(resolve); });
 
-/** @param {{id: number, file: Uint8Array, options: object}} request */
+/**
+ * @typedef {import("./decoding/decoder.js").DecodeOptions & import("./client.js").BackendOption}
+ *   Options
+ */
+
+/** @param {{id: number, file: Uint8Array, options: Options}} request */
 async function answer({ id, file, options }) {
   try {
-    const { model, networks } = await load();
+    const { model, backends } = await load();
+    const choice = new BackendChoice(backends, options.backend);
     const image = await decodeFile(file, model, async (sampling) => {
-      const window = await networks.windowFunction(sampling);
+      const window = await windowFunction(model, choice, sampling);
       return async (inputs) => {
         await pause();
         if (cancelled.has(id)) throw new RdcError("cancelled");
@@ -43,7 +54,7 @@ async function answer({ id, file, options }) {
       onProgress: (progress) => self.postMessage({ id, progress }),
       onRows: (rows) => self.postMessage({ id, rows }, { transfer: [rows.pixels.buffer] }),
     });
-    self.postMessage({ id, image }, { transfer: [image.data.buffer] });
+    self.postMessage({ id, image: { ...image, ...choice.used } }, { transfer: [image.data.buffer] });
   } catch (error) {
     const known = error instanceof RdcError;
     self.postMessage({ id, error: { known, message: known ? error.message : String(error) } });

@@ -1,4 +1,5 @@
-// An alpha plane: an 8-bit grey PNG file that is not interlaced.
+// An alpha plane: an 8-bit grey PNG file that is not interlaced. The rules and messages are those of
+// rdc_jax/images/alpha_png.py.
 
 import { crc32 } from "../bitstream/framing.js";
 import { RdcError } from "../errors.js";
@@ -6,6 +7,7 @@ import { RdcError } from "../errors.js";
 const START = [0x89, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82];  // up to IHDR
 const HEADER_BYTES = 13;
 const GREY_8 = [8, 0, 0, 0, 0];  // bit depth, colour type, compression, filter, not interlaced
+const ANCILLARY = 0x20;  // bit of the first letter of a chunk's name; PNG readers ignore such chunks
 
 const damage = (/** @type {string} */ reason) =>
   new RdcError(`the alpha plane is damaged: ${reason}`);
@@ -21,6 +23,9 @@ export async function decodeAlpha(data, height, width) {
   checkHeader(data, height, width);
   const stride = width + 1;
   const rows = await inflated(imageData(data), height * stride);
+  for (let y = 0; y < height; y++) {
+    if (rows[y * stride] > 4) throw damage(`filter ${rows[y * stride]}`);
+  }
   const plane = new Uint8Array(height * width);
   let above = new Uint8Array(width);
   for (let y = 0; y < height; y++) {
@@ -49,7 +54,7 @@ function checkHeader(data, height, width) {
   }
 }
 
-/** The compressed bytes: the first IDAT chunks in a row. @param {Uint8Array} data */
+/** The zlib stream in the first run of IDAT chunks. Nothing behind it is read. @param {Uint8Array} data */
 function imageData(data) {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   /** @type {Uint8Array[]} */
@@ -61,6 +66,9 @@ function imageData(data) {
     if (end + 4 > data.length) throw damage("it ends early");
     if (crc32(data.subarray(at + 4, end)) !== view.getUint32(end)) throw damage("CRC-32 mismatch");
     if (name === "IHDR" && at > 8) throw damage("it has two headers");
+    if (name !== "IHDR" && name !== "IDAT" && !(data[at + 4] & ANCILLARY)) {
+      throw damage("it has an unknown critical chunk");
+    }
     if (name === "IDAT") parts.push(data.subarray(at + 8, end));
     at = end + 4;
   }
@@ -68,29 +76,48 @@ function imageData(data) {
 }
 
 /**
- * The first `size` bytes of a zlib stream. Stops there, whatever follows.
+ * A whole zlib stream, which must give `size` bytes.
  * @param {Uint8Array[]} parts
  * @param {number} size
  */
 async function inflated(parts, size) {
-  const stream = new Blob(/** @type {BlobPart[]} */ (parts)).stream()
-    .pipeThrough(new DecompressionStream("deflate"));
+  const coded = new Uint8Array(await new Blob(/** @type {BlobPart[]} */ (parts)).arrayBuffer());
+  const stream = new Blob([coded]).stream().pipeThrough(new DecompressionStream("deflate"));
   const reader = stream.getReader(), result = new Uint8Array(size);
   let filled = 0;
   try {
-    while (filled < size) {
+    for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      const part = value.subarray(0, size - filled);
-      result.set(part, filled);
-      filled += part.length;
+      if (filled + value.length > size) {
+        reader.cancel().catch(() => {});
+        throw damage("it is longer than the image");
+      }
+      result.set(value, filled);
+      filled += value.length;
     }
-  } catch {
-    throw damage("it does not decompress");
+  } catch (error) {
+    throw error instanceof RdcError ? error : damage("it does not decompress");
   }
-  reader.cancel().catch(() => {});
+  // Some engines ignore what follows the stream. Its last four bytes are its checksum.
+  const end = coded.length >= 4 && new DataView(coded.buffer).getUint32(coded.length - 4);
+  if (end !== adler32(result.subarray(0, filled))) throw damage("it does not decompress");
   if (filled < size) throw damage("it ends early");
   return result;
+}
+
+/** @param {Uint8Array} data */
+function adler32(data) {
+  let a = 1, b = 0;
+  for (let at = 0; at < data.length;) {
+    for (const end = Math.min(data.length, at + 3800); at < end; at++) {
+      a += data[at];
+      b += a;
+    }
+    a %= 65521;
+    b %= 65521;
+  }
+  return b * 65536 + a;
 }
 
 /**
@@ -101,7 +128,6 @@ async function inflated(parts, size) {
  * @param {Uint8Array} row is written
  */
 function unfilter(kind, coded, above, row) {
-  if (kind > 4) throw damage(`filter ${kind}`);
   let left = 0, corner = 0;
   for (let x = 0; x < row.length; x++) {
     const up = above[x];
