@@ -7,7 +7,7 @@ the error e = luma of the decoded image - luma of the original, in levels of 255
 border of two neighbouring tiles:
 
     step   largest |e[x] - e[x - 1]|
-    soft   largest |mean of e[x] to e[x + 7] - mean of e[x - 8] to e[x - 1]|, for steps that are blurred
+    soft   the same between the means of the 8 pixels on either side, for steps that are blurred
     grid   share of the energy of e on the harmonics of an 8 x 8 grid, in % (added_pattern.py)
     dots   root mean square of e at these harmonics, in levels
 

@@ -14,6 +14,7 @@ edges of the image stay:
 import numpy as np
 
 from rdc_jax.bitstream.tile_index import Window
+from rdc_jax.entropy.tile_edges import running_mean
 
 REACH = 8  # pixels that change on each side of a border
 ALONG = 9  # length of a mean along the border, in pixels
@@ -57,9 +58,3 @@ def _without_step(part: np.ndarray, border: int) -> np.ndarray:
     fade = np.maximum(0, 1 - np.abs(place) / REACH) * np.where(place < 0, 0.5, -0.5)
     part = part + removed[:, None] * fade.astype(np.float32)[:, None]
     return np.rint(np.clip(part, 0, 255)).astype(np.uint8)
-
-
-def running_mean(values: np.ndarray, count: int) -> np.ndarray:
-    """Mean over `count` (odd) neighbours along a line of colours float32 [n,3], ends repeated."""
-    padded = np.pad(values, ((count // 2, count // 2), (0, 0)), mode="edge")
-    return np.mean(np.lib.stride_tricks.sliding_window_view(padded, count, axis=0), axis=-1)

@@ -77,6 +77,7 @@ class CodedLatent:
         latent_bits: ideal code length of the latent under the continuous model, in bits.
         bits_map: float64 [h,w], ideal bits of each latent pixel without the hyper-latent.
         symbol_hash: SHA-256 of all symbols in coding order, the same on every machine.
+        sent: bool [h,w,C], whether an element has a symbol. None for several tiles together.
     """
 
     yhat: np.ndarray
@@ -86,6 +87,7 @@ class CodedLatent:
     latent_bits: float
     bits_map: np.ndarray | None
     symbol_hash: str
+    sent: np.ndarray | None = None
 
 
 class PassElements(NamedTuple):
@@ -251,6 +253,7 @@ def _code(
     log2_step = model.log2_step_fixed[conditions.timesteps][levels]
     phases, shifts = _dither(model, conditions)
     exact, known, mean, log2_scale = (np.zeros((h, w, c), np.int64) for _ in range(4))
+    has_symbol = np.zeros((h, w, c), bool)
     for number, where in enumerate(network.passes(h, w)):
         if not where.any():
             continue
@@ -259,6 +262,7 @@ def _code(
         log2_ratio = log2_scale[where] - log2_step[where]
         scale_index = tables.scale_index_from_log2(log2_ratio, FRACTION_BITS)
         is_sent = scale_index >= model.skipped_scales
+        has_symbol[where] = is_sent
         sent = np.flatnonzero(is_sent)  # indexes into the pixels x channels of this pass
         known_here = (mean, np.broadcast_to(step_fixed, mean.shape), phases, shifts)
         own_mean, own_step, phase, shift = (array[where] for array in known_here)
@@ -285,6 +289,7 @@ def _code(
         latent_bits=0.0 if bits_map is None else float(bits_map.sum()),
         bits_map=bits_map,
         symbol_hash=digest.hexdigest(),
+        sent=has_symbol,
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from rdc_jax.bitstream import tile_index
 from rdc_jax.bitstream.framing import BitstreamError
 from rdc_jax.bitstream.tile_index import Grid, Index, Read, Window
-from rdc_jax.entropy import latent_coding
+from rdc_jax.entropy import latent_coding, tile_edges
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.entropy.latent_coding import CodedLatent, Conditions
 from rdc_jax.errors import RdcError
@@ -146,14 +146,23 @@ class TiledFile:
     on_damage: Callable[[DamagedTile], None] | None = None
 
     def tile(self, model: EntropyModel, number: int) -> CodedLatent:
-        """Decodes one tile. Raises BitstreamError for a damaged tile if `on_damage` is None."""
+        """Decodes one tile; `tile_edges` corrects its means.
+
+        Raises BitstreamError for a damaged tile if `on_damage` is None.
+        """
         known = conditions_of(self.conditions, self.index.grid.window(number))
         try:
             streams = tile_index.read_streams(self.read, self.index, number)
-            return latent_coding.decode_latent(model, *streams, known)
+            coded = latent_coding.decode_latent(model, *streams, known)
+            return tile_edges.without_edges(coded, *self._followed(number))
         except RdcError as error:
             self.refuse(number, str(error))
         return latent_coding.missing_latent(model, known)
+
+    def _followed(self, number: int) -> tuple[bool, bool]:
+        """Whether tiles follow on the right of a tile and below it."""
+        grid, place = self.index.grid, self.index.grid.window(number)
+        return place.right < grid.width, place.bottom < grid.height
 
     def refuse(self, number: int, reason: str) -> None:
         """Reports a damaged tile to `on_damage`, or raises BitstreamError."""
