@@ -1,19 +1,21 @@
-"""Steps at the borders of tiles, and the 8 x 8 dot grid, in flat areas.
+"""Steps at the borders of tiles, and grids of dots, in flat areas.
 
     python benchmarks/flat_areas.py [--surfaces sky snow] [--qualities 20 45 70] [--tile 256]
 
-Smooth synthetic surfaces are coded in tiles, and decoded at tau 0 and at tau 1. All figures are of
-the error e = luma of the decoded image - luma of the original, in levels of 255, averaged along the
-border of two neighbouring tiles:
+Smooth synthetic surfaces are coded in tiles and decoded at tau 0 and at tau 1. All figures are of
+the error e = decoded image - original, in levels of 255. For the steps, e is the luma's, averaged
+along the border of two neighbouring tiles.
 
-    step   largest |e[x] - e[x - 1]|
-    soft   the same between the means of the 8 pixels on either side, for steps that are blurred
-    grid   share of the energy of e on the harmonics of an 8 x 8 grid, in % (added_pattern.py)
-    dots   root mean square of e at these harmonics, in levels
+    step     |e[x] - e[x - 1]|
+    soft     the same between the means of the 8 pixels on either side, for steps that are blurred
+    corner   largest |e| of red, green or blue at most 8 pixels from where four tiles meet
+    grid 8   share of the energy of red, green and blue that repeats every 8 pixels, in %
+    dots 8   root mean square of what repeats, in levels
+    grid 32, dots 32   the same for 32 pixels: cells of the hyper-latent, with coding passes of 16
 
-"border" is the largest value of all borders of the image, "nearby" the largest of all other columns
-or rows at most 64 pixels from a border. A border shows where it exceeds nearby. Where e is noise,
-"grid" is about 1.5 %.
+"border" is the largest value of all borders of the image, "near" the largest of all other columns
+or rows at most 64 pixels from a border. A border shows where it exceeds near. Noise has a share of
+about 1.5 % in both grids.
 """
 
 from __future__ import annotations
@@ -45,18 +47,28 @@ SURFACES = {  # RGB of the upper left and of the lower right corner
 QUALITIES = (20.0, 45.0, 70.0)
 TAUS = (0.0, 1.0)
 SOFT = 8  # pixels on each side that a soft step compares
+PERIODS = (8, 32)  # pixels
+BLOCKS = 8  # periods along a side of a window
 NEARBY = 64  # pixels on each side of a border that it is compared with
 HEADER = (
     *("surface", "quality", "tau", "bpp", "rms error"),
-    *("step border", "nearby", "soft border", "nearby", "grid, %", "dots"),
+    *("step border", "near", "soft border", "near", "corner"),
+    *("grid 8", "dots 8", "grid 32", "dots 32"),
 )
 
 
 class Steps(NamedTuple):
-    """The largest step at a border, and in the columns beside it, in levels."""
+    """The largest step at a border, and in the columns near it, in levels."""
 
     border: float
-    nearby: float
+    near: float
+
+
+class Grid(NamedTuple):
+    """What repeats in both directions: its share of the energy, 0..1, and its rms in levels."""
+
+    share: float
+    dots: float
 
 
 class Measured(NamedTuple):
@@ -69,8 +81,8 @@ class Measured(NamedTuple):
     rms: float
     step: Steps
     soft: Steps
-    grid: float  # 0..1
-    dots: float
+    corner: float
+    grids: tuple[Grid, ...]  # of PERIODS
 
 
 def surface(name: str, side: int) -> np.ndarray:
@@ -105,21 +117,36 @@ def _border(profile: np.ndarray, border: int, reach: int) -> Steps:
     return Steps(float(step[places == border][0]), float(step[abs(places - border) >= reach].max()))
 
 
-def measured(
-    surface_name: str, quality: float, tau: float, bpp: float, error: np.ndarray, tile: int
-) -> Measured:
-    """The figures of an error in luma, float [H,W]."""
-    energy = added_pattern.energy(error)
+def corner(error: np.ndarray, tile: int) -> float:
+    """The largest error of a channel where four tiles meet, of float [H,W,3]."""
+    places = [range(tile, side, tile) for side in error.shape[:2]]
+    around = (error[y - SOFT : y + SOFT, x - SOFT : x + SOFT] for y in places[0] for x in places[1])
+    return max(float(np.abs(part).max()) for part in around)
+
+
+def grid(error: np.ndarray, period: int) -> Grid:
+    """What repeats every `period` pixels within windows of 8 periods, of float [H,W,3].
+
+    For a single channel and 8 pixels, the share is that of `added_pattern.energy`.
+    """
+    rows, columns = (side // (BLOCKS * period) for side in error.shape[:2])
+    cut = error[: rows * BLOCKS * period, : columns * BLOCKS * period]
+    windows = cut.reshape(rows, BLOCKS, period, columns, BLOCKS, period, -1)
+    windows = windows - windows.mean(axis=(1, 2, 4, 5), keepdims=True)
+    repeated, total = np.mean(windows.mean(axis=(1, 4)) ** 2), np.mean(windows**2)
+    return Grid(float(repeated / total) if total else 0.0, math.sqrt(repeated))
+
+
+def measured(coded: tuple[str, float, float, float], error: np.ndarray, tile: int) -> Measured:
+    """The figures of an error float [H,W,3]; coded: surface, quality, tau and bpp."""
+    luma = error @ LUMA_WEIGHTS
     return Measured(
-        surface_name,
-        quality,
-        tau,
-        bpp,
+        *coded,
         float(np.sqrt(np.mean(error**2))),
-        steps(error, tile, 1),
-        steps(error, tile, SOFT),
-        added_pattern.share([energy]),
-        math.sqrt(energy.on_grid / error.size),
+        steps(luma, tile, 1),
+        steps(luma, tile, SOFT),
+        corner(error, tile),
+        tuple(grid(error, period) for period in PERIODS),
     )
 
 
@@ -130,7 +157,8 @@ def row(found: Measured) -> list[str]:
         *(found.surface, f"{found.quality:g}", f"{found.tau:g}"),
         *(f"{found.bpp:.3f}", f"{found.rms:.2f}"),
         *(f"{value:.2f}" for value in levels),
-        *(f"{100 * found.grid:.1f}", f"{found.dots:.2f}"),
+        f"{found.corner:.0f}",
+        *(text for g in found.grids for text in (f"{100 * g.share:.1f}", f"{g.dots:.2f}")),
     ]
 
 
@@ -141,26 +169,33 @@ def run(arguments: argparse.Namespace) -> None:
     compilation_cache.enable()
     codec = rdc_jax.load(arguments.model, fusion=arguments.fusion)
     side, results = arguments.side or 2 * arguments.tile, []
-    if side <= arguments.tile or side < added_pattern.WINDOW:
-        raise RdcError(f"an image of {side} pixels has no borders of tiles of {arguments.tile}")
+    if side <= arguments.tile or side < BLOCKS * max(PERIODS):
+        raise RdcError(
+            f"an image of {side} pixels is too small; give a --side of two tiles or more"
+        )
     pairs = [(name, quality) for name in arguments.surfaces for quality in arguments.qualities]
     for name, quality in tqdm(pairs, unit="file"):
         pixels = surface(name, side)
         data = codec.encode(pixels, quality=quality, tile=arguments.tile)
         for tau in TAUS:
             decoded = np.asarray(codec.decode(data, tau=tau, steps=arguments.steps))
-            error = (decoded.astype(np.float64) - pixels) @ LUMA_WEIGHTS
-            bpp = 8 * len(data) / side**2
-            results.append(measured(name, quality, tau, bpp, error, arguments.tile))
+            coded = name, quality, tau, 8 * len(data) / side**2
+            error = decoded.astype(np.float64) - pixels
+            results.append(measured(coded, error, arguments.tile))
     print(table(HEADER, [row(found) for found in results]))
-    worst = max(r.border - r.nearby for found in results for r in (found.step, found.soft))
-    print(f"\nlargest excess of a border over nearby: {worst:.2f} levels (goal: at most 1)")
-    print(f"share on the grid by chance: {100 * added_pattern.CHANCE:.1f} %")
+    worst = max(r.border - r.near for found in results for r in (found.step, found.soft))
+    print(f"\nlargest excess of a border over near: {worst:.2f} levels (goal: at most 1)")
+    print(f"share in a grid by chance: {100 * added_pattern.CHANCE:.1f} %")
     write_results(arguments.out, {"model": codec.model.model_id, "results": _plain(results)})
 
 
 def _plain(results: list[Measured]) -> list[dict]:
-    return [r._asdict() | {"step": r.step._asdict(), "soft": r.soft._asdict()} for r in results]
+    return [
+        r._asdict()
+        | {"step": r.step._asdict(), "soft": r.soft._asdict()}
+        | {"grids": [g._asdict() for g in r.grids]}
+        for r in results
+    ]
 
 
 def main(argv: list[str] | None = None) -> int:

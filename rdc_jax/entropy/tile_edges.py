@@ -9,12 +9,12 @@ The change continues along a border, so it can be told from detail of the image:
 
     change    d = mean of the last column - mean continued from the columns 3 and 5 before the end
     average   m = average of d over every second of 13 rows, v = variance of d there
-    certainty g = m^2 / (m^2 + v) * max(0, 1 - (m / (3 s))^2), with the predicted deviation s
+    certainty g = max(0, 1 - v / (2 m^2)) * max(0, 1 - (m / (3 s))^2), s = predicted deviation
     removed   g m
 
-Columns and rows are taken in steps of two because neighbours belong to different coding passes. In
-the corner, where both changes meet and are largest, the mean is continued from the other columns
-and rows.
+Columns and rows are taken in steps of two because neighbours belong to different coding passes.
+Where four tiles meet, the change is largest and continues nowhere. There, the ends of a last column
+or row are continued as far as the change beside them is certain.
 
 Only means change, and values that were not sent and equal them but for the dither. Symbols and the
 bytes of files stay the same. Each tile needs only itself, so a crop equals that part of the whole.
@@ -39,32 +39,36 @@ def without_edges(coded: CodedLatent, right: bool, bottom: bool) -> CodedLatent:
         right: Whether a tile follows on the right.
         bottom: Whether a tile follows below.
     """
-    if min(coded.mean.shape[:2]) < SHORTEST or not (right or bottom):
+    if coded.sent is None or min(coded.mean.shape[:2]) < SHORTEST or not (right or bottom):
         return coded
     mean = coded.mean.copy()
-    if right:
-        mean[:, -1] -= _change_of_columns(mean, coded.scale)
-    if bottom:
-        across, scale = mean.swapaxes(0, 1), coded.scale.swapaxes(0, 1)
-        across[:, -1] -= _change_of_columns(across, scale)
+    ends = []
+    across, scale = mean.swapaxes(0, 1), coded.scale.swapaxes(0, 1)
+    for columns, deviations in [(mean, coded.scale)] * right + [(across, scale)] * bottom:
+        removed, certainty = _change_of_last_column(columns, deviations)
+        columns[:, -1] -= removed
+        ends.append(certainty[-1])
     if right and bottom:
-        mean[-1, -1] = mean[-1, -3] + mean[-3, -1] - mean[-3, -3]
+        continued = mean[-1, -3] + mean[-3, -1] - mean[-3, -3]
+        mean[-1, -1] += np.maximum(*ends) * (continued - mean[-1, -1])
     moved = np.where(coded.sent, np.float32(0), mean - coded.mean)
     return dataclasses.replace(coded, mean=mean, yhat=coded.yhat + moved)
 
 
-def _change_of_columns(mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """What to subtract from the last column [h,C] of means [h,w,C]."""
+def _change_of_last_column(mean: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What to subtract from the last column of means [h,w,C], and the certainty: [h,C] each."""
     change = mean[:, -1] - (2 * mean[:, -3] - mean[:, -5])
-    removed = np.empty_like(change)
+    removed, certainty = np.empty_like(change), np.empty_like(change)
     for parity in (0, 1):
-        d = change[parity::2]
+        d = change[parity::2].copy()
+        d[0], d[-1] = d[1], d[-2]  # the ends differ, see above
         m = running_mean(d, ALONG)
         variance = np.maximum(running_mean(d**2, ALONG) - m**2, 0)
-        certainty = m**2 / (m**2 + variance + np.float32(1e-6))
-        removed[parity::2] = m * certainty * _small(m, scale[parity::2, -1])
-    removed[0] = change[0]
-    return removed
+        shown = np.maximum(0, 1 - variance / (2 * m**2 + np.float32(1e-6)))
+        certainty[parity::2] = shown * _small(m, scale[parity::2, -1])
+        removed[parity::2] = certainty[parity::2] * m
+    removed[0] = certainty[0] * change[0]
+    return removed, certainty
 
 
 def _small(change: np.ndarray, scale: np.ndarray) -> np.ndarray:
