@@ -186,7 +186,7 @@ def run(arguments: argparse.Namespace) -> None:
     worst = max(r.border - r.near for found in results for r in (found.step, found.soft))
     print(f"\nlargest excess of a border over near: {worst:.2f} levels (goal: at most 1)")
     print(f"share in a grid by chance: {100 * added_pattern.CHANCE:.1f} %")
-    write_results(arguments.out, {"model": codec.model.model_id, "results": _plain(results)})
+    write_results(arguments.out, {"model": codec.model.model_id.hex(), "results": _plain(results)})
 
 
 def _plain(results: list[Measured]) -> list[dict]:

@@ -240,8 +240,7 @@ def _code(
     """Codes all symbols in coding order; see the module docstring."""
     network, c = model.network, model.network.latent_channels
     h, w = conditions.height, conditions.width
-    condition = _condition(conditions)
-    digest = hashlib.sha256()
+    condition, digest = _condition(conditions), hashlib.sha256()
 
     z, hyper_bits = code_hyper_latent(network, condition, code_hyper, digest, count_bits=count_bits)
     bits_map = np.zeros((h, w)) if count_bits else None
@@ -261,8 +260,7 @@ def _code(
         mean[where], log2_scale[where] = network.pass_parameters(number, features, context, where)
         log2_ratio = log2_scale[where] - log2_step[where]
         scale_index = tables.scale_index_from_log2(log2_ratio, FRACTION_BITS)
-        is_sent = scale_index >= model.skipped_scales
-        has_symbol[where] = is_sent
+        has_symbol[where] = is_sent = scale_index >= model.skipped_scales
         sent = np.flatnonzero(is_sent)  # indexes into the pixels x channels of this pass
         known_here = (mean, np.broadcast_to(step_fixed, mean.shape), phases, shifts)
         own_mean, own_step, phase, shift = (array[where] for array in known_here)

@@ -9,7 +9,7 @@ The change continues along a border, so it can be told from detail of the image:
 
     change    d = mean of the last column - mean continued from the columns 3 and 5 before the end
     average   m = average of d over every second of 13 rows, v = variance of d there
-    certainty g = max(0, 1 - v / (2 m^2)) * max(0, 1 - (m / (3 s))^2), s = predicted deviation
+    certainty g = max(0, 1 - v / m^2) * max(0, 1 - (m / (3 s))^2), s = predicted deviation
     removed   g m
 
 Columns and rows are taken in steps of two because neighbours belong to different coding passes.
@@ -64,7 +64,7 @@ def _change_of_last_column(mean: np.ndarray, scale: np.ndarray) -> tuple[np.ndar
         d[0], d[-1] = d[1], d[-2]  # the ends differ, see above
         m = running_mean(d, ALONG)
         variance = np.maximum(running_mean(d**2, ALONG) - m**2, 0)
-        shown = np.maximum(0, 1 - variance / (2 * m**2 + np.float32(1e-6)))
+        shown = np.maximum(0, 1 - variance / (m**2 + np.float32(1e-6)))
         certainty[parity::2] = shown * _small(m, scale[parity::2, -1])
         removed[parity::2] = certainty[parity::2] * m
     removed[0] = certainty[0] * change[0]

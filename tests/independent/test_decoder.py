@@ -11,7 +11,7 @@ from rdc_jax.bitstream import container
 from rdc_jax.bitstream.tile_index import Window
 from rdc_jax.codec import codec as codecs
 from rdc_jax.decoding.opened_file import open_file
-from rdc_jax.entropy import importance_coding
+from rdc_jax.entropy import importance_coding, tile_edges
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.errors import RdcError
 from rdc_jax.model_folder import codec_model
@@ -78,7 +78,9 @@ def assert_equal(ours: dict, theirs: decoder.Decoded) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_golden_files_decode_to_the_same_integers(name):
+def test_golden_files_decode_to_the_same_integers(name, monkeypatch):
+    """Without the correction of tile edges, which comes after what the document defines."""
+    monkeypatch.setattr(tile_edges, "without_edges", lambda coded, right, bottom: coded)
     folder, data = GOLDEN / FILES[name]["model"], (GOLDEN / f"{name}.rdc").read_bytes()
     theirs = decoder.decode(data, folder)
     assert theirs.symbol_hash == FILES[name]["symbol_hash"]
