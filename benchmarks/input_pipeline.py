@@ -90,10 +90,10 @@ def examples_per_second(source: Any, crop: int, examples: int, repeats: int) -> 
     """Returns the examples that a CPU second of one thread makes, in the best repeat.
 
     Args:
-        source: image source.
-        crop: side of the crops in pixels.
-        examples: number of examples per repeat.
-        repeats: number of repeats.
+        source: Image source.
+        crop: Side of the crops in pixels.
+        examples: Number of examples per repeat.
+        repeats: Number of repeats.
     """
     large = source.subset(np.arange(LENGTH) % len(source))
     batches = training_iterator(large, batch_size=BATCH, crop_size=crop, seed=0, num_threads=0)
@@ -111,8 +111,8 @@ def sets(folder: Path, photos: str | None) -> Iterator[tuple[str, Any, int]]:
     """Yields (name, source, side of the crops) of each row.
 
     Args:
-        folder: empty folder for the sets.
-        photos: folder of photos, or None.
+        folder: Empty folder for the sets.
+        photos: Folder of photos, or None.
     """
     for size, shape in SIZES.items():
         path = folder / size.replace(" ", "")

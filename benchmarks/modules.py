@@ -48,10 +48,10 @@ def measure(
     """Measures one image.
 
     Args:
-        codecs: the codec with each fusion module, by name.
-        chosen: metrics by name.
+        codecs: The codec with each fusion module, by name.
+        chosen: Metrics by name.
         pixels: uint8 [h,w,3].
-        qualities: qualities to code at.
+        qualities: Qualities to code at.
         avif: True to add AVIF of the same size.
 
     Returns:

@@ -62,10 +62,10 @@ def alternate(
     A turn repeats the call until it lasts about `turn_seconds`, equally often on both sides.
 
     Args:
-        ours: our function, which takes the number of repeats.
-        theirs: their function, which takes the number of repeats.
-        rounds: number of turns of each side.
-        turn_seconds: approximate length of a turn.
+        ours: Our function, which takes the number of repeats.
+        theirs: Their function, which takes the number of repeats.
+        rounds: Number of turns of each side.
+        turn_seconds: Approximate length of a turn.
 
     Returns:
         {"wall" or "processor": {side: seconds per call, one value per round}}.
@@ -102,11 +102,11 @@ def make_sides(
     """Builds both sides with equal weights, and returns them and the number of parameters.
 
     Args:
-        size: the network.
-        count: number of examples in the batch.
-        dtype: compute dtype.
-        attention: attention kernel of our side.
-        torch_options: device, channels last, and compiled for PyTorch.
+        size: The network.
+        count: Number of examples in the batch.
+        dtype: Compute dtype.
+        attention: Attention kernel of our side.
+        torch_options: Device, channels last, and compiled for PyTorch.
     """
     batch = make_batch(size, count)
     model = our_network(size, dtype, attention)

@@ -21,6 +21,7 @@ from PIL import Image
 
 import rdc_jax
 from rdc_jax.bitstream import container
+from rdc_jax.importance import detector_files, detectors
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "colab").glob("*.ipynb"))
@@ -150,6 +151,17 @@ def test_try_it_installs_the_detectors_of_auto_only():
     assert code.count("rdc detectors") == 1
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_command_runs_once_jax_has_threads(path):
+    """IPython forks for a command, and JAX warns of forks once it is imported."""
+    started = False
+    for cell in cells(path):
+        code = source(cell)
+        assert not (started and re.search(r"^ *!", code, re.M)), code
+        started |= bool(re.search(r"^(import|from) (jax|rdc_jax)\b", code, re.M))
+    assert started
+
+
 @pytest.mark.skipif(not importlib.util.find_spec("matplotlib"), reason="needs matplotlib")
 def test_try_it_runs(tmp_path, user_environment, rng):
     photo = tmp_path / "p.png"
@@ -157,14 +169,32 @@ def test_try_it_runs(tmp_path, user_environment, rng):
     Image.fromarray(small).resize((64, 48)).save(photo)
     said = execute(
         "try_it", user_environment,
-        PHOTO=str(photo), OUT=str(tmp_path / "out"), TAUS=(0.0, 1.0), MASK="center",
+        PHOTO=str(photo), OUT=str(tmp_path / "out"), TAUS=(0.0, 1.0), MASK="center", BPP=2.0,
     )  # fmt: skip
     data = (tmp_path / "out" / "photo.rdc").read_bytes()
     header, _ = container.unpack(data)
     assert (header.width, header.height) == (64, 48) and header.num_levels > 1
-    assert f"{len(data)} bytes" in said
-    pictures = {path.name for path in (tmp_path / "out").glob("*.png")}
-    assert {"tau_0.0.png", "tau_1.0.png", "tau_roi.png", "no_map,_tau_0.png"} == pictures
+    assert len(data) <= 2.0 * 64 * 48 / 8
+    assert re.search(rf"^with the map +{len(data)} ", said, re.M)
+    pictures = {path.stem for path in (tmp_path / "out").glob("*.png")}
+    assert pictures - {"AVIF", "JPEG"} == {
+        "no_map", "with_the_map", "tau_0.0", "tau_1.0", "tau_roi"
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("matplotlib"), reason="needs matplotlib")
+def test_try_it_shows_a_face_that_gains(tmp_path, user_environment):
+    """As it is stored, with the detectors that it installs."""
+    if not detectors.choose("faces").weights:
+        pytest.skip("needs the detector of faces: rdc detectors --install")
+    folder = detector_files.folder().parent
+    said = execute("try_it", user_environment | {"RDC_DATA_DIR": str(folder)}, OUT=str(tmp_path))
+    assert "1 face" in said
+    found = re.findall(r"^(.+?) +(\d+) +([\d.]+) dB +[\d.]+ dB$", said, re.M)
+    rows = {name: (int(size), float(face)) for name, size, face in found}
+    assert rows["with the map"][0] <= 1.04 * rows["no map"][0]
+    assert rows["with the map"][1] > 3 + rows["no map"][1]
 
 
 @pytest.mark.slow

@@ -57,17 +57,17 @@ class Header:
     """Coding parameters of one image. Raises BitstreamError for a field out of range.
 
     Attributes:
-        width: width of the image in pixels, 1..2**20.
-        height: height of the image in pixels, 1..2**20.
+        width: Width of the image in pixels, 1..2**20.
+        height: Height of the image in pixels, 1..2**20.
         model_id: 8 bytes that identify the weights.
-        num_levels: number of importance levels, 1..256.
-        timestep_background: timestep at importance 0, 0..1000.
-        timestep_roi: timestep at importance 1, 0..1000.
-        cell_size: side of an importance cell in pixels, a power of two, 1..32768.
-        dither_seed: seed of the dither, 0..2**32 - 1.
-        default_steps: default number of sampler steps, 0..255.
-        default_tau: default strength of the fusion module, 0..255 in units of 1/255.
-        colour_mode: colour channels of the decoded image.
+        num_levels: Number of importance levels, 1..256.
+        timestep_background: Timestep at importance 0, 0..1000.
+        timestep_roi: Timestep at importance 1, 0..1000.
+        cell_size: Side of an importance cell in pixels, a power of two, 1..32768.
+        dither_seed: Seed of the dither, 0..2**32 - 1.
+        default_steps: Default number of sampler steps, 0..255.
+        default_tau: Default strength of the fusion module, 0..255 in units of 1/255.
+        colour_mode: Colour channels of the decoded image.
     """
 
     width: int
@@ -143,8 +143,8 @@ def pack(header: Header, sections: Iterable[Section | tuple[int, bytes]]) -> byt
     """Returns the bytes of a file.
 
     Args:
-        header: coding parameters.
-        sections: each a Section or (type, payload), written in this order.
+        header: Coding parameters.
+        sections: Each a Section or (type, payload), written in this order.
 
     Raises:
         BitstreamError: the sections do not make a valid file.
@@ -181,8 +181,8 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header
     data[:sections[0].offset], and the sections take all others.
 
     Args:
-        data: the file.
-        max_pixels: files with more image pixels are refused.
+        data: The file.
+        max_pixels: Files with more image pixels are refused.
 
     Raises:
         BitstreamError: `pack` cannot have written this file, or the image is too large. The
@@ -211,8 +211,8 @@ def read_header(data: bytes, max_pixels: int) -> tuple[Header, int, int]:
     """Reads the header from the first bytes of a file.
 
     Args:
-        data: at least MAX_HEADER_BYTES bytes, or the whole file if it is shorter.
-        max_pixels: files with more image pixels are refused.
+        data: At least MAX_HEADER_BYTES bytes, or the whole file if it is shorter.
+        max_pixels: Files with more image pixels are refused.
 
     Returns:
         (header, number of sections, position after the header).

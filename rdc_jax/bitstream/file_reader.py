@@ -31,10 +31,10 @@ class FileReader:
     """An `.rdc` file whose sections are read on request.
 
     Attributes:
-        size: size of the file in bytes.
-        header: the header of the file.
-        places: position of each section, by section type.
-        lost_sections: number of sections lost after a truncated section TILES; None for a whole
+        size: Size of the file in bytes.
+        header: The header of the file.
+        places: Position of each section, by section type.
+        lost_sections: Number of sections lost after a truncated section TILES; None for a whole
             file.
     """
 
@@ -48,8 +48,8 @@ class FileReader:
         """Reads the header and the list of sections.
 
         Args:
-            source: the bytes of the file, or a file opened for reading bytes.
-            max_pixels: files with more image pixels are refused.
+            source: The bytes of the file, or a file opened for reading bytes.
+            max_pixels: Files with more image pixels are refused.
             cut_off: True to accept a file that ends within its section TILES. The sections that
                 followed are lost.
 

@@ -35,8 +35,8 @@ def read_varint(data: bytes, position: int, where: str) -> tuple[int, int]:
 
     Args:
         data: bytes that contain the number.
-        position: position of the number in `data`.
-        where: what contains the number, for the error message.
+        position: Position of the number in `data`.
+        where: What contains the number, for the error message.
 
     Returns:
         (value, position after it).

@@ -60,8 +60,8 @@ def check_lengths(height: int, width: int, lengths: Iterable[tuple[int, int]]) -
     """Checks that optional sections are not longer than the format allows.
 
     Args:
-        height: height of the image in pixels.
-        width: width of the image in pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
         lengths: (type, bytes of the payload) of each section.
 
     Raises:
@@ -84,7 +84,7 @@ def read_frame(data: bytes, offset: int) -> tuple[int, int, int]:
 
     Args:
         data: bytes from `offset` on, MAX_FRAME_BYTES of them or all up to the end of the file.
-        offset: position of the section in the file.
+        offset: Position of the section in the file.
 
     Returns:
         (type, begin of the payload, end of the payload), as positions in the file.

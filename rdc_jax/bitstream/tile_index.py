@@ -99,7 +99,7 @@ class Index:
     """The positions of the tiles in a file.
 
     Attributes:
-        grid: the tiles, in image pixels from `read_index` and in latent pixels from `on_latent`.
+        grid: The tiles, in image pixels from `read_index` and in latent pixels from `on_latent`.
         offsets: int64 [n], position of each tile in the file.
         lengths: int64 [n,2], bytes of the hyper-latent stream and of the latent stream.
     """
@@ -116,7 +116,7 @@ class Index:
         """Returns this index with its grid in latent pixels.
 
         Args:
-            downsampling: image pixels per latent pixel along a side.
+            downsampling: Image pixels per latent pixel along a side.
 
         Raises:
             BitstreamError: the tiles are too small or too large in latent pixels.
@@ -133,10 +133,10 @@ def chosen_side(
     """Chooses the side of an image's tiles.
 
     Args:
-        height: height of the image in pixels.
-        width: width of the image in pixels.
-        downsampling: image pixels per latent pixel along a side.
-        tile: requested side in pixels, or 0 for no tiles. None means DEFAULT_TILE_PIXELS for
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        downsampling: Image pixels per latent pixel along a side.
+        tile: Requested side in pixels, or 0 for no tiles. None means DEFAULT_TILE_PIXELS for
             images above LARGE_IMAGE pixels, and no tiles for others.
         resilient: True for small tiles if `tile` is None: RESILIENT_TILE_PIXELS, or the smallest
             side that the latent allows.
@@ -167,7 +167,7 @@ def pack(side: int, streams: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Returns the payload of section TILES.
 
     Args:
-        side: side of a tile in image pixels, a power of two.
+        side: Side of a tile in image pixels, a power of two.
         streams: (hyper-latent, latent) of each tile in raster order.
     """
     streams = list(streams)
@@ -181,11 +181,11 @@ def read_index(read: Read, begin: int, end: int, height: int, width: int) -> Ind
     """Reads the index of section TILES.
 
     Args:
-        read: reads bytes of the file.
-        begin: position of the first byte of the payload.
-        end: position after the last byte of the payload.
-        height: height of the image in pixels.
-        width: width of the image in pixels.
+        read: Reads bytes of the file.
+        begin: Position of the first byte of the payload.
+        end: Position after the last byte of the payload.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
 
     Returns:
         The index, with its grid in image pixels.
@@ -219,9 +219,9 @@ def read_streams(read: Read, index: Index, number: int) -> tuple[bytes, bytes]:
     """Reads the two streams of one tile.
 
     Args:
-        read: reads bytes of the file.
-        index: positions of the tiles.
-        number: number of the tile, row by row from 0.
+        read: Reads bytes of the file.
+        index: Positions of the tiles.
+        number: Number of the tile, row by row from 0.
 
     Returns:
         The streams of hyper-latent and latent.

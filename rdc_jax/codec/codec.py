@@ -197,7 +197,7 @@ class Codec(decoder.Decoder):
             crop: As in `decode`.
             resilient: As in `decode`.
             on_damage: As in `decode`.
-            **sampling: steps, tau, clock and progress of `decode`.
+            **sampling: Steps, tau, clock and progress of `decode`.
 
         Raises:
             RdcError: As in `decode`, or `decode` has no such option.

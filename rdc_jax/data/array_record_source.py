@@ -19,7 +19,7 @@ class ArrayRecordSource(RecordSource):
     `records.MIN_SIDE` are replaced (see ReplacingSource).
 
     Args:
-        paths: a folder of shards, a shard, a pattern with * ? [], or a list of shards. All of them
+        paths: A folder of shards, a shard, a pattern with * ? [], or a list of shards. All of them
             may be in a bucket (gs://...).
 
     Raises:

@@ -69,9 +69,9 @@ def draw_latent_crop(rng: np.random.Generator, shape: tuple[int, ...], side: int
     """Draws a random square of latents.
 
     Args:
-        rng: source of all randomness.
-        shape: shape of the latent of a tile, (h, w, C).
-        side: side of the square in latent pixels, at most h and w.
+        rng: Source of all randomness.
+        shape: Shape of the latent of a tile, (h, w, C).
+        side: Side of the square in latent pixels, at most h and w.
     """
     top, left = (int(rng.integers(length - side + 1)) for length in shape[:2])
     return LatentCrop(top, left, side)
@@ -84,10 +84,10 @@ def draw_crop(rng: np.random.Generator, height: int, width: int, size: int) -> C
     WHOLE_SIDE_PROBABILITY it is the whole short side.
 
     Args:
-        rng: source of all randomness.
-        height: height of the image in pixels.
-        width: width of the image in pixels.
-        size: side of the scaled crop in pixels.
+        rng: Source of all randomness.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        size: Side of the scaled crop in pixels.
     """
     short = min(height, width)
     side = round(size * 2.0 ** rng.uniform(0.0, 1.0))
@@ -105,10 +105,10 @@ def draw_upright_crop(rng: np.random.Generator, height: int, width: int, size: i
     This suits text and screens, whose letters and lines are upright and lie on whole pixels.
 
     Args:
-        rng: source of all randomness.
-        height: height of the image in pixels.
-        width: width of the image in pixels.
-        size: side of the crop in pixels, at most the image's short side.
+        rng: Source of all randomness.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        size: Side of the crop in pixels, at most the image's short side.
     """
     top, left = (int(rng.integers(length - size + 1)) for length in (height, width))
     return Crop(top, left, size, turn=0, flip=False)
@@ -119,8 +119,8 @@ def crop_image(image: np.ndarray | EncodedImage, crop: Crop, size: int) -> np.nd
 
     Args:
         image: uint8 [height, width, 3], or a file that is not decoded yet.
-        crop: the square.
-        size: side of the result in pixels.
+        crop: The square.
+        size: Side of the result in pixels.
 
     Returns:
         uint8 [size, size, 3].

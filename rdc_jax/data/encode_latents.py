@@ -38,11 +38,11 @@ class Settings:
     """Settings that determine the content of the shards.
 
     Attributes:
-        tile: side of the tiles in pixels, a multiple of 8.
-        latent_channels: number of channels C of the latents.
-        autoencoder: identity of the autoencoder, see `latent_source.autoencoder_identity`.
-        compute_dtype: name of the dtype that the autoencoder computes in.
-        record: what a record holds. Sets of earlier versions lack this setting.
+        tile: Side of the tiles in pixels, a multiple of 8.
+        latent_channels: Number of channels C of the latents.
+        autoencoder: Identity of the autoencoder, see `latent_source.autoencoder_identity`.
+        compute_dtype: Name of the dtype that the autoencoder computes in.
+        record: What a record holds. Sets of earlier versions lack this setting.
     """
 
     tile: int
@@ -57,7 +57,7 @@ class Photo:
     """A photo cut into tiles.
 
     Attributes:
-        name: name of the photo.
+        name: Name of the photo.
         tiles: uint8 [tiles, tile, tile, 3].
         boxes: int32 [tiles, 3], top, left and side of each tile in pixels of the photo.
         masks: uint8 [tiles, tile / 8, tile / 8], segment numbers, or None.
@@ -84,13 +84,13 @@ def encode_latents(
     """Writes all missing shards, or this process's part of them.
 
     Args:
-        source: image source, see `sources`.
-        out: folder of the shards, created if it does not exist.
-        settings: settings of the autoencoder and the tiles.
-        encode: the autoencoder. It takes `batch` tiles at a time.
-        batch: number of tiles per call of `encode`.
-        shards: number of shards; by default one per SHARD_PHOTOS photos.
-        threads: number of threads that read photos.
+        source: Image source, see `sources`.
+        out: Folder of the shards, created if it does not exist.
+        settings: Settings of the autoencoder and the tiles.
+        encode: The autoencoder. It takes `batch` tiles at a time.
+        batch: Number of tiles per call of `encode`.
+        shards: Number of shards; by default one per SHARD_PHOTOS photos.
+        threads: Number of threads that read photos.
         sharing: (index, number) of this process among those that write the set.
         progress: True to show a progress bar; None to show it on a terminal.
 
@@ -135,11 +135,11 @@ def read_ahead(
     """Yields photos in order, or (name, reason) for unusable ones, and reads some in advance.
 
     Args:
-        readers: executor that reads photos.
-        source: image source.
-        indices: the photos to read.
-        tile: side of the tiles in pixels.
-        ahead: number of photos to read in advance.
+        readers: Executor that reads photos.
+        source: Image source.
+        indices: The photos to read.
+        tile: Side of the tiles in pixels.
+        ahead: Number of photos to read in advance.
     """
     running: deque = deque()
     waiting = iter(indices)
@@ -157,9 +157,9 @@ def read_photo(source: Any, index: int, tile: int) -> Photo | tuple[str, str]:
     """Reads a photo and cuts it into tiles, or returns (name, reason) if it is unusable.
 
     Args:
-        source: image source.
-        index: number of the photo in the source.
-        tile: side of the tiles in pixels.
+        source: Image source.
+        index: Number of the photo in the source.
+        tile: Side of the tiles in pixels.
     """
     name = source.name(index)
     try:
@@ -189,11 +189,11 @@ def write_shard(
     """Writes one shard, or no file if none of its photos is usable.
 
     Args:
-        path: the shard.
-        settings: settings of the autoencoder and the tiles.
-        encode: the autoencoder.
-        batch: number of tiles per call of `encode`.
-        photos: from `read_ahead`.
+        path: The shard.
+        settings: Settings of the autoencoder and the tiles.
+        encode: The autoencoder.
+        batch: Number of tiles per call of `encode`.
+        photos: From `read_ahead`.
 
     Returns:
         The shard's entry in the manifest.
@@ -223,7 +223,7 @@ def tile_records(photo: Photo, latents: np.ndarray) -> Iterator[LatentRecord]:
     """Yields the records of a photo.
 
     Args:
-        photo: the photo.
+        photo: The photo.
         latents: float16 [tiles, h, w, C].
     """
     for number, (latent, box) in enumerate(zip(latents, photo.boxes.tolist(), strict=True)):
@@ -239,9 +239,9 @@ def encoded(
     A batch can hold tiles of several photos.
 
     Args:
-        photos: photos cut into tiles.
-        encode: the autoencoder.
-        batch: number of tiles per call of `encode`.
+        photos: Photos cut into tiles.
+        encode: The autoencoder.
+        batch: Number of tiles per call of `encode`.
     """
     waiting: deque[Photo] = deque()
     pixels: list[np.ndarray] = []

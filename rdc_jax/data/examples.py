@@ -24,16 +24,16 @@ class Recipe:
     """How to make training examples.
 
     Attributes:
-        crop_size: side of the crops in pixels, a multiple of `cell_size`.
-        cell_size: side of a cell of the importance map in pixels.
-        num_levels: number of importance levels, 1 to 256.
-        mixture: probability of each kind of map (see `masks.random_importance`).
-        segmentation_share: share of the examples with a segmentation whose map comes from it. A
+        crop_size: Side of the crops in pixels, a multiple of `cell_size`.
+        cell_size: Side of a cell of the importance map in pixels.
+        num_levels: Number of importance levels, 1 to 256.
+        mixture: Probability of each kind of map (see `masks.random_importance`).
+        segmentation_share: Share of the examples with a segmentation whose map comes from it. A
             random part of the segments is then the region of interest. Other examples, and those
             whose crop lies in a single segment, get a random map.
-        darken_share: share of the crops that `low_light.darken` darkens.
-        ragged_share: share of the crops with a border as in `ragged`.
-        upright_share: share of the crops at the image's own scale, neither turned nor flipped.
+        darken_share: Share of the crops that `low_light.darken` darkens.
+        ragged_share: Share of the crops with a border as in `ragged`.
+        upright_share: Share of the crops at the image's own scale, neither turned nor flipped.
 
     Raises:
         RdcError: a size or a share is out of range.
@@ -72,9 +72,9 @@ def make_example(
     examples as a version of this program without it.
 
     Args:
-        recipe: crop size, shares and settings of the maps.
-        example: example of a source, see `sources`. The image may be an EncodedImage.
-        rng: source of all randomness.
+        recipe: Crop size, shares and settings of the maps.
+        example: Example of a source, see `sources`. The image may be an EncodedImage.
+        rng: Source of all randomness.
 
     Returns:
         {"image": uint8 [crop_size, crop_size, 3], "importance": uint8 [cells, cells]} with cells =

@@ -28,9 +28,9 @@ class FolderSource(ReplacingSource):
         """Lists the images of a folder.
 
         Args:
-            path: the folder.
+            path: The folder.
             cache: True to keep decoded images in memory.
-            cache_bytes: limit of the cache in bytes.
+            cache_bytes: Limit of the cache in bytes.
 
         Raises:
             RdcError: the folder is missing or has no images.

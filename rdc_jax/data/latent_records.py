@@ -38,10 +38,10 @@ class LatentRecord:
 
     Attributes:
         latent: float16 [h, w, C].
-        box: top, left and side of the tile in pixels of the photo.
-        place: number of the tile within its photo, and number of tiles of the photo.
+        box: Top, left and side of the tile in pixels of the photo.
+        place: Number of the tile within its photo, and number of tiles of the photo.
         mask: uint8 [h, w], segment number at the centre of each latent pixel, or None.
-        name: name of the photo.
+        name: Name of the photo.
     """
 
     latent: np.ndarray

@@ -26,15 +26,15 @@ class LatentSource(RecordSource):
     Damaged records are replaced (see ReplacingSource).
 
     Args:
-        path: output folder of `rdc data encode-latents`.
+        path: Output folder of `rdc data encode-latents`.
 
     Raises:
         RdcError: the folder is missing, unfinished, of an earlier version, or not such a folder.
 
     Attributes:
-        tile: side of the tiles in pixels.
-        latent_channels: number of channels C of the latents.
-        autoencoder: identity of the autoencoder that made the latents (see
+        tile: Side of the tiles in pixels.
+        latent_channels: Number of channels C of the latents.
+        autoencoder: Identity of the autoencoder that made the latents (see
             `autoencoder_identity`).
     """
 
@@ -93,8 +93,8 @@ def autoencoder_identity(params: Mapping[str, Any], settings: Mapping[str, Any])
     """Returns a SHA-256 that identifies an autoencoder.
 
     Args:
-        params: nested dict of the weights. They are hashed as float16, as model folders store them.
-        settings: the section `model.autoencoder` of the config.
+        params: Nested dict of the weights. They are hashed as float16, as model folders store them.
+        settings: The section `model.autoencoder` of the config.
     """
     digest = hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode())
     for name, value in sorted(_leaves(params)):

@@ -24,7 +24,7 @@ def darken(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     All steps work in linear light. The result has the sRGB curve again.
 
     Args:
-        rng: source of all randomness.
+        rng: Source of all randomness.
         image: uint8 [h, w, 3], sRGB.
 
     Returns:

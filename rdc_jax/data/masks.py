@@ -37,14 +37,14 @@ def random_importance(
     """Draws one importance map.
 
     Args:
-        rng: source of all randomness.
-        height: height of the map in cells.
-        width: width of the map in cells.
-        num_levels: number of importance levels, 1 to 256.
-        image: the image of the map, uint8 [image height, image width, 3], or its latent, floats
+        rng: Source of all randomness.
+        height: Height of the map in cells.
+        width: Width of the map in cells.
+        num_levels: Number of importance levels, 1 to 256.
+        image: The image of the map, uint8 [image height, image width, 3], or its latent, floats
             [h, w, C]. Its sides are at least those of the map. Without an image, "content" maps
             become "blobs".
-        mixture: probability of each kind in DEFAULT_MIXTURE.
+        mixture: Probability of each kind in DEFAULT_MIXTURE.
 
     Returns:
         uint8 [height, width] with values in [0, num_levels - 1].
@@ -73,11 +73,11 @@ def segment_importance(
     A cell's field is the share that the chosen segments cover.
 
     Args:
-        rng: source of all randomness.
+        rng: Source of all randomness.
         labels: uint8 [image height, image width], segment number of each pixel.
-        height: height of the map in cells.
-        width: width of the map in cells.
-        num_levels: number of importance levels, 1 to 256.
+        height: Height of the map in cells.
+        width: Width of the map in cells.
+        num_levels: Number of importance levels, 1 to 256.
 
     Returns:
         uint8 [height, width] with values in [0, num_levels - 1], or None if there is only one
@@ -102,8 +102,8 @@ def local_contrast(image: np.ndarray, height: int, width: int) -> np.ndarray:
     Args:
         image: uint8 [image height, image width, 3], or a latent, floats [h, w, C]. The sides are at
             least `height` and `width`.
-        height: height of the map in cells.
-        width: width of the map in cells.
+        height: Height of the map in cells.
+        width: Width of the map in cells.
 
     Returns:
         float32 [height, width], in grey values (0 to 255) or in units of the latent.

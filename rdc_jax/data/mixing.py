@@ -49,7 +49,7 @@ def open_mix(text: str, *, processes: int = 1) -> list[Part]:
 
     Args:
         text: data.mix, see `parse_mix`.
-        processes: number of processes that will read. They share the memory for decoded images.
+        processes: Number of processes that will read. They share the memory for decoded images.
 
     Raises:
         RdcError: a set cannot be opened. The message names data.mix.

@@ -53,21 +53,21 @@ def training_iterator(
     setting `start`.
 
     Args:
-        source: image source as in `sources`, with images or latents.
-        batch_size: examples per batch, of all processes together.
-        crop_size: side of the crops in pixels. `cell_size`, `num_levels`, `mixture`,
+        source: Image source as in `sources`, with images or latents.
+        batch_size: Examples per batch, of all processes together.
+        crop_size: Side of the crops in pixels. `cell_size`, `num_levels`, `mixture`,
             `segmentation_share`, `darken_share` and `ragged_share` are described in Recipe, too.
             Only examples of `source` are darkened.
-        seed: seed of all randomness, 0 to 2**32 - 1.
-        exclude: indices of `source` that are never drawn (see `held_out_split`).
-        mix: additional sets with their shares. The examples of each set are evenly spread. Examples
+        seed: Seed of all randomness, 0 to 2**32 - 1.
+        exclude: Indices of `source` that are never drawn (see `held_out_split`).
+        mix: Additional sets with their shares. The examples of each set are evenly spread. Examples
             of `source` and their order do not depend on other sets.
-        rows: examples of each batch that this process reads; None for all.
-        start: number of the first batch.
-        num_threads: number of reading threads of each process; 0 to read in the thread that asks.
-        num_workers: number of worker processes; 0 to read in this process. Each worker makes every
+        rows: Examples of each batch that this process reads; None for all.
+        start: Number of the first batch.
+        num_threads: Number of reading threads of each process; 0 to read in the thread that asks.
+        num_workers: Number of worker processes; 0 to read in this process. Each worker makes every
             num_workers-th batch. Call `close` of the iterator to end them.
-        prefetch: number of batches prepared in advance.
+        prefetch: Number of batches prepared in advance.
 
     Returns:
         Iterator of {"image": uint8 [rows, crop_size, crop_size, 3], "importance": uint8 [rows,
@@ -172,9 +172,9 @@ def held_out_split(source_len: int, count: int, seed: int) -> np.ndarray:
     Pass the result as `exclude` to `training_iterator`.
 
     Args:
-        source_len: number of images in the source.
-        count: number of images to hold out.
-        seed: seed of the choice.
+        source_len: Number of images in the source.
+        count: Number of images to hold out.
+        seed: Seed of the choice.
 
     Returns:
         Sorted int64 [count], indices of the source.
@@ -193,8 +193,8 @@ def whole_photos(source, indices: Sequence[int]) -> np.ndarray:
     """Adds all other tiles of the same photos to the indices of tiles.
 
     Args:
-        source: any source. For sources of images, the indices stay the same.
-        indices: some indices of it.
+        source: Any source. For sources of images, the indices stay the same.
+        indices: Some indices of it.
 
     Returns:
         Sorted int64.

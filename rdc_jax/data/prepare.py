@@ -35,11 +35,11 @@ class Settings:
     """Settings that determine the content of the shards.
 
     Attributes:
-        shards: number of shards.
-        max_side: larger images are scaled down to this longer side, in pixels. None keeps the bytes
+        shards: Number of shards.
+        max_side: Larger images are scaled down to this longer side, in pixels. None keeps the bytes
             of every image.
         quality: JPEG quality of images that are scaled down.
-        masks: folder of segmentations with the names of the images and the extension .png.
+        masks: Folder of segmentations with the names of the images and the extension .png.
     """
 
     shards: int
@@ -62,13 +62,13 @@ def prepare(
     """Writes all missing shards.
 
     Args:
-        folder: folder with jpg, png and webp images, also in subfolders.
-        out: folder of the shards, created if it does not exist.
-        shards: number of shards; by default one per SHARD_BYTES of images.
-        workers: number of processes; by default one per CPU.
-        max_side: see Settings.
-        quality: see Settings.
-        masks: see Settings.
+        folder: Folder with jpg, png and webp images, also in subfolders.
+        out: Folder of the shards, created if it does not exist.
+        shards: Number of shards; by default one per SHARD_BYTES of images.
+        workers: Number of processes; by default one per CPU.
+        max_side: See Settings.
+        quality: See Settings.
+        masks: See Settings.
         progress: True to show a progress bar; None to show it on a terminal.
 
     Returns:
@@ -150,10 +150,10 @@ def write_shard(root: Path, settings: Settings, path: Path, names: list[str]) ->
     """Writes one shard, or no file if none of its images is readable.
 
     Args:
-        root: folder of the images.
-        settings: settings of the shards.
-        path: the shard.
-        names: images, relative to `root`.
+        root: Folder of the images.
+        settings: Settings of the shards.
+        path: The shard.
+        names: Images, relative to `root`.
 
     Returns:
         The shard's entry in the manifest.
@@ -181,9 +181,9 @@ def encode(root: Path, name: str, settings: Settings) -> records.Record:
     """Returns the record of one image. Its bytes change only if it is larger than `max_side`.
 
     Args:
-        root: folder of the images.
-        name: the image, relative to `root`.
-        settings: settings of the shards.
+        root: Folder of the images.
+        name: The image, relative to `root`.
+        settings: Settings of the shards.
 
     Raises:
         RdcError: training could not use the image.

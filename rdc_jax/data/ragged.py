@@ -31,8 +31,8 @@ def continued(array: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Args:
         array: [h, w, ...].
-        height: number of rows to keep.
-        width: number of columns to keep.
+        height: Number of rows to keep.
+        width: Number of columns to keep.
 
     Returns:
         Array of the same shape.

@@ -17,8 +17,8 @@ class RecordSource(ReplacingSource):
     """Images that are read from numbered records.
 
     Args:
-        records: sequence of records.
-        where: location of the records, for messages.
+        records: Sequence of records.
+        where: Location of the records, for messages.
     """
 
     def __init__(self, records: Any, where: str):

@@ -96,8 +96,8 @@ def opened(record: Record, name: str) -> dict[str, Any]:
     """Opens the image of a record, without decoding its pixels yet.
 
     Args:
-        record: the encoded image.
-        name: name for messages, if the record has none.
+        record: The encoded image.
+        name: Name for messages, if the record has none.
 
     Returns:
         {"image": EncodedImage}, and with a segmentation "mask" from `read_labels`.
@@ -125,8 +125,8 @@ def decode(record: Record, name: str) -> dict[str, np.ndarray]:
     """Decodes the pixels of a record, as `opened` and `decoded` do.
 
     Args:
-        record: the encoded image.
-        name: name for messages, if the record has none.
+        record: The encoded image.
+        name: Name for messages, if the record has none.
 
     Returns:
         {"image": uint8 [height, width, 3]}, and with a segmentation "mask" from `read_labels`.
@@ -150,9 +150,9 @@ def read_labels(data: bytes, shape: tuple[int, int], name: str) -> np.ndarray:
     distinct values beyond 8 bits are numbered in order, modulo 256.
 
     Args:
-        data: the segmentation, an image file.
+        data: The segmentation, an image file.
         shape: (height, width) of the segmented image.
-        name: name of the segmented image, for messages.
+        name: Name of the segmented image, for messages.
 
     Returns:
         uint8 [height, width].

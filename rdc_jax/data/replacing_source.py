@@ -49,11 +49,11 @@ class ReplacingSource:
     `skipped`. Subclasses implement `_load`, which reads one image.
 
     Args:
-        keys: the arguments of `_load` for each image, an array of int64 or objects.
-        where: location of the images, for messages.
+        keys: The arguments of `_load` for each image, an array of int64 or objects.
+        where: Location of the images, for messages.
 
     Attributes:
-        skipped: keys of all damaged images found so far, shared with all subsets.
+        skipped: Keys of all damaged images found so far, shared with all subsets.
     """
 
     def __init__(self, keys: np.ndarray, where: str):
@@ -91,8 +91,8 @@ class ReplacingSource:
         """Applies a function to example `index`, or to the next readable one.
 
         Args:
-            index: number of the example, 0 or more.
-            function: takes an example as in `__getitem__`, except that the image may be an
+            index: Number of the example, 0 or more.
+            function: Takes an example as in `__getitem__`, except that the image may be an
                 EncodedImage. Its RdcError means that the image is damaged. It may be called several
                 times.
 
@@ -179,9 +179,9 @@ def _report(what: str, error: RdcError, count: int) -> None:
     """Logs the first MAX_MESSAGES errors of a kind.
 
     Args:
-        what: what happened to the image.
-        error: the reason.
-        count: number of such errors so far.
+        what: What happened to the image.
+        error: The reason.
+        count: Number of such errors so far.
     """
     if count <= MAX_MESSAGES:
         _log.warning("%s: %s", what, error)

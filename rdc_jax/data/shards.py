@@ -39,11 +39,11 @@ class ShardSet:
     """A folder of shards while it is being written. It continues an earlier run.
 
     Args:
-        out: the folder, created if it does not exist.
-        content: kind of the records, a key of KIND_OF. The names of the shards begin with it.
-        settings: settings that determine the content of the shards, JSON values.
-        source: fingerprint of the images.
-        count: number of shards.
+        out: The folder, created if it does not exist.
+        content: Kind of the records, a key of KIND_OF. The names of the shards begin with it.
+        settings: Settings that determine the content of the shards, JSON values.
+        source: Fingerprint of the images.
+        count: Number of shards.
         sharing: (index, number) of this process among those that write the set.
 
     Raises:
@@ -102,7 +102,7 @@ class ShardSet:
         """Enters a finished shard in the manifest.
 
         Args:
-            index: number of the shard.
+            index: Number of the shard.
             entry: {"file", "records", "bytes", "skipped": [(name, reason), ...]} and other counts.
                 "photos" is the number of photos, if a photo has several records.
         """
@@ -172,8 +172,8 @@ class ShardWriter:
     A shard without records is not written. Raises RdcError if the disk cannot be written.
 
     Attributes:
-        records: number of records so far.
-        bytes: size of the finished file.
+        records: Number of records so far.
+        bytes: Size of the finished file.
     """
 
     def __init__(self, path: Path):
@@ -226,8 +226,8 @@ def read_manifest(folder: Path, content: str) -> dict[str, Any]:
     """Reads the manifest of a finished set.
 
     Args:
-        folder: folder of the set.
-        content: expected kind of the records, a key of KIND_OF.
+        folder: Folder of the set.
+        content: Expected kind of the records, a key of KIND_OF.
 
     Returns:
         The manifest, with "files", the names of the shards that have records.

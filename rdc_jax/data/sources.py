@@ -71,10 +71,10 @@ def open_source(
             images need no path. Shards and latents may be in a bucket (gs://...).
         split: data.split, the split of a TFDS set.
         tfds_dir: data.tfds_dir, the folder where TFDS keeps its sets; "" for the default of TFDS.
-        synthetic_size: side of the synthetic images in pixels.
-        seed: seed of the synthetic images.
+        synthetic_size: Side of the synthetic images in pixels.
+        seed: Seed of the synthetic images.
         cache: True to keep decoded images of a folder in memory.
-        processes: number of processes that will read. They share the memory for decoded images.
+        processes: Number of processes that will read. They share the memory for decoded images.
 
     Raises:
         RdcError: the source cannot be opened. The message names data.kind or data.path.

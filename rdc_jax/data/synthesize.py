@@ -34,11 +34,11 @@ def synthesize(
     """Draws all missing images.
 
     Args:
-        out: folder of the images, created if it does not exist.
-        count: number of images, including existing ones.
-        seed: seed of the set, 0 or more.
+        out: Folder of the images, created if it does not exist.
+        count: Number of images, including existing ones.
+        seed: Seed of the set, 0 or more.
         size: (width, height) of all images; None for varied sizes.
-        fonts: folder of fonts in addition to Matplotlib's; None for the system's fonts.
+        fonts: Folder of fonts in addition to Matplotlib's; None for the system's fonts.
         progress: True to show a progress bar; None to show it on a terminal.
 
     Returns:

@@ -16,9 +16,9 @@ class SyntheticSource:
     with noise. Image i depends only on the seed and i.
 
     Args:
-        num_images: number of images, at least 1.
-        size: side of the square images in pixels, at least MIN_SIDE.
-        seed: non-negative integer.
+        num_images: Number of images, at least 1.
+        size: Side of the square images in pixels, at least MIN_SIDE.
+        seed: Non-negative integer.
     """
 
     skipped: frozenset[int] = frozenset()

@@ -24,7 +24,7 @@ class TfdsSource(RecordSource):
     Args:
         name: TFDS name of the set, such as "oxford_iiit_pet", "imagenet2012:5.1.0" or "coco/2017".
         split: TFDS split, such as "train", "train[:10%]" or "train+validation".
-        data_dir: folder where TFDS keeps its sets; None for the default of TFDS.
+        data_dir: Folder where TFDS keeps its sets; None for the default of TFDS.
 
     Raises:
         RdcError: the set or split is missing or empty, has no images, or has another format.

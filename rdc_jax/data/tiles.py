@@ -18,9 +18,9 @@ def covering_squares(height: int, width: int, tile: int) -> list[Crop]:
     `tile_pixels` scales the squares up.
 
     Args:
-        height: height of the photo in pixels.
-        width: width of the photo in pixels.
-        tile: side of the tiles in pixels.
+        height: Height of the photo in pixels.
+        width: Width of the photo in pixels.
+        tile: Side of the tiles in pixels.
     """
     side = min(height, width, tile)
     rows, columns = (_starts(length, side) for length in (height, width))
@@ -32,8 +32,8 @@ def tile_pixels(image: np.ndarray, square: Crop, tile: int) -> np.ndarray:
 
     Args:
         image: uint8 [height, width, 3], the photo.
-        square: position of the tile in the photo.
-        tile: side of the tile in pixels.
+        square: Position of the tile in the photo.
+        tile: Side of the tile in pixels.
 
     Returns:
         uint8 [tile, tile, 3].
@@ -46,8 +46,8 @@ def tile_labels(mask: np.ndarray, square: Crop, tile: int) -> np.ndarray:
 
     Args:
         mask: uint8 [height, width], segment numbers of the photo.
-        square: position of the tile in the photo.
-        tile: side of the tile in pixels.
+        square: Position of the tile in the photo.
+        tile: Side of the tile in pixels.
 
     Returns:
         uint8 [tile / 8, tile / 8].

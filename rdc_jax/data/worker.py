@@ -16,8 +16,8 @@ def start_worker(index: int, count: int) -> None:
     it is killed, the worker ends by itself.
 
     Args:
-        index: number of this worker.
-        count: number of workers.
+        index: Number of this worker.
+        count: Number of workers.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -62,7 +62,7 @@ class Bounds:
     """Follows intervals through the layers of a network and records each layer's bound.
 
     Attributes:
-        record: bounds "checked" and "reachable" of each layer, by its name.
+        record: Bounds "checked" and "reachable" of each layer, by its name.
     """
 
     def __init__(self, layers: Mapping, limit: int):
@@ -70,7 +70,7 @@ class Bounds:
 
         Args:
             layers: IntegerConv by name, each below 2**53 with all inputs at `limit`.
-            limit: activations are clipped to +-limit.
+            limit: Activations are clipped to +-limit.
         """
         self._layers, self._limit = layers, limit
         self.record: dict[str, dict[str, int]] = {}

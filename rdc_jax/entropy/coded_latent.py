@@ -12,14 +12,14 @@ class Conditions:
     """What encoder and decoder both know before the first symbol of a latent.
 
     Attributes:
-        height: height of the latent in latent pixels.
-        width: width of the latent in latent pixels.
+        height: Height of the latent in latent pixels.
+        width: Width of the latent in latent pixels.
         levels: uint8 [h4,w4], importance level of each latent pixel. h4 and w4 are height and width
             rounded up to multiples of 4.
         timesteps: int64 [num_levels], timestep of each level.
-        dither_seed: seed of the dither, 0..2**32 - 1.
-        row0: first row of a tile in the image's latent. It only affects the dither.
-        col0: first column of a tile in the image's latent. It only affects the dither.
+        dither_seed: Seed of the dither, 0..2**32 - 1.
+        row0: First row of a tile in the image's latent. It only affects the dither.
+        col0: First column of a tile in the image's latent. It only affects the dither.
     """
 
     height: int
@@ -41,8 +41,8 @@ class CodedLatent:
         yhat: float32 [h,w,C], the coded values, in latent units.
         mean: float32 [h,w,C], predicted means, in latent units.
         scale: float32 [h,w,C], predicted standard deviations, in latent units.
-        hyper_bits: ideal code length of the hyper-latent under the continuous model, in bits.
-        latent_bits: ideal code length of the latent under the continuous model, in bits.
+        hyper_bits: Ideal code length of the hyper-latent under the continuous model, in bits.
+        latent_bits: Ideal code length of the latent under the continuous model, in bits.
         bits_map: float64 [h,w], ideal bits of each latent pixel without the hyper-latent.
         symbol_hash: SHA-256 of all symbols in coding order, the same on every machine.
     """

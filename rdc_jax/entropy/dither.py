@@ -24,7 +24,7 @@ def philox4x32(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
 
     Args:
         counter: uint32 [..., 4].
-        key: two integers in 0..2**32 - 1.
+        key: Two integers in 0..2**32 - 1.
 
     Returns:
         uint32 [..., 4].
@@ -50,12 +50,12 @@ def dither_phases(
     byte >> 3. A window has the same phases as the same place in the whole latent.
 
     Args:
-        seed: seed of the dither, 0..2**32 - 1.
-        height: height of the window in latent pixels.
-        width: width of the window in latent pixels.
-        channels: number of channels.
-        row0: first row of the window in the latent.
-        col0: first column of the window in the latent.
+        seed: Seed of the dither, 0..2**32 - 1.
+        height: Height of the window in latent pixels.
+        width: Width of the window in latent pixels.
+        channels: Number of channels.
+        row0: First row of the window in the latent.
+        col0: First column of the window in the latent.
 
     Returns:
         uint8 [height, width, channels] in 0..31.

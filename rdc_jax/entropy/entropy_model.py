@@ -25,14 +25,14 @@ class EntropyModel:
     """Everything the entropy path needs, in integers only.
 
     Attributes:
-        bank: probability tables.
-        network: the integer network that predicts mean and scale of each element.
-        latent_unit: unit of the latent, a power of two.
+        bank: Probability tables.
+        network: The integer network that predicts mean and scale of each element.
+        latent_unit: Unit of the latent, a power of two.
         step_fixed: int64 [1001,C or 1], Delta(t) / latent_unit at 20 fractional bits.
         log2_step_fixed: int64 [1001,C or 1], log2 Delta(t) at 10 fractional bits.
         shrink: int64 [80], Wiener weight of each scale index at 16 fractional bits, 0..2**16.
         dither: False for plain rounding around the mean.
-        skipped_scales: skip mode. Elements whose scale index is below this number have no symbol.
+        skipped_scales: Skip mode. Elements whose scale index is below this number have no symbol.
             0 turns skip mode off.
         continued_context: True if the context continues beyond a border that lies inside a cell of
             the hyper-latent, see `wiener_context.continued`. Older models have zeros there.
@@ -53,7 +53,7 @@ class EntropyModel:
         """Builds the model from the arrays that are stored with a model's weights.
 
         Args:
-            arrays: arrays by name. A name starts with "tables/", "network/" or "schedule/".
+            arrays: Arrays by name. A name starts with "tables/", "network/" or "schedule/".
 
         Raises:
             RdcError: an array is missing, unknown or damaged, or sums could overflow.
@@ -110,7 +110,7 @@ def accumulator_record(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Returns proven bounds on the sums of the network, ready for JSON.
 
     Args:
-        arrays: arrays as `EntropyModel.from_arrays` takes them.
+        arrays: Arrays as `EntropyModel.from_arrays` takes them.
 
     Returns:
         {"limit": 2**53, "largest_magnitude": {layer: {"checked", "reachable"}}}, see
@@ -144,9 +144,9 @@ def schedule_arrays(
 
     Args:
         step_table: float64 [1001,C or 1], quantiser steps Delta(0..1000).
-        latent_unit: unit of the latent, a power of two.
+        latent_unit: Unit of the latent, a power of two.
         dither: False for plain rounding around the mean.
-        skipped_scales: number of scale indexes in skip mode, 0..80.
+        skipped_scales: Number of scale indexes in skip mode, 0..80.
 
     Returns:
         The "schedule/" arrays, without this prefix.

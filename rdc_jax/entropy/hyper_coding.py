@@ -79,10 +79,10 @@ def code_hyper_latent(
     """Codes all symbols of the hyper-latent in coding order.
 
     Args:
-        network: provides the prior, the passes and, if the model has one, the learnt step.
+        network: Provides the prior, the passes and, if the model has one, the learnt step.
         condition: integers in float64 [h,w,16], h and w multiples of 4.
-        code_pass: turns table indexes into symbols by writing or reading them.
-        digest: hash object that is updated with all symbols.
+        code_pass: Turns table indexes into symbols by writing or reading them.
+        digest: Hash object that is updated with all symbols.
         count_bits: True to sum up ideal code lengths.
 
     Returns:
@@ -122,7 +122,7 @@ def split_hyper_mean(mean_fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     With q = floor(-32 u), n = (q + 16) div 32 and j = (q + 16) mod 32. So |n + d_j + u| <= 1/64.
 
     Args:
-        mean_fixed: u, the distance of the mean to the centre in steps, int64 with 10 fractional
+        mean_fixed: U, the distance of the mean to the centre in steps, int64 with 10 fractional
             bits.
 
     Returns:

@@ -132,7 +132,7 @@ def encode_importance(levels: np.ndarray, num_levels: int) -> bytes:
 
     Args:
         levels: uint8 [rows, columns] in 0..num_levels - 1, at least one cell.
-        num_levels: number of levels, 1..256.
+        num_levels: Number of levels, 1..256.
 
     Returns:
         The coded map.
@@ -154,9 +154,9 @@ def decode_importance(data: bytes, shape: tuple[int, int], num_levels: int) -> n
     """Inverse of `encode_importance`.
 
     Args:
-        data: the coded map.
+        data: The coded map.
         shape: (rows, columns) of the map.
-        num_levels: number of levels, 1..256.
+        num_levels: Number of levels, 1..256.
 
     Returns:
         uint8 [rows, columns].

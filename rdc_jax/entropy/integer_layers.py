@@ -32,7 +32,7 @@ class IntegerConv:
     Attributes:
         weight: integers in float64 [k,k,c_in,c_out].
         bias: integers in float64 [c_out].
-        shift: the weights have this many fractional bits.
+        shift: The weights have this many fractional bits.
     """
 
     weight: np.ndarray
@@ -73,7 +73,7 @@ class IntegerConv:
         Taps that see only zeros are left out, which does not change an exact sum.
 
         Args:
-            x: activations [h,w,c_in].
+            x: Activations [h,w,c_in].
             where: bool [h or less,w or less], the P pixels.
 
         Returns:
@@ -107,9 +107,9 @@ class IntegerConv:
         """Applies the layer to x [h,w,c_in].
 
         Args:
-            x: activations, integers in float64.
-            stride: input pixels per output pixel along a side.
-            least: smallest activation; 0 makes a ReLU.
+            x: Activations, integers in float64.
+            stride: Input pixels per output pixel along a side.
+            least: Smallest activation; 0 makes a ReLU.
 
         Returns:
             Activations [h',w',c_out].
@@ -161,9 +161,9 @@ def checked_layer(
     """Builds a layer after checking that no sum over clipped activations can reach 2**53.
 
     Args:
-        layer: name of the layer.
-        arrays: arrays "layer.weight", "layer.bias" and "layer.shift" by name.
-        kernels: allowed kernel sizes.
+        layer: Name of the layer.
+        arrays: Arrays "layer.weight", "layer.bias" and "layer.shift" by name.
+        kernels: Allowed kernel sizes.
 
     Raises:
         RdcError: the arrays are damaged, or sums could overflow.

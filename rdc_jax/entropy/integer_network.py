@@ -52,7 +52,7 @@ def quantize_hyperprior(params: Mapping[str, Mapping[str, np.ndarray]]) -> dict[
     """Converts the float hyperprior's parameters to integer arrays.
 
     Args:
-        params: parameters by layer and name.
+        params: Parameters by layer and name.
 
     Returns:
         Arrays "layer.weight", "layer.bias" and "layer.shift" by name.
@@ -109,9 +109,9 @@ class IntegerHyperprior:
     in units of latent_unit, which means that their float values are divided by it.
 
     Attributes:
-        latent_channels: number of channels of the latent.
-        hyper_channels: number of channels of the hyper-latent z.
-        bounds: largest magnitude of each layer's sums, see `accumulator_bounds`.
+        latent_channels: Number of channels of the latent.
+        hyper_channels: Number of channels of the hyper-latent z.
+        bounds: Largest magnitude of each layer's sums, see `accumulator_bounds`.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
@@ -227,8 +227,8 @@ class IntegerHyperprior:
         """Returns mean and log2 scale of the P cells of z that pass 1 or 2 codes.
 
         Args:
-            number: number of the pass, 1 or 2.
-            prior: mean and log2 scale from `hyper_latent_prior`.
+            number: Number of the pass, 1 or 2.
+            prior: Mean and log2 scale from `hyper_latent_prior`.
             known: int64 [h/4,w/4,Cz], values of earlier passes minus the mean of the prior, with 10
                 fractional bits; 0 elsewhere.
             condition: [h,w,16].
@@ -265,7 +265,7 @@ class IntegerHyperprior:
         """Returns mean and log2 scale of the P latent pixels that a pass codes.
 
         Args:
-            number: number of the pass, 0 to 2.
+            number: Number of the pass, 0 to 2.
             features: [h,w,width + 16] from `hyper_synthesis`.
             known: [h or more,w or more,C] with 10 fractional bits, values of earlier passes, 0
                 elsewhere. Rows and columns beyond h and w continue the context.

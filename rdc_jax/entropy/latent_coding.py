@@ -72,9 +72,9 @@ def encode_latent(
     """Codes a clean latent.
 
     Args:
-        model: the entropy model.
+        model: The entropy model.
         latent: float [h,w,C] in latent units.
-        conditions: sizes, importance levels, timesteps and seed.
+        conditions: Sizes, importance levels, timesteps and seed.
 
     Returns:
         The bytes of the hyper-latent, the bytes of the latent, and the latent that the decoder
@@ -125,10 +125,10 @@ def decode_latent(
     """Inverse of `encode_latent`.
 
     Args:
-        model: the entropy model.
-        hyper_data: the bytes of the hyper-latent.
-        latent_data: the bytes of the latent.
-        conditions: sizes, importance levels, timesteps and seed.
+        model: The entropy model.
+        hyper_data: The bytes of the hyper-latent.
+        latent_data: The bytes of the latent.
+        conditions: Sizes, importance levels, timesteps and seed.
 
     Raises:
         RdcError: the data are damaged.

@@ -49,10 +49,10 @@ def quantize_mean_scale(
     bias of h_a.
 
     Args:
-        params: parameters of the float network by layer and name.
-        latent_unit: unit of the latent, a power of two.
-        scale_bound: smallest scale.
-        hyper_gain: gain of z.
+        params: Parameters of the float network by layer and name.
+        latent_unit: Unit of the latent, a power of two.
+        scale_bound: Smallest scale.
+        hyper_gain: Gain of z.
 
     Returns:
         Integer arrays by name.
@@ -127,9 +127,9 @@ class IntegerMeanScale:
     in units of latent_unit, which means that their float values are divided by it.
 
     Attributes:
-        latent_channels: number of channels of the latent.
-        hyper_channels: number of channels of the hyper-latent z.
-        bounds: largest magnitude of each layer's sums, see `accumulator_bounds`.
+        latent_channels: Number of channels of the latent.
+        hyper_channels: Number of channels of the hyper-latent z.
+        bounds: Largest magnitude of each layer's sums, see `accumulator_bounds`.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
@@ -186,7 +186,7 @@ class IntegerMeanScale:
 
         Args:
             latent: [h,w,C], 10 fractional bits, h and w multiples of 4.
-            condition: not used.
+            condition: Not used.
 
         Returns:
             int64 [h/4,w/4,Cz] with 10 fractional bits.
@@ -213,7 +213,7 @@ class IntegerMeanScale:
 
         Args:
             z: int64 [h/4,w/4,Cz] with 10 fractional bits.
-            condition: not used.
+            condition: Not used.
         """
         x = np.clip(z + self._z_median, -ACTIVATION_LIMIT, ACTIVATION_LIMIT).astype(np.float64)
         for layer in UP:
@@ -226,9 +226,9 @@ class IntegerMeanScale:
         """Returns mean and log2 scale of the P latent pixels of the single pass.
 
         Args:
-            number: not used; there is a single pass.
-            features: sums from `hyper_synthesis`.
-            known: not used; no values are known before the single pass.
+            number: Not used; there is a single pass.
+            features: Sums from `hyper_synthesis`.
+            known: Not used; no values are known before the single pass.
             where: bool [h,w], the pixels.
 
         Returns:

@@ -159,9 +159,9 @@ def escape_distance(folded: np.ndarray, lowest: np.ndarray, highest: np.ndarray)
     """Returns the distance of escaped symbols from the end of their table, minus one, int64.
 
     Args:
-        folded: symbols from `fold_symbols`.
-        lowest: lowest symbol of each symbol's table.
-        highest: highest symbol of each symbol's table.
+        folded: Symbols from `fold_symbols`.
+        lowest: Lowest symbol of each symbol's table.
+        highest: Highest symbol of each symbol's table.
     """
     return np.where(folded > highest, folded - highest, lowest - folded).astype(np.int64) - 1
 

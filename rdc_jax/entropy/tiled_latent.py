@@ -42,13 +42,13 @@ class DamagedTile(NamedTuple):
     """A tile that could not be decoded.
 
     Attributes:
-        number: number of the tile, from 0.
-        count: number of tiles in the file.
-        x: left edge in image pixels.
-        y: top edge in image pixels.
-        width: width in image pixels.
-        height: height in image pixels.
-        reason: why the tile could not be decoded.
+        number: Number of the tile, from 0.
+        count: Number of tiles in the file.
+        x: Left edge in image pixels.
+        y: Top edge in image pixels.
+        width: Width in image pixels.
+        height: Height in image pixels.
+        reason: Why the tile could not be decoded.
     """
 
     number: int
@@ -91,12 +91,12 @@ def encode(
     """Codes a clean latent in tiles.
 
     Args:
-        model: the entropy model.
+        model: The entropy model.
         latent: float [h,w,C] in latent units.
-        conditions: conditions of the whole image.
-        side: side of a tile in image pixels.
-        downsampling: image pixels per latent pixel along a side.
-        progress: called with the share of the tiles that is coded, 0 to 1, after each tile.
+        conditions: Conditions of the whole image.
+        side: Side of a tile in image pixels.
+        downsampling: Image pixels per latent pixel along a side.
+        progress: Called with the share of the tiles that is coded, 0 to 1, after each tile.
 
     Returns:
         The payload of section TILES, and bits and hash of all tiles.
@@ -129,12 +129,12 @@ class TiledFile:
     """The tiles of a file, decoded one at a time.
 
     Attributes:
-        conditions: conditions of the whole image.
-        read: reads bytes of the file.
-        index: positions of the tiles, with its grid in latent pixels.
-        scale: image pixels per latent pixel along a side.
+        conditions: Conditions of the whole image.
+        read: Reads bytes of the file.
+        index: Positions of the tiles, with its grid in latent pixels.
+        scale: Image pixels per latent pixel along a side.
         size: (width, height) of the image in pixels.
-        on_damage: called with each damaged tile, which is then filled with the prediction of the
+        on_damage: Called with each damaged tile, which is then filled with the prediction of the
             prior. None makes damage an error.
     """
 

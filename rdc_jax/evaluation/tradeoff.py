@@ -29,7 +29,7 @@ def sweep(
     """Decodes one file at each tau.
 
     Args:
-        decode: tau -> uint8 [H,W,3].
+        decode: Tau -> uint8 [H,W,3].
         original: uint8 [H,W,3].
         taus: The values of tau.
         distance: (original, decoded) -> perceptual distance.

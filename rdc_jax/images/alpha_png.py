@@ -40,9 +40,9 @@ def decode(data: bytes, height: int, width: int) -> np.ndarray:
     Size and PNG type are checked before anything is decompressed.
 
     Args:
-        data: the PNG file.
-        height: height that the plane must have, in pixels.
-        width: width that the plane must have, in pixels.
+        data: The PNG file.
+        height: Height that the plane must have, in pixels.
+        width: Width that the plane must have, in pixels.
 
     Returns:
         uint8 [height, width].

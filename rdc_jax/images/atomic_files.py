@@ -17,8 +17,8 @@ def atomic_write(path: str | Path, data: bytes, *, overwrite: bool) -> None:
     renamed, so even a power failure leaves either the old file or the new one.
 
     Args:
-        path: output file. "-" is standard output. Devices and pipes are written directly.
-        data: content of the file.
+        path: Output file. "-" is standard output. Devices and pipes are written directly.
+        data: Content of the file.
         overwrite: True to replace an existing file.
 
     Raises:

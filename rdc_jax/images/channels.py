@@ -19,10 +19,10 @@ def channels(
     """Splits an image into colour and alpha.
 
     Args:
-        image: opened image; of a file, its pixels must not be loaded yet.
-        again: opens the same image once more.
-        layout: what a TIFF file declares about its samples; None for other files.
-        name: name of the file, for error messages.
+        image: Opened image; of a file, its pixels must not be loaded yet.
+        again: Opens the same image once more.
+        layout: What a TIFF file declares about its samples; None for other files.
+        name: Name of the file, for error messages.
 
     Returns:
         Colour of mode RGB, L, CMYK or LAB, and alpha of mode L or None.

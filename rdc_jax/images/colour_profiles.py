@@ -29,7 +29,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
     """Converts an image to sRGB with the perceptual rendering intent.
 
     Args:
-        image: image in the mode and colours of `profile`.
+        image: Image in the mode and colours of `profile`.
         profile: ICC profile, or None for an image in CIE Lab.
 
     Returns:

@@ -22,11 +22,11 @@ def usable(
     """Gives the pixels a profile, or converts them to sRGB where the codec needs that.
 
     Args:
-        colour: image of mode RGB, L, CMYK or LAB.
+        colour: Image of mode RGB, L, CMYK or LAB.
         held: {"icc", "exif", "xmp"} of the file.
-        image: the opened image, with its format, info and tags.
-        source: the file, if there is one.
-        notes: notes on what was ignored are added here.
+        image: The opened image, with its format, info and tags.
+        source: The file, if there is one.
+        notes: Notes on what was ignored are added here.
 
     Returns:
         An image of mode RGB or L, and `held` with the profile of its pixels, None for sRGB.

@@ -37,12 +37,12 @@ class EncodedImage:
 
     Args:
         data: bytes of the file.
-        name: name of the file for error messages.
+        name: Name of the file for error messages.
         draft: True to allow decoding at a reduced size where a square is scaled down.
 
     Attributes:
-        height: height of the upright image in pixels.
-        width: width of the upright image in pixels.
+        height: Height of the upright image in pixels.
+        width: Width of the upright image in pixels.
 
     Raises:
         RdcError: the file is not an image, damaged or too large.
@@ -80,10 +80,10 @@ class EncodedImage:
         """Decodes one square, scaled to `size`.
 
         Args:
-            top: first row of the square in the upright image.
-            left: first column of the square.
-            side: side of the square in pixels of the image.
-            size: side of the result in pixels.
+            top: First row of the square in the upright image.
+            left: First column of the square.
+            side: Side of the square in pixels of the image.
+            size: Side of the result in pixels.
 
         Returns:
             Image of mode RGB.
@@ -130,10 +130,10 @@ def array_square(pixels: np.ndarray, top: int, left: int, side: int, size: int) 
 
     Args:
         pixels: uint8 [height, width, 3].
-        top: first row of the square.
-        left: first column of the square.
-        side: side of the square in pixels.
-        size: side of the result in pixels.
+        top: First row of the square.
+        left: First column of the square.
+        side: Side of the square in pixels.
+        size: Side of the result in pixels.
 
     Returns:
         Image of mode RGB.
@@ -148,8 +148,8 @@ def scaled(
     """Scales a square image: Lanczos when it becomes smaller, bicubic when it becomes larger.
 
     Args:
-        square: image of mode RGB.
-        size: side of the result in pixels.
+        square: Image of mode RGB.
+        size: Side of the result in pixels.
         box: (left, top, right, bottom) of the square inside `square`; None for all of it.
     """
     side = square.width if box is None else box[2] - box[0]
@@ -196,9 +196,9 @@ def _stored_corner(
 
     Args:
         turn: EXIF orientation, 1 to 8.
-        top: first row of the square in the upright image.
-        left: first column.
-        side: side of the square.
+        top: First row of the square in the upright image.
+        left: First column.
+        side: Side of the square.
         shape: (height, width) of the upright image.
     """
     bottom, right = shape[0] - top - side, shape[1] - left - side

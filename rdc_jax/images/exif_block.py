@@ -21,10 +21,10 @@ class Field:
     """The value of a tag.
 
     Attributes:
-        offset: place of the value in the block.
+        offset: Place of the value in the block.
         form: struct format of one number, two letters for a fraction, "s" for text.
         order: "<" or ">".
-        count: how many numbers or characters there are.
+        count: How many numbers or characters there are.
     """
 
     offset: int
@@ -63,7 +63,7 @@ def fields(block: bytes, tag: int, directory: int = IMAGE) -> list[Field]:
 
     Args:
         block: EXIF block that starts with its byte order mark.
-        tag: number of the tag.
+        tag: Number of the tag.
         directory: IMAGE, PHOTO or INTEROPERABILITY.
 
     Returns:

@@ -18,12 +18,12 @@ class Format:
 
     Attributes:
         name: Pillow's name of the format.
-        options: keyword arguments for `Image.save`.
+        options: Keyword arguments for `Image.save`.
         alpha: True if the format has an alpha channel.
         grey: True if the format can store a single channel.
         lossless: True if decoded pixels equal the written ones.
-        metadata: kinds of metadata that fit, out of ALL_METADATA.
-        plugin: module that adds the format to Pillow, and the package to install; None if Pillow
+        metadata: Kinds of metadata that fit, out of ALL_METADATA.
+        plugin: Module that adds the format to Pillow, and the package to install; None if Pillow
             supports the format itself.
     """
 
@@ -75,8 +75,8 @@ def of_extension(extension: str, file: str | None = None) -> Format:
     """Returns the format of an extension such as ".png" and registers its plugin.
 
     Args:
-        extension: file name extension with its dot, in upper or lower case.
-        file: file name for the error message; by default the extension.
+        extension: File name extension with its dot, in upper or lower case.
+        file: File name for the error message; by default the extension.
 
     Raises:
         RdcError: the extension is unknown, or needs a plugin that is not installed.

@@ -21,12 +21,12 @@ class Curve:
     """From values 0..1 to light 0..1: (a x + b) ** gamma from `knee` on, c x below, or a table.
 
     Attributes:
-        gamma: exponent.
-        a: factor before the exponent.
-        b: offset before the exponent.
-        c: slope below the knee.
-        knee: where the straight part ends; 0 for no straight part.
-        table: light at equal steps, instead of all others; empty for none.
+        gamma: Exponent.
+        a: Factor before the exponent.
+        b: Offset before the exponent.
+        c: Slope below the knee.
+        knee: Where the straight part ends; 0 for no straight part.
+        table: Light at equal steps, instead of all others; empty for none.
     """
 
     gamma: float = 1.0
@@ -42,12 +42,12 @@ class Colours:
     """A colour space of additive primaries.
 
     Attributes:
-        name: name for people.
+        name: Name for people.
         red: CIE xy of the red primary.
         green: CIE xy of the green primary.
         blue: CIE xy of the blue primary.
         white: CIE xy of white.
-        curves: the tone curve, or one for each of red, green and blue.
+        curves: The tone curve, or one for each of red, green and blue.
     """
 
     name: str
@@ -82,7 +82,7 @@ def profile(colours: Colours, grey: bool) -> bytes:
     """Returns an ICC profile.
 
     Args:
-        colours: the colour space.
+        colours: The colour space.
         grey: True for the profile of a grey image, which needs no primaries.
 
     Raises:

@@ -17,7 +17,7 @@ class LoadedImage:
         exif: EXIF block that starts with its byte order mark. An orientation in it is 1.
         xmp: XMP packet. An orientation in it is 1.
         source_mode: Pillow's name of the file's pixel layout, such as "RGB", "P" or "I;16".
-        notes: what was ignored or changed while reading, for people. Each continues "The file ...".
+        notes: What was ignored or changed while reading, for people. Each continues "The file ...".
     """
 
     pixels: np.ndarray

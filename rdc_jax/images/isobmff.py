@@ -14,7 +14,7 @@ def code_points(data: bytes) -> tuple[int, int] | None:
     """Returns primaries and transfer characteristics of the main image.
 
     Args:
-        data: the file.
+        data: The file.
 
     Returns:
         Code points of ITU-T H.273, or None if the file has none or is damaged.

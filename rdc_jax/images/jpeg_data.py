@@ -31,11 +31,11 @@ class _Scans:
     """The coded data of the first image.
 
     Attributes:
-        ends: where each piece of data ends, in front of a marker.
-        baseline: whether all data of a pixel are in one place, and not in several scans.
-        in_order: whether restart markers count 0, 1, ... 7, 0, ... and no other marker is between
-        blocks: number of blocks (MCU) of a baseline image.
-        interval: blocks between restart markers; 0 for no such markers.
+        ends: Where each piece of data ends, in front of a marker.
+        baseline: Whether all data of a pixel are in one place, and not in several scans.
+        in_order: Whether restart markers count 0, 1, ... 7, 0, ... and no other marker is between
+        blocks: Number of blocks (MCU) of a baseline image.
+        interval: Blocks between restart markers; 0 for no such markers.
     """
 
     ends: list[int] = field(default_factory=list)
@@ -56,7 +56,7 @@ def damage(data: bytes, pixels: np.ndarray) -> str | None:
     """Returns what is wrong with the compressed data of a JPEG file that decodes.
 
     Args:
-        data: the file.
+        data: The file.
         pixels: uint8 [H,W,3] or [H,W], the file as decoded, not turned.
 
     Returns:

@@ -29,9 +29,9 @@ def of_file(
     such as a video or a gain map, is removed, because those parts are not kept.
 
     Args:
-        image: image whose pixels are loaded (some formats read metadata only then).
-        info: what Pillow and we found in the file, by Pillow's names.
-        notes: notes on what was removed are added here.
+        image: Image whose pixels are loaded (some formats read metadata only then).
+        info: What Pillow and we found in the file, by Pillow's names.
+        notes: Notes on what was removed are added here.
 
     Returns:
         {"icc", "exif", "xmp"}, each bytes or None.

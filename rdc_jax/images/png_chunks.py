@@ -29,9 +29,9 @@ class Cleaned:
 
     Attributes:
         data: PNG file of the pixels alone.
-        info: what else was found, by Pillow's names: "icc_profile", "exif", "gamma",
+        info: What else was found, by Pillow's names: "icc_profile", "exif", "gamma",
             "chromaticity", "srgb", "transparency", texts by their keyword; and "cicp", 4 numbers.
-        notes: what had to be ignored.
+        notes: What had to be ignored.
     """
 
     data: bytes
@@ -47,8 +47,8 @@ def cleaned(data: bytes, name: str) -> Cleaned:
     """Separates the pixels of a PNG file from everything else.
 
     Args:
-        data: the file.
-        name: its name, for error messages.
+        data: The file.
+        name: Its name, for error messages.
 
     Raises:
         RdcError: a chunk that pixels need is damaged or cut off.

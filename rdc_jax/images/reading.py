@@ -52,9 +52,9 @@ def read_image(
     docs/images.md lists all formats.
 
     Args:
-        path_or_file: path, "-" for standard input, or a file opened for reading bytes.
-        background: grey value behind transparent pixels, 0 to 255.
-        max_pixels: images with more pixels are refused before they are decoded. Pillow's own limit
+        path_or_file: Path, "-" for standard input, or a file opened for reading bytes.
+        background: Grey value behind transparent pixels, 0 to 255.
+        max_pixels: Images with more pixels are refused before they are decoded. Pillow's own limit
             applies too, unless `max_pixels` is above MAX_PIXELS.
         keep_alpha: True to return alpha separately and ignore `background`. Fully transparent
             pixels then take smooth colours from their surroundings.
@@ -183,13 +183,13 @@ def _convert(
     """Converts an opened image. With `background` None, alpha is kept separately.
 
     Args:
-        image: the image.
-        original: the object that knows format and tags: a copy of it may have lost them.
-        again: opens the same image once more.
-        background: grey value behind transparent pixels, or None.
-        name: name of the file, for error messages.
-        source: the file, if there is one.
-        notes: notes so far; more are added.
+        image: The image.
+        original: The object that knows format and tags: a copy of it may have lost them.
+        again: Opens the same image once more.
+        background: Grey value behind transparent pixels, or None.
+        name: Name of the file, for error messages.
+        source: The file, if there is one.
+        notes: Notes so far; more are added.
     """
     notes = [] if notes is None else notes
     mode, layout = image.mode, tiff_layout.of_image(original)

@@ -16,8 +16,8 @@ class Source:
     """A file that can be read several times.
 
     Attributes:
-        place: its path, or its bytes.
-        name: its name for error messages, in quotes.
+        place: Its path, or its bytes.
+        name: Its name for error messages, in quotes.
     """
 
     place: str | Path | bytes

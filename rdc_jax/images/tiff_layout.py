@@ -54,13 +54,13 @@ class Layout:
     """The declared layout of the first page.
 
     Attributes:
-        photometric: meaning of the colours, as in PhotometricInterpretation.
+        photometric: Meaning of the colours, as in PhotometricInterpretation.
         kind: "unsigned", "signed", "float", or "mixed".
-        bits: bits per sample; 0 if the samples differ.
-        extras: the values of ExtraSamples. (2,) for RGB with a fourth sample of no stated meaning.
-        in_planes: whether each channel is stored separately.
-        compression: value of Compression; 1 means none.
-        big_endian: byte order of the samples.
+        bits: Bits per sample; 0 if the samples differ.
+        extras: The values of ExtraSamples. (2,) for RGB with a fourth sample of no stated meaning.
+        in_planes: Whether each channel is stored separately.
+        compression: Value of Compression; 1 means none.
+        big_endian: Byte order of the samples.
     """
 
     photometric: int
@@ -92,8 +92,8 @@ def layout_of(tags: Mapping[int, Any], prefix: bytes) -> Layout:
     """Returns the layout that tags declare.
 
     Args:
-        tags: the tags of a page by number, as in `TiffImageFile.tag_v2`.
-        prefix: the byte order mark of the file, b"II" or b"MM".
+        tags: The tags of a page by number, as in `TiffImageFile.tag_v2`.
+        prefix: The byte order mark of the file, b"II" or b"MM".
     """
     compression = tags.get(TiffImagePlugin.COMPRESSION, _RAW)
     photometric = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 0)
@@ -133,8 +133,8 @@ def check_file(file: BinaryIO, name: str) -> Layout | None:
     """Checks that the first page of a TIFF file is read right.
 
     Args:
-        file: the file, opened for reading bytes. Its position changes.
-        name: name of the file, for error messages.
+        file: The file, opened for reading bytes. Its position changes.
+        name: Name of the file, for error messages.
 
     Returns:
         The layout of the page; None if the file is damaged.
@@ -175,9 +175,9 @@ def check(tags: Mapping[int, Any], layout: Layout, name: str) -> None:
     """Raises RdcError if a page with these tags is not read right.
 
     Args:
-        tags: the tags of the page by number.
-        layout: the layout that they declare.
-        name: name of the file, for error messages.
+        tags: The tags of the page by number.
+        layout: The layout that they declare.
+        name: Name of the file, for error messages.
     """
     if tags.get(254, 0) & 1 and TiffImagePlugin.SUBIFD in tags:
         raise RdcError(

@@ -15,7 +15,7 @@ def laid_on(pixels: np.ndarray, alpha: np.ndarray, background: int = WHITE) -> n
     Args:
         pixels: uint8 [H,W,3].
         alpha: uint8 [H,W], 255 = opaque.
-        background: grey value, 0 to 255.
+        background: Grey value, 0 to 255.
 
     Returns:
         uint8 [H,W,3].
@@ -31,7 +31,7 @@ def unmultiplied(colour: np.ndarray, alpha: np.ndarray, full: int) -> np.ndarray
     Args:
         colour: integers [H,W,C], 0 to `full`.
         alpha: integers [H,W], 0 to `full`.
-        full: value of opaque and of white.
+        full: Value of opaque and of white.
 
     Returns:
         int64 [H,W,C]; 0 where alpha is 0.

@@ -31,10 +31,10 @@ def read(
     """Reads the samples of a file with more than 8 bits and rounds them to 8.
 
     Args:
-        image: opened image. Its pixels must not be loaded yet; this function loads them.
-        again: opens the same file once more.
-        layout: what a TIFF file declares about its samples; None for other files.
-        name: name of the file, for error messages.
+        image: Opened image. Its pixels must not be loaded yet; this function loads them.
+        again: Opens the same file once more.
+        layout: What a TIFF file declares about its samples; None for other files.
+        name: Name of the file, for error messages.
 
     Returns:
         Samples uint8 [H,W,C], C = 1 for grey, 3 for RGB and 4 for CMYK, and alpha uint8 [H,W] or

@@ -23,7 +23,7 @@ def write_image(
     """Writes pixels without metadata in the format of the path's extension.
 
     Args:
-        path: output file.
+        path: Output file.
         pixels: uint8 [height, width, 3].
         grey: True to store one channel instead of three (webp and ppm always have three).
         overwrite: True to replace an existing file.
@@ -46,8 +46,8 @@ def write_loaded_image(
     with full chroma resolution.
 
     Args:
-        path: output file.
-        image: the image to write.
+        path: Output file.
+        image: The image to write.
         overwrite: True to replace an existing file.
 
     Returns:
@@ -70,9 +70,9 @@ def image_bytes(image: LoadedImage, extension: str, **options: Any) -> tuple[byt
     ICC profile, the colours are converted to sRGB.
 
     Args:
-        image: the image to encode.
-        extension: file name extension of the format, such as ".png".
-        **options: options for Pillow's writer, in addition to the options of the format.
+        image: The image to encode.
+        extension: File name extension of the format, such as ".png".
+        **options: Options for Pillow's writer, in addition to the options of the format.
 
     Returns:
         The bytes of the file, and one note for each part that the format cannot store.

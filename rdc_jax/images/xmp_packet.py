@@ -22,7 +22,7 @@ def without_parts(xmp: bytes) -> bytes | None:
     """Removes the properties that describe other parts of the file.
 
     Args:
-        xmp: the packet, UTF-8.
+        xmp: The packet, UTF-8.
 
     Returns:
         The packet, unchanged if it has no such property; None if it has but cannot be parsed.

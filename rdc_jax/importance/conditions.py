@@ -13,9 +13,9 @@ def conditions_of(header: Header, grid: np.ndarray, downsampling: int) -> Condit
     """Returns what encoder and decoder both know before the latent.
 
     Args:
-        header: header of the file.
+        header: Header of the file.
         grid: uint8 [rows, columns], the decoded importance map.
-        downsampling: image pixels per latent pixel along a side.
+        downsampling: Image pixels per latent pixel along a side.
     """
     f = downsampling
     height, width = (-(-n // f) for n in (header.height, header.width))

@@ -75,8 +75,8 @@ def run(weights: Path, image: np.ndarray, channels: Sequence[int], stride: int) 
     Args:
         weights: ONNX file.
         image: [3,h,w], normalised as the network expects.
-        channels: number of channels of each output; further outputs are ignored.
-        stride: input pixels per output pixel.
+        channels: Number of channels of each output; further outputs are ignored.
+        stride: Input pixels per output pixel.
 
     Returns:
         One float32 [c, h/stride, w/stride] per entry of `channels`.

@@ -59,7 +59,7 @@ def find(pixels: np.ndarray, detector: str = "auto") -> Found:
 
     Args:
         pixels: uint8 [h,w,3] or [h,w].
-        detector: one of DETECTORS.
+        detector: One of DETECTORS.
 
     Returns:
         The mask, and a text that says which detectors found what. Only "auto" may have no mask:

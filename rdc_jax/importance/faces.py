@@ -36,7 +36,7 @@ def find(pixels: np.ndarray, weights: Path) -> np.ndarray:
 
     Args:
         pixels: uint8 [h,w,3] or [h,w].
-        weights: one of the paths that `candidates` returns.
+        weights: One of the paths that `candidates` returns.
 
     Returns:
         float64 [n,4]: left, top, width and height of each box in pixels, the most probable first.
@@ -93,8 +93,8 @@ def mask(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Args:
         boxes: [n,4], left, top, width and height in pixels.
-        height: height of the image in pixels.
-        width: width of the image in pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
 
     Returns:
         float32 [height,width], 1 inside the ellipses and 0 elsewhere.

@@ -21,9 +21,9 @@ def grid_shape(height: int, width: int, cell_size: int) -> tuple[int, int]:
     """Returns (rows, columns) of the map of an image.
 
     Args:
-        height: height of the image in pixels.
-        width: width of the image in pixels.
-        cell_size: side of a cell in pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        cell_size: Side of a cell in pixels.
 
     Raises:
         RdcError: a size is below 1.
@@ -39,11 +39,11 @@ def uniform(
     """Returns a map of a single level.
 
     Args:
-        height: height of the image in pixels.
-        width: width of the image in pixels.
-        cell_size: side of a cell in pixels.
-        num_levels: number of levels, 1 to 256.
-        level: the level, 0 to num_levels - 1; by default the highest.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        cell_size: Side of a cell in pixels.
+        num_levels: Number of levels, 1 to 256.
+        level: The level, 0 to num_levels - 1; by default the highest.
 
     Returns:
         uint8 [rows, columns].
@@ -64,9 +64,9 @@ def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
     Colours count by their luma, and transparent parts count as black.
 
     Args:
-        path: the mask image.
-        height: height that the mask must have, in pixels.
-        width: width that the mask must have, in pixels.
+        path: The mask image.
+        height: Height that the mask must have, in pixels.
+        width: Width that the mask must have, in pixels.
 
     Returns:
         uint8 [height, width].
@@ -93,10 +93,10 @@ def from_mask_array(
 
     Args:
         mask: [height, width]; bool, uint8 in [0, 255], or float in [0, 1].
-        height: height of the image in pixels.
-        width: width of the image in pixels.
-        cell_size: side of a cell in pixels.
-        num_levels: number of levels, 1 to 256.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        cell_size: Side of a cell in pixels.
+        num_levels: Number of levels, 1 to 256.
 
     Returns:
         uint8 [rows, columns].
@@ -149,12 +149,12 @@ def from_either(
     level.
 
     Args:
-        mask: as in `from_mask_array`, or None.
+        mask: As in `from_mask_array`, or None.
         levels: uint8 [rows, columns], a ready map instead of a mask, or None.
-        height: height of the image in pixels.
-        width: width of the image in pixels.
-        cell_size: side of a cell in pixels.
-        num_levels: number of levels, 1 to 256.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        cell_size: Side of a cell in pixels.
+        num_levels: Number of levels, 1 to 256.
 
     Returns:
         The map, uint8 [rows, columns], and its number of levels.
@@ -186,9 +186,9 @@ def cells_to_latent(levels: np.ndarray, height: int, width: int, factor: int) ->
 
     Args:
         levels: uint8 [rows, columns].
-        height: height of the latent in latent pixels.
-        width: width of the latent in latent pixels.
-        factor: latent pixels per cell along a side, at least 1.
+        height: Height of the latent in latent pixels.
+        width: Width of the latent in latent pixels.
+        factor: Latent pixels per cell along a side, at least 1.
 
     Returns:
         uint8 [height, width].
@@ -212,13 +212,13 @@ def tau_map(
     tau = 0 means faithful, tau = 1 realistic.
 
     Args:
-        tau: a number in 0..1 for the whole image; an array [H,W] of the image's size (bool, uint8
+        tau: A number in 0..1 for the whole image; an array [H,W] of the image's size (bool, uint8
             with 255 = realistic, or float in [0,1]), averaged over each latent pixel; or "roi" for
             one minus the importance.
         levels: uint8 [h,w], importance level of each latent pixel.
-        num_levels: number of levels. With a single level, "roi" is realistic everywhere.
+        num_levels: Number of levels. With a single level, "roi" is realistic everywhere.
         size: (H, W) of the image in pixels.
-        downsampling: image pixels per latent pixel along a side.
+        downsampling: Image pixels per latent pixel along a side.
 
     Returns:
         float32 [h,w] in 0..1.

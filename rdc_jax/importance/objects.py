@@ -45,7 +45,7 @@ def find(pixels: np.ndarray, weights: Path) -> np.ndarray | None:
 
     Args:
         pixels: uint8 [h,w,3] or [h,w].
-        weights: one of the paths that `candidates` returns.
+        weights: One of the paths that `candidates` returns.
 
     Returns:
         float32 [h,w] in [0,1], the probability that a pixel belongs to a salient object. None if

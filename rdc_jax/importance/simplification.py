@@ -44,10 +44,10 @@ def code_within(
     If no useful map is cheap enough, as in files of a few hundred bytes, the cheapest one is used.
 
     Args:
-        code: function from a map to (file, report).
-        given: the map to start with.
-        percent: largest share of the file that the map may take, in percent; 0 for no limit.
-        expected: expected size of the file in bytes, if known. It can save a second coding.
+        code: Function from a map to (file, report).
+        given: The map to start with.
+        percent: Largest share of the file that the map may take, in percent; 0 for no limit.
+        expected: Expected size of the file in bytes, if known. It can save a second coding.
 
     Returns:
         (file, report) of the chosen map.

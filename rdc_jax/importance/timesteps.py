@@ -27,9 +27,9 @@ def level_timesteps(timestep_background: int, timestep_roi: int, num_levels: int
     A single level is the region.
 
     Args:
-        timestep_background: timestep of level 0.
-        timestep_roi: timestep of the highest level.
-        num_levels: number of levels, 1 to 256.
+        timestep_background: Timestep of level 0.
+        timestep_roi: Timestep of the highest level.
+        num_levels: Number of levels, 1 to 256.
 
     Returns:
         int64 [num_levels].
@@ -71,9 +71,9 @@ def quality_to_timesteps(
 
     Args:
         quality: 0 (smallest file) to 100 (closest to the original).
-        roi_gain: how many timesteps the region lies below the background, at least 0.
-        t_min: smallest usable timestep, at least 0.
-        t_max: largest usable timestep, at least `t_min`.
+        roi_gain: How many timesteps the region lies below the background, at least 0.
+        t_min: Smallest usable timestep, at least 0.
+        t_max: Largest usable timestep, at least `t_min`.
 
     Returns:
         (background, roi).
@@ -105,8 +105,8 @@ def region_only_timesteps(quality: float, t_min: int, t_max: int) -> tuple[int, 
 
     Args:
         quality: 0 to 100, as in `quality_to_timesteps`.
-        t_min: smallest usable timestep.
-        t_max: largest usable timestep.
+        t_min: Smallest usable timestep.
+        t_max: Largest usable timestep.
 
     Returns:
         (background, roi).

@@ -24,10 +24,10 @@ def write(
     """Writes files and then their manifest.
 
     Args:
-        out: folder to write to.
-        model: model whose id goes into the manifest.
-        files: names and contents, taken one at a time.
-        **said: further entries of the manifest.
+        out: Folder to write to.
+        model: Model whose id goes into the manifest.
+        files: Names and contents, taken one at a time.
+        **said: Further entries of the manifest.
 
     Returns:
         SHA-256 of each file by its name.

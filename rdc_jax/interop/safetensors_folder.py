@@ -34,10 +34,10 @@ class Entry:
     """One array in a file.
 
     Attributes:
-        file: the file.
-        dtype: a key of DTYPES.
-        shape: shape of the array.
-        offset: position of the array's first byte in the file.
+        file: The file.
+        dtype: A key of DTYPES.
+        shape: Shape of the array.
+        offset: Position of the array's first byte in the file.
     """
 
     file: Path

@@ -84,8 +84,8 @@ def wiener_weight(
     plus uniform noise of step Delta.
 
     Args:
-        log2_scale: log2 s.
-        log2_step: log2 Delta.
+        log2_scale: Log2 s.
+        log2_step: Log2 Delta.
         silent_below: Elements with log2(s / Delta) below this were skipped and have w = 0; None:
             all elements were sent.
     """
@@ -103,7 +103,7 @@ class Hyperprior(nn.Module):
         width: Of the hidden layers.
         latent_unit: A power of two. Latents are divided by it on the way in, means are multiplied
             by it on the way out, so that kernels see numbers of order one.
-        silent_below: log2(scale / step) below which elements are skipped; None: none are.
+        silent_below: Log2(scale / step) below which elements are skipped; None: none are.
         hyper_step: See the module docstring.
         hyper_context: See the module docstring.
     """

@@ -62,10 +62,10 @@ def lpips(weights: Weights, x: jax.Array, y: jax.Array, layers: int | None = Non
     """LPIPS of each pair: float32 [B], >= 0.
 
     Args:
-        weights: of `lpips_weights.load`.
+        weights: Of `lpips_weights.load`.
         x: float [B,H,W,3] in [-1,1].
-        y: the same shape.
-        layers: sum the first 1..5 stages only; those after are not computed. All 5 is LPIPS.
+        y: The same shape.
+        layers: Sum the first 1..5 stages only; those after are not computed. All 5 is LPIPS.
 
     Raises:
         RdcError: the images are not such arrays, differ in shape or have a side below 32.
@@ -81,7 +81,7 @@ def lpips_features(weights: Weights, x: jax.Array, layers: int | None = None) ->
 
     Args:
         x: float [B,H,W,3] in [-1,1].
-        layers: number of stages, 1..5; all 5 by default.
+        layers: Number of stages, 1..5; all 5 by default.
     """
     check_images("LPIPS", x)
     layers = _check_layers(layers)
@@ -105,9 +105,9 @@ def lpips_of_features(
     """LPIPS from two results of `lpips_features` with equal `layers`: float32 [B].
 
     Args:
-        weights: of `lpips_weights.load`.
-        features_x: of one image.
-        features_y: of the other.
+        weights: Of `lpips_weights.load`.
+        features_x: Of one image.
+        features_y: Of the other.
     """
     distances = _distances(weights, features_x, features_y)
     return sum(jnp.mean(distance, axis=(1, 2)) for distance in distances)
@@ -150,7 +150,7 @@ def pair_of_images(
     """Two 8-bit images as the metrics of features take them: float32 [1,h,w,3] in [-1,1].
 
     Args:
-        metric: named in the message when an image is refused.
+        metric: Named in the message when an image is refused.
         reference: uint8 [h,w,3].
         decoded: uint8 [h,w,3].
     """
@@ -166,7 +166,7 @@ def check_images(metric: str, *images: Any) -> None:
     """Raises RdcError unless all are float [B,H,W,3] of one shape, with 32 pixels a side or more.
 
     Args:
-        metric: named in the message.
+        metric: Named in the message.
     """
     for x in images:
         if x.shape != images[0].shape:

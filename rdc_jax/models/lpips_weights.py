@@ -56,8 +56,8 @@ def load(backbone: str = "alexnet", path: str | Path | None = None) -> Weights:
     On an accelerator, `jax.device_put` them once rather than at every call.
 
     Args:
-        backbone: which network.
-        path: a safetensors file written by `export`, or the folder of such files; without it
+        backbone: Which network.
+        path: A safetensors file written by `export`, or the folder of such files; without it
             RDC_PERCEPTUAL_WEIGHTS, and without that the installed package.
 
     Raises:

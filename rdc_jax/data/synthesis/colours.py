@@ -19,7 +19,7 @@ def of_hsv(hue: float, saturation: float, value: float) -> Colour:
     """Converts HSV to a colour.
 
     Args:
-        hue: any number; 1 is a full turn.
+        hue: Any number; 1 is a full turn.
         saturation: 0..1.
         value: 0..1.
     """
@@ -64,9 +64,9 @@ def mixed(a: Colour, b: Colour, share: float) -> Colour:
     """Mixes two colours.
 
     Args:
-        a: first colour.
-        b: second colour.
-        share: share of b, 0..1.
+        a: First colour.
+        b: Second colour.
+        share: Share of b, 0..1.
     """
     red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return red, green, blue

@@ -26,11 +26,11 @@ def blob(rng: np.random.Generator, x: float, y: float, radius: float, spread: fl
     """Returns the points of a round shape.
 
     Args:
-        rng: source of all randomness.
-        x: centre in pixels from the left.
-        y: centre in pixels from the top.
-        radius: mean radius in pixels.
-        spread: irregularity, 0..1.
+        rng: Source of all randomness.
+        x: Centre in pixels from the left.
+        y: Centre in pixels from the top.
+        radius: Mean radius in pixels.
+        spread: Irregularity, 0..1.
     """
     count = 90
     angles = np.arange(count) * 2 * np.pi / count
@@ -46,11 +46,11 @@ def polygon(rng: np.random.Generator, x: float, y: float, radius: float, corners
     """Returns the corners of a regular polygon, turned at random.
 
     Args:
-        rng: source of all randomness.
-        x: centre in pixels from the left.
-        y: centre in pixels from the top.
-        radius: distance of the corners from the centre in pixels.
-        corners: number of corners.
+        rng: Source of all randomness.
+        x: Centre in pixels from the left.
+        y: Centre in pixels from the top.
+        radius: Distance of the corners from the centre in pixels.
+        corners: Number of corners.
     """
     turn = rng.uniform(0, 2 * np.pi)
     angles = [turn + 2 * np.pi * i / corners for i in range(corners)]

@@ -29,12 +29,12 @@ class Font(NamedTuple):
     """A font file.
 
     Attributes:
-        path: path of the file.
-        family: name of the font family.
+        path: Path of the file.
+        family: Name of the font family.
         kind: "serif", "sans" or "mono".
         bold: True for a bold font.
         italic: True for an italic font.
-        languages: keys of LANGUAGES whose letters the font has.
+        languages: Keys of LANGUAGES whose letters the font has.
         symbols: True if the font has the lines and blocks of tables in terminals.
     """
 
@@ -64,7 +64,7 @@ def find_fonts(system: str = SYSTEM_FONTS) -> tuple[Font, ...]:
     If a system font has the same file name as a font of Matplotlib, the latter is used.
 
     Args:
-        system: folder of additional fonts. It may be missing.
+        system: Folder of additional fonts. It may be missing.
 
     Raises:
         RdcError: Matplotlib is not installed.
@@ -96,9 +96,9 @@ def choose(
     A wish for kind, bold, italic or symbols is ignored if no remaining font meets it.
 
     Args:
-        rng: source of all randomness.
-        fonts: result of `find_fonts`.
-        language: a key of LANGUAGES that at least one font supports.
+        rng: Source of all randomness.
+        fonts: Result of `find_fonts`.
+        language: A key of LANGUAGES that at least one font supports.
         kind: "serif", "sans", "mono", or None for any.
         bold: True for a bold font.
         italic: True for an italic font.

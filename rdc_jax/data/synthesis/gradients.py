@@ -21,7 +21,7 @@ def rounded(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Rounds to 8 bits at random in one of three usual ways: plain, dithered or with slight noise.
 
     Args:
-        rng: source of all randomness.
+        rng: Source of all randomness.
         image: floats [h, w, 3], 0 to 255.
 
     Returns:

@@ -48,9 +48,9 @@ def draw(
     """Draws one image of a set.
 
     Args:
-        number: number of the image in its set, 0 or more. It determines the kind.
-        seed: seed of the set, 0 or more.
-        fonts: result of `find_fonts`.
+        number: Number of the image in its set, 0 or more. It determines the kind.
+        seed: Seed of the set, 0 or more.
+        fonts: Result of `find_fonts`.
         size: (width, height); None for random sides from LEAST_SIDE to MOST_SIDE.
 
     Returns:

@@ -54,11 +54,11 @@ def write(
     Args:
         image: RGB image, changed in place.
         place: x of the left end, middle or right end of the text, and y of its ascenders.
-        text: text without line breaks.
-        face: font and size.
-        colour: colour of the text.
-        align: the meaning of x: "l" for left, "m" for middle, "r" for right.
-        rendering: how glyphs become pixels.
+        text: Text without line breaks.
+        face: Font and size.
+        colour: Colour of the text.
+        align: The meaning of x: "l" for left, "m" for middle, "r" for right.
+        rendering: How glyphs become pixels.
     """
     if align != "l":
         share = 0.5 if align == "m" else 1.0
@@ -76,10 +76,10 @@ def broken(words: Sequence[str], face: Face, width: float, joiner: str = " ") ->
     """Breaks words into lines of at most `width` pixels. A longer word gets its own line.
 
     Args:
-        words: the words.
-        face: font and size.
-        width: width of the lines in pixels.
-        joiner: text between two words.
+        words: The words.
+        face: Font and size.
+        width: Width of the lines in pixels.
+        joiner: Text between two words.
     """
     lines: list[list[str]] = [[]]
     space, used = width_of(face, joiner) if joiner else 0.0, 0.0
@@ -106,11 +106,11 @@ def write_justified(
     Args:
         image: RGB image, changed in place.
         place: x of the left end and y of the ascenders.
-        words: the words of the line.
-        width: width of the line in pixels.
-        face: font and size.
-        colour: colour of the text.
-        **how: further arguments of `write`.
+        words: The words of the line.
+        width: Width of the line in pixels.
+        face: Font and size.
+        colour: Colour of the text.
+        **how: Further arguments of `write`.
     """
     widths = [width_of(face, word) for word in words]
     gap = (width - sum(widths)) / max(1, len(words) - 1)

@@ -23,11 +23,11 @@ def panel(
 
     Args:
         image: RGB image, changed in place.
-        box: left, top, right, bottom; right and bottom are exclusive. Empty boxes draw nothing.
-        fill: colour of the inside; None to leave it unchanged.
-        radius: radius of the corners in pixels.
-        outline: colour of an outline of one pixel; None for no outline.
-        shadow: blur in pixels of a soft shadow; 0 for no shadow.
+        box: Left, top, right, bottom; right and bottom are exclusive. Empty boxes draw nothing.
+        fill: Colour of the inside; None to leave it unchanged.
+        radius: Radius of the corners in pixels.
+        outline: Colour of an outline of one pixel; None for no outline.
+        shadow: Blur in pixels of a soft shadow; 0 for no shadow.
     """
     left, top, right, bottom = box
     if right - left < 2 or bottom - top < 2:
@@ -51,9 +51,9 @@ def inside(image: Image.Image, box: Box, pixels: np.ndarray, radius: int = 0) ->
 
     Args:
         image: RGB image, changed in place.
-        box: its first two values are left and top of the pixels.
+        box: Its first two values are left and top of the pixels.
         pixels: uint8 [h, w, 3].
-        radius: radius of the corners in pixels.
+        radius: Radius of the corners in pixels.
     """
     box = (box[0], box[1], box[0] + pixels.shape[1], box[1] + pixels.shape[0])
     image.paste(Image.fromarray(pixels), box[:2], _mask(box, radius) if radius else None)

@@ -68,12 +68,12 @@ def write_short(
 
     Args:
         image: RGB image, changed in place.
-        skin: provides font and colour.
+        skin: Provides font and colour.
         place: x of the left end and y of the ascenders.
-        text: text without line breaks.
-        room: largest width in pixels.
+        text: Text without line breaks.
+        room: Largest width in pixels.
         bold: True for the bold font.
-        ink: colour of the text; None for the skin's.
+        ink: Colour of the text; None for the skin's.
     """
     face = skin.bold if bold else skin.face
     width = width_of(face, text, skin.rendering)

@@ -14,10 +14,10 @@ class Language(NamedTuple):
     """The words and rules of a language.
 
     Attributes:
-        words: words, common ones first.
-        joiner: text between two words.
-        stop: mark at the end of a sentence.
-        comma: mark inside a sentence.
+        words: Words, common ones first.
+        joiner: Text between two words.
+        stop: Mark at the end of a sentence.
+        comma: Mark inside a sentence.
         leftwards: True if the language is written from right to left. The letters of its words are
             stored in visual order.
         capitals: True if the language has capital letters.
@@ -155,10 +155,10 @@ def sentence(rng: np.random.Generator, language: str, least: int = 4, most: int 
     """Returns the words of a random sentence, each with its punctuation.
 
     Args:
-        rng: source of all randomness.
-        language: a key of LANGUAGES.
-        least: smallest number of words.
-        most: largest number of words.
+        rng: Source of all randomness.
+        language: A key of LANGUAGES.
+        least: Smallest number of words.
+        most: Largest number of words.
     """
     how, count = LANGUAGES[language], between(rng, least, most)
     words = [word(rng, language) for _ in range(count)]
@@ -187,10 +187,10 @@ def title(rng: np.random.Generator, language: str, least: int = 1, most: int = 6
     """Returns a few words for a heading, a button or a menu.
 
     Args:
-        rng: source of all randomness.
-        language: a key of LANGUAGES.
-        least: smallest number of words.
-        most: largest number of words.
+        rng: Source of all randomness.
+        language: A key of LANGUAGES.
+        least: Smallest number of words.
+        most: Largest number of words.
     """
     words = [word(rng, language) for _ in range(between(rng, least, most))]
     how, style = LANGUAGES[language], rng.random()

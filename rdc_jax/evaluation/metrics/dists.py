@@ -98,7 +98,7 @@ def dists(weights: Weights, parameters: Parameters, x: jax.Array, y: jax.Array) 
         weights: Of `lpips_weights.load("vgg16")`.
         parameters: Of `load_parameters`.
         x: float [B,H,W,3] in [-1,1].
-        y: the same shape.
+        y: The same shape.
 
     Raises:
         RdcError: The images are not such arrays, differ in shape or have a side below 32; or the

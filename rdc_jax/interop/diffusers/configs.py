@@ -62,8 +62,8 @@ def read_unet(config: Mapping[str, Any], where: str) -> UNetConfig:
     """Converts the config.json of a U-Net.
 
     Args:
-        config: content of config.json.
-        where: its path, for error messages.
+        config: Content of config.json.
+        where: Its path, for error messages.
 
     Raises:
         RdcError: our U-Net cannot compute the same.
@@ -122,8 +122,8 @@ def read_autoencoder(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Converts the config.json of an autoencoder to a full `model.autoencoder` section.
 
     Args:
-        config: content of config.json.
-        where: its path, for error messages.
+        config: Content of config.json.
+        where: Its path, for error messages.
 
     Raises:
         RdcError: our autoencoder cannot compute the same.
@@ -223,9 +223,9 @@ def check_settings(module: UNet | AutoencoderKL, section: Mapping[str, Any], whe
     """Checks that a network of our config has the settings of a file to import.
 
     Args:
-        module: network of our config.
-        section: settings of the file.
-        where: path of the file, for error messages.
+        module: Network of our config.
+        section: Settings of the file.
+        where: Path of the file, for error messages.
 
     Raises:
         RdcError: a field differs. The message names it.

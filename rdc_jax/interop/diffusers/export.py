@@ -37,9 +37,9 @@ def export(model: Model, networks: Networks, out: Path) -> list[Part]:
     """Writes an exported folder, the manifest last.
 
     Args:
-        model: the model to export.
-        networks: its networks.
-        out: folder to write to.
+        model: The model to export.
+        networks: Its networks.
+        out: Folder to write to.
 
     Returns:
         How each network was exported.
@@ -58,9 +58,9 @@ def files(model: Model, networks: Networks, exported: list[Part]) -> Iterator[tu
     Files come one at a time, because weights can be large.
 
     Args:
-        model: the model to export.
-        networks: its networks.
-        exported: from `parts.parts`.
+        model: The model to export.
+        networks: Its networks.
+        exported: From `parts.parts`.
     """
     yield "README.md", readme(model, exported).encode()
     yield from export_folder.licence_files(model)

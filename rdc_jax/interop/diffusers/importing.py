@@ -51,11 +51,11 @@ def load(
     """Imports the weights in a folder.
 
     Args:
-        folder: folder with unet/, vae/ and perhaps scheduler/.
-        model: the `model` section of a config.
-        unet: folder or .safetensors file (with config.json beside it) instead of unet/.
-        vae: folder or .safetensors file (with config.json beside it) instead of vae/.
-        context: file with the context of the cross-attention, see `read_context`.
+        folder: Folder with unet/, vae/ and perhaps scheduler/.
+        model: The `model` section of a config.
+        unet: Folder or .safetensors file (with config.json beside it) instead of unet/.
+        vae: Folder or .safetensors file (with config.json beside it) instead of vae/.
+        context: File with the context of the cross-attention, see `read_context`.
 
     Raises:
         RdcError: a file is missing, damaged, or does not fit the config. The message names it.
@@ -114,9 +114,9 @@ def read_unet(
     """Reads the parameters of a U-Net.
 
     Args:
-        path: a folder, or a file of weights with config.json beside it.
-        networks: networks of our config.
-        shapes: shapes of the U-Net's parameters.
+        path: A folder, or a file of weights with config.json beside it.
+        networks: Networks of our config.
+        shapes: Shapes of the U-Net's parameters.
 
     Returns:
         Nested float32 parameters.
@@ -147,9 +147,9 @@ def read_autoencoder(
     """Reads the parameters of an autoencoder.
 
     Args:
-        path: a folder, or a file of weights with config.json beside it.
-        networks: networks of our config.
-        shapes: shapes of the autoencoder's parameters.
+        path: A folder, or a file of weights with config.json beside it.
+        networks: Networks of our config.
+        shapes: Shapes of the autoencoder's parameters.
 
     Returns:
         Nested float32 parameters.
@@ -207,7 +207,7 @@ def read_context(file: Path, shape: tuple[int, int]) -> np.ndarray:
     """Reads a constant context from a .npy file, or a .safetensors file with one array.
 
     Args:
-        file: the file. Its array may have an additional leading axis of length 1.
+        file: The file. Its array may have an additional leading axis of length 1.
         shape: (tokens, width) of the context.
 
     Returns:

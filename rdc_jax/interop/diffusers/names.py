@@ -39,9 +39,9 @@ def check_names(have: Iterable[str], expected: Iterable[str], what: str) -> None
     """Checks that weights have exactly the expected keys.
 
     Args:
-        have: keys of the weights.
-        expected: keys that the config requires.
-        what: name of the weights, for the error message.
+        have: Keys of the weights.
+        expected: Keys that the config requires.
+        what: Name of the weights, for the error message.
 
     Raises:
         RdcError: keys are missing or unknown.
@@ -70,9 +70,9 @@ def from_diffusers(path: str, value: np.ndarray, shape: tuple[int, ...]) -> np.n
     A 1x1 convolution can replace a dense layer and vice versa.
 
     Args:
-        path: path of our parameter.
-        value: array of diffusers.
-        shape: shape of our parameter.
+        path: Path of our parameter.
+        value: Array of diffusers.
+        shape: Shape of our parameter.
 
     Raises:
         RdcError: the shapes do not fit.

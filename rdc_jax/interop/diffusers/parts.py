@@ -21,9 +21,9 @@ class Part(NamedTuple):
 
     Attributes:
         name: "unet" or "autoencoder".
-        folder: folder of the export.
-        config: content of config.json.
-        obstacle: why no diffusers class computes the same, or None if one does.
+        folder: Folder of the export.
+        config: Content of config.json.
+        obstacle: Why no diffusers class computes the same, or None if one does.
     """
 
     name: str
@@ -36,8 +36,8 @@ def parts(model: Mapping[str, Any], networks: Networks) -> list[Part]:
     """Returns how U-Net and autoencoder are exported.
 
     Args:
-        model: the `model` section of a config.
-        networks: networks of this config.
+        model: The `model` section of a config.
+        networks: Networks of this config.
     """
     found = []
     if networks.unet is not None:

@@ -24,8 +24,8 @@ def scheduler_config(model: Mapping[str, Any], networks: Networks) -> dict[str, 
     """Returns the config that `DDIMScheduler.from_pretrained` loads.
 
     Args:
-        model: the `model` section of a config.
-        networks: networks of this config.
+        model: The `model` section of a config.
+        networks: Networks of this config.
     """
     config = {
         "_class_name": "DDIMScheduler",
@@ -53,9 +53,9 @@ def check_scheduler(config: Mapping[str, Any], networks: Networks, where: str) -
     """Checks that a scheduler has the prediction type and noise of our config.
 
     Args:
-        config: content of scheduler_config.json.
-        networks: networks of our config.
-        where: path of the file, for error messages.
+        config: Content of scheduler_config.json.
+        networks: Networks of our config.
+        where: Path of the file, for error messages.
 
     Raises:
         RdcError: the prediction type or the noise differs.

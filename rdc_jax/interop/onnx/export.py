@@ -83,7 +83,7 @@ def graphs(decoder: Decoder, *, weights: bool = True) -> dict[str, bytes]:
     """Returns the graphs of a decoder, as contents by file name.
 
     Args:
-        decoder: the decoder in PyTorch.
+        decoder: The decoder in PyTorch.
         weights: False to leave the weights out.
 
     Raises:
@@ -116,8 +116,8 @@ def export(decoder: Decoder, folder: str | Path, *, weights: bool = True) -> lis
     """Writes the graphs of a decoder into a folder and replaces existing ones.
 
     Args:
-        decoder: the decoder in PyTorch.
-        folder: folder of the graphs, created if it does not exist.
+        decoder: The decoder in PyTorch.
+        folder: Folder of the graphs, created if it does not exist.
         weights: False to leave the weights out.
 
     Returns:
@@ -139,9 +139,9 @@ def export_model(
     """Writes the graphs of a model, weights included.
 
     Args:
-        model: name of a shipped model, or a model folder.
-        folder: folder of the graphs, created if it does not exist.
-        fusion: the fusion module, as for `interop.torch.decoder.load`.
+        model: Name of a shipped model, or a model folder.
+        folder: Folder of the graphs, created if it does not exist.
+        fusion: The fusion module, as for `interop.torch.decoder.load`.
 
     Returns:
         Paths of the graphs.

@@ -61,9 +61,9 @@ def write(out: Path, decoder: Decoder, contents: dict[str, bytes], *, weights: b
     """Writes the files, the manifest last.
 
     Args:
-        out: folder to write to.
-        decoder: the decoder in PyTorch.
-        contents: the result of `files`.
+        out: Folder to write to.
+        decoder: The decoder in PyTorch.
+        contents: The result of `files`.
         weights: False if the graphs have no weights.
 
     Raises:

@@ -91,13 +91,13 @@ class TransformAutoencoder(nn.Module):
     """Analysis and synthesis transform.
 
     Args:
-        luma: number of latent channels for luma.
-        chroma: number of latent channels for each chroma component.
-        fine_width: number of channels at a quarter of the resolution.
-        width: number of channels at an eighth of the resolution.
-        blocks: number of residual blocks at each of these resolutions.
-        analysis_added_blocks: number of additional residual blocks of the analysis.
-        analysis_expansion: relative width inside these additional blocks.
+        luma: Number of latent channels for luma.
+        chroma: Number of latent channels for each chroma component.
+        fine_width: Number of channels at a quarter of the resolution.
+        width: Number of channels at an eighth of the resolution.
+        blocks: Number of residual blocks at each of these resolutions.
+        analysis_added_blocks: Number of additional residual blocks of the analysis.
+        analysis_expansion: Relative width inside these additional blocks.
     """
 
     downsampling = DOWNSAMPLING

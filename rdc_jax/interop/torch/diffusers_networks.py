@@ -128,10 +128,10 @@ def make_unet(
     """Builds diffusers' U-Net from our fields, with random weights.
 
     Args:
-        channels_in: number of input channels.
-        channels_out: number of output channels.
-        fields: fields of `rdc_jax.models.unet.UNet`.
-        context_width: width of the context of the cross-attention.
+        channels_in: Number of input channels.
+        channels_out: Number of output channels.
+        fields: Fields of `rdc_jax.models.unet.UNet`.
+        context_width: Width of the context of the cross-attention.
 
     Raises:
         ValueError: diffusers does not support this layout.

@@ -16,10 +16,10 @@ class Decoded(NamedTuple):
 
     Attributes:
         latent: y_c [B,C,h,w], the faithful latent.
-        deviation: w [B,C,h,w], expected standard deviation of the clean latent around `latent`.
+        deviation: W [B,C,h,w], expected standard deviation of the clean latent around `latent`.
         features: [B,3C,h,w], see `Networks.prior_features`.
-        output: v [B,C,h,w] of the base's denoiser, or None without a denoiser that predicts v.
-        timesteps: timesteps of the latent.
+        output: V [B,C,h,w] of the base's denoiser, or None without a denoiser that predicts v.
+        timesteps: Timesteps of the latent.
     """
 
     latent: Tensor
@@ -35,11 +35,11 @@ def decoded_latent(
     """Computes the base codec's one-step latent and the expected size of its error.
 
     Args:
-        networks: networks of the base codec.
-        yhat: noisy latent [B,C,h,w].
-        timesteps: timesteps of the latent.
-        mean: mean of the prior [B,C,h,w].
-        scale: standard deviation of the prior [B,C,h,w].
+        networks: Networks of the base codec.
+        yhat: Noisy latent [B,C,h,w].
+        timesteps: Timesteps of the latent.
+        mean: Mean of the prior [B,C,h,w].
+        scale: Standard deviation of the prior [B,C,h,w].
     """
     z = networks.standardize(yhat, networks.steps_at_pixels(timesteps), mean, scale)
     latent, output = yhat, None
@@ -75,9 +75,9 @@ class Fusion(nn.Module):
         """Predicts v [B,C,h,w].
 
         Args:
-            noisy: noisy residual [B,C,h,w].
-            u: clock, 0..1.
-            decoded: what the decoder of the base codec knows.
+            noisy: Noisy residual [B,C,h,w].
+            u: Clock, 0..1.
+            decoded: What the decoder of the base codec knows.
         """
         deviation = (decoded.deviation / self.latent_unit).clamp(min=MIN_DEVIATION)
         amplitudes = [noisy.new_full((len(noisy), 1, *noisy.shape[2:]), a) for a in alpha_sigma(u)]
@@ -93,9 +93,9 @@ class Fusion(nn.Module):
         """Returns the realistic latent [B,C,h,w], by DDIM of the residual.
 
         Args:
-            noise: starting noise [B,C,h,w].
-            decoded: what the decoder of the base codec knows.
-            steps: number of sampler steps.
+            noise: Starting noise [B,C,h,w].
+            decoded: What the decoder of the base codec knows.
+            steps: Number of sampler steps.
         """
         for n in range(steps):
             now, after = 1.0 - n / steps, 1.0 - (n + 1) / steps

@@ -7,10 +7,10 @@ def conv(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) 
     """Returns a square convolution with a padding of kernel // 2 on every side.
 
     Args:
-        channels_in: number of input channels.
-        channels_out: number of output channels.
-        kernel: side of the kernel.
-        stride: input pixels per output pixel along a side.
+        channels_in: Number of input channels.
+        channels_out: Number of output channels.
+        kernel: Side of the kernel.
+        stride: Input pixels per output pixel along a side.
     """
     return nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2)
 
@@ -33,8 +33,8 @@ def normalization(kind: str, groups: int, channels: int) -> nn.Module:
 
     Args:
         kind: "group" as in Stable Diffusion, or "pixel" as in the small models.
-        groups: number of groups of a group norm.
-        channels: number of channels.
+        groups: Number of groups of a group norm.
+        channels: Number of channels.
 
     Raises:
         ValueError: the kind is unknown.

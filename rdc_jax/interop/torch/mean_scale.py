@@ -45,9 +45,9 @@ class MeanScaleAutoencoder(nn.Module):
     """The transforms g_a and g_s.
 
     Args:
-        width: number of channels N of the hidden layers.
-        latent_channels: number of channels M of the latent.
-        latent_gain: factor between the output of g_a and the latent.
+        width: Number of channels N of the hidden layers.
+        latent_channels: Number of channels M of the latent.
+        latent_gain: Factor between the output of g_a and the latent.
     """
 
     downsampling = 16

@@ -60,8 +60,8 @@ class Networks(nn.Module):
         """Builds networks with random weights.
 
         Args:
-            model: the `model` section of a config.
-            latent_unit: latent unit of the entropy model, a power of two.
+            model: The `model` section of a config.
+            latent_unit: Latent unit of the entropy model, a power of two.
         """
         super().__init__()
         fields = dict(model["autoencoder"])
@@ -125,10 +125,10 @@ class Networks(nn.Module):
         """Standardises a noisy latent by its prior.
 
         Args:
-            yhat: noisy latent [B,C,h,w].
-            step: quantiser step, broadcastable to `yhat`. It determines the noise.
-            mean: mean of the prior, broadcastable to `yhat`.
-            scale: standard deviation of the prior, broadcastable to `yhat`.
+            yhat: Noisy latent [B,C,h,w].
+            step: Quantiser step, broadcastable to `yhat`. It determines the noise.
+            mean: Mean of the prior, broadcastable to `yhat`.
+            scale: Standard deviation of the prior, broadcastable to `yhat`.
         """
         mean, scale = (torch.as_tensor(x).to(yhat).expand_as(yhat) for x in (mean, scale))
         kappa = (step / math.sqrt(12.0)).expand_as(yhat)
@@ -155,10 +155,10 @@ class Networks(nn.Module):
         """Runs the U-Net.
 
         Args:
-            yhat: noisy latent [B,C,h,w].
-            timesteps: timesteps of the latent.
-            mean: mean of the prior [B,C,h,w].
-            scale: standard deviation of the prior [B,C,h,w].
+            yhat: Noisy latent [B,C,h,w].
+            timesteps: Timesteps of the latent.
+            mean: Mean of the prior [B,C,h,w].
+            scale: Standard deviation of the prior [B,C,h,w].
 
         Returns:
             The raw output [B,C,h,w], and the standardised latent it refers to.
@@ -192,10 +192,10 @@ def make_unet(
     """Builds a U-Net: ours for layouts without transformers, otherwise that of diffusers.
 
     Args:
-        channels_in: number of input channels.
-        channels_out: number of output channels.
-        fields: the `unet` section of a config.
-        context_width: width of the context of the cross-attention, or None without one.
+        channels_in: Number of input channels.
+        channels_out: Number of output channels.
+        fields: The `unet` section of a config.
+        context_width: Width of the context of the cross-attention, or None without one.
     """
     heads = (*fields.get("heads", (5, 10, 20, 0)), fields.get("mid_heads", 20))
     if any(heads):
@@ -208,9 +208,9 @@ def interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
     """Evaluates a piecewise-linear function, constant beyond its ends.
 
     Args:
-        x: positions, of any shape.
-        knots: increasing knots [n].
-        values: values at the knots [n].
+        x: Positions, of any shape.
+        knots: Increasing knots [n].
+        values: Values at the knots [n].
 
     Returns:
         float32 with the shape of `x`.

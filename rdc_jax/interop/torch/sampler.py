@@ -16,8 +16,8 @@ def clock_timesteps(timesteps: Tensor, num_steps: int, clock: str) -> Tensor:
     """Returns the timesteps at the start of every sampler step and at the end.
 
     Args:
-        timesteps: initial timesteps of the levels [L].
-        num_steps: number of sampler steps.
+        timesteps: Initial timesteps of the levels [L].
+        num_steps: Number of sampler steps.
         clock: "proportional" or "clamped".
 
     Returns:
@@ -38,12 +38,12 @@ def one_step(
     """Reconstructs the faithful image in one step.
 
     Args:
-        networks: networks of the codec.
-        yhat: noisy latent [B,C,h,w].
-        mean: mean of the prior [B,C,h,w].
-        scale: standard deviation of the prior [B,C,h,w].
-        levels: importance level of each latent pixel, integers [B,h,w].
-        values: timesteps of the levels, float32 [L].
+        networks: Networks of the codec.
+        yhat: Noisy latent [B,C,h,w].
+        mean: Mean of the prior [B,C,h,w].
+        scale: Standard deviation of the prior [B,C,h,w].
+        levels: Importance level of each latent pixel, integers [B,h,w].
+        values: Timesteps of the levels, float32 [L].
 
     Returns:
         Image [B,3,fh,fw] in about [-1,1].
@@ -72,16 +72,16 @@ def reconstruct_tile(
     sample of the denoiser.
 
     Args:
-        networks: networks of the codec.
-        fusion: the fusion module, or None.
-        yhat: noisy latent [1,C,h,w].
-        mean: mean of the prior [1,C,h,w].
-        scale: standard deviation of the prior [1,C,h,w].
-        noise: starting noise of the fusion module [1,C,h,w]; of any size without one.
-        levels: importance level of each latent pixel, integers [1,h,w].
+        networks: Networks of the codec.
+        fusion: The fusion module, or None.
+        yhat: Noisy latent [1,C,h,w].
+        mean: Mean of the prior [1,C,h,w].
+        scale: Standard deviation of the prior [1,C,h,w].
+        noise: Starting noise of the fusion module [1,C,h,w]; of any size without one.
+        levels: Importance level of each latent pixel, integers [1,h,w].
         tau: float32 [1,h,w], 0 for the faithful and 1 for the realistic latent.
-        values: timesteps of the levels, float32 [L].
-        steps: number of sampler steps.
+        values: Timesteps of the levels, float32 [L].
+        steps: Number of sampler steps.
         clock: "proportional" or "clamped".
 
     Returns:
@@ -119,15 +119,15 @@ def with_module(
     """Reconstructs the image of one window with a fusion module.
 
     Args:
-        networks: networks of the codec.
-        fusion: the fusion module.
-        yhat: noisy latent [B,C,h,w].
-        mean: mean of the prior [B,C,h,w].
-        scale: standard deviation of the prior [B,C,h,w].
-        noise: starting noise of the fusion module [B,C,h,w].
-        timesteps: timesteps of the latent.
+        networks: Networks of the codec.
+        fusion: The fusion module.
+        yhat: Noisy latent [B,C,h,w].
+        mean: Mean of the prior [B,C,h,w].
+        scale: Standard deviation of the prior [B,C,h,w].
+        noise: Starting noise of the fusion module [B,C,h,w].
+        timesteps: Timesteps of the latent.
         tau: float32 [B,h,w], 0 for the faithful and 1 for the realistic latent.
-        steps: number of sampler steps.
+        steps: Number of sampler steps.
 
     Returns:
         Image [B,3,fh,fw] in about [-1,1].
@@ -141,8 +141,8 @@ def fuse(faithful: Tensor, realistic: Tensor, tau: Tensor) -> Tensor:
     """Interpolates between two latents.
 
     Args:
-        faithful: latent at tau = 0, [B,C,h,w].
-        realistic: latent at tau = 1, [B,C,h,w].
+        faithful: Latent at tau = 0, [B,C,h,w].
+        realistic: Latent at tau = 1, [B,C,h,w].
         tau: [B,h,w] in 0..1.
     """
     return (1.0 - tau[:, None]) * faithful + tau[:, None] * realistic

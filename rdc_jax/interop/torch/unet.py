@@ -68,12 +68,12 @@ class UNet(nn.Module):
     """Predicts eps, v or x0 from a noisy latent.
 
     Args:
-        channels_in: number of input channels.
-        channels_out: number of output channels.
-        channels: number of channels of each level, the highest resolution first.
-        layers: number of residual blocks per level.
+        channels_in: Number of input channels.
+        channels_out: Number of output channels.
+        channels: Number of channels of each level, the highest resolution first.
+        layers: Number of residual blocks per level.
         norm: "group" or "pixel".
-        groups: number of groups of a group norm.
+        groups: Number of groups of a group norm.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class UNet(nn.Module):
         Args:
             noisy: [B,Cin,h,w], h and w multiples of 2 ** (number of levels - 1).
             timesteps: [B], [B,1,h,w] or LevelTimesteps.
-            context: ignored, because there is no attention.
+            context: Ignored, because there is no attention.
 
         Returns:
             [B,Cout,h,w].

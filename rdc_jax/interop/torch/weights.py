@@ -14,8 +14,8 @@ def load_state(module: nn.Module, state: Mapping[str, np.ndarray]) -> None:
     The attribute `inner` of wrapper modules is not part of the names in `state`.
 
     Args:
-        module: the module.
-        state: arrays by name.
+        module: The module.
+        state: Arrays by name.
 
     Raises:
         RdcError: a parameter is missing, unknown, or has another shape. The message names it.

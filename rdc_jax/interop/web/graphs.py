@@ -28,8 +28,8 @@ def files(model: codec_model.Model, module: fusion_module.Module | None) -> dict
     """Returns graphs and weights of a model, contents by file name.
 
     Args:
-        model: the model.
-        module: its fusion module, None to leave the second graph out.
+        model: The model.
+        module: Its fusion module, None to leave the second graph out.
 
     Raises:
         RdcError: the model's folder holds no graphs, and the packages that make them are missing.

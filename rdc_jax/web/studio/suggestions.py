@@ -20,7 +20,7 @@ def mask_of(photo: Photo, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, st
 
     Args:
         photo: The photo.
-        asked: columns; rows; kind, "auto" or "center".
+        asked: Columns; rows; kind, "auto" or "center".
 
     Returns:
         The bytes; "found", what was found by which detector; and "install", the command that
