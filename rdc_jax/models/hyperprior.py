@@ -103,7 +103,7 @@ class Hyperprior(nn.Module):
         width: Of the hidden layers.
         latent_unit: A power of two. Latents are divided by it on the way in, means are multiplied
             by it on the way out, so that kernels see numbers of order one.
-        silent_below: Log2(scale / step) below which elements are skipped; None: none are.
+        silent_below: log2(scale / step) below which elements are skipped; None: none are.
         hyper_step: See the module docstring.
         hyper_context: See the module docstring.
     """
