@@ -49,7 +49,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if variant == "end_to_end":
         config.stage = "end_to_end"
         config.grow.update(
-            autoencoder=dict(analysis_added_blocks=3, analysis_expansion=2),
+            autoencoder=dict(
+                analysis_added_blocks=3, analysis_expansion=2, analysis_padding="edge"
+            ),
             hyperprior=dict(hyper_step=True, hyper_context=True),
         )
         config.data.update(darken_share=0.06, ragged_share=0.1)

@@ -10,8 +10,12 @@ that quantiser steps of 1 to 30 span the useful rates [ours].
 
 The analysis may be larger than the synthesis, which costs encoders only: `added_blocks` have more
 hidden channels and a last layer that starts at zero, so that stored weights can grow by them.
+
+With zeros beyond the edge of an image, the latent changes there, and the entropy model expects this
+change at the end of every tile, where it is not. `analysis_padding="edge"` avoids it.
 """
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -19,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdc_jax.models.layers import conv, depth_to_space, space_to_depth
+from rdc_jax.models.layers import Padding, conv, depth_to_space, space_to_depth
 
 LATENT_GAIN = 32.0
 DOWNSAMPLING = 8
@@ -53,18 +57,21 @@ class ConvBlock(nn.Module):
         dtype: Of the computation.
         hidden: Channels between; 0 for as many.
         added: Whether the last layer starts at zero, so that the block starts as the identity.
+        padding: Of both layers.
     """
 
     channels: int
     dtype: Any
     hidden: int = 0
     added: bool = False
+    padding: Padding = "zeros"
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        layer = functools.partial(conv, dtype=self.dtype, padding=self.padding)
         start = {"kernel_init": nn.initializers.zeros} if self.added else {}
-        h = conv(self.hidden or self.channels, dtype=self.dtype, name="conv1")(nn.silu(x))
-        return x + conv(self.channels, dtype=self.dtype, name="conv2", **start)(nn.silu(h))
+        h = layer(self.hidden or self.channels, name="conv1")(nn.silu(x))
+        return x + layer(self.channels, name="conv2", **start)(nn.silu(h))
 
 
 class Analysis(nn.Module):
@@ -82,31 +89,34 @@ class Analysis(nn.Module):
     dtype: Any
     added_blocks: int = 0
     expansion: int = 2
+    padding: Padding = "zeros"
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
         def dct(key, shape, dtype):
             return jnp.asarray(dct_analysis_matrix(self.luma, self.chroma), dtype)
 
+        layer = functools.partial(conv, dtype=self.dtype, padding=self.padding)
         out = self.luma + 2 * self.chroma
         linear = nn.Dense(out, use_bias=False, kernel_init=dct, name="linear")(
             space_to_depth(image, DOWNSAMPLING)
         )
-        x = conv(self.fine_width, dtype=self.dtype, name="conv_in")(space_to_depth(image, 4))
+        x = layer(self.fine_width, name="conv_in")(space_to_depth(image, 4))
         x = self.refine(x, "fine")
-        x = conv(self.width, dtype=self.dtype, name="down")(space_to_depth(x, 2))
+        x = layer(self.width, name="down")(space_to_depth(x, 2))
         x = self.refine(x, "coarse")
         zeros = nn.initializers.zeros
-        x = conv(out, dtype=self.dtype, name="conv_out", kernel_init=zeros)(nn.silu(x))
+        x = layer(out, name="conv_out", kernel_init=zeros)(nn.silu(x))
         return linear + x.astype(jnp.float32)
 
     def refine(self, x: jax.Array, name: str) -> jax.Array:
         """All blocks of a resolution, "fine" or "coarse": x [B,h,w,c] -> the same shape."""
         channels, hidden = x.shape[-1], self.expansion * x.shape[-1]
+        block = functools.partial(ConvBlock, channels, self.dtype, padding=self.padding)
         for i in range(self.blocks):
-            x = ConvBlock(channels, self.dtype, name=f"{name}_{i}")(x)
+            x = block(name=f"{name}_{i}")(x)
         for i in range(self.blocks, self.blocks + self.added_blocks):
-            x = ConvBlock(channels, self.dtype, hidden, added=True, name=f"{name}_{i}")(x)
+            x = block(hidden=hidden, added=True, name=f"{name}_{i}")(x)
         return x
 
 
@@ -150,12 +160,14 @@ class TransformAutoencoder(nn.Module):
     dtype: Any = jnp.float32
     analysis_added_blocks: int = 0
     analysis_expansion: int = 2
+    analysis_padding: Padding = "zeros"
 
     downsampling = DOWNSAMPLING
 
     def setup(self) -> None:
         fields = (self.luma, self.chroma, self.fine_width, self.width, self.blocks, self.dtype)
-        self.analysis = Analysis(*fields, self.analysis_added_blocks, self.analysis_expansion)
+        added = self.analysis_added_blocks, self.analysis_expansion
+        self.analysis = Analysis(*fields, *added, self.analysis_padding)
         self.synthesis = Synthesis(*fields)
 
     def encode(self, images: jax.Array) -> jax.Array:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from einops import rearrange, reduce
 
 Norm = Literal["group", "pixel"]
+Padding = Literal["zeros", "edge"]
 
 
 def conv(
@@ -20,6 +21,7 @@ def conv(
     dtype: Any = jnp.float32,
     use_bias: bool = True,
     kernel_init: Callable[..., jax.Array] = nn.initializers.lecun_normal(),
+    padding: Padding = "zeros",
 ) -> nn.Conv:
     """A square convolution padded by kernel // 2 on every side (the PyTorch convention).
 
@@ -31,17 +33,30 @@ def conv(
         dtype: Of the computation.
         use_bias: Whether a bias is added.
         kernel_init: Initial kernel.
+        padding: What is beyond the sides: "zeros", or the values at the "edge" repeated.
     """
-    return nn.Conv(
+    if padding not in ("zeros", "edge"):
+        raise ValueError(f"padding must be 'zeros' or 'edge', got {padding!r}")
+    kind = nn.Conv if padding == "zeros" else EdgeConv
+    return kind(
         features,
         (kernel, kernel),
         (stride, stride),
-        padding=kernel // 2,
+        padding=kernel // 2 if padding == "zeros" else "VALID",
         name=name,
         dtype=dtype,
         use_bias=use_bias,
         kernel_init=kernel_init,
     )
+
+
+class EdgeConv(nn.Conv):
+    """A convolution of images [B,h,w,c] that repeats their edges, where nn.Conv has zeros."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        rows, columns = ((size // 2, size // 2) for size in self.kernel_size)
+        return super().__call__(jnp.pad(x, ((0, 0), rows, columns, (0, 0)), mode="edge"))
 
 
 class PixelNorm(nn.Module):

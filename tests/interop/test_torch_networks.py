@@ -21,8 +21,17 @@ from rdc_jax.models.networks import Networks  # noqa: E402
 from rdc_jax.models.timesteps import level_timesteps  # noqa: E402
 
 SIDE = 8
+
+
+def with_edges():
+    config = tiny.get_config("smoke")
+    config.model.autoencoder.analysis_padding = "edge"
+    return config
+
+
 CONFIGS = {
     "tiny": lambda: tiny.get_config("smoke"),
+    "edge": with_edges,
     "hyperprior": lambda: hyperprior.get_config("smoke"),
     "sd21": lambda: sd21.get_config("smoke"),
 }

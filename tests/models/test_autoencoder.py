@@ -94,3 +94,29 @@ def test_a_grown_analysis_starts_as_the_smaller_one(autoencoder):
     gradient = jax.jit(jax.grad(lambda p: jnp.sum(latent(p)[..., 0])))(params)
     for block in ("fine_1", "fine_2", "coarse_1", "coarse_2"):
         assert np.any(gradient["analysis"][block]["conv2"]["kernel"])
+
+
+def test_with_its_edge_repeated_a_flat_image_has_no_border(autoencoder):
+    model, variables = autoencoder
+    params = jax.tree.map(lambda leaf: leaf + 0.01, variables)
+    white = jnp.full((1, 48, 64, 3), 0.9)
+
+    def spread(padding):
+        latent = model.clone(analysis_padding=padding).apply(params, white, method="encode")
+        return np.ptp(np.asarray(latent), axis=(1, 2)).max()
+
+    assert spread("edge") < 1e-3 < 0.1 < spread("zeros")
+    with pytest.raises(ValueError, match="'zeros' or 'edge', got 'reflect'"):
+        spread("reflect")
+
+
+def test_padding_changes_nothing_away_from_the_edge(autoencoder):
+    model, variables = autoencoder
+    params = jax.tree.map(lambda leaf: leaf + 0.01, variables)
+    image = smooth_image(256, 256)
+    zeros = model.apply(params, image, method="encode")
+    edge = model.clone(analysis_padding="edge").apply(params, image, method="encode")
+    assert jax.tree.structure(model.clone(analysis_padding="edge").init(
+        jax.random.key(0), image[:, :16, :16])) == jax.tree.structure(variables)  # fmt: skip
+    np.testing.assert_allclose(zeros[:, 10:-10, 10:-10], edge[:, 10:-10, 10:-10], atol=1e-4)
+    assert np.abs(zeros - edge)[:, 0].max() > 0.1

@@ -14,10 +14,11 @@ DOWNSAMPLING = 8
 class ConvBlock(nn.Module):
     """Residual block: x + conv(silu(conv(silu(x))))."""
 
-    def __init__(self, channels: int, hidden: int = 0):
+    def __init__(self, channels: int, hidden: int = 0, padding: str = "zeros"):
         super().__init__()
         hidden = hidden or channels
-        self.conv1, self.conv2 = conv(channels, hidden), conv(hidden, channels)
+        self.conv1 = conv(channels, hidden, padding=padding)
+        self.conv2 = conv(hidden, channels, padding=padding)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv2(functional.silu(self.conv1(functional.silu(x))))
@@ -52,15 +53,18 @@ class Analysis(nn.Module):
         blocks: int,
         added_blocks: int = 0,
         expansion: int = 2,
+        padding: str = "zeros",
     ):
         super().__init__()
         plain, added = [0] * blocks, [expansion] * added_blocks
-        self.fine = nn.ModuleList(ConvBlock(fine_width, n * fine_width) for n in plain + added)
-        self.coarse = nn.ModuleList(ConvBlock(width, n * width) for n in plain + added)
+        self.fine, self.coarse = (
+            nn.ModuleList(ConvBlock(w, n * w, padding) for n in plain + added)
+            for w in (fine_width, width)
+        )
         self.linear = BlockMatrix(3 * DOWNSAMPLING**2, channels)
-        self.conv_in = conv(48, fine_width)
-        self.down = conv(4 * fine_width, width)
-        self.conv_out = conv(width, channels)
+        self.conv_in = conv(48, fine_width, padding=padding)
+        self.down = conv(4 * fine_width, width, padding=padding)
+        self.conv_out = conv(width, channels, padding=padding)
 
     def forward(self, image: Tensor) -> Tensor:
         x = chain(self.fine, self.conv_in(space_to_depth(image, 4)))
@@ -98,6 +102,7 @@ class TransformAutoencoder(nn.Module):
         blocks: Number of residual blocks at each of these resolutions.
         analysis_added_blocks: Number of additional residual blocks of the analysis.
         analysis_expansion: Relative width inside these additional blocks.
+        analysis_padding: What the analysis sees beyond the sides of an image: "zeros" or "edge".
     """
 
     downsampling = DOWNSAMPLING
@@ -111,10 +116,12 @@ class TransformAutoencoder(nn.Module):
         blocks: int = 2,
         analysis_added_blocks: int = 0,
         analysis_expansion: int = 2,
+        analysis_padding: str = "zeros",
     ):
         super().__init__()
         fields = (luma + 2 * chroma, fine_width, width, blocks)
-        self.analysis = Analysis(*fields, analysis_added_blocks, analysis_expansion)
+        added = analysis_added_blocks, analysis_expansion
+        self.analysis = Analysis(*fields, *added, analysis_padding)
         self.synthesis = Synthesis(*fields)
 
     def encode(self, images: Tensor) -> Tensor:

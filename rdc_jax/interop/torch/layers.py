@@ -2,8 +2,13 @@
 
 from rdc_jax.interop.torch.extra import Tensor, functional, nn, torch
 
+PADDING_MODES = {"zeros": "zeros", "edge": "replicate"}
+"""PyTorch's names of the paddings of `rdc_jax.models.layers`."""
 
-def conv(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
+
+def conv(
+    channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, padding: str = "zeros"
+) -> nn.Conv2d:
     """Returns a square convolution with a padding of kernel // 2 on every side.
 
     Args:
@@ -11,8 +16,10 @@ def conv(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) 
         channels_out: Number of output channels.
         kernel: Side of the kernel.
         stride: Input pixels per output pixel along a side.
+        padding: "zeros" or "edge".
     """
-    return nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2)
+    mode = PADDING_MODES[padding]
+    return nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, padding_mode=mode)
 
 
 class PixelNorm(nn.Module):
