@@ -113,6 +113,7 @@ def test_interrupted_and_resumed_equals_straight(
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["auxiliary", "realism"])
 def test_other_stages_go_on_from_a_module(straight, smoke_model, tmp_path, stage):
     """Every part but those trained stays, to the bit."""
@@ -157,6 +158,7 @@ def test_end_to_end_makes_a_codec_with_its_module_inside(straight, smoke_model, 
         rdc_jax.load(smoke_model).decode(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stage", ["auxiliary", "realism", pytest.param("end_to_end", marks=pytest.mark.slow)]
 )

@@ -96,6 +96,7 @@ def test_joint_run_leaves_what_it_should(joint):
     assert not any("stop" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_signal_during_the_last_validation_ends_the_run(tmp_path, monkeypatch, ctrl_c, capfd):
     config = smoke_config(tmp_path, **{"training.total_steps": 1})
     measured = run_validation.RunValidation.__call__
@@ -191,6 +192,7 @@ def test_a_checkpoint_is_exported_while_the_run_may_go_on(joint, tmp_path, monke
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_a_new_run_continues_from_a_chosen_checkpoint_of_another(joint, tmp_path):
     config, workdir = joint
     changes = {"restore_from": str(workdir), "restore_step": 2, "training.sample_every": 0}
@@ -206,6 +208,7 @@ def test_a_new_run_continues_from_a_chosen_checkpoint_of_another(joint, tmp_path
         train.train(smoke_config(tmp_path / "other", seed=1, restore_from=str(workdir)))
 
 
+@pytest.mark.slow
 def test_the_checkpoint_with_the_best_validation_stays(tmp_path, monkeypatch):
     found = iter([20.0, 22.0, 21.0, 19.0])
 

@@ -10,7 +10,7 @@ from jax.experimental import multihost_utils
 from configs import fusion
 from rdc_jax.model_folder import codec_model, files, fusion_module
 from rdc_jax.models.networks import PARTS
-from rdc_jax.training.tasks import looks
+from rdc_jax.training.tasks import fusion_task, initialization, looks
 from rdc_jax.training.tasks.selection import task_for
 
 
@@ -18,6 +18,23 @@ from rdc_jax.training.tasks.selection import task_for
 def without_lpips():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(looks, "load_networks", lambda _: {})
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compile_once():
+    """Fresh parameters of the same networks, which take seconds to compile."""
+    made, fresh = {}, initialization.fresh
+
+    def shared(init, seed, section):
+        networks = init.__self__
+        if networks not in made:
+            made[networks] = fresh(init, seed, section)
+        return made[networks]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(initialization, "fresh", shared)
+        patch.setattr(fusion_task, "fresh", shared)
         yield
 
 

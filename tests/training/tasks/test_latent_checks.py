@@ -98,6 +98,7 @@ def test_a_tiles_latent_is_that_of_encoding_on_the_fly(encoded, models, photos):
         np.testing.assert_allclose(record.latent, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "part"), [("diffusion", "unet"), ("entropy", "hyperprior")])
 def test_a_stage_trains_on_latents(encoded, models, tmp_path, stage, part):
     folder = train.train(config_of(encoded, models[0], tmp_path, stage=stage))
