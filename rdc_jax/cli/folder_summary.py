@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rdc_jax.cli import sizes
+from rdc_jax.evaluation.report.sizes import size_text
 
 
 def of_reports(reports: Iterable[dict[str, Any]], seconds: float) -> str:
@@ -22,12 +23,10 @@ def of_reports(reports: Iterable[dict[str, Any]], seconds: float) -> str:
     if encoded:
         before = [report["input_bytes"] for report in encoded]
         pixels = sum(report["width"] * report["height"] for report in encoded)
-        parts[0] += (
-            f": {sizes.readable(coded) if None in before else sizes.change(sum(before), coded)}"
-        )
+        parts[0] += f": {size_text(coded) if None in before else sizes.change(sum(before), coded)}"
         parts.append(f"{8 * coded / pixels:.3f} bits per pixel")
     elif done:
-        parts[0] += f": {sizes.readable(coded)} decoded"
+        parts[0] += f": {size_text(coded)} decoded"
     parts.append(duration(seconds))
     for kind, words in (("skipped", "existed already"), ("error", "failed")):
         if count := sum(kind in report for report in reports):

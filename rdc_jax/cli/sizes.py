@@ -1,9 +1,9 @@
-"""Sizes of files for people to read, in units of 1000, as --target-size counts them."""
+"""Sizes of files before and after, in words."""
 
 import os
 from pathlib import Path
 
-UNITS = ("bytes", "kB", "MB", "GB", "TB")
+from rdc_jax.evaluation.report.sizes import size_text
 
 
 def of_file(path: str) -> int | None:
@@ -11,20 +11,9 @@ def of_file(path: str) -> int | None:
     return os.path.getsize(path) if Path(path).is_file() else None
 
 
-def readable(size: int) -> str:
-    """Three digits and a unit: 640 bytes, 12.4 kB, 1.05 MB."""
-    number, unit = float(size), 0
-    while number >= 999.5 and unit < len(UNITS) - 1:
-        number, unit = number / 1000, unit + 1
-    if unit == 0:
-        return f"{size} byte{'s' * (size != 1)}"
-    decimals = 2 if number < 9.995 else 1 if number < 99.95 else 0
-    return f"{number:.{decimals}f} {UNITS[unit]}"
-
-
 def change(before: int, after: int) -> str:
     """From one size to another: 1.05 MB -> 12.4 kB (85x smaller)."""
-    return f"{readable(before)} -> {readable(after)} ({_ratio(before, after)})"
+    return f"{size_text(before)} -> {size_text(after)} ({_ratio(before, after)})"
 
 
 def _ratio(before: int, after: int) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from rdc_jax.cli import folder_summary, sizes
 from rdc_jax.cli.main import main
+from rdc_jax.evaluation.report.sizes import size_text
 
 pytestmark = pytest.mark.usefixtures("no_cache_in_this_process")
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("no_cache_in_this_process")
     ],
 )  # fmt: skip
 def test_readable_sizes(size, words):
-    assert sizes.readable(size) == words
+    assert size_text(size) == words
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_what_the_commands_say(models, photo, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1].endswith(" s, 1 existed already")
     assert main(["decode", out[1], "-o", str(tmp_path / "images"), *model]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith(f"3 files: {sizes.readable(3 * coded)} decoded, ")
+    assert last.startswith(f"3 files: {size_text(3 * coded)} decoded, ")
     for quiet in ("--quiet", "--json"):
         assert main(["encode", str(source / "a.png"), str(photo), *out, "-f", quiet, *model]) == 0
         assert len(capsys.readouterr().out.splitlines()) == (2 if quiet == "--json" else 0)

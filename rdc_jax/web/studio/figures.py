@@ -47,14 +47,6 @@ def distances(
     return found
 
 
-def size_text(size: float) -> str:
-    """A size with three digits, as the page shows sizes: "842 bytes", "12.4 kB", "1.05 MB"."""
-    if size < 1000:
-        return f"{size:.0f} byte" + "s" * (round(size) != 1)
-    value, unit = (size / 1e3, "kB") if size < 999_500 else (size / 1e6, "MB")
-    return f"{value:.{max(0, 2 - int(math.log10(value) + 1e-9))}f} {unit}"
-
-
 def _finite(value: float) -> float | None:
     """None for infinity, which JSON does not have."""
     return value if math.isfinite(value) else None

@@ -7,8 +7,8 @@ import numpy as np
 
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import baselines
+from rdc_jax.evaluation.report.sizes import size_text
 from rdc_jax.images import LoadedImage
-from rdc_jax.web.studio.figures import size_text
 
 NAMES = {"jpeg": "JPEG", "webp": "WebP", "avif": "AVIF"}
 

@@ -23,6 +23,7 @@ from rdc_jax.bitstream.file_reader import FileReader
 from rdc_jax.codec.codec import DEFAULT_QUALITY, DEFAULT_ROI_GAIN, Codec
 from rdc_jax.codec.report import Report
 from rdc_jax.errors import RdcError
+from rdc_jax.evaluation.report.sizes import size_text
 from rdc_jax.web.studio import (
     figures,
     images,
@@ -282,6 +283,6 @@ def _missed(size: int, target: float | None) -> str:
     if target is None or size <= target:
         return ""
     return (
-        f"The smallest file of this photo takes {figures.size_text(size)}, more than the "
-        f"{figures.size_text(target)} asked for."
+        f"The smallest file of this photo takes {size_text(size)}, more than the "
+        f"{size_text(target)} asked for."
     )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from rdc_jax.evaluation.report.sizes import size_text
 from rdc_jax.importance import detectors
-from rdc_jax.web.studio.figures import size_text
 from tests.web.studio.studio_client import as_png
 
 pytestmark = [

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 import rdc_jax
+from rdc_jax.evaluation.report.sizes import size_text
 from rdc_jax.importance import detectors
 from rdc_jax.web.studio import jobs, other_codecs
-from rdc_jax.web.studio.figures import size_text
 from tests.images import png_files
 from tests.web.studio.studio_client import as_png, from_png, left_half
 

@@ -8,8 +8,8 @@ import pytest
 
 from rdc_jax.bitstream import container
 from rdc_jax.evaluation.metrics.distortion import psnr
+from rdc_jax.evaluation.report.sizes import size_text
 from rdc_jax.web.studio import server
-from rdc_jax.web.studio.figures import size_text
 from tests.web.studio.studio_client import as_png, from_png, left_half, sent_mask, url_pixels
 
 
