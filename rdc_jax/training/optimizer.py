@@ -11,9 +11,9 @@ from typing import Any
 
 import jax
 import optax
-from optax.contrib import MuonDimensionNumbers, muon
 
 from rdc_jax.errors import RdcError
+from rdc_jax.training import muon
 
 OPTIMIZERS = ("muon", "adam")
 SCHEDULES = ("constant", "linear", "cosine")
@@ -41,21 +41,20 @@ def learning_rate(peak: float, training: Mapping[str, Any]) -> optax.Schedule:
     )
 
 
-def muon_dimensions(params: Any) -> Any:
-    """Kernels [..., c_in, c_out] as (everything else) x c_out matrices; None means Adam.
+def choice(params: Any) -> Any:
+    """ "muon" for kernels [...,c_in,c_out], "adam" for the other leaves.
 
     Adam keeps biases and norms. It also keeps the autoencoder's linear paths, which start as a DCT
     and should not be whitened, and the hyper-latent's step, which Muon moves too slowly: 3 octaves
     in 10,000 updates.
     """
 
-    def rule(path, leaf):
+    def of(path, leaf):
         names = [entry.key for entry in path]
-        if leaf.ndim < 2 or names[-1] != "kernel" or KEPT_BY_ADAM & set(names):
-            return None
-        return MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), (leaf.ndim - 1,))
+        kernel = leaf.ndim >= 2 and names[-1] == "kernel"
+        return "muon" if kernel and not KEPT_BY_ADAM & set(names) else "adam"
 
-    return jax.tree.map_with_path(rule, params)
+    return jax.tree.map_with_path(of, params)
 
 
 def is_kernel(params: Any) -> Any:
@@ -75,15 +74,9 @@ def build(training: Mapping[str, Any]) -> optax.GradientTransformation:
         return optax.adamw(adam_learning_rate, b1, b2, weight_decay=weight_decay, mask=is_kernel)
 
     def muon_and_adam(muon_learning_rate, adam_learning_rate):
-        return muon(
-            muon_learning_rate,
-            beta=training["muon_momentum"],
-            weight_decay=weight_decay,
-            adam_b1=b1,
-            adam_b2=b2,
-            adam_learning_rate=adam_learning_rate,
-            muon_weight_dimension_numbers=muon_dimensions,
-        )
+        by_muon = muon.muon(muon_learning_rate, training["muon_momentum"], weight_decay)
+        by_adam = optax.adamw(adam_learning_rate, b1, b2, weight_decay=0.0, nesterov=True)
+        return optax.partition({"muon": by_muon, "adam": by_adam}, choice)
 
     factories = {"adam": adam, "muon": muon_and_adam}
     if training["optimizer"] not in factories:

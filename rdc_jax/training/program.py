@@ -16,8 +16,8 @@ from rdc_jax.errors import RdcError
 from rdc_jax.models.attention import plain_attention
 from rdc_jax.models.networks import Networks
 from rdc_jax.models.unet import REMAT
+from rdc_jax.training import convolutions, state
 from rdc_jax.training import optimizer as optimizers
-from rdc_jax.training import state
 from rdc_jax.training.attention import attention_kernel, compiler_options
 from rdc_jax.training.cluster import partitioning
 from rdc_jax.training.step import COUNTS, REPLACED, STOP, make_step
@@ -61,6 +61,8 @@ def build(task: Task, mesh: Mesh, params: Mapping[str, Any]) -> Program:
     shardings = partitioning.parameter_sharding(mesh, abstract)
     networks = training_networks(training, task.networks, mesh)
     loss = task.build_loss(networks)
+    if training.convolutions == "products":
+        loss = convolutions.as_products(loss)
     monitor = task.build_monitor(networks) if task.build_monitor else None
     if training.split_rows:
         check_rows(task, mesh)

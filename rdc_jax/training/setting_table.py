@@ -12,6 +12,7 @@ from rdc_jax.models.networks import AUTOENCODERS, HYPERPRIORS
 from rdc_jax.models.networks import SCHEDULES as NOISE_SCHEDULES
 from rdc_jax.models.unet import REMAT
 from rdc_jax.training.attention import KERNELS
+from rdc_jax.training.convolutions import KINDS as CONVOLUTIONS
 from rdc_jax.training.optimizer import OPTIMIZERS, SCHEDULES
 from rdc_jax.training.program import COMPUTE_DTYPES
 from rdc_jax.training.setting_checks import (
@@ -92,6 +93,7 @@ RUN = {
     "training.compute_dtype": Row(one_of(*COMPUTE_DTYPES)),
     "training.remat": Row(one_of(*REMAT)),
     "training.attention": Row(one_of(*KERNELS)),
+    "training.convolutions": Row(one_of(*CONVOLUTIONS)),
     "training.accumulate": Row(whole(1, 2**20)),
     "training.split_rows": Row(flag()),
     "training.stall_timeout": Row(number(0)),
