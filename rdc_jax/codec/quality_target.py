@@ -124,8 +124,10 @@ def encode(
         return best
     assert last is not None  # at least one quality was tried
     if not best_effort:
+        easier = "larger" if target.name == "lpips" else "smaller"
         raise RdcError(
-            f"at quality 100 {target.name} is {last[2]:.4g}, not yet {target.value:g}; ask for less"
+            f"at quality 100 {target.name} is {last[2]:.4g}, not yet {target.value:g}; ask for a "
+            f"{easier} value"
         )
     return last
 
