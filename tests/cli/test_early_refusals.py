@@ -134,6 +134,7 @@ def test_no_map_on_a_terminal(photo, capsys, monkeypatch):
     "command",
     [
         ["encode", ""],
+        ["encode", "PHOTO", "-o", ""],
         ["encode", "PHOTO", "--model", ""],
         ["encode", "PHOTO", "--roi", ""],
         ["decode", "CODED", "--fusion", ""],
