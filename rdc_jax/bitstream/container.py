@@ -7,6 +7,7 @@ length is checked against the available bytes before it is used.
 
 import dataclasses
 import enum
+import numbers
 import struct
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -29,6 +30,7 @@ from rdc_jax.bitstream.sections import (
     read_frame,
     section_place,
 )
+from rdc_jax.errors import RdcError
 
 SIGNATURE = b"\x9dRDC"
 FORMAT_VERSION = 1
@@ -263,6 +265,8 @@ def read_header(data: bytes, max_pixels: int) -> tuple[Header, int, int]:
 
 def _check_size(header: Header, max_pixels: int) -> None:
     """Raises BitstreamError for an image or a map that is too large to decode safely."""
+    if not isinstance(max_pixels, numbers.Real):
+        raise RdcError(f"max_pixels must be a number, not {max_pixels!r:.60}")
     if header.width * header.height > max_pixels:
         raise BitstreamError(
             f"the image has {header.width} x {header.height} pixels, more than the limit of"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rdc_jax.cli import sizes
+from rdc_jax.evaluation.report.sizes import size_text
 from rdc_jax.images.formats import ALL_METADATA
 
 
@@ -32,13 +33,20 @@ def describe(report: dict[str, Any]) -> str:
         for name, value in report.get("reached", {}).items()
     )
     region = f"region: {report['roi_found']}, " if "roi_found" in report else ""
-    before, size = report["input_bytes"], f"{report['bytes']} bytes{share}"
-    if before is not None:
-        size = f"{sizes.change(before, report['bytes'])}, {size}"
+    size = size_words(report["input_bytes"], report["bytes"]) + share
     return (
         f"{report['input']} -> {report['output']}: {report['width']} x {report['height']} pixels, "
         f"{size}, {report['bpp']:.3f} bits per pixel, {reached}{region}{report['seconds']:.2f} s"
     )
+
+
+def size_words(before: int | None, after: int) -> str:
+    """The exact size of a file in bytes, and what it was before, unless that is unknown."""
+    exact = f"{after} byte{'s' * (after != 1)}"
+    if before is None:
+        return exact
+    change = sizes.change(before, after)
+    return change if size_text(after) == exact else f"{change}, {exact}"
 
 
 def describe_at_length(report: dict[str, Any]) -> str:

@@ -33,8 +33,6 @@ def plan(args: Namespace, extensions: tuple[str, ...], extension: str) -> list[J
     Raises:
         RdcError: Anything that can be refused before the work starts.
     """
-    if "" in (*args.input, args.output):
-        raise RdcError("a file name is empty; is a shell variable not set?")
     several = _several(args)
     if several:
         jobs = _jobs_of_folder(args, extensions, extension)

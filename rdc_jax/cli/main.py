@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     standard_streams.prepare()
     try:
         args = build_parser().parse_args(arguments)
+        _refuse_empty(args)
         remote_arguments.refuse(args)
         platforms.skip_absent_tpu()
         if args.module not in WITHOUT_JAX:
@@ -66,6 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("rdc: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _refuse_empty(args: argparse.Namespace) -> None:
+    """Raises RdcError for an empty argument: as a path, it would mean the current folder."""
+    for given in vars(args).values():
+        if "" in (given if isinstance(given, list | tuple) else [given]):
+            raise RdcError("an argument is empty; is a shell variable not set?")
 
 
 def _discard_output() -> None:

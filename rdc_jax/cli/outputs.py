@@ -33,7 +33,12 @@ def single_job(source: str, output: str | None, ending: str) -> Job:
         output: The value of -o: a file, a folder, or "-"; None for a name beside the input, or for
             standard output if the input is standard input.
         ending: What replaces the extension of the input in a name that is not given.
+
+    Raises:
+        RdcError: The input is a folder without a name, such as ".".
     """
+    if not Path(source).name:  # "." and "/"
+        raise RdcError(f"'{source}' is a folder; name a file")
     made = ("standard_input" if source == STREAM else Path(source).stem) + ending
     if output is None:
         return Job(source, STREAM if source == STREAM else str(Path(source).with_name(made)))

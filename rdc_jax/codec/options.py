@@ -1,6 +1,7 @@
 """The settings of one encoding."""
 
 import dataclasses
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +38,15 @@ class EncodeOptions:
     tile: int | None = None
     resilient: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises RdcError for a setting of another type, such as text, or a wrong map_cost."""
+        for name in ("target_bpp", "target_bytes", "tau", "roi_gain", "map_cost"):
+            _check_type(name, getattr(self, name), numbers.Real, "number")
+        for name in ("seed", "tile"):
+            _check_type(name, getattr(self, name), numbers.Integral, "whole number")
+        if not 0 <= self.map_cost < 100:
+            raise RdcError(f"map_cost {self.map_cost} is not in 0 to 99 per cent; 0 allows any")
+
     def hints(self, module: Module | None) -> tuple[int, int]:
         """The steps and tau that the file suggests to decoders, as its header stores them.
 
@@ -54,3 +64,10 @@ class EncodeOptions:
         """Raises RdcError if the seed is not a uint32."""
         if not 0 <= self.seed < 2**32:
             raise RdcError(f"seed {self.seed} must be between 0 and {2**32 - 1}")
+
+
+def _check_type(name: str, value: Any, kind: type, words: str) -> None:
+    """Raises RdcError if a setting is not of its type; None is one only if it is the default."""
+    may_be_none = EncodeOptions.__dataclass_fields__[name].default is None
+    if not isinstance(value, kind) and not (value is None and may_be_none):
+        raise RdcError(f"{name} must be a {words}, not {value!r:.60}")

@@ -124,10 +124,17 @@ def encode(
         return best
     assert last is not None  # at least one quality was tried
     if not best_effort:
-        raise RdcError(
-            f"at quality 100 {target.name} is {last[2]:.4g}, not yet {target.value:g}; ask for less"
-        )
+        raise RdcError(_out_of_reach(target, last[2]))
     return last
+
+
+def _out_of_reach(target: Target, value: float) -> str:
+    """What to say when quality 100 reaches only `value`."""
+    easier = "larger" if target.name == "lpips" else "smaller"
+    return (
+        f"at quality 100 {target.name} is {value:.4g}, not yet {target.value:g}; "
+        f"ask for a {easier} value"
+    )
 
 
 def _show(bar: tqdm, target: Target, value: float, quality: float) -> None:

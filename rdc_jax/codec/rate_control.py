@@ -54,7 +54,7 @@ def target_bytes(
     if bpp is None:
         return None
     if not 0 < bpp < math.inf:
-        raise RdcError(f"target bits per pixel {bpp} must be above 0")
+        raise RdcError(f"a target of {bpp:g} bits per pixel is not possible; give one such as 0.2")
     most = math.floor(bpp * height * width / 8)
     return most + (8 * (most + 1) / (height * width) <= bpp)  # the product was rounded
 

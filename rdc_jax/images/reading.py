@@ -113,6 +113,8 @@ def _read(source: Source, max_pixels: int, background: int | None) -> LoadedImag
         # Pillow warns of harmless oddities only: real damage raises an exception.
         warnings.filterwarnings("ignore", module=r"PIL\b|pillow_(jxl|heif)\b")
         beginning, name = source.start(32), source.name
+        if not beginning:
+            raise RdcError(f"{name} is empty; copy it again")
         plugin = formats.plugin_for(beginning)
         if plugin and not formats.register(plugin):
             raise RdcError(f"reading {name} needs {plugin[1]}: {formats.INSTALL} {plugin[1]}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ def write_loaded_image(
         RdcError: the extension is unknown, a plugin is not installed, the image or its metadata
             is too large for the format, or the file cannot be written (see `atomic_write`).
     """
+    if not isinstance(path, str | os.PathLike):
+        raise RdcError(f"give the path of the image to write, not {path!r:.60}")
     formats.of_extension(Path(path).suffix, str(path))
     data, notes = image_bytes(image, Path(path).suffix)
     atomic_write(path, data, overwrite=overwrite)

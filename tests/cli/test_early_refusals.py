@@ -128,3 +128,30 @@ def test_the_check_leaves_no_trace(tmp_path):
 def test_no_map_on_a_terminal(photo, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert "terminal" in fails(capsys, photo.parent, "roi", photo, "-o", "-")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["encode", ""],
+        ["encode", "PHOTO", "-o", ""],
+        ["encode", "PHOTO", "--model", ""],
+        ["encode", "PHOTO", "--roi", ""],
+        ["decode", "CODED", "--fusion", ""],
+        ["roi", ""],
+        ["inpaint", "", "--mask", "PHOTO"],
+        ["inpaint", "PHOTO", "--mask", ""],
+        ["info", ""],
+        ["eval", "--data", ""],  # not the images of the current folder
+        ["plot", "training", ""],
+    ],
+)
+def test_empty_arguments(coded, no_model, photo, tmp_path, capsys, command):
+    names = {"PHOTO": str(photo), "CODED": str(coded)}
+    error = fails(capsys, tmp_path, *(names.get(word, word) for word in command))
+    assert "an argument is empty; is a shell variable not set?" in error
+
+
+@pytest.mark.parametrize("command", [["roi", "."], ["inpaint", ".", "--mask", "x.png"]])
+def test_the_current_folder_is_no_image(no_model, photo, tmp_path, capsys, command):
+    assert "'.' is a folder; name a file" in fails(capsys, tmp_path, *command)

@@ -67,12 +67,6 @@ def test_two_inputs_of_one_output(models, photo, capsys):
     assert "would both become" in error and "name files instead of a folder" in error
 
 
-@pytest.mark.parametrize("command", [["encode", ""], ["encode", "a.png", "-o", ""]])
-def test_an_empty_name_is_no_folder(command, capsys):
-    assert main(command) == 2
-    assert "a file name is empty" in capsys.readouterr().err
-
-
 def test_mask_joins_boxes(models, photo, capsys):
     mask = np.zeros((61, 83), np.uint8)
     mask[:16, :16] = 255

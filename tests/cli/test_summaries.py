@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from rdc_jax.cli import folder_summary, sizes
+from rdc_jax.cli import encode_report, folder_summary, sizes
 from rdc_jax.cli.main import main
 from rdc_jax.evaluation.report.sizes import size_text
 
@@ -70,6 +70,19 @@ def test_the_summary_of_a_folder(reports, words):
     assert folder_summary.of_reports(reports, 2.0) == words
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (40_000, 999, "40.0 kB -> 999 bytes (40x smaller)"),
+        (40_000, 2978, "40.0 kB -> 2.98 kB (13x smaller), 2978 bytes"),
+        (None, 2978, "2978 bytes"),
+        (None, 1, "1 byte"),
+    ],
+)
+def test_the_exact_size_is_said_once(before, after, words):
+    assert encode_report.size_words(before, after) == words
+
+
 def test_what_the_commands_say(models, photo, tmp_path, capsys):
     model, source = ["--model", str(models / "first")], tmp_path / "in"
     source.mkdir()
@@ -80,7 +93,7 @@ def test_what_the_commands_say(models, photo, tmp_path, capsys):
     assert main(["encode", str(photo), "-o", str(tmp_path / "one.rdc"), *model]) == 0
     size, coded = photo.stat().st_size, (tmp_path / "one.rdc").stat().st_size
     said = capsys.readouterr().out
-    assert f" pixels, {sizes.change(size, coded)}, {coded} bytes, " in said
+    assert f" pixels, {encode_report.size_words(size, coded)}, " in said
     assert said.count("\n") == 1  # one file has no summary
 
     out = ["-o", str(tmp_path / "out")]

@@ -67,8 +67,11 @@ def test_what_was_tried_is_shown_on_a_terminal(progress, terminal, monkeypatch):
 
 def test_what_is_never_reached_is_refused_or_comes_near():
     target, codec = quality_target.parse("psnr=60"), NoisyCodec()
-    with pytest.raises(RdcError, match=r"at quality 100 psnr is 39.*, not yet 60"):
+    with pytest.raises(RdcError, match=r"100 psnr is 39.*, not yet 60; ask for a smaller value"):
         quality_target.encode(codec, PIXELS, target)
+    lpips = quality_target.Target("lpips", 0.001, lambda image, decoded: 0.2)
+    with pytest.raises(RdcError, match=r"lpips is 0.2, not yet 0.001; ask for a larger value"):
+        quality_target.encode(codec, PIXELS, lpips)
     data, _, value = quality_target.encode(codec, PIXELS, target, best_effort=True)
     assert float(data) == 100 and 35 < value < 45
 

@@ -68,7 +68,7 @@ def test_formats_that_may_be_missing(name, make):
     [
         (lambda: saved(RGB, "JPEG")[:-60], "damaged"),
         (lambda: saved(pixels(90, 90))[:-200], "damaged"),
-        (lambda: b"", "not an image"),
+        (lambda: b"", "is empty"),
         (lambda: b"Dear reader,", "not an image"),
         (lambda: saved(np.float32([[0, 1.5]]), "TIFF"), "from 0 to 1.5"),
         (lambda: saved(np.float32([[-1, 0.5]]), "TIFF"), "scale or clip"),
