@@ -159,7 +159,8 @@ def test_painting_keeps_the_size_unless_the_user_wants_otherwise(wide, large):
     plain = int(wide.figure("bytes").replace(",", ""))
     wide.paint()
     painted = int(wide.figure("bytes").replace(",", ""))
-    assert 0.96 * plain <= painted <= plain and wide.figure("quality") != "50"
+    assert 0.96 * plain <= painted <= plain
+    assert wide.figure("quality") is None and float(wide.figure("quality used")) != 50
     wide.page.locator("#keep").uncheck()
     wide.settled()
     assert wide.figure("quality") == "50"
@@ -203,17 +204,35 @@ def test_a_face_is_protected_by_a_click(page, large, monkeypatch, tmp_path):
     assert first.get_attribute("aria-pressed") == "false"
 
 
-def test_what_auto_found_wraps_and_names_the_command(wide, large, monkeypatch):
-    install = "rdc detectors --install"
-    monkeypatch.setattr("rdc_jax.web.studio.suggestions._install", lambda: install)
+def test_what_auto_found_is_in_plain_words_and_moves_nothing(page, large, monkeypatch):
+    mask = np.zeros(large.shape[:2], np.float32)
+    mask[80:160, 100:200] = 1
+    found = detectors.Found(mask, "1 face (centerface) and objects (u2netp)")
+    monkeypatch.setattr(detectors, "find", lambda pixels: found)
+    page.drop("holiday.png", as_png(large))
+    page.choose("Paint")
+    place = "() => document.querySelector('#coding').getBoundingClientRect().top + scrollY"
+    before = page.page.evaluate(place)
+    assert page.text("#hint") and not page.text("#found")
+    page.page.locator("#auto").click()
+    page.settled()
+    assert page.text("#found") == "1 face and objects" and not page.text("#hint")
+    assert page.page.locator("#found").get_attribute("title").startswith(found.by)
+    assert page.page.evaluate(place) == before
+
+
+def test_without_detectors_what_is_painted_stays_and_the_command_is_named(wide, large, monkeypatch):
+    nothing = detectors.Choice(None, {})
+    monkeypatch.setattr(detectors, "choose", lambda name: nothing)
     wide.drop("holiday.png", as_png(large))
+    wide.paint()
+    encoded = wide.count("/encode")
     wide.page.locator("#auto").click()
     wide.settled()
-    found = wide.page.locator("#found")
-    assert found.inner_text()[0].isupper()
-    assert found.get_attribute("title") == found.inner_text()
-    assert found.evaluate("line => line.scrollWidth <= line.clientWidth")
+    assert wide.text("#found") == "No detectors installed"
     assert wide.text("#install code") == "rdc detectors --install"
+    assert wide.page.locator("#clear").is_enabled() and wide.count("/encode") == encoded
+    assert wide.page.locator("#found").evaluate("line => line.scrollWidth <= line.clientWidth")
 
 
 def test_the_size_of_an_opened_file_has_no_ratio(wide, codec, large):

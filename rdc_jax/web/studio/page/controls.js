@@ -73,10 +73,12 @@ export class Controls {
     this.ranges();
   }
 
-  // What the detectors found, and the command that would install more.
-  found(text, install = "") {
-    get("found").textContent = get("found").title = text;
+  // What was found, which networks found it, and the command that would install more.
+  found(text, detail = "", install = "") {
+    get("found").textContent = text;
+    get("found").title = detail;
     get("found").hidden = !text;
+    get("hint").hidden = Boolean(text);
     get("install").hidden = !install;
     get("install").querySelector("code").textContent = install;
   }
