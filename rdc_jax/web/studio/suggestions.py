@@ -53,6 +53,8 @@ def mask_of(photo: Photo, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, st
     levels = np.rint(255 * np.clip(np.asarray(small), 0, 1)).astype(np.uint8)
     detail = "; ".join(filter(None, (found, note)))
     plain = re.sub(r" \([^)]*\)", "", found)  # without the names of networks
+    if kind == "auto" and anywhere:
+        plain = f"found: {plain}"
     return levels.tobytes(), {"found": plain, "detail": detail, "install": install}
 
 

@@ -125,6 +125,8 @@ def test_a_target_that_cannot_be_met_is_a_note_beside_the_result(wide, large):
     assert wide.text("#problem") == ""
     assert f"takes {wide.figure('coded')}, more than the 50 bytes" in wide.text("#note")
     assert wide.figure("quality") == "0" and wide.page.locator("#save-file").is_enabled()
+    below = "() => document.querySelector('#figures').getBoundingClientRect().bottom <= innerHeight"
+    assert wide.page.evaluate(below)  # the picture makes room for the note
 
 
 def test_drawings_get_a_note(wide):
@@ -216,7 +218,7 @@ def test_what_auto_found_is_in_plain_words_and_moves_nothing(page, large, monkey
     assert page.text("#hint") and not page.text("#found")
     page.page.locator("#auto").click()
     page.settled()
-    assert page.text("#found") == "1 face and objects" and not page.text("#hint")
+    assert page.text("#found") == "Found: 1 face and objects" and not page.text("#hint")
     assert page.page.locator("#found").get_attribute("title").startswith(found.by)
     assert page.page.evaluate(place) == before
 
@@ -238,5 +240,6 @@ def test_without_detectors_what_is_painted_stays_and_the_command_is_named(wide, 
 def test_the_size_of_an_opened_file_has_no_ratio(wide, codec, large):
     wide.drop("old.rdc", codec.encode(large))
     assert wide.figure("file") and wide.figure("original") is None
+    assert wide.text("#hint") == "To paint and encode, open a photo."
     assert not wide.page.locator("#against").is_visible()
     assert io.BytesIO(wide.saved("#save-image")[1]).read(4) == b"\x89PNG"
