@@ -190,6 +190,7 @@ def test_a_face_is_protected_by_a_click(page, large, monkeypatch, tmp_path):
     monkeypatch.setattr(detectors, "choose", lambda name: choice)
     monkeypatch.setattr("rdc_jax.importance.faces.find", lambda pixels, weights: boxes)
     page.drop("holiday.png", as_png(large))
+    page.page.wait_for_selector("#found", state="visible")  # may come after the encoded file
     assert page.text("#found") == "2 faces found. Choose Paint and click one to protect it."
     page.choose("Paint")
     first, second = (page.page.locator("button.face").nth(n) for n in (0, 1))
