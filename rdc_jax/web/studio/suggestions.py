@@ -1,5 +1,6 @@
 """What the detectors suggest for a photo: a mask, and faces to click."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +24,9 @@ def mask_of(photo: Photo, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, st
         asked: Columns; rows; kind, "auto" or "center".
 
     Returns:
-        The bytes; "found", what was found by which detector; and "install", the command that
-        installs missing detectors, or "".
+        The bytes, all 0 if nothing was found; "found", what was found, in the words of the page;
+        "detail", which networks found it, and what is wrong with them; and "install", the command
+        that installs missing detectors, or "".
 
     Raises:
         RdcError: A field is out of range.
@@ -34,16 +36,14 @@ def mask_of(photo: Photo, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, st
     rows, columns = (
         request_fields.number(asked, n, 1, most, whole=True) for n in ("rows", "columns")
     )
-    kind, install = asked.get("kind"), ""
+    kind, install, note = asked.get("kind"), "", ""
     if kind not in ("auto", "center"):
         raise RdcError("the kind of a mask must be auto or center")
     if kind == "auto":
         mask, found = detectors.find(pixels)
         if mask is None:
             mask = np.zeros(pixels.shape[:2], np.float32)
-        if note := detectors.note():
-            found += f"; {note}"
-        install = _install()
+        note, install = detectors.note(), _install()
     else:
         mask, found = centre(*pixels.shape[:2]), "the middle of the image"
     mask, anywhere = photo.where_visible(mask), mask.any()
@@ -51,7 +51,11 @@ def mask_of(photo: Photo, asked: Mapping[str, Any]) -> tuple[bytes, dict[str, st
         found += ", but none of it is visible"
     small = Image.fromarray(mask).resize((columns, rows), Image.Resampling.BOX)
     levels = np.rint(255 * np.clip(np.asarray(small), 0, 1)).astype(np.uint8)
-    return levels.tobytes(), {"found": found, "install": install}
+    detail = "; ".join(filter(None, (found, note)))
+    plain = re.sub(r" \([^)]*\)", "", found)  # without the names of networks
+    if kind == "auto" and anywhere:
+        plain = f"found: {plain}"
+    return levels.tobytes(), {"found": plain, "detail": detail, "install": install}
 
 
 def faces_of(photo: Photo) -> dict[str, Any]:

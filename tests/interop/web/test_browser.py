@@ -100,12 +100,13 @@ def test_damage_is_named_as_by_the_command(page, files):
     with pytest.raises(RdcError) as caught:
         decode_latent(files["damaged.rdc"], model, EntropyModel.from_arrays(model.entropy))
     page.drop("damaged.rdc", files["damaged.rdc"])
-    expected = str(caught.value).replace("with --resilient", "with the option resilient")
+    expected = str(caught.value).replace("decode with --resilient", "fill the damaged tiles in")
     assert page.error() == f"damaged.rdc: {expected}"
-    assert not page.browser.value("document.getElementById('fill-in').hidden")
+    hidden = "['fill-in', 'stage'].map((id) => document.getElementById(id).hidden)"
+    assert page.browser.value(hidden) == [False, True]
     page.browser.value("document.getElementById('fill-in').click()")
     page.settled()
-    assert page.error() is None
+    assert page.error() is None and page.browser.value(hidden) == [True, False]
     assert page.browser.value("document.getElementById('first').image.damaged.length") == 1
     header, sections = mutations.take_apart(files["small.rdc"])
     header[1:3] = 2**20, 2**20
@@ -119,11 +120,16 @@ def test_tau_and_the_importance_map_follow_the_controls(page, files):
     page.drop("small.rdc", files["small.rdc"])
     page.browser.value(
         "(() => { document.getElementById('first').image = null;"
+        "window.places = new Set();"
+        "const pane = document.getElementById('pane');"
+        "new ResizeObserver(() => window.places.add(pane.clientHeight)).observe(pane);"
         "const tau = document.getElementById('tau'); tau.value = '0';"
         "tau.dispatchEvent(new Event('input')); })()"
     )
     page.wait("document.getElementById('first').tau === '0'")
     page.settled()
+    page.wait("document.getElementById('progress').hidden")
+    assert page.browser.value("window.places.size") == 1  # the image did not move
     assert_same_picture(page, files["small.rdc"], tau=0.0)
     assert page.browser.value("document.getElementById('tau-value').textContent") == "0.00"
     page.browser.value("document.getElementById('map').click()")
@@ -250,6 +256,12 @@ def test_the_page_fits_the_screen(page, width, height, dark):
         "!e.textContent && !e.ariaLabel && !(e.labels && e.labels.length)).length"
     )
     assert unnamed == 0
+    small = page.browser.value(
+        "[...document.querySelectorAll('button, label:has(input), input[type=range]')]"
+        ".filter((e) => e.offsetWidth && Math.min(e.offsetWidth, e.offsetHeight) < 44)"
+        ".map((e) => e.outerHTML)"
+    )
+    assert width > 760 or small == []
 
 
 def test_it_works_offline_after_the_first_visit(page, host, files):

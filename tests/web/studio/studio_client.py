@@ -68,7 +68,7 @@ class Client:
         self.thread.start()
 
     def ask(self, path, body=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         kind = server.BYTES if isinstance(body, bytes) else serving.JSON
         given = {} if body is None else {"Content-Type": kind}
         if isinstance(body, dict):

@@ -2,6 +2,8 @@
 
 import base64
 
+PATIENCE = 600  # seconds; more than a busy machine needs, so only a page that hangs reaches it
+
 DROP = """([name, text]) => {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const transfer = new DataTransfer();
@@ -22,6 +24,7 @@ class Page:
     def __init__(self, page, client):
         self.page, self.asked, self.errors = page, [], []
         self.address = f"http://127.0.0.1:{client.port}"
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("request", lambda request: self.asked.append(request.url))
         page.on("console", lambda line: self.errors.append(line.text))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -30,7 +33,7 @@ class Page:
 
     def settled(self):
         self.page.wait_for_timeout(300)  # until a change has become a request
-        self.page.wait_for_selector("#busy:not(.on)", state="attached", timeout=60_000)
+        self.page.wait_for_selector("#busy:not(.on)", state="attached", timeout=1000 * PATIENCE)
 
     def state(self):
         return self.page.evaluate("async () => (await fetch('/state')).json()")

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from rdc_jax.bitstream import container
+from rdc_jax.importance import detectors
 from tests.web.studio.studio_client import as_png, from_png
 
 pytestmark = [
@@ -69,7 +70,13 @@ def test_a_photo_is_dropped_painted_coded_compared_and_saved(page, large):
     assert np.array_equal(from_png(page.saved("#save-image")[1]), from_png(picture))
 
 
-def test_masks_are_found_undone_and_painted_by_keys(page):
+def test_masks_are_found_undone_and_painted_by_keys(page, monkeypatch):
+    def find(pixels):
+        mask = np.zeros(pixels.shape[:2], np.float32)
+        mask[: len(mask) // 2] = 1
+        return detectors.Found(mask, "1 face (fake)")
+
+    monkeypatch.setattr(detectors, "find", find)
     page.page.locator("#empty .demo").click()
     page.settled()
     sent = []

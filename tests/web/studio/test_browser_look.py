@@ -125,6 +125,8 @@ def test_a_target_that_cannot_be_met_is_a_note_beside_the_result(wide, large):
     assert wide.text("#problem") == ""
     assert f"takes {wide.figure('coded')}, more than the 50 bytes" in wide.text("#note")
     assert wide.figure("quality") == "0" and wide.page.locator("#save-file").is_enabled()
+    below = "() => document.querySelector('#figures').getBoundingClientRect().bottom <= innerHeight"
+    assert wide.page.evaluate(below)  # the picture makes room for the note
 
 
 def test_drawings_get_a_note(wide):
@@ -159,7 +161,8 @@ def test_painting_keeps_the_size_unless_the_user_wants_otherwise(wide, large):
     plain = int(wide.figure("bytes").replace(",", ""))
     wide.paint()
     painted = int(wide.figure("bytes").replace(",", ""))
-    assert 0.96 * plain <= painted <= plain and wide.figure("quality") != "50"
+    assert 0.96 * plain <= painted <= plain
+    assert wide.figure("quality") is None and float(wide.figure("quality used")) != 50
     wide.page.locator("#keep").uncheck()
     wide.settled()
     assert wide.figure("quality") == "50"
@@ -187,6 +190,7 @@ def test_a_face_is_protected_by_a_click(page, large, monkeypatch, tmp_path):
     monkeypatch.setattr(detectors, "choose", lambda name: choice)
     monkeypatch.setattr("rdc_jax.importance.faces.find", lambda pixels, weights: boxes)
     page.drop("holiday.png", as_png(large))
+    page.page.wait_for_selector("#found", state="visible")  # may come after the encoded file
     assert page.text("#found") == "2 faces found. Choose Paint and click one to protect it."
     page.choose("Paint")
     first, second = (page.page.locator("button.face").nth(n) for n in (0, 1))
@@ -203,21 +207,40 @@ def test_a_face_is_protected_by_a_click(page, large, monkeypatch, tmp_path):
     assert first.get_attribute("aria-pressed") == "false"
 
 
-def test_what_auto_found_wraps_and_names_the_command(wide, large, monkeypatch):
-    install = "rdc detectors --install"
-    monkeypatch.setattr("rdc_jax.web.studio.suggestions._install", lambda: install)
+def test_what_auto_found_is_in_plain_words_and_moves_nothing(page, large, monkeypatch):
+    mask = np.zeros(large.shape[:2], np.float32)
+    mask[80:160, 100:200] = 1
+    found = detectors.Found(mask, "1 face (centerface) and objects (u2netp)")
+    monkeypatch.setattr(detectors, "find", lambda pixels: found)
+    page.drop("holiday.png", as_png(large))
+    page.choose("Paint")
+    place = "() => document.querySelector('#coding').getBoundingClientRect().top + scrollY"
+    before = page.page.evaluate(place)
+    assert page.text("#hint") and not page.text("#found")
+    page.page.locator("#auto").click()
+    page.settled()
+    assert page.text("#found") == "Found: 1 face and objects" and not page.text("#hint")
+    assert page.page.locator("#found").get_attribute("title").startswith(found.by)
+    assert page.page.evaluate(place) == before
+
+
+def test_without_detectors_what_is_painted_stays_and_the_command_is_named(wide, large, monkeypatch):
+    nothing = detectors.Choice(None, {})
+    monkeypatch.setattr(detectors, "choose", lambda name: nothing)
     wide.drop("holiday.png", as_png(large))
+    wide.paint()
+    encoded = wide.count("/encode")
     wide.page.locator("#auto").click()
     wide.settled()
-    found = wide.page.locator("#found")
-    assert found.inner_text()[0].isupper()
-    assert found.get_attribute("title") == found.inner_text()
-    assert found.evaluate("line => line.scrollWidth <= line.clientWidth")
+    assert wide.text("#found") == "No detectors installed"
     assert wide.text("#install code") == "rdc detectors --install"
+    assert wide.page.locator("#clear").is_enabled() and wide.count("/encode") == encoded
+    assert wide.page.locator("#found").evaluate("line => line.scrollWidth <= line.clientWidth")
 
 
 def test_the_size_of_an_opened_file_has_no_ratio(wide, codec, large):
     wide.drop("old.rdc", codec.encode(large))
     assert wide.figure("file") and wide.figure("original") is None
+    assert wide.text("#hint") == "To paint and encode, open a photo."
     assert not wide.page.locator("#against").is_visible()
     assert io.BytesIO(wide.saved("#save-image")[1]).read(4) == b"\x89PNG"

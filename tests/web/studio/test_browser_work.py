@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.web.studio.studio_client import as_png
+from tests.web.studio.studio_page import PATIENCE
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,11 +36,10 @@ CHANGE = """([name, value]) => {
 
 
 def until(condition):
-    for _ in range(500):
-        if condition():
-            return
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "this never happened"
         time.sleep(0.02)
-    raise AssertionError("this never happened")
 
 
 def test_the_share_is_shown_and_work_is_cancelled(wide, counting, large):

@@ -1,5 +1,6 @@
 """The studio over plain HTTP: what its page asks for."""
 
+import json
 import re
 import threading
 
@@ -90,7 +91,8 @@ def test_a_target_size_is_kept_or_said_to_be_too_small(client, photo):
 def test_masks_are_suggested(client, photo):
     asked = {"photo": photo, "columns": 50, "rows": 36}
     for kind in ("auto", "center"):
-        status, content, _ = client.ask("/mask", asked | {"kind": kind})
+        status, content, headers = client.ask("/mask", asked | {"kind": kind})
+        assert "(" not in json.loads(headers["Rdc-Figures"])["found"]
         mask = np.frombuffer(content, np.uint8).reshape(36, 50)
         assert status == 200 and mask.shape == (36, 50)
         if kind == "center":

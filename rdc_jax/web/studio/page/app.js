@@ -114,8 +114,9 @@ const suggest = (kind) => attempt("Detecting", async (_, signal) => {
   const asked = { photo: of.photo, kind, columns: width, rows: height };
   const { mask, figures } = await calls.suggestedMask(asked, signal);
   if (of !== photo) return;
-  painter.replace(mask);
-  controls.found(figures.found[0].toUpperCase() + figures.found.slice(1), figures.install);
+  if (mask.some((value) => value > 0)) painter.replace(mask);  // otherwise what is painted stays
+  controls.found(figures.found[0].toUpperCase() + figures.found.slice(1), figures.detail,
+    figures.install);
   view.choose("paint");
 });
 
@@ -139,13 +140,12 @@ async function work(kind) {
 }
 
 async function encode() {
-  const of = photo;
+  const of = photo, settings = controls.coding();
   const answer = await working.run("Encoding", (asked, signal) =>
-    calls.encode({ photo: of.photo, mask: painter.sent(), ...controls.coding(), ...asked }, signal),
-  CODEC);
+    calls.encode({ photo: of.photo, mask: painter.sent(), ...settings, ...asked }, signal), CODEC);
   if (of !== photo) throw new calls.Stopped();
   forget();
-  coded = answer;
+  coded = { ...answer, wanted: settings.quality ?? answer.quality };
   tell("note", [photo.note, coded.note].filter(Boolean).join(" "));
   view.put("bits", coded.bits, { extent: coded.extent });
   view.put("importance", coded.importance, { extent: coded.extent });

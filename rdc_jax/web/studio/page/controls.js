@@ -4,6 +4,7 @@ import * as calls from "./calls.js";
 
 export const get = (id) => document.getElementById(id);
 export const value = (id) => (get(id).value === "" ? null : Number(get(id).value));
+const HINT = "Paint what should stay sharp, or let Auto find faces and objects.";
 const chosen = (name) => document.querySelector(`[name=${name}]:checked`).value;
 
 const CHANGES = { encode: ["quality", "target", "gain"], tau: ["tau"], decode: ["steps", "by-map"],
@@ -73,10 +74,12 @@ export class Controls {
     this.ranges();
   }
 
-  // What the detectors found, and the command that would install more.
-  found(text, install = "") {
-    get("found").textContent = get("found").title = text;
+  // What was found, which networks found it, and the command that would install more.
+  found(text, detail = "", install = "") {
+    get("found").textContent = text;
+    get("found").title = detail;
     get("found").hidden = !text;
+    get("hint").hidden = Boolean(text);
     get("install").hidden = !install;
     get("install").querySelector("code").textContent = install;
   }
@@ -96,6 +99,7 @@ export class Controls {
     get("by-target").hidden = !target;
     get("keep").disabled = target;
     for (const id of ["importance", "coding"]) get(id).disabled = photo === null;
+    get("hint").textContent = photo || !coded ? HINT : "To paint and encode, open a photo.";
     get("undo").disabled = !undo;
     get("clear").disabled = !painted;
     get("by-map").disabled = Boolean(coded) && !coded.importance;

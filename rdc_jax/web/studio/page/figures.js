@@ -34,7 +34,8 @@ export function showFigures(photo, coded, decoded) {
     rows.push([photo ? "coded" : "file", sizeText(coded.bytes)]);
     if (photo) rows.push(["that is", ratioText(photo.bytes, coded.bytes)]);
     if (known(coded.quality)) {
-      rows.push(["quality", coded.quality.toFixed(1).replace(/\.0$/, "")]);
+      const other = Math.abs(coded.quality - coded.wanted) >= 0.05;  // painting kept the size
+      rows.push([other ? "quality used" : "quality", coded.quality.toFixed(1).replace(/\.0$/, "")]);
     }
     more.push(["bytes", coded.bytes.toLocaleString("en-GB")]);
     if (coded.alpha) more.push(["bytes of alpha", coded.parts.alpha.toLocaleString("en-GB")]);

@@ -20,7 +20,7 @@ let figures = [];
 
 /** @param {string} message */
 function fail(message) {
-  get("error").textContent = message;
+  get("error").textContent = message.replace(RESILIENT, "fill the damaged tiles in");
   get("error").hidden = false;
   get("fill-in").hidden = !message.includes(RESILIENT);
   get("progress").hidden = true;
@@ -28,6 +28,7 @@ function fail(message) {
 }
 
 function busy() {
+  get("stage").hidden = false;
   get("error").hidden = get("fill-in").hidden = true;
   get("progress").hidden = false;
   get("progress").removeAttribute("value");
@@ -51,9 +52,7 @@ function open(bytes, called) {
   show(get("figures"), figures);
   setTau(said.tau);
   get("empty").hidden = true;
-  get("stage").hidden = false;
   get("settings").disabled = false;
-  get("open").textContent = "Open another file";
   get("save").disabled = true;
   first.removeAttribute("resilient");
   first.alt = called;
@@ -99,6 +98,7 @@ first.addEventListener("load", () => {
   keepAll();
 });
 first.addEventListener("error", (event) => {
+  get("stage").hidden = true;  // it is empty
   fail(`${name}: ${/** @type {ErrorEvent} */ (event).message}`);
 });
 
