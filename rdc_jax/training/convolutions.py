@@ -1,4 +1,4 @@
-"""Convolutions as matrix products in bfloat16, which CPUs with AMX compute several times faster.
+"""Convolutions as matrix products in bfloat16, for training on CPUs with AMX.
 
     loss = as_products(loss)
 
@@ -8,7 +8,7 @@ speed of a matrix product. With bfloat16 factors and float32 sums, as on TPUs,
     y(p)  = sum over rows i of the kernel  [x(p + (i,0)) ... x(p + (i,l-1))] K_i
     dK_ij = sum over pixels p              x(p + (i,j))^T dy(p)
 
-take a third of the time or less. Only what training differentiates is rewritten. Validation,
+take a third of the time. Only what training differentiates is rewritten. Validation,
 encoders and decoders keep XLA's convolutions.
 """
 
