@@ -32,6 +32,7 @@ RGB_TO_YCBCR = np.array(  # ITU-R BT.601, full range
 )
 
 
+@functools.cache
 def dct_analysis_matrix(luma: int, chroma: int) -> np.ndarray:
     """[192, luma + 2 chroma]: an 8x8 RGB block, flattened (row, column, colour), -> coefficients.
 
@@ -47,6 +48,15 @@ def dct_analysis_matrix(luma: int, chroma: int) -> np.ndarray:
             plane = np.outer(basis[u], basis[v])
             columns.append((plane[..., None] * RGB_TO_YCBCR[colour]).reshape(-1))
     return np.stack(columns, axis=1)
+
+
+@functools.cache
+def dct_synthesis_matrix(luma: int, chroma: int) -> np.ndarray:
+    """[luma + 2 chroma, 192]: pseudo-inverse of the analysis matrix.
+
+    Kept, because Flax asks for the initial kernel of a layer each time that it is traced.
+    """
+    return np.linalg.pinv(dct_analysis_matrix(luma, chroma))
 
 
 class ConvBlock(nn.Module):
@@ -133,8 +143,7 @@ class Synthesis(nn.Module):
     @nn.compact
     def __call__(self, y: jax.Array) -> jax.Array:
         def inverse_dct(key, shape, dtype):
-            matrix = dct_analysis_matrix(self.luma, self.chroma)
-            return jnp.asarray(np.linalg.pinv(matrix), dtype)
+            return jnp.asarray(dct_synthesis_matrix(self.luma, self.chroma), dtype)
 
         pixels = 3 * DOWNSAMPLING**2
         linear = nn.Dense(pixels, use_bias=False, kernel_init=inverse_dct, name="linear")(y)
