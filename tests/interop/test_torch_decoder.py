@@ -152,7 +152,7 @@ def test_errors_are_one_line(jobs, smoke_model, smoke_codec, tmp_path):
     assert "damaged" in message(lambda: torch_decoding.decode(damaged, decoder))
     assert message(lambda: decoder.decode(good[: len(good) // 2]))
     assert "the file needs model" in message(lambda: decoder.decode(folder / "0.rdc"))
-    assert "takes a file's bytes" in message(lambda: decoder.decode(None))
+    assert "give the bytes of an .rdc file" in message(lambda: decoder.decode(None))
     assert "no model 'nothing'" in message(lambda: torch_decoding.decode(good, "nothing"))
     assert "tau 1.5" in message(lambda: decoder.decode(good, tau=1.5))
     assert "steps 0" in message(lambda: decoder.decode(good, steps=0))
