@@ -69,7 +69,7 @@ def orthogonal(kernel: jax.Array) -> jax.Array:
 
 
 def polynomial(a: jax.Array) -> jax.Array:
-    """The product Q of the factors for A = X^T X: the eigenvalues of X Q are near 1.
+    """The product Q of the factors for A = X^T X: the singular values of X Q are near 1.
 
     Args:
         a: float32 [n,n], symmetric, with eigenvalues between 0 and 1.
