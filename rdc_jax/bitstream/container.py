@@ -7,6 +7,7 @@ length is checked against the available bytes before it is used.
 
 import dataclasses
 import enum
+import math
 import numbers
 import struct
 from collections.abc import Iterable
@@ -30,7 +31,7 @@ from rdc_jax.bitstream.sections import (
     read_frame,
     section_place,
 )
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, option
 
 SIGNATURE = b"\x9dRDC"
 FORMAT_VERSION = 1
@@ -265,18 +266,19 @@ def read_header(data: bytes, max_pixels: int) -> tuple[Header, int, int]:
 
 def _check_size(header: Header, max_pixels: int) -> None:
     """Raises BitstreamError for an image or a map that is too large to decode safely."""
-    if not isinstance(max_pixels, numbers.Real):
+    if not isinstance(max_pixels, numbers.Real) or math.isnan(max_pixels):
         raise RdcError(f"max_pixels must be a number, not {max_pixels!r:.60}")
+    limit = option("--max-pixels", "max_pixels")
     if header.width * header.height > max_pixels:
         raise BitstreamError(
             f"the image has {header.width} x {header.height} pixels, more than the limit of"
-            f" {max_pixels}: raise --max-pixels if you trust the file"
+            f" {max_pixels}: raise {limit} if you trust the file"
         )
     cells = header.map_shape[0] * header.map_shape[1]
     if cells > (most := max(MAP_CELLS, max_pixels // 16)):
         raise BitstreamError(
             f"the importance map has {cells} cells, more than the limit of {most}: raise"
-            " --max-pixels if you trust the file"
+            f" {limit} if you trust the file"
         )
 
 

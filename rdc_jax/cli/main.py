@@ -17,7 +17,7 @@ from rdc_jax import __version__, installation
 from rdc_jax.cli import platforms, remote_arguments, standard_streams
 from rdc_jax.cli.flags import checking, coding, measuring, studio, training
 from rdc_jax.cli.standard_streams import of_system, one_line
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, naming_flags
 
 FAILED, BROKEN_PIPE, INTERRUPTED = 2, 1, 130
 _NUMBERS = re.compile(r"-[\d.]+(,-?[\d.]+)+")  # a value that begins with a minus
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         platforms.skip_absent_tpu()
         if args.module not in WITHOUT_JAX:
             installation.check_jax()
-        with installation.explain_missing():
+        with naming_flags(), installation.explain_missing():
             code = importlib.import_module(f"rdc_jax.cli.commands.{args.module}").run(args)
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -16,7 +16,7 @@ from rdc_jax.bitstream import container
 from rdc_jax.bitstream.container import ColourMode
 from rdc_jax.bitstream.file_reader import FileReader
 from rdc_jax.bitstream.sections import MAX_METADATA_BYTES, SectionType
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, option
 from rdc_jax.images import LoadedImage, alpha_png, colour_profiles, transparency
 from rdc_jax.images.formats import ALL_METADATA
 
@@ -49,8 +49,8 @@ def extras_of(
             others = ",".join(k for k in _SECTIONS if k != kind)
             raise RdcError(
                 f"the image's {kind} has {len(payload) / MEBIBYTE:.1f} MiB, more than the "
-                f"{MAX_METADATA_BYTES // MEBIBYTE} MiB that a file may hold; leave it "
-                f"out with --metadata {others}"
+                f"{MAX_METADATA_BYTES // MEBIBYTE} MiB that a file may hold; "
+                + option(f"leave it out with --metadata {others}", "remove it from the image")
             )
         extras[section] = payload
     return extras

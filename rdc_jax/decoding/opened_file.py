@@ -25,7 +25,7 @@ from rdc_jax.entropy import importance_coding, latent_coding, tiled_latent
 from rdc_jax.entropy.coded_latent import CodedLatent, Conditions
 from rdc_jax.entropy.entropy_model import EntropyModel
 from rdc_jax.entropy.tiled_latent import DamagedTile, TiledFile
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, option, reason
 from rdc_jax.importance.conditions import conditions_of
 from rdc_jax.model_folder.codec_model import Model
 
@@ -71,7 +71,7 @@ def source_of(data: Source) -> bytes | BinaryIO:
         try:
             return Path(data).read_bytes()
         except OSError as error:
-            raise RdcError(f"cannot read '{os.fspath(data)}': {error.strerror}") from None
+            raise RdcError(f"cannot read '{os.fspath(data)}': {reason(error)}") from None
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
     if isinstance(data, io.TextIOBase):
@@ -183,7 +183,7 @@ def _check_header(reader: FileReader, model: Model, max_pixels: int) -> None:
     if header.model_id != model.model_id:
         raise RdcError(
             f"the file needs model {header.model_id.hex()}, but {model.path} is "
-            f"{model.model_id.hex()}; give the right one with --model"
+            f"{model.model_id.hex()}; give the right one with {option('--model', 'model=')}"
         )
     if header.num_levels > model.num_levels or header.cell_size % model.downsampling:
         raise RdcError("the file's importance map does not fit its model; the file is damaged")
@@ -196,7 +196,8 @@ def _check_piece(what: str, width: int, height: int, max_pixels: int, kind: str)
     if width * height > max_pixels // PIECE_SHARE:
         raise RdcError(
             f"{what} {width} x {height} pixels, more than the limit of "
-            f"{max_pixels // PIECE_SHARE} {kind}, an eighth of --max-pixels: raise that to "
+            f"{int(max_pixels // PIECE_SHARE)} {kind}, an eighth of "
+            f"{option('--max-pixels', 'max_pixels')}: raise that to "
             f"{PIECE_SHARE * width * height} if you trust the file"
         )
 

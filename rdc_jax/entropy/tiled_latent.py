@@ -17,7 +17,7 @@ from rdc_jax.bitstream.tile_index import Grid, Index, Read, Window
 from rdc_jax.entropy import coded_latent, latent_coding
 from rdc_jax.entropy.coded_latent import CodedLatent, Conditions
 from rdc_jax.entropy.entropy_model import EntropyModel
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, option
 
 Latent = tuple[np.ndarray, np.ndarray, np.ndarray]
 """yhat, mean and scale of a window of the latent, float32 [h,w,C] each."""
@@ -163,7 +163,8 @@ class TiledFile:
         count = len(self.index.offsets)
         damage = DamagedTile(number, count, x, y, right - x, bottom - y, reason)
         if self.on_damage is None:
-            raise BitstreamError(f"{damage}: fetch the file again, or decode with --resilient")
+            resilient = option("--resilient", "resilient=True")
+            raise BitstreamError(f"{damage}: fetch the file again, or decode with {resilient}")
         self.on_damage(damage)
 
     def check(self) -> None:

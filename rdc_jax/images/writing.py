@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, option
 from rdc_jax.images import colour_profiles, formats, transparency
 from rdc_jax.images.atomic_files import atomic_write
 from rdc_jax.images.formats import ALL_METADATA, Format
@@ -139,7 +139,9 @@ def _saved(image: LoadedImage, chosen: Format) -> bytes:
         height, width = image.pixels.shape[:2]
         reason = " ".join(str(error).split()) or type(error).__name__
         held = [kind for kind in chosen.metadata if getattr(image, kind)]
-        hint = f"; --metadata chooses among {','.join(held)}" if held else ""
+        kinds = ",".join(held)
+        advice = option(f"--metadata chooses among {kinds}", f"leave out some of {kinds}")
+        hint = f"; {advice}" if held else ""
         raise RdcError(
             f"cannot store {width} x {height} pixels as {chosen.name}: {reason}{hint}"
         ) from None

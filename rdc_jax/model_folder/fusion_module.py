@@ -19,7 +19,7 @@ from typing import Any
 import safetensors.numpy
 
 from rdc_jax import paths
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, option
 from rdc_jax.model_folder import files
 from rdc_jax.model_folder.codec_model import Model
 
@@ -99,7 +99,8 @@ def load(folder: str | Path, base_id: bytes) -> Module:
     if base != base_id.hex():
         raise RdcError(
             f"the module in {folder} was made for model {base}, not for {base_id.hex()}; give "
-            "its base with --model or another module with --fusion"
+            f"its base with {option('--model', 'model=')} or another module with "
+            f"{option('--fusion', 'fusion=')}"
         )
     stored = {folder / "transform.safetensors": contents["transform.safetensors"]}
     for part in TRAINING_PARTS:

@@ -101,7 +101,7 @@ def test_a_damaged_training_part_is_named(folder):
 
 def test_a_module_of_another_base_names_both(folder):
     other = bytes(8)
-    with pytest.raises(RdcError, match="--fusion") as error:
+    with pytest.raises(RdcError, match="fusion=") as error:
         fusion_module.load(folder, other)
     assert BASE.hex() in str(error.value) and other.hex() in str(error.value)
     assert str(folder) in str(error.value) and one_line(error)

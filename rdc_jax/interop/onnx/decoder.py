@@ -17,7 +17,7 @@ from rdc_jax import onnx_sessions
 from rdc_jax.decoding import decoder
 from rdc_jax.decoding.reconstruction import WindowFunction
 from rdc_jax.decoding.sampling import Sampling, Tau
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, option
 from rdc_jax.interop.torch.layout import decoder_state
 from rdc_jax.model_folder import codec_model, fusion_module
 
@@ -26,10 +26,6 @@ MODEL_ID, MODULE_ID = "rdc_model_id", "rdc_module_id"  # metadata of a graph
 ELSEWHERE = "weights of the model folder"  # how a graph without weights says where they are
 FOLDER = "onnx"  # inside a model's folder: graphs that come with the model, without weights
 EXTRA = "decoding with onnxruntime needs that package: pip install onnxruntime"
-FIX = (
-    "make it with `rdc export --to onnx --without-weights -f MODEL {folder}`, or decode with "
-    "--backend xla"
-)
 
 
 class Decoder(decoder.Decoder):
@@ -63,8 +59,8 @@ class Decoder(decoder.Decoder):
         """The graphs on one window. Raises RdcError if one step is not enough."""
         if sampling.steps > 1 and sampling.tau.any():
             raise RdcError(
-                f"onnxruntime decodes in one step, not {sampling.steps}; use --steps 1 or "
-                "--backend xla"
+                f"onnxruntime decodes in one step, not {sampling.steps}; use "
+                + option("--steps 1 or --backend xla", "steps=1, or decode with JAX")
             )
 
         def window(yhat, mean, scale, levels, tau, noise):
@@ -99,10 +95,16 @@ def load(
     return Decoder(loaded, module, loaded.path / FOLDER if folder is None else Path(folder))
 
 
+def _fix(folder: Path) -> str:
+    """How to do without the graphs of a folder, or to make them."""
+    xla = option("decode with --backend xla", "decode with JAX")
+    return f"make it with `rdc export --to onnx --without-weights -f MODEL {folder}`, or {xla}"
+
+
 def _session(path: Path, expected: Mapping[str, str], state: Mapping[str, np.ndarray]) -> Any:
     """An inference session of a graph, which must have been made for these weights."""
     if not path.is_file():
-        raise RdcError(f"no ONNX graph {path}; {FIX.format(folder=path.parent)}")
+        raise RdcError(f"no ONNX graph {path}; {_fix(path.parent)}")
     try:
         import onnxruntime
     except ImportError:
@@ -121,7 +123,6 @@ def _session(path: Path, expected: Mapping[str, str], state: Mapping[str, np.nda
     for key, value in expected.items():
         if found.get(key) != value:
             raise RdcError(
-                f"{path} was made for {key} {found.get(key)}, not {value}; "
-                f"{FIX.format(folder=path.parent)}"
+                f"{path} was made for {key} {found.get(key)}, not {value}; {_fix(path.parent)}"
             )
     return session

@@ -21,7 +21,7 @@ from typing import Any
 
 from rdc_jax.decoding.windows import WINDOW_PIXELS
 from rdc_jax.diffusion.units import PIXEL_RANGE
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, option
 from rdc_jax.interop.onnx.decoder import ELSEWHERE, FAITHFUL, KNOB, MODEL_ID, MODULE_ID
 from rdc_jax.interop.torch.decoder import Decoder, load
 from rdc_jax.interop.torch.extra import Tensor, nn, torch
@@ -96,7 +96,7 @@ def graphs(decoder: Decoder, *, weights: bool = True) -> dict[str, bytes]:
     if weights and size > LARGEST:
         raise RdcError(
             f"the weights take {size / 2**30:.1f} GiB, and an ONNX file holds 2; leave them out "
-            "with --without-weights"
+            f"with {option('--without-weights', 'weights=False')}"
         )
     contents = {}
     for name, module in modules.items():

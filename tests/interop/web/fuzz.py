@@ -27,7 +27,7 @@ from tests.fuzz.targets import GOLDEN, MAX_PIXELS, model, model_names
 HERE = Path(__file__).parent
 SLOW = 2000  # milliseconds that no file may take
 TILED_SHARE = 0.2
-WORDING = {"--max-pixels": "maxPixels", "with --resilient": "with the option resilient"}
+WORDING = {"max_pixels": "maxPixels", "with resilient=True": "with the option resilient"}
 
 
 class Outcome(NamedTuple):

@@ -100,7 +100,7 @@ def test_damage_is_named_as_by_the_command(page, files):
     with pytest.raises(RdcError) as caught:
         decode_latent(files["damaged.rdc"], model, EntropyModel.from_arrays(model.entropy))
     page.drop("damaged.rdc", files["damaged.rdc"])
-    expected = str(caught.value).replace("decode with --resilient", "fill the damaged tiles in")
+    expected = str(caught.value).replace("decode with resilient=True", "fill the damaged tiles in")
     assert page.error() == f"damaged.rdc: {expected}"
     hidden = "['fill-in', 'stage'].map((id) => document.getElementById(id).hidden)"
     assert page.browser.value(hidden) == [False, True]
