@@ -47,11 +47,15 @@ def train(config: ml_collections.ConfigDict) -> Path:
     # Processes: one, or those that launch/ started. The first one alone logs and exports.
     check_location(config.workdir)
     distributed.initialize()
-    with interrupts.starting() as started:
+    is_first = jax.process_index() == 0
+    with contextlib.ExitStack() as stack:
+        started = stack.enter_context(interrupts.starting())
+        if is_first:
+            stack.enter_context(workdir_lock.empty_folders_removed(config.workdir))
         shared_workdir.check(config.workdir)
-        is_first = jax.process_index() == 0
-        with workdir_lock.only_run_in(config.workdir) if is_first else contextlib.nullcontext():
-            return run_stage(config, started)
+        if is_first:
+            stack.enter_context(workdir_lock.only_run_in(config.workdir))
+        return run_stage(config, started)
 
 
 def run_stage(config: ml_collections.ConfigDict, started: Callable[[], None]) -> Path:
@@ -69,11 +73,11 @@ def run_stage(config: ml_collections.ConfigDict, started: Callable[[], None]) ->
     task = task_for(config)
     check_config.check_crops(task)
     images = open_images(task)
-    writer = open_writers(config, silent=not is_first)
 
     # Parameters: fresh, or from a model folder. The task says which are trained.
     params = task.initial_parameters(images.examples)
     latent_checks.check_autoencoder(task, images.source, params)
+    writer = open_writers(config, silent=not is_first)
     validate = None
     if run_validation.validates(config):
         validate = run_validation.RunValidation(task, images.crops, mesh)

@@ -68,3 +68,49 @@ def test_buckets_have_no_lock(tmp_path, monkeypatch):
     with workdir_lock.only_run_in("gs://bucket/run"), workdir_lock.only_run_in("gs://bucket/run"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def failing_run(workdir, writes=()):
+    with workdir_lock.empty_folders_removed(str(workdir)), workdir_lock.only_run_in(str(workdir)):
+        for name in writes:
+            (workdir / name).write_text("")
+        raise RdcError("no such model")
+
+
+@pytest.mark.parametrize("there", ["", "deep", "deep/run"])
+def test_a_run_that_fails_before_it_writes_leaves_nothing(tmp_path, there):
+    (tmp_path / there).mkdir(exist_ok=True, parents=True)
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(RdcError, match="no such model"):
+        failing_run(tmp_path / "deep" / "run")
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_run_that_fails_keeps_what_it_wrote(tmp_path):
+    with pytest.raises(RdcError, match="no such model"):
+        failing_run(tmp_path / "run", ["metrics.jsonl"])
+    assert (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_lock_that_was_removed_while_it_was_opened_locks_nothing(tmp_path, monkeypatch):
+    """Its owner removed the file between the open and the lock of this process."""
+    locked = workdir_lock._locked
+
+    def removed_first(descriptor):
+        (tmp_path / workdir_lock.FILE).unlink()
+        return locked(descriptor)
+
+    monkeypatch.setattr(workdir_lock, "_locked", removed_first)
+    with pytest.raises(RdcError, match="another run"), workdir_lock.only_run_in(str(tmp_path)):
+        pass
+
+
+def test_the_start_after_a_wrong_model_works(tmp_path):
+    """Nothing is left of a run whose init_from names no model."""
+    config = tiny.get_config("smoke")
+    config.workdir, config.stage, config.init_from = str(tmp_path / "a" / "run"), "entropy", "none"
+    with pytest.raises(RdcError, match="none"):
+        train.train(config)
+    assert not list(tmp_path.iterdir())
+    with workdir_lock.only_run_in(config.workdir):
+        pass
