@@ -54,7 +54,8 @@ def bd_rate(
             window. A curve that ends inside the window ends the interval there.
 
     Raises:
-        RdcError: The curves do not overlap, do not rise, or have too few points.
+        RdcError: The curves do not overlap, do not rise, have too few points, or have values that
+            are no numbers, NaN, infinite or (of rates) not positive; or the window is empty.
     """
     anchor_rates, anchor_qualities = _rising(anchor, method, "anchor")
     test_rates, test_qualities = _rising(test, method, "test")
@@ -63,13 +64,14 @@ def bd_rate(
     low = max(anchor_qualities[0], test_qualities[0])
     high = min(anchor_qualities[-1], test_qualities[-1])
     if rate_window is not None:
+        _check_window(rate_window)
         ends = [
             _qualities_in_window(log_anchor, anchor_qualities, rate_window),
             _qualities_in_window(log_test, test_qualities, rate_window),
         ]
         low, high = max(low, *(e[0] for e in ends)), min(high, *(e[1] for e in ends))
     if not low < high:
-        raise RdcError(f"no common quality: the curves' ranges meet at most at {low:.4g}")
+        raise RdcError(_apart("quality", low, high))
     mean = (_integral(log_test, low, high) - _integral(log_anchor, low, high)) / (high - low)
     return Difference(float(np.expm1(mean) * 100.0), float(low), float(high))
 
@@ -89,9 +91,10 @@ def bd_metric(
     low = max(anchor_rates[0], test_rates[0])
     high = min(anchor_rates[-1], test_rates[-1])
     if rate_window is not None:
+        _check_window(rate_window)
         low, high = max(low, rate_window[0]), min(high, rate_window[1])
     if not low < high:
-        raise RdcError(f"no common rate: the curves' ranges meet at most at {low:.4g}")
+        raise RdcError(_apart("rate", low, high))
     ends = np.log(low), np.log(high)
     gain = _integral(_fit(np.log(test_rates), test_qualities, method), *ends)
     gain -= _integral(_fit(np.log(anchor_rates), anchor_qualities, method), *ends)
@@ -102,9 +105,15 @@ def monotone_part(rates: Sequence[float], qualities: Sequence[float]) -> Curve:
     """The points that buy more quality with more bits, in order of rate.
 
     A point is dropped if another one costs no more and is at least as good. Real files of one image
-    can have such points at the ends of a codec's quality scale.
+    can have such points at the ends of a codec's quality scale. Points that are not finite, such as
+    the infinite PSNR of a lossless file, are dropped as well.
+
+    Raises:
+        RdcError: The numbers of rates and qualities differ, or some are no numbers.
     """
-    points = sorted(zip(rates, qualities, strict=True), key=lambda p: (p[0], -p[1]))
+    pairs = np.stack(_numbers((rates, qualities), "the"), axis=1)
+    finite = pairs[np.isfinite(pairs).all(axis=1)].tolist()
+    points = sorted(finite, key=lambda p: (p[0], -p[1]))
     kept: list[tuple[float, float]] = []
     for rate, quality in points:
         if not kept or quality > kept[-1][1]:
@@ -116,11 +125,10 @@ def _rising(curve: Curve, method: str, name: str) -> tuple[np.ndarray, np.ndarra
     """A curve as two float64 arrays sorted by rate, checked."""
     if method not in METHODS:
         raise RdcError(f"unknown method '{method}'; choose from {', '.join(METHODS)}")
-    rates, qualities = (np.asarray(values, dtype=np.float64) for values in curve)
-    if rates.shape != qualities.shape or rates.ndim != 1:
-        raise RdcError(f"{name} curve: the numbers of rates and qualities differ")
+    rates, qualities = _numbers(curve, f"{name} curve:")
     if len(rates) < FEWEST_POINTS[method]:
-        raise RdcError(f"{name} curve: {method} needs {FEWEST_POINTS[method]} points")
+        fewest = FEWEST_POINTS[method]
+        raise RdcError(f"{name} curve: {method} needs {fewest} points or more, not {len(rates)}")
     if not (np.isfinite(rates).all() and np.isfinite(qualities).all() and (rates > 0).all()):
         raise RdcError(f"{name} curve: rates must be positive and all values finite")
     order = np.argsort(rates)
@@ -128,6 +136,30 @@ def _rising(curve: Curve, method: str, name: str) -> tuple[np.ndarray, np.ndarra
     if not ((np.diff(rates) > 0).all() and (np.diff(qualities) > 0).all()):
         raise RdcError(f"{name} curve: quality must rise with the rate (see monotone_part)")
     return rates, qualities
+
+
+def _numbers(curve: Curve, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A curve as two float64 arrays of one length. Raises RdcError, beginning with `name`."""
+    try:
+        rates, qualities = (np.asarray(values, dtype=np.float64) for values in curve)
+    except (TypeError, ValueError):
+        raise RdcError(f"{name} rates and qualities must be two lists of numbers") from None
+    if rates.shape != qualities.shape or rates.ndim != 1:
+        raise RdcError(f"{name} numbers of rates and qualities differ")
+    return rates, qualities
+
+
+def _check_window(window: tuple[float, float]) -> None:
+    """Raises RdcError unless a window of rates has a width."""
+    if not (np.shape(window) == (2,) and 0 < window[0] < window[1]):
+        raise RdcError(f"rate_window must be two increasing rates above 0, not {window}")
+
+
+def _apart(what: str, low: float, high: float) -> str:
+    """The message for curves without a common interval: one ends before the other begins."""
+    return (
+        f"the curves have no common {what}: one ends at {high:.4g}, the other begins at {low:.4g}"
+    )
 
 
 def _fit(x: np.ndarray, y: np.ndarray, method: str) -> Callable:

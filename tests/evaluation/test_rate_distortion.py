@@ -86,12 +86,26 @@ def test_curves_that_do_not_meet_are_refused():
         (([0, 1, 2, 3], [20, 21, 22, 23]), "positive"),
         (([1, 2, 3, 4], [20, 21, 22, np.inf]), "finite"),
         (([1, 2, 3], [20, 21, 22, 23]), "differ"),
-        (([1], [20]), "needs 2 points"),
+        (([1], [20]), "needs 2 points or more, not 1"),
+        (([], []), "needs 2 points or more, not 0"),
+        (([1, np.nan], [20, 21]), "finite"),
+        ((["one", 2], [20, 21]), "two lists of numbers"),
+        (([1, None], [20, 21]), "finite"),
+        (([1, 2], [20, 21], [3, 4]), "two lists of numbers"),
+        ((1, 20), "differ"),
+        (None, "two lists of numbers"),
     ],
 )
 def test_curves_that_are_no_curves_are_refused(curve, message):
     with pytest.raises(RdcError, match=message):
         bd_rate(curve, FAU_TEST)
+
+
+@pytest.mark.parametrize("window", [(0, 1), (2, 1), (1, 1), (np.nan, 1), (1, np.nan), (1,), 3])
+def test_windows_without_width_are_refused(window):
+    for difference in (bd_rate, bd_metric):
+        with pytest.raises(RdcError, match="rate_window must be two increasing rates"):
+            difference(FAU_ANCHOR, FAU_TEST, rate_window=window)
 
 
 def test_methods_ask_for_enough_points_and_a_known_name():
@@ -107,3 +121,10 @@ def test_monotone_part_keeps_what_pays():
     rates, qualities = monotone_part([3, 1, 2, 2, 4], [33, 30, 31, 32, 32.5])
     assert rates == [1, 2, 3]
     assert qualities == [30, 32, 33]
+
+
+def test_monotone_part_drops_what_is_not_finite():
+    rates, qualities = monotone_part([1, 2, 3, np.nan], [30, np.nan, np.inf, 34])
+    assert (rates, qualities) == ([1], [30])
+    with pytest.raises(RdcError, match="the numbers of rates and qualities differ"):
+        monotone_part([1, 2], [30])
