@@ -14,7 +14,7 @@ from rdc_jax.bitstream import container
 from rdc_jax.cli import folder_summary, inputs, job_sharing, outputs
 from rdc_jax.cli.outputs import STREAM, Job
 from rdc_jax.cli.standard_streams import of_system, one_line
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, reason
 from rdc_jax.images.formats import IMAGE_EXTENSIONS
 from rdc_jax.progress import tqdm
 
@@ -158,7 +158,7 @@ def read_bytes(source: str) -> bytes:
     try:
         return Path(source).read_bytes()
     except OSError as error:
-        raise RdcError(f"cannot read '{source}': {error.strerror}") from None
+        raise RdcError(f"cannot read '{source}': {reason(error)}") from None
 
 
 def _several(args: Namespace) -> bool:

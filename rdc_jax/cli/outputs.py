@@ -98,6 +98,8 @@ def check_target(job: Job, overwrite: bool, may_make_folder: bool, base: str | N
         folder = folder.parent
     if may_make_folder and not os.path.exists(folder):
         folder = folder.parent
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise RdcError(f"cannot write '{target}': '{target.parent}' is a file, not a folder")
     if not os.path.isdir(folder):
         raise RdcError(f"the folder of the output '{target}' does not exist; create it first")
     check_folder(folder, target)

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, reason
 
 CHOICES = ("left", "right", "skip")
 COLUMNS = ("time", "pair", "image", "left", "left_setting", "left_bytes", "right", "right_setting",
@@ -217,7 +217,7 @@ def _answers(path: Path) -> list[dict[str, str]]:
     try:
         lines = path.read_bytes().decode("utf-8", "replace").split("\n")
     except OSError as error:
-        raise RdcError(f"cannot read '{path}': {error.strerror}") from None
+        raise RdcError(f"cannot read '{path}': {reason(error)}") from None
     if lines == [""]:
         return []
     if lines[0].rstrip("\r") != ",".join(COLUMNS):

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, reason
 from rdc_jax.images import (
     colour_spaces,
     formats,
@@ -27,6 +27,8 @@ from rdc_jax.images.source import Source, source_of
 
 MAX_PIXELS = 178_956_970
 """Largest number of pixels that is read by default. Pillow itself refuses larger images."""
+
+CODED = b"\x9dRDC"  # how an .rdc file begins
 
 _limit_lock = threading.Lock()
 _limits_before: list[int | None] = []  # Pillow's limit, once per running read that lifted it
@@ -80,7 +82,7 @@ def read_image(
         raise RdcError(f"{name} has too many pixels; scale it down or cut it up") from None
     except Exception as error:  # a decoder may raise anything on a damaged file
         if isinstance(error, OSError) and error.errno is not None:
-            raise RdcError(f"cannot open {name}: {error.strerror}") from None
+            raise RdcError(f"cannot open {name}: {reason(error)}") from None
         raise RdcError(f"{name} is a damaged image: {_reason(error)}") from error
 
 
@@ -138,6 +140,10 @@ def _read(source: Source, max_pixels: int, background: int | None) -> LoadedImag
                 raise tiff_layout.unsupported(layout, name) from None
             if formats.looks_like_an_image(beginning):
                 raise RdcError(f"{name} is a damaged image: its header makes no sense") from None
+            if beginning.startswith(CODED):
+                raise RdcError(
+                    f"{name} is an .rdc file, not an image; make an image of it with `rdc decode`"
+                ) from None
             raise RdcError(f"{name} is not an image in a known format") from None
 
 

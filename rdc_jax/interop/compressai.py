@@ -41,12 +41,16 @@ def read_state(path: str | Path) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     if not path.is_file():
-        raise RdcError(f"cannot read {path}: no such file")
+        what = "it is a folder; name a file" if path.is_dir() else "no such file"
+        raise RdcError(f"cannot read {path}: {what}")
     if path.suffix == ".safetensors":
         try:
             return safetensors.numpy.load_file(path)
         except (safetensors.SafetensorError, OSError, ValueError) as error:
             raise RdcError(f"{path} is not a safetensors file: {error}") from error
+    with open(path, "rb") as file:
+        if not file.read(4).startswith((b"PK", b"\x80")):  # a zip archive or a pickle
+            raise RdcError(f"{path} is not a file of tensors written by torch.save")
     try:
         import torch
     except ImportError as error:

@@ -120,6 +120,21 @@ def test_an_output_in_a_missing_folder(no_model, photo, tmp_path, capsys, comman
     assert "does not exist; create it first" in error
 
 
+@pytest.mark.parametrize("command", ["roi", "decode"])
+def test_an_output_below_a_file(coded, no_model, photo, tmp_path, capsys, command):
+    source = {"roi": photo, "decode": coded}[command]
+    error = fails(capsys, tmp_path, command, source, "-o", photo / "x.png")
+    assert f"'{photo}' is a file, not a folder" in error
+
+
+def test_other_files_are_no_weights(no_model, photo, tmp_path, capsys):
+    (tmp_path / "folder").mkdir()
+    cases = ((photo, "not a file of tensors"), (tmp_path / "folder", "it is a folder; name a file"))
+    for path, words in cases:
+        command = ["import", "--from", "compressai", path, tmp_path / "new"]
+        assert words in fails(capsys, tmp_path, *command)
+
+
 def test_the_check_leaves_no_trace(tmp_path):
     outputs.check_target(outputs.Job("-", str(tmp_path / "x.png")), False, may_make_folder=False)
     assert list(tmp_path.iterdir()) == []

@@ -57,6 +57,35 @@ def test_an_unknown_format_is_refused_at_once(photo, capsys, monkeypatch):
     assert "end its name in one of .png .svg .pdf" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["tau", "curves", "training"])
+@pytest.mark.parametrize("name", ["curve.bmp", "curve", "curve.", "png"])
+def test_the_ending_names_the_format(tmp_path, capsys, kind, name):
+    assert main(["plot", kind, "no file", "-o", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert f"{name}'; end its name in one of .png .svg .pdf" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        ('{"bpp": [0.1], "psnr-rgb": [NaN]}', [], "no curve has a finite value of 'psnr-rgb'"),
+        ('{"bpp": [0.1], "psnr-rgb": [30]}', ["--metrics", "lpips"], "there are psnr-rgb"),
+        ('{"bpp": [0.1], "psnr-rgb": [30]}', ["--metrics", ","], "',' names nothing"),
+    ],
+)
+def test_why_no_curve_is_drawn(tmp_path, capsys, text, options, said):
+    (tmp_path / "a.json").write_text(text)
+    drawn = tmp_path / "a.png"
+    assert main(["plot", "curves", str(tmp_path / "a.json"), "-o", str(drawn), *options]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1 and not drawn.exists()
+
+
+def test_another_file_is_no_log_of_a_run(tmp_path, photo, capsys):
+    assert main(["plot", "training", str(photo), "-o", str(tmp_path / "a.png")]) == 2
+    assert f"'{photo}' is no metrics.jsonl" in capsys.readouterr().err
+
+
 def test_without_matplotlib_the_extra_is_named(photo, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["plot", "tau", str(photo)]) == 2

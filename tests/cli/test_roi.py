@@ -120,6 +120,18 @@ def test_what_is_no_region_is_refused(photo, smoke_model, capsys, tmp_path, opti
         assert said in error and error.count("\n") == 1 and not out.exists()
 
 
+def test_a_folder_or_a_coded_file_is_no_image(photo, smoke_model, capsys, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.rdc").write_bytes(b"\x9dRDC and so on")
+    for name, said in (("folder", "it is a folder; name a file"), ("a.rdc", "with `rdc decode`")):
+        for first, roi in ((tmp_path / name, "center"), (photo, tmp_path / name)):
+            command = ["roi", first, "--roi", roi, "-o", tmp_path / "map.png"]
+            assert main([*map(str, command), "--model", str(smoke_model)]) == 2
+            error = capsys.readouterr().err
+            assert said in error and f"{name}'" in error and error.count("\n") == 1
+    assert not (tmp_path / "map.png").exists()
+
+
 def test_roi_overwrites_nothing(photo, smoke_model, capsys, monkeypatch):
     monkeypatch.chdir(photo.parent)
     command = ["roi", "photo.png", "--roi", "contrast", "--model", str(smoke_model)]

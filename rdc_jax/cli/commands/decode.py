@@ -20,7 +20,7 @@ from rdc_jax.cli.outputs import STREAM, Job
 from rdc_jax.codec.metadata_sections import parts_of
 from rdc_jax.decoding import opened_file
 from rdc_jax.decoding.sampling import Tau
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, reason
 from rdc_jax.images import LoadedImage, atomic_write, formats, image_bytes, transparency
 
 
@@ -53,7 +53,7 @@ def opened(source: str, crop: opened_file.Crop | None) -> Iterator[bytes | Binar
     try:
         file = open(source, "rb")
     except OSError as error:
-        raise RdcError(f"cannot read '{source}': {error.strerror}") from None
+        raise RdcError(f"cannot read '{source}': {reason(error)}") from None
     with file:
         yield file
 

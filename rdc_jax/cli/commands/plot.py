@@ -13,17 +13,16 @@ from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.cli.outputs import Job
 from rdc_jax.errors import RdcError
 from rdc_jax.evaluation import tradeoff
+from rdc_jax.evaluation.report import curves_plot
 from rdc_jax.images import atomic_write, read_image
 
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 CLOSE_UP = 192  # pixels
-FORMATS = (".png", ".svg", ".pdf")
 
 
 def run(args: Namespace) -> int:
     output = Path(args.output or f"{Path(args.input).stem}_tau.png")
-    if output.suffix.lower() not in FORMATS:
-        raise RdcError(f"cannot draw '{output}'; end its name in one of {' '.join(FORMATS)}")
+    file_format = curves_plot.format_of(output)
     outputs.check_target(Job(args.input, str(output)), args.force, may_make_folder=False)
     _require_matplotlib()
     original = read_image(args.input).pixels
@@ -41,7 +40,7 @@ def run(args: Namespace) -> int:
     )
     bpp = 8 * len(data) / (original.shape[0] * original.shape[1])
     title = f"{Path(args.input).name}: one file of {len(data)} bytes, {bpp:.3f} bits per pixel"
-    drawn = draw(original, points, title, output.suffix[1:].lower())
+    drawn = draw(original, points, title, file_format)
     atomic_write(output, drawn, overwrite=args.force)
     for point in points:
         print(f"tau {point.tau:.2f}  PSNR {point.psnr:6.2f} dB  LPIPS {point.distance:.4f}")

@@ -20,7 +20,9 @@ def number(kind: type, least: float, most: float = float("inf")) -> Callable[[st
     def parse(text: str) -> Any:
         try:
             value = kind(text)
-        except ValueError:
+            if math.isnan(value):
+                raise ValueError
+        except (ValueError, OverflowError):
             noun = "whole number" if kind is int else "number"
             raise argparse.ArgumentTypeError(f"'{text}' is not a {noun}") from None
         if not least <= value <= most:
@@ -61,7 +63,9 @@ def percent_or_full(text: str) -> float:
 
 def words(text: str) -> list[str]:
     """An argparse type: words separated by commas."""
-    return [word for word in text.split(",") if word]
+    if found := [word for word in text.split(",") if word]:
+        return found
+    raise argparse.ArgumentTypeError(f"'{text}' names nothing; separate several with commas")
 
 
 def numbers(text: str) -> list[float]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, reason
 from rdc_jax.evaluation.metrics.metric_names import (
     NOT_METRICS,
     better,
@@ -112,7 +112,7 @@ def read_curves(path: str | Path) -> list[dict[str, Any]]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise RdcError(f"cannot read '{path}': {error.strerror}") from None
+        raise RdcError(f"cannot read '{path}': {reason(error)}") from None
     except (ValueError, RecursionError):
         raise RdcError(f"'{path}' is not JSON; name a results file of rdc or CompressAI") from None
     entries = content.get("curves", [content]) if isinstance(content, dict) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rdc_jax.errors import RdcError
@@ -37,6 +38,8 @@ def draw_curves(
     for metric in known if metrics is None else metrics:
         plots.append(plot_of(curves, metric))
         if not plots[-1].lines:
+            if metric in known:
+                raise RdcError(f"no curve has a finite value of '{metric}' at a finite rate")
             raise RdcError(f"no curve has '{metric}'; there are {', '.join(known) or 'no metrics'}")
     if not plots:
         raise RdcError("there is nothing to draw: no curve has a metric")
@@ -63,6 +66,14 @@ def draw_curves(
         undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(file_format)
         figure.savefig(encoded, format=file_format, dpi=200, metadata=undated)
     return encoded.getvalue()
+
+
+def format_of(file: Path) -> str:
+    """The format of a figure, by the ending of its name. Raises RdcError for any other ending."""
+    if (ending := file.suffix.lower().removeprefix(".")) in FORMATS:
+        return ending
+    endings = " ".join(f".{name}" for name in FORMATS)
+    raise RdcError(f"cannot draw '{file}'; end its name in one of {endings}")
 
 
 def check_format(file_format: str) -> None:

@@ -65,6 +65,8 @@ def read_scalars(file: Path) -> dict[str, Series]:
     for line in lines.decode("utf-8", errors="replace").splitlines():
         for name, step, value in _entries(line):
             scalars.setdefault(name, {})[step] = value
+    if lines.strip() and not scalars and file.name != FILE:
+        raise RdcError(f"'{file}' is no metrics.jsonl; name the workdir of a training run")
     if not any(name not in NO_CURVES for name in scalars):
         raise RdcError(f"'{file}' has no scalars; wait until the run has logged its first step")
     return scalars

@@ -60,6 +60,8 @@ def load(
     Raises:
         RdcError: a file is missing, damaged, or does not fit the config. The message names it.
     """
+    for part in (unet or folder / "unet", vae or folder / "vae"):
+        check_part(part)  # before the networks are described, which takes minutes
     networks, shapes = described(model)
     if networks.unet is None or model["autoencoder"]["kind"] != "kl":
         raise RdcError(
@@ -182,10 +184,15 @@ def stock_parameters(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[
     return unflatten(flat)
 
 
-def read_config(path: Path) -> tuple[str, dict[str, Any]]:
-    """Returns path and content of config.json in a folder or beside a file of weights."""
+def check_part(path: Path) -> None:
+    """Raises RdcError if a folder of weights, or a file of them, does not exist."""
     if not path.exists():
         raise RdcError(f"no folder {path}; PATH needs unet/ and vae/, or name them: --unet, --vae")
+
+
+def read_config(path: Path) -> tuple[str, dict[str, Any]]:
+    """Returns path and content of config.json in a folder or beside a file of weights."""
+    check_part(path)
     file = (path if path.is_dir() else path.parent) / "config.json"
     return str(file), read_json(file)
 
