@@ -22,12 +22,17 @@ def check(out: Path, is_older: bool, force: bool) -> None:
         is_older: Whether `out` contains the output of an earlier run of the command.
         force: Whether -f was given, which allows to replace older output.
     """
-    if out.exists() and not out.is_dir():
-        raise RdcError(f"{out} is a file; name a new folder")
+    check_place(out)
     held = out.is_dir() and any(not path.match(UNFINISHED) for path in out.iterdir())
     if held and not (is_older and force):
         fix = "-f replaces it" if is_older else "name a new folder"
         raise RdcError(f"{out} is not empty; {fix}")
+
+
+def check_place(out: Path) -> None:
+    """Raises RdcError where `out` is no folder, or no file can be made in it."""
+    if out.exists() and not out.is_dir():
+        raise RdcError(f"{out} is a file; name a new folder")
     real = Path(os.path.realpath(out))
     folder = next(path for path in (real, *real.parents) if path.exists())
     outputs.check_folder(folder, out)

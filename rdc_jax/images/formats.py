@@ -124,4 +124,6 @@ def plugin_for(beginning: bytes) -> tuple[str, str] | None:
 def looks_like_an_image(beginning: bytes) -> bool:
     """Whether a file that Pillow cannot open starts like one of the formats it knows."""
     starts = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"8BPS")
-    return beginning.startswith(starts) or (beginning[:4], beginning[8:12]) == (b"RIFF", b"WEBP")
+    webp = (beginning[:4], beginning[8:12]) == (b"RIFF", b"WEBP")
+    avif = beginning[4:8] == b"ftyp" and (b"avif" in beginning or b"avis" in beginning)
+    return beginning.startswith(starts) or webp or avif or plugin_for(beginning) is not None

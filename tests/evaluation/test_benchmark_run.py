@@ -58,6 +58,27 @@ def two_curves():
     return points
 
 
+@pytest.mark.parametrize(
+    ("option", "there", "words"),
+    [
+        ("--masks", "", "no such folder"),
+        ("--masks", "folder", "no PNG, JPEG or WebP files"),
+        ("--masks", "file", "no such folder"),
+        ("--out", "file", "is a file; name a new folder"),
+    ],
+)
+def test_folders_that_do_not_fit_are_refused_at_once(photos, capsys, option, there, words):
+    """Before a model is loaded, and before earlier results are put aside."""
+    place = photos.parent / "place"
+    if there == "folder":
+        place.mkdir()
+    elif there == "file":
+        place.write_text("")
+    code, out = evaluate(photos, "no model", option, str(place))
+    error = capsys.readouterr().err
+    assert code == 2 and words in error and error.count("\n") == 1 and not out.exists()
+
+
 def test_one_command_makes_results_table_and_report(photos, smoke_model, capsys):
     code, out = evaluate(
         photos, smoke_model, "--codecs", "rdc,jpeg", "--taus", "0,1", "--masks", "center",

@@ -118,3 +118,10 @@ def test_orientation_survives_odd_blocks():
         assert len(orientation.upright_exif(exif(6)[:cut])) == cut
     for text in (b"tiff:Orientation='8'", b"<tiff:Orientation>8</tiff:Orientation>"):
         assert orientation.upright_xmp(text) == text.replace(b"8", b"1")
+
+
+def test_a_cut_avif_file_is_called_damaged():
+    """By its first bytes alone, as for other formats."""
+    cut = b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1A" + bytes(9)
+    with pytest.raises(RdcError, match="is a damaged image: its header makes no sense"):
+        read_image(io.BytesIO(cut))

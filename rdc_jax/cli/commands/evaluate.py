@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rdc_jax.cli import region_masks
+from rdc_jax.cli import output_folder, region_masks
 from rdc_jax.cli.jax_start import start_jax
 from rdc_jax.cli.lazy_codec import LazyCodec
 from rdc_jax.errors import RdcError
@@ -32,6 +32,7 @@ from rdc_jax.importance import detectors
 
 OURS = "rdc"
 TFDS = "tfds:"
+CENTER = "center"  # --masks
 DEFAULT_METRICS = ["psnr-rgb", "ms-ssim-rgb", "lpips-alex"]
 INCOMPLETE = 2  # exit code when something was skipped
 
@@ -39,6 +40,7 @@ INCOMPLETE = 2  # exit code when something was skipped
 def run(args: Namespace) -> int:
     check(args)
     folder = Path(args.out)
+    output_folder.check_place(folder)
     images = find_images(args.data, folder, args.limit)
     wanted = DEFAULT_METRICS if args.metrics is None else args.metrics
     metrics, missing = metric_set.choose(wanted)
@@ -146,6 +148,8 @@ def check(args: Namespace) -> None:
         len(args.window) == 2 and 0 < args.window[0] < args.window[1]
     ):
         raise RdcError("--window takes two increasing rates, such as 0.1,0.8")
+    if args.masks is not None and args.masks not in (*detectors.DETECTORS, CENTER):
+        image_files(args.masks)
     for option, values, most in (("--qualities", args.qualities, 100), ("--taus", args.taus, 1)):
         if not values or not all(0 <= value <= most for value in values):
             raise RdcError(f"{option} takes numbers from 0 to {most}, separated by commas")
@@ -242,7 +246,7 @@ def mask_of(masks: str | None, path: Path, pixels: np.ndarray) -> np.ndarray | N
     """
     if masks is None:
         return None
-    if masks in (*detectors.DETECTORS, "center"):
+    if masks in (*detectors.DETECTORS, CENTER):
         return region_masks.region_of(masks, [], pixels).mask
     files = image_files(masks)
     for name in (path.name, path.stem):  # a.png.png is the mask of a.png, but not of a.jpg
