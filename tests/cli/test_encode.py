@@ -144,7 +144,7 @@ def test_an_input_is_never_its_own_output(models, photo, capsys):
     ("output", "words"),
     [
         ("nowhere/x.rdc", "does not exist"),
-        ("photo.png/x.rdc", "does not exist"),
+        ("photo.png/x.rdc", "is a file, not a folder"),
         ("nowhere/at/all/", "does not exist"),
     ],
 )

@@ -11,7 +11,7 @@ from rdc_jax.bitstream import container
 from rdc_jax.bitstream.sections import MAX_METADATA_BYTES, WHOLE_LATENT, SectionType
 from rdc_jax.cli.flags import images as arguments
 from rdc_jax.codec import metadata_sections
-from rdc_jax.errors import RdcError
+from rdc_jax.errors import RdcError, naming_flags
 from rdc_jax.images import LoadedImage, alpha_png, transparency
 from tests.images.files import GREY, RGB, WIDE, png, saved, with_alpha
 
@@ -88,5 +88,7 @@ def test_sections_have_limits():
     twice = one[:33] + alpha_png.encode(np.zeros((200, 200), np.uint8))[8:33] + one[33:]
     with pytest.raises(RdcError, match="two headers"):
         alpha_png.decode(twice, 1, 1)
-    with pytest.raises(RdcError, match=r"xmp has 16\.0 MiB.*--metadata icc,exif"):
+    with pytest.raises(RdcError, match=r"xmp has 16\.0 MiB.*; remove it from the image"):
+        metadata_sections.extras_of(LoadedImage(RGB, xmp=many + b"\0"))
+    with naming_flags(), pytest.raises(RdcError, match=r"--metadata icc,exif"):
         metadata_sections.extras_of(LoadedImage(RGB, xmp=many + b"\0"))
