@@ -87,7 +87,7 @@ def alternatives(task: Task, batch: int) -> dict[str, Callable[[], Any]]:
     mesh = partitioning.make_mesh()
     loss = task.build_loss(program.training_networks(task.config.training, task.networks, mesh))
     examples, key = make_batch(task, batch), jax.random.key(0)
-    losses = {"XLA's convolutions": loss, "products": convolutions.as_products(loss)}
+    losses = {kind: convolutions.rewritten(loss, kind) for kind in convolutions.KINDS}
     compiled = {}
     for name, function in losses.items():
         gradient = jax.jit(jax.value_and_grad(function, has_aux=True))

@@ -60,9 +60,7 @@ def build(task: Task, mesh: Mesh, params: Mapping[str, Any]) -> Program:
     abstract = jax.eval_shape(create, trained)
     shardings = partitioning.parameter_sharding(mesh, abstract)
     networks = training_networks(training, task.networks, mesh)
-    loss = task.build_loss(networks)
-    if training.convolutions == "products":
-        loss = convolutions.as_products(loss)
+    loss = convolutions.rewritten(task.build_loss(networks), training.convolutions)
     monitor = task.build_monitor(networks) if task.build_monitor else None
     if training.split_rows:
         check_rows(task, mesh)

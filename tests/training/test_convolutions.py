@@ -1,4 +1,4 @@
-"""Convolutions as bfloat16 products against XLA's, and what `as_products` rewrites."""
+"""Convolutions with gradients by products against XLA's, and what `rewritten` rewrites."""
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,10 @@ def whole(rng, *shape):
     return jnp.asarray(rng.integers(-8, 9, shape), jnp.float32)
 
 
+REWRITTEN = [kind for kind in convolutions.KINDS if kind != "xla"]
+
+
+@pytest.mark.parametrize("convolve", [convolutions.convolve, convolutions.convolve_rounded])
 @pytest.mark.parametrize(
     ("sides", "padding"),
     [
@@ -32,10 +36,10 @@ def whole(rng, *shape):
         ((3, 5), ((2, 0), (1, 4))),
     ],
 )
-def test_convolution_and_gradients_are_exact_where_bfloat16_is(rng, sides, padding):
+def test_convolution_and_gradients_are_exact_where_bfloat16_is(rng, convolve, sides, padding):
     x, kernel = whole(rng, 2, 7, 9, 3), whole(rng, *sides, 3, 4)
     expected, pull_back = jax.vjp(lambda *pair: by_xla(*pair, padding), x, kernel)
-    found, own_pull_back = jax.vjp(lambda *pair: convolutions.convolve(*pair, padding), x, kernel)
+    found, own_pull_back = jax.vjp(lambda *pair: convolve(*pair, padding), x, kernel)
     np.testing.assert_array_equal(found, expected)
     gradient = whole(rng, *expected.shape)
     for own, of_xla in zip(own_pull_back(gradient), pull_back(gradient), strict=True):
@@ -50,7 +54,8 @@ def names(jaxpr):
             yield from names(equation.params["jaxpr"].jaxpr)
 
 
-def test_convolutions_of_stride_1_are_rewritten_wherever_they_are(rng):
+@pytest.mark.parametrize(("kind", "tolerance"), [("kernel_gradients", 1e-5), ("products", 0.02)])
+def test_convolutions_of_stride_1_are_rewritten_wherever_they_are(rng, kind, tolerance):
     x, kernel, constant = whole(rng, 2, 8, 8, 3), whole(rng, 3, 3, 3, 3), whole(rng, 3, 3, 3, 3)
 
     def function(params, x):
@@ -59,27 +64,29 @@ def test_convolutions_of_stride_1_are_rewritten_wherever_they_are(rng):
         y = by_xla(y, constant, ((1, 1), (1, 1)))
         return jnp.sum(y), {"half": by_xla(y, constant, ((1, 1), (1, 1)), (2, 2))}
 
-    rewritten = convolutions.as_products(function)
+    rewritten = convolutions.rewritten(function, kind)
     found = list(names(jax.make_jaxpr(rewritten)({"kernel": kernel}, x).jaxpr))
     assert found.count("conv_general_dilated") == 1  # that of stride 2
     assert found.count("custom_vjp_call") >= 2
     gradient = jax.grad(function, has_aux=True)({"kernel": kernel}, x)
     own = jax.grad(rewritten, has_aux=True)({"kernel": kernel}, x)
     for a, b in zip(jax.tree.leaves(own), jax.tree.leaves(gradient), strict=True):
-        np.testing.assert_allclose(a, b, atol=0.02 * np.abs(b).max())
+        np.testing.assert_allclose(a, b, atol=tolerance * np.abs(b).max())
 
 
-def test_results_keep_their_dtype(rng):
+@pytest.mark.parametrize("kind", REWRITTEN)
+def test_results_keep_their_dtype(rng, kind):
     x, kernel = whole(rng, 1, 4, 4, 2), whole(rng, 3, 3, 2, 2)
     half = [array.astype(jnp.bfloat16) for array in (x, kernel)]
-    rewritten = convolutions.as_products(lambda *pair: by_xla(*pair, ((1, 1), (1, 1))))
+    rewritten = convolutions.rewritten(lambda *pair: by_xla(*pair, ((1, 1), (1, 1))), kind)
     assert rewritten(*half).dtype == jnp.bfloat16
     for gradient in jax.grad(lambda *pair: jnp.sum(rewritten(*pair)), (0, 1))(*half):
         assert gradient.dtype == jnp.bfloat16
 
 
+@pytest.mark.parametrize("kind", REWRITTEN)
 @pytest.mark.parametrize("change", [{"rhs_dilation": (2, 2)}, {"feature_group_count": 2}])
-def test_other_convolutions_stay_as_they_are(rng, change):
+def test_other_convolutions_stay_as_they_are(rng, change, kind):
     x, kernel = (
         whole(rng, 1, 8, 8, 4),
         whole(rng, 3, 3, 4 // change.get("feature_group_count", 1), 4),
@@ -90,9 +97,9 @@ def test_other_convolutions_stay_as_they_are(rng, change):
             x, kernel, (1, 1), "SAME", dimension_numbers=NHWC, **change
         )
 
-    np.testing.assert_array_equal(
-        convolutions.as_products(function)(x, kernel), function(x, kernel)
-    )
+    rewritten = convolutions.rewritten(function, kind)
+    assert "custom_vjp_call" not in names(jax.make_jaxpr(rewritten)(x, kernel).jaxpr)
+    np.testing.assert_array_equal(rewritten(x, kernel), function(x, kernel))
 
 
 def test_the_setting_reaches_the_step(tmp_path):
@@ -104,6 +111,8 @@ def test_the_setting_reaches_the_step(tmp_path):
         key = jax.eval_shape(lambda: jax.random.key(0))
         traced = run.step.trace(run.state, run.frozen, run.batch, key)
         found[kind] = list(names(traced.jaxpr.jaxpr))
-    assert found["xla"].count("conv_general_dilated") > 20
-    strided = found["products"].count("conv_general_dilated")  # and their gradients
-    assert 0 < strided < 10
+    by_xla, some, strided = (found[kind].count("conv_general_dilated") for kind in found)
+    assert by_xla > some > 20
+    assert 0 < strided < 10  # and their gradients
+    products = [found[kind].count("dot_general") for kind in found]
+    assert products[1] - products[0] >= by_xla - some  # one for each gradient by a kernel
