@@ -98,7 +98,7 @@ def _run(name: str, stage: str) -> ml_collections.ConfigDict:
             compute_dtype="float32",  # float32 | bfloat16; parameters and losses are float32
             remat="none",  # none | dots | blocks: what the backward pass keeps, see models/unet.py
             attention="auto",  # auto | xla | cudnn (NVIDIA) | pallas (TPU)
-            convolutions="xla",  # xla | kernel_gradients (CPUs) | products (CPUs with AMX)
+            convolutions="xla",  # xla | products (CPUs) | bfloat16_products (with AMX)
             accumulate=1,  # parts that a batch is processed in, one after another
             split_rows=False,  # images split by rows over mesh.tensor
             stall_timeout=1800,  # seconds without a step after which the run ends; 0: never

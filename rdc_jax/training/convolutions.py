@@ -1,14 +1,15 @@
 """Faster gradients of convolutions on CPUs, by matrix products.
 
-    loss = rewritten(loss, "kernel_gradients")
+    loss = rewritten(loss, "products")
 
-On a CPU, XLA computes a convolution and its gradient by the image at the speed of a matrix product,
-but the gradient by the kernel at a tenth of it. As one product,
+On a CPU, XLA computes most convolutions and their gradients by the image at the speed of a matrix
+product. It is many times slower at the gradient by the kernel and at images of few pixels. Here
+they are matrix products, in float32 like XLA's: patches of the image times the kernel, and
 
     dK_ij = sum over pixels p              x(p + (i,j))^T dy(p)
 
-it takes a fifth of the time, in float32 like XLA's. CPUs with AMX are faster still where the
-factors are bfloat16 and the sums float32, as on TPUs. There the convolution is a product as well:
+CPUs with AMX are faster still where factors are bfloat16 and sums float32, as on TPUs. For them,
+all convolutions are products:
 
     y(p)  = sum over rows i of the kernel  [x(p + (i,0)) ... x(p + (i,l-1))] K_i
 
@@ -24,8 +25,11 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
-KINDS = ("xla", "kernel_gradients", "products")
-"""Values of training.convolutions: what is a matrix product. The last one rounds to bfloat16."""
+KINDS = ("xla", "products", "bfloat16_products")
+"""Values of training.convolutions. "products" are in float32."""
+
+SMALL = 64
+"""Pixels of an image, up to which a product with patches is faster than XLA's convolution."""
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 """Rows above and below, columns left and right."""
@@ -44,7 +48,7 @@ def rewritten(function: Callable, kind: str) -> Callable:
     """
     if kind == "xla":
         return function
-    convolution = {"kernel_gradients": convolve, "products": convolve_rounded}[kind]
+    convolution = {"products": convolve, "bfloat16_products": convolve_rounded}[kind]
 
     @functools.wraps(function)
     def new(*arguments):
@@ -56,9 +60,8 @@ def rewritten(function: Callable, kind: str) -> Callable:
     return new
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(x: jax.Array, kernel: jax.Array, padding: Padding) -> jax.Array:
-    """Convolution of stride 1 by XLA, whose gradient by the kernel is a matrix product.
+    """Convolution of stride 1. Products compute what XLA is slow at.
 
     Args:
         x: [B,h,w,c], zero outside.
@@ -68,6 +71,21 @@ def convolve(x: jax.Array, kernel: jax.Array, padding: Padding) -> jax.Array:
     Returns:
         [B,h',w',o], of the same dtype.
     """
+    rows, columns, c, o = kernel.shape
+    height, width = (
+        size + sum(zeros) - side + 1
+        for size, zeros, side in zip(x.shape[1:3], padding, kernel.shape, strict=False)
+    )
+    if height * width > SMALL:
+        return convolve_by_xla(x, kernel, padding)
+    patches = _beside(_beside(_padded(x, padding), columns, axis=2), rows, axis=1)
+    products = jnp.dot(patches.reshape(-1, rows * columns * c), kernel.reshape(-1, o))
+    return products.reshape(-1, height, width, o)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def convolve_by_xla(x: jax.Array, kernel: jax.Array, padding: Padding) -> jax.Array:
+    """XLA's convolution, whose gradient by the kernel is a matrix product."""
     return jax.lax.conv_general_dilated(
         x, kernel, (1, 1), padding, dimension_numbers=jax.lax.ConvDimensionNumbers(*NHWC)
     )
@@ -145,7 +163,7 @@ def _product(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.dot(a, b, preferred_element_type=jnp.float32)
 
 
-for _convolution, _factors in ((convolve, jnp.asarray), (convolve_rounded, _as_integers)):
+for _convolution, _factors in ((convolve_by_xla, jnp.asarray), (convolve_rounded, _as_integers)):
     _convolution.defvjp(
         functools.partial(_forward, _convolution),
         functools.partial(_backward, _convolution, _factors),
