@@ -47,8 +47,8 @@ def files(
         RdcError: The runtime or a package that makes graphs is missing.
     """
     module = fusion_module.choose(model, None)
+    runtimes = runtime.files(runtime_source, webgpu=webgpu)  # first: the graphs take a while
     contents = {f"model/{name}": data for name, data in model_files(model, module).items()}
-    runtimes = runtime.files(runtime_source, webgpu=webgpu)
     contents |= {f"runtime/{name}": data for name, data in runtimes.items()}
     contents |= site_files()
     size = sum(map(len, contents.values()))
